@@ -1,0 +1,30 @@
+# meson builds below the top folder. Needs say.sh.
+# shellcheck shell=bash
+
+# build_tree DIR [MESON OPTION…]: set up once, compile always. Quiet when it works; the end of the log when not.
+build_tree() {
+    local dir=$1 log=$1.log
+    shift
+    mkdir -p "$dir"
+    if [ ! -f "$dir/build.ninja" ]; then
+        meson setup "$dir" "$TOP" "$@" >"$log" 2>&1 || build_failed "$dir" "$log"
+    elif [ $# -gt 0 ]; then
+        # The folder may be older than the options: say them again.
+        meson configure "$dir" "$@" >"$log" 2>&1 || build_failed "$dir" "$log"
+    fi
+    meson compile -C "$dir" >>"$log" 2>&1 || build_failed "$dir" "$log"
+}
+
+build_failed() {
+    tail -n 40 "$2" >&2
+    say "$SAY_RED""error:$SAY_END building $1 failed; the whole log is in $2"
+    return 1
+}
+
+# build_binary DIR NAME: where in a build folder a program is, whatever the source folder that makes it.
+build_binary() {
+    local found
+    found=$(find "$1" -type f -name "$2" -perm -u+x -print -quit)
+    [ -n "$found" ] || die "no $2 in $1; build it first: meson setup $1 && meson compile -C $1"
+    printf '%s\n' "$found"
+}
