@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bursts: moving packets between the caller's buffers and the guest's vrings.
+ *
+ * One thread at a time per vring; different vrings of a device may be run by different threads.
+ * No lock, no allocation and no system call in a burst but the eventfd write that calls the guest
+ * when it asked to be called.
+ */
+#ifndef HOLDFAST_BURST_H
+#define HOLDFAST_BURST_H
+
+#include <holdfast/packet.h>
+#include <holdfast/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * Enqueue up to `count` packets to the guest on vring `queue` (even numbers). Packets are copied;
+ * they stay the caller's. Returns how many were taken, from the front: 0 when the vring is not
+ * granted, stopped, disabled, broken or full. Where the guest did not negotiate an offload that a
+ * packet carries, the checksum is computed or the packet segmented on the way. A packet that can
+ * never be delivered (larger than anything the guest posts, metadata outside the packet) counts as
+ * taken, is dropped and counted by reason.
+ */
+HF_API uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
+				 struct hf_packet *const *packets, uint16_t count);
+
+/*
+ * Dequeue up to `count` packets that the guest sent on vring `queue` (odd numbers) into the
+ * caller's segments. Returns how many packets came. A chain that is malformed, or larger than the
+ * room given, goes back to the guest unread and is counted by reason.
+ */
+HF_API uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
+				 struct hf_packet *const *packets, uint16_t count);
+
+/* Buffers the guest has made available on the vring and we have not used yet; 0 when not granted.
+ * The thread that runs the vring. */
+HF_API uint16_t hf_available_entries(struct hf_device *device, uint16_t queue);
+/* Entries of the vring the guest has not made available: size - available; 0 when not granted. */
+HF_API uint16_t hf_free_entries(struct hf_device *device, uint16_t queue);
+
+/*
+ * Ask the guest to kick (true) or not to (false) when it makes buffers available. A vring starts
+ * with kicks off. Returns 1 if buffers are available already (the guest may not kick for them:
+ * run a burst before waiting), 0 if not, -ENOTCONN when the vring is not granted.
+ * The thread that runs the vring.
+ */
+HF_API int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool enable);
+
+/* The vring's kick eventfd, to wait on with poll(2); the caller reads it empty. -1 when the vring
+ * is not granted or the front-end polls. Owned by the library. */
+HF_API int hf_guest_kick_fd(const struct hf_device *device, uint16_t queue);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

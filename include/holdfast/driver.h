@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Drivers (ports), session loop, callbacks and feature switches: the calls of DPDK's early vhost
+ * library under the hf_ prefix, each with the service it belongs to as first argument.
+ */
+#ifndef HOLDFAST_DRIVER_H
+#define HOLDFAST_DRIVER_H
+
+#include <holdfast/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HF_DRIVER_CLIENT 0x1u /* the primary connects to the VMM's socket, again and again */
+#define HF_DRIVER_CUSE   0x2u /* a vhost-cuse character device /dev/NAME instead of a socket */
+
+/*
+ * Ask the primary to create port `name` (letters, digits, '.', '_', '-'). `path` is the
+ * vhost-user socket; NULL: RUN_DIR/NAME.sock. Blocks until the primary answers.
+ * 0; -EEXIST: there is such a port; -EINVAL: name, path or flags; -EOPNOTSUPP: this primary has
+ * no such kind of port; -ENOTCONN: no primary. Control thread, also inside callbacks.
+ */
+HF_API int hf_driver_register(struct hf_service *service, const char *name, const char *path,
+			      uint64_t flags);
+
+/* Ask the primary to remove the port; its session ends. 0 or -ENOENT, -ENOTCONN. */
+HF_API int hf_driver_unregister(struct hf_service *service, const char *name);
+
+/*
+ * Callbacks; all run in the control thread. `context` is the one given at registration.
+ *
+ * new_device: the device has memory and its first vring was granted to this process. The vSwitch
+ *   sets it up and calls hf_device_set_running(device, true) when bursts may move packets. A
+ *   return value other than 0 declines the device: it stays silent.
+ * destroy_device: the device is going. On return no thread of the vSwitch may use the handle any
+ *   more; its memory is unmapped and the handle freed right after.
+ * vring_state_changed: vring `queue` is granted and enabled (true), or stopped, revoked or
+ *   disabled (false). Comes after new_device for each vring that runs. Between false and the next
+ *   true bursts on it return 0 (a vring that is granted but disabled still discards what the
+ *   guest sends). The kick descriptor of hf_guest_kick_fd() is valid from true until false.
+ */
+struct hf_device_ops {
+	int (*new_device)(struct hf_device *device, void *context);
+	void (*destroy_device)(struct hf_device *device, void *context);
+	void (*vring_state_changed)(struct hf_device *device, uint16_t queue, bool enabled,
+				    void *context);
+};
+
+/* Register the callbacks, before the first dispatch. `ops` must stay valid. 0 or -EINVAL. */
+HF_API int hf_driver_callback_register(struct hf_service *service, const struct hf_device_ops *ops,
+				       void *context);
+
+/* The blocking session loop: dispatches until hf_driver_session_stop(). 0 or -errno. */
+HF_API int hf_driver_session_start(struct hf_service *service);
+/* Make hf_driver_session_start() return. Any thread, also a signal handler. */
+HF_API void hf_driver_session_stop(struct hf_service *service);
+
+/*
+ * Feature switches: virtio-net feature bits that the primary offers to front-ends. They apply to
+ * sessions negotiated afterwards. `port` NULL: all ports, now and to come.
+ * enable takes only bits the primary implements. 0; -EINVAL: a bit it does not know; -ENOENT: no
+ * such port; -ENOTCONN. Control thread.
+ */
+HF_API int hf_feature_enable(struct hf_service *service, const char *port, uint64_t mask);
+HF_API int hf_feature_disable(struct hf_service *service, const char *port, uint64_t mask);
+/* The bits offered now. */
+HF_API int hf_feature_get(struct hf_service *service, const char *port, uint64_t *ret_features);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

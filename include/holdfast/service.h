@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attach to a primary, and run the control context.
+ *
+ * A service is one attachment. Its control context is either the blocking loop
+ * hf_driver_session_start(), meant for a thread of its own, or hf_service_fd() in the caller's own
+ * loop with hf_service_dispatch() when it is readable. All callbacks run in that thread.
+ *
+ * When the primary goes away all devices are destroyed (callbacks run), and the service tries to
+ * attach again, forever, with back-off, out of the same dispatch.
+ */
+#ifndef HOLDFAST_SERVICE_H
+#define HOLDFAST_SERVICE_H
+
+#include <holdfast/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct hf_service_config {
+	const char *run_dir;      /* the primary's run directory; NULL: $HOLDFAST_RUN_DIR or
+				   * /run/holdfast */
+	const char *name;         /* this secondary's name; NULL: the program's name */
+	enum hf_role role;        /* vswitch, standby or observer */
+	const char *const *ports; /* globs (fnmatch(3)) of the ports to serve; NULL: all */
+	size_t nr_ports;
+	int32_t priority; /* among standbys, the higher takes over first */
+};
+
+/*
+ * Attach. Blocks at most a few seconds for the primary's answer.
+ * 0; -ENOENT or -ECONNREFUSED: no primary there; -EPROTO: it speaks another major version;
+ * -EACCES: this user may not attach; -EBUSY: its table of secondaries is full.
+ * The reason in words went to the log sink.
+ */
+HF_API int hf_service_connect(const struct hf_service_config *config, struct hf_service **service);
+
+/*
+ * Detach: destroy_device runs for every device, the vrings go back to the primary with exact
+ * positions, and the service is freed. Control thread, outside callbacks; no data thread may be in
+ * a burst of one of its devices.
+ */
+HF_API void hf_service_disconnect(struct hf_service *service);
+
+/* A descriptor that is readable when hf_service_dispatch() has work. Owned by the service. */
+HF_API int hf_service_fd(const struct hf_service *service);
+
+/* Do what is due, without blocking; runs callbacks. 0 or -errno (the service stays usable). */
+HF_API int hf_service_dispatch(struct hf_service *service);
+
+/* Is the primary attached right now? Control thread. */
+HF_API bool hf_service_attached(const struct hf_service *service);
+
+/*
+ * Take the library's log lines. `priority` is a syslog(3) level (3 error … 7 debug), `tag` names
+ * the object, `line` has no newline. NULL gives back the default (standard error, notice and
+ * worse). Process-wide; call before threads start.
+ */
+HF_API void hf_set_log_sink(void (*sink)(void *context, int priority, const char *tag,
+					 const char *line),
+			    void *context);
+
+/* Version of the library, "MAJOR.MINOR.PATCH". */
+HF_API const char *hf_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

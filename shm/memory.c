@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <hugetlbfs.h>
+#include <numa.h>
+#include <numaif.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fd.h"
+#include "log.h"
+
+#define TAG "memory"
+
+static bool have_numa(void)
+{
+	return numa_available() >= 0;
+}
+
+/* One number of the pool of default-size hugepages. */
+static long pool_number(long huge, const char *what)
+{
+	char path[128];
+	long number = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%ldkB/%s", huge / 1024, what);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%ld", &number) != 1)
+		number = 0;
+	fclose(file);
+	return number;
+}
+
+long hf_huge_pages_free(long *ret_total)
+{
+	long huge = gethugepagesize();
+
+	if (ret_total)
+		*ret_total = huge > 0 ? pool_number(huge, "nr_hugepages") : 0;
+	return huge > 0 ? pool_number(huge, "free_hugepages") : 0;
+}
+
+int hf_node_of_page(void *address)
+{
+	int node = HF_NODE_ANY;
+	void *page = (void *)align_down((uintptr_t)address, (uint64_t)getpagesize());
+
+	/* move_pages with no target only asks; a page that was never touched has no node yet. */
+	if (!have_numa() || numa_move_pages(0, 1, &page, NULL, &node, 0) < 0 || node < 0)
+		return HF_NODE_ANY;
+	return node;
+}
+
+int hf_node_here(void)
+{
+	return have_numa() ? numa_node_of_cpu(sched_getcpu()) : HF_NODE_ANY;
+}
+
+/* Prefer the node before the first touch; a full node is no reason to fail. */
+static void place(void *base, size_t size, int node)
+{
+	if (node != HF_NODE_ANY && have_numa() && node <= numa_max_node())
+		numa_tonode_memory(base, size, node);
+}
+
+static int map_new(struct hf_memory *memory, const char *name, size_t size, int node,
+		   unsigned int memfd_flags, size_t page_bytes)
+{
+	int error;
+
+	memory->size = align_up(size, page_bytes);
+	memory->page_bytes = (uint32_t)page_bytes;
+	memory->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | memfd_flags);
+	if (memory->fd < 0)
+		return -errno;
+	if (ftruncate(memory->fd, (off_t)memory->size) < 0)
+		goto fail;
+	memory->base = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED, memory->fd, 0);
+	if (memory->base == MAP_FAILED)
+		goto fail;
+	place(memory->base, memory->size, node);
+	/*
+	 * Every page now, or an error now: a page that lacks later would be a SIGBUS.
+	 * Ordinary pages are left to be touched when needed, so that a large directory costs
+	 * only what is used of it.
+	 */
+	if ((memfd_flags & MFD_HUGETLB) && fallocate(memory->fd, 0, 0, (off_t)memory->size) < 0) {
+		error = errno;
+		munmap(memory->base, memory->size);
+		errno = error;
+		goto fail;
+	}
+	memory->node = node == HF_NODE_ANY ? hf_node_of_page(memory->base) : node;
+	return 0;
+fail:
+	error = errno;
+	hf_fd_close(&memory->fd);
+	return -error;
+}
+
+static void warn_ordinary_pages(size_t size, long huge, int error)
+{
+	static bool warned; /* benign race: at worst two lines */
+
+	if (warned)
+		return;
+	warned = true;
+	log_warning(TAG,
+		    "no hugepages for %zu KiB (%s): using ordinary pages, slower; reserve some: "
+		    "sysctl vm.nr_hugepages=%zu",
+		    size / 1024, strerror(-error),
+		    huge > 0 ? 64 + align_up(size, (uint64_t)huge) / (size_t)huge : 64);
+}
+
+int hf_memory_create(struct hf_memory *memory, const char *name, size_t size, int node,
+		     bool want_huge)
+{
+	long huge = gethugepagesize();
+	int result = -ENODEV;
+
+	*memory = (struct hf_memory){.fd = -1, .node = HF_NODE_ANY};
+	if (!size)
+		return -EINVAL;
+	if (want_huge) {
+		if (huge > 0)
+			result = map_new(memory, name, size, node, MFD_HUGETLB, (size_t)huge);
+		if (result < 0)
+			warn_ordinary_pages(size, huge, result);
+	}
+	if (result < 0)
+		result = map_new(memory, name, size, node, 0, (size_t)getpagesize());
+	if (result < 0)
+		return result;
+	if (fcntl(memory->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		result = -errno;
+		hf_memory_destroy(memory);
+	}
+	return result;
+}
+
+void hf_memory_destroy(struct hf_memory *memory)
+{
+	if (memory->base)
+		munmap(memory->base, memory->size);
+	memory->base = NULL;
+	hf_fd_close(&memory->fd);
+}
+
+int hf_memory_readonly_fd(const struct hf_memory *memory)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory->fd);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
