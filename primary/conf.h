@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the command line said: one struct, filled once, read-only afterwards. */
+#ifndef PRIMARY_CONF_H
+#define PRIMARY_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CONF_MAX_PORTS 64u
+
+struct conf_port {
+	char name[64];
+	char path[108]; /* empty: RUN_DIR/NAME.sock */
+	bool client;
+	uint32_t queue_pairs;
+};
+
+struct conf {
+	char run_dir[80];
+	uint32_t max_devices;	  /* default 512 */
+	uint32_t max_secondaries; /* default 64 */
+	uint64_t lane_bytes;	  /* default 2 MiB: 4095 vrings */
+	uint64_t fence_deadline_ns; /* how long a burst may hold up a revocation; default 1 s */
+	bool fence;		  /* kill a secondary that misses it; default true */
+	bool huge_pages;	  /* default true */
+	mode_t socket_mode;	  /* of port, attach and control sockets; default 0600 */
+	int log_level;
+	struct conf_port ports[CONF_MAX_PORTS]; /* created at start */
+	size_t nr_ports;
+};
+
+/* 0: run; > 0: help or version was printed, exit with 0; -EINVAL: one line was printed, exit 2. */
+int conf_parse(struct conf *conf, int argc, char **argv);
+
+#endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Grants: which secondary runs which vring, and how that ends (architecture: "Grants").
+ *
+ * Two directions only. grant_offer looks at a device and gives every started vring that nobody
+ * runs to the secondary that serves the port. A revocation takes vrings back: write the grant
+ * word, fence every secondary (hf_lane_fence_all), wait until the lanes are not busy, with a
+ * deadline after which the secondary is killed through its pidfd; then read the positions back
+ * into the draft, and only then call `done`. The loop is never blocked: waiting is a timer.
+ */
+#ifndef PRIMARY_GRANT_H
+#define PRIMARY_GRANT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "device.h"
+#include "loop.h"
+
+struct primary;
+struct secondary;
+
+#define GRANT_ALL_VRINGS (-1)
+
+/*
+ * One revocation in progress; embedded in whoever waits for it (session, port, secondary).
+ * `done` runs exactly once, maybe before revoke_start returns; after it nobody touches these
+ * rings, nor the guest's memory through them, and the drafts hold the exact positions
+ * (vring->base, base_used). It may start another revocation.
+ */
+struct revocation {
+	void (*done)(struct revocation *revocation);
+	/* grant.c's own: */
+	struct primary *primary;
+	struct device *device;
+	int vring;
+	struct secondary *secondary; /* revoke_secondary: all of one secondary's vrings */
+	struct loop_timer timer;
+	uint64_t started_ns;
+	uint64_t deadline_ns;
+	bool active;
+	struct revocation *next; /* all active ones */
+};
+
+/* Take back vring `vring`, or all of the device's (GRANT_ALL_VRINGS). Vrings stay started in the
+ * draft unless the caller clears that: they are offered again by the next grant_offer. */
+void revoke_start(struct revocation *revocation, struct device *device, int vring);
+/* Take back everything a secondary runs (it said Bye, closed its socket). */
+void revoke_secondary(struct revocation *revocation, struct primary *primary,
+		      struct secondary *secondary);
+
+/*
+ * Grant what can be granted: every started, unbroken, unowned vring of the device goes to its
+ * owner, or to the best attached secondary that asked for the port (role vswitch first, then
+ * standbys by priority). Sends memory first where the secondary has not got this generation.
+ * No-op while a revocation of a vring is active for that vring, or when nobody serves the port.
+ */
+void grant_offer(struct device *device);
+/* The same for every device: a secondary came. */
+void grant_offer_all(struct primary *primary);
+
+/*
+ * SET_VRING_ENABLE on a granted vring. Enabling is immediate. Disabling must be seen by the burst
+ * before the front-end is answered: it goes through `revocation` (the same wait), and the vring
+ * is granted again, disabled, before `done` runs.
+ */
+void grant_set_enabled(struct revocation *revocation, struct vring *vring, bool enabled);
+
+/* The call descriptor changed while granted: the owner gets the new one. */
+void grant_send_call(struct vring *vring);
+/* SEND_RARP: the owner announces this address in the next dequeue burst. */
+void grant_send_rarp(struct device *device, const uint8_t mac[6]);
+/* The session is over and all vrings are revoked: owner and standbys drop the device's memory. */
+void grant_retire(struct device *device);
+
+/* A secondary is dead (pidfd): its vrings have positions recovered from ring and lane, waiting
+ * revocations complete, and its devices are offered to others. */
+void grant_secondary_died(struct primary *primary, struct secondary *secondary);
+
+/* Lane entry of a granted vring, or NULL. Hostile words: read once, bound, use. */
+const struct hf_lane_vring *grant_lane(const struct vring *vring);
+
+#endif

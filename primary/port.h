@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A port: the configured place of one device. Server mode listens on the socket; client mode
+ * connects, and tries again forever with back-off (100 ms … 2 s). At most one session at a time;
+ * a second client is refused at once, the first one is not disturbed.
+ */
+#ifndef PRIMARY_PORT_H
+#define PRIMARY_PORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "device.h"
+#include "grant.h"
+#include "loop.h"
+
+struct primary;
+struct session;
+
+struct port {
+	struct primary *primary;
+	char name[64];
+	char path[108];
+	bool client;
+	uint32_t queue_pairs;
+	uint64_t features_disabled; /* by `feature disable PORT` */
+
+	int listener; /* server mode; -1 else */
+	struct loop_source listener_source;
+	struct loop_timer reconnect; /* client mode */
+	uint64_t backoff_ns;
+
+	struct session *session; /* NULL: no front-end */
+	struct device device;
+	bool removing; /* freed when its session's last revocation is done */
+
+	uint64_t sessions;	   /* that were ever opened */
+	uint64_t refused_messages;
+	pid_t peer_pid;
+	char last_error[128];
+};
+
+/*
+ * Create and start a port. `path` NULL or "": RUN_DIR/NAME.sock. *ret_reason (a static or port-owned
+ * line that ends with the remedy) when it fails. 0; -EINVAL name or path; -EEXIST; -ENOSPC: all
+ * device slots taken; -EADDRINUSE: a live process listens there; -errno of the socket.
+ */
+int port_add(struct primary *primary, const char *name, const char *path, bool client,
+	     uint32_t queue_pairs, const char **ret_reason);
+/* Remove: the session ends, vrings are revoked first; the port is gone from the table at once and
+ * freed when that is done. 0 or -ENOENT. */
+int port_del(struct primary *primary, const char *name);
+struct port *port_find(const struct primary *primary, const char *name);
+/* All ports at once, at the end of the primary's life: sockets removed, nothing waits. */
+void port_destroy_all(struct primary *primary);
+
+/* virtio feature bits offered to a front-end of this port now, bit 30 included. */
+uint64_t port_offered_features(const struct port *port);
+/* All the bits this primary implements. */
+uint64_t port_supported_features(void);
+
+/* session.c tells: the connection is over and everything is revoked; accept or connect again. */
+void port_session_ended(struct port *port);
+
+#endif

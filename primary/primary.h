@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The primary's whole state: one of these, on main's stack, handed down. No globals.
+ *
+ * Ownership goes downwards only:
+ *   primary > ports > device (+ its vrings) and session
+ *   primary > secondaries
+ *   primary > events, control connections
+ * A port's device lives as long as the port; a session as long as its connection.
+ */
+#ifndef PRIMARY_PRIMARY_H
+#define PRIMARY_PRIMARY_H
+
+#include <stdint.h>
+
+#include "conf.h"
+#include "directory.h"
+#include "memory.h"
+
+struct loop;
+struct port;
+struct secondary;
+struct events;
+struct attach;
+struct control;
+
+struct primary {
+	const struct conf *conf;
+	struct loop *loop;
+	struct hf_memory directory_memory;
+	struct hf_directory directory;
+	struct port **ports; /* by directory slot: [max_devices], NULL where free */
+	struct secondary **secondaries; /* by slot: [max_secondaries] */
+	struct events *events;
+	struct attach *attach;
+	struct control *control;
+	uint64_t next_grant;   /* grants are never used twice; odd values never occur */
+	uint64_t next_session; /* nor sessions */
+	uint64_t next_secondary;
+	uint64_t features_enabled; /* offered to every port: implemented minus disabled */
+	uint64_t started_ns;
+	uint64_t refusals[64]; /* by enum refusal (refusal.h): all ports together */
+};
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every reason why a front-end's, a secondary's or a control client's input is refused: one
+ * counter each, shown by `holdfast stats`. `X(id, name)`. A refusal without a reason does not
+ * exist: refuse() is the only way to make one.
+ */
+#ifndef PRIMARY_REFUSAL_H
+#define PRIMARY_REFUSAL_H
+
+#include <stdint.h>
+
+#define REFUSALS(X)                                                                                \
+	/* step 1: bytes → raw */                                                                  \
+	X(HEADER_VERSION, "header_version")                                                        \
+	X(HEADER_FLAGS, "header_flags")                                                            \
+	X(PAYLOAD_TOO_LARGE, "payload_too_large")                                                  \
+	X(FDS_LOST, "descriptors_lost")                                                            \
+	X(TOO_MANY_FDS, "too_many_descriptors")                                                    \
+	X(MESSAGE_TIMEOUT, "message_timeout")                                                      \
+	X(CUT_OFF, "cut_off_in_message")                                                           \
+	X(REPLY_TIMEOUT, "peer_does_not_read")                                                     \
+	/* step 2: raw → checked */                                                                \
+	X(UNKNOWN_REQUEST, "unknown_request")                                                      \
+	X(UNSUPPORTED_REQUEST, "unsupported_request")                                              \
+	X(PAYLOAD_SIZE, "payload_size")                                                            \
+	X(FD_COUNT, "descriptor_count")                                                            \
+	X(NOT_NEGOTIATED, "feature_not_negotiated")                                                \
+	X(NO_OWNER, "before_set_owner")                                                            \
+	X(VRING_INDEX, "vring_index")                                                              \
+	X(VRING_STATE, "vring_state")                                                              \
+	X(PAYLOAD_VALUE, "payload_value")                                                          \
+	X(UNSUPPORTED_FEATURE, "unsupported_feature")                                              \
+	/* step 3: checked → draft */                                                              \
+	X(REGION_RANGE, "region_range")                                                            \
+	X(REGION_OVERLAP, "region_overlap")                                                        \
+	X(REGION_TABLE_FULL, "region_table_full")                                                  \
+	X(REGION_UNKNOWN, "region_unknown")                                                        \
+	X(REGION_IN_USE, "region_in_use")                                                          \
+	X(REGION_FILE, "region_file")                                                              \
+	X(REGION_MAP, "region_map")                                                                \
+	X(RING_ADDRESS, "ring_address")                                                            \
+	X(RING_ALIGNMENT, "ring_alignment")                                                        \
+	X(RING_SIZE, "ring_size")                                                                  \
+	X(EVENT_FD, "not_an_eventfd")                                                              \
+	X(NO_RESOURCES, "no_resources")                                                            \
+	X(SECOND_CLIENT, "second_client")                                                          \
+	/* attach and control sockets */                                                           \
+	X(ATTACH_PEER, "attach_peer_not_allowed")                                                  \
+	X(ATTACH_VERSION, "attach_version")                                                        \
+	X(ATTACH_MESSAGE, "attach_bad_message")                                                    \
+	X(ATTACH_FULL, "attach_table_full")                                                        \
+	X(ATTACH_SLOW, "attach_peer_does_not_read")                                                \
+	X(CONTROL_PEER, "control_peer_not_allowed")                                                \
+	X(CONTROL_MESSAGE, "control_bad_message")                                                  \
+	X(CONTROL_SLOW, "control_peer_does_not_read")                                              \
+	X(LANE_LIES, "lane_out_of_range")
+
+enum refusal {
+#define X(id, name) REFUSED_##id,
+	REFUSALS(X)
+#undef X
+	NR_REFUSALS
+};
+
+struct primary;
+
+const char *refusal_name(enum refusal reason);
+/* Count it. The caller answers the peer and logs through its limiter. */
+void refusal_count(struct primary *primary, enum refusal reason);
+
+#endif
