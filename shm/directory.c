@@ -15,7 +15,7 @@
 #define COUNT_MAX    65536u
 
 /* What comes before the regions, and is copied whole. */
-#define HEAD_BYTES  offsetof(struct hf_shm_device, regions)
+#define HEAD_BYTES offsetof(struct hf_shm_device, regions)
 /* Of a vring, what is under the device's count. */
 #define SETUP_OFFSET offsetof(struct hf_shm_vring, desc_gpa)
 #define SETUP_BYTES  (sizeof(struct hf_shm_vring) - SETUP_OFFSET)
@@ -48,8 +48,8 @@ int hf_directory_format(struct hf_directory *directory, const struct hf_memory *
 		.max_secondaries = max_secondaries,
 		.secondaries_offset = HEADER_BYTES,
 		.secondary_stride = sizeof(struct hf_shm_secondary),
-		.devices_offset = HEADER_BYTES +
-				  (uint64_t)max_secondaries * sizeof(struct hf_shm_secondary),
+		.devices_offset =
+			HEADER_BYTES + (uint64_t)max_secondaries * sizeof(struct hf_shm_secondary),
 		.device_stride = sizeof(struct hf_shm_device),
 		.max_regions = HF_SHM_MAX_REGIONS,
 		.max_vrings = HF_SHM_MAX_VRINGS,
@@ -83,7 +83,7 @@ static int verify(const struct hf_shm_header *h, uint64_t size)
 			  h->abi_major, h->abi_minor, HF_ABI_MAJOR, HF_ABI_MINOR);
 		return -EPROTO;
 	}
-	if (h->size > size || h->max_regions > HF_SHM_MAX_REGIONS ||
+	if (h->size > size || h->size < HEADER_BYTES || h->max_regions > HF_SHM_MAX_REGIONS ||
 	    h->max_vrings > HF_SHM_MAX_VRINGS ||
 	    !table_ok(h->size, h->devices_offset, h->device_stride, h->max_devices,
 		      sizeof(struct hf_shm_device)) ||

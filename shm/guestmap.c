@@ -12,7 +12,8 @@ static int map_region(struct hf_mapped_region *to, const struct hf_shm_region *f
 	uint64_t page = hf_page_bytes_of(fd), first, last, end;
 	int error;
 
-	if (!from->size || !add_ok(from->file_offset, from->size, &end) || end > INT64_MAX)
+	if (!from->size || !add_ok(from->gpa, from->size, &end) ||
+	    !add_ok(from->file_offset, from->size, &end) || end > INT64_MAX)
 		return -EINVAL;
 	first = align_down(from->file_offset, page);
 	last = align_up(end, page);
