@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One test program: a table of sentences, run by CUnit in verbose mode. Exit status 1 when one of
+ * them is not true. Test functions are named by what they show; SENTENCE turns the name into the
+ * sentence. CUnit's assertions are not thread-safe: threads count, the test function asserts.
+ */
+#ifndef TESTS_SUITE_H
+#define TESTS_SUITE_H
+
+#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct sentence {
+	const char *name;
+	void (*test)(void);
+};
+
+#define SENTENCE(function)                                                                         \
+	{                                                                                          \
+#function, function                                                                \
+	}
+
+/* As CU_ASSERT, but a failure shows both numbers. */
+#define CHECK_EQ(actual, expected)                                                                 \
+	suite_check_equal((long long)(actual), (long long)(expected), #actual, #expected,          \
+			  __FILE__, __LINE__)
+#define CHECK(condition) CU_ASSERT(condition)
+/* What the rest of the test cannot go on without. */
+#define REQUIRE(condition) CU_ASSERT_FATAL(condition)
+
+static inline void suite_check_equal(long long actual, long long expected, const char *what,
+				     const char *wanted, const char *file, unsigned int line)
+{
+	char text[384] = "equal";
+
+	if (actual != expected)
+		snprintf(text, sizeof(text), "%s is %lld (0x%llx), not %s = %lld (0x%llx)", what,
+			 actual, (unsigned long long)actual, wanted, expected,
+			 (unsigned long long)expected);
+	CU_assertImplementation(actual == expected, line, text, file, "", CU_FALSE);
+}
+
+static inline int suite_run(const char *name, const struct sentence *sentences, size_t count)
+{
+	CU_pSuite suite;
+	unsigned int failures;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (CU_initialize_registry() != CUE_SUCCESS)
+		return EXIT_FAILURE;
+	suite = CU_add_suite(name, NULL, NULL);
+	for (size_t i = 0; suite && i < count; i++)
+		if (!CU_add_test(suite, sentences[i].name, sentences[i].test))
+			suite = NULL;
+	CU_basic_set_mode(CU_BRM_VERBOSE);
+	if (!suite || CU_basic_run_tests() != CUE_SUCCESS ||
+	    CU_get_number_of_tests_run() != (unsigned int)count)
+		return EXIT_FAILURE;
+	failures = CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failures ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The program's main(). */
+#define SUITE(name, sentences)                                                                     \
+	int main(void)                                                                             \
+	{                                                                                          \
+		return suite_run(name, sentences, sizeof(sentences) / sizeof((sentences)[0]));     \
+	}
+
+#endif
