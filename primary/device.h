@@ -83,6 +83,7 @@ struct device {
 
 	/* Written by grant.c only. */
 	struct secondary *owner; /* who has, or is sent, this device; one for all its vrings */
+	bool orphaned;		 /* nobody serves it; was said once */
 };
 
 #endif

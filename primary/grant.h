@@ -38,6 +38,9 @@ struct revocation {
 	struct loop_timer timer;
 	uint64_t started_ns;
 	uint64_t deadline_ns;
+	uint32_t taken_back;  /* vrings, so far */
+	bool disabling;	      /* offer again before `done` */
+	bool overdue;	      /* the deadline was missed, and dealt with */
 	bool active;
 	struct revocation *next; /* all active ones */
 };
@@ -48,6 +51,10 @@ void revoke_start(struct revocation *revocation, struct device *device, int vrin
 /* Take back everything a secondary runs (it said Bye, closed its socket). */
 void revoke_secondary(struct revocation *revocation, struct primary *primary,
 		      struct secondary *secondary);
+/* Forget a revocation without `done`, at the end of the primary's life. No-op when not active. */
+void revoke_cancel(struct revocation *revocation);
+/* Is an active revocation of a device waiting for this vring? Until its `done` nobody gets it. */
+bool revoke_covers(const struct vring *vring);
 
 /*
  * Grant what can be granted: every started, unbroken, unowned vring of the device goes to its
@@ -76,6 +83,11 @@ void grant_retire(struct device *device);
 /* A secondary is dead (pidfd): its vrings have positions recovered from ring and lane, waiting
  * revocations complete, and its devices are offered to others. */
 void grant_secondary_died(struct primary *primary, struct secondary *secondary);
+
+/* Look for rings that their owners broke since the last call: event, and not offered again. */
+void grant_check_broken(struct primary *primary);
+/* The primary ends: no secondary runs anything any more. Does not wait. */
+void grant_withdraw_all(struct primary *primary);
 
 /* Lane entry of a granted vring, or NULL. Hostile words: read once, bound, use. */
 const struct hf_lane_vring *grant_lane(const struct vring *vring);

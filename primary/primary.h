@@ -34,6 +34,7 @@ struct primary {
 	struct events *events;
 	struct attach *attach;
 	struct control *control;
+	struct revocation *revocations; /* active ones; revoke.c */
 	uint64_t next_grant;   /* grants are never used twice; odd values never occur */
 	uint64_t next_session; /* nor sessions */
 	uint64_t next_secondary;

@@ -27,6 +27,7 @@ struct send_queue;
 struct secondary_device {
 	uint64_t session; /* 0: nothing sent */
 	uint64_t mem_generation;
+	struct lane_binding *lane; /* entries of this session's vrings; NULL: none yet */
 };
 
 struct secondary {
@@ -57,10 +58,17 @@ struct secondary {
 	uint32_t nr_vrings;	   /* granted now */
 	struct secondary_device *devices; /* by device slot: [max_devices] */
 
+	struct lane_binding *retiring; /* entries of sessions it has not said Retired for */
+
+	bool cut;     /* we shut its socket; the loop is about to say so */
 	bool leaving; /* Bye or closed socket: no new grants; revocation under way */
 	bool killed;  /* fenced: SIGKILL sent, death not yet confirmed */
 	bool dead;    /* pidfd said so */
+	bool said_bye;
+	uint64_t left_ns;	      /* when it began to leave */
+	uint64_t pause_ns;	      /* from then until all was taken back */
 	struct revocation revocation; /* of leaving */
+	struct loop_timer linger;     /* left without Bye: is it dead? */
 	struct hf_log_limit log_limit;
 };
 
@@ -75,8 +83,47 @@ bool secondary_serves(const struct secondary *secondary, const char *port_name);
 void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *message,
 		    const int *fds, size_t nr_fds);
 
-/* A free lane entry, reset; 0 when the lane is full. */
-uint32_t secondary_lane_take(struct secondary *secondary);
-void secondary_lane_put(struct secondary *secondary, uint32_t entry);
+/* May it be given anything? Not when it leaves, is fenced, dead or cut off. */
+bool secondary_usable(const struct secondary *secondary);
+
+/*
+ * Lane entry for a vring of the device's session; 0 when the lane is full or memory short. A vring
+ * has the same entry in every grant of a session, and the entry serves no other vring until the
+ * secondary said Retired: a data thread that has not heard of a revocation yet still writes `busy`
+ * of the old grant's entry, and would clear the `busy` of another vring's burst.
+ */
+uint32_t secondary_lane_bind(struct secondary *secondary, const struct device *device,
+			     uint32_t vring);
+/* The session is over for this secondary (DeviceRetire sent): its entries wait for Retired. */
+void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot);
+/* It said Retired: the entries of that session are free. */
+void secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, uint64_t session);
+
+/*
+ * Life of an attached secondary (secondary_life.c). `socket` and `pidfd` become the secondary's
+ * when this succeeds. 0; -EBUSY: no slot; -errno of the lane's memory.
+ */
+struct secondary_identity {
+	const char *name;
+	uint32_t role;
+	int32_t priority;
+	char *const *globs;
+	size_t nr_globs;
+	const char *version;
+	bool membarrier;
+	pid_t pid;
+	uid_t uid;
+};
+int secondary_create(struct primary *primary, const struct secondary_identity *identity,
+		     int socket, int pidfd, struct secondary **ret_secondary);
+/* Watch its socket and pidfd. 0 or -errno. */
+int secondary_watch(struct secondary *secondary);
+/* It says Bye, or its socket is closed: take everything back, then forget it. */
+void secondary_leave(struct secondary *secondary, bool said_bye);
+/* At once; nothing is taken back. For the end of the primary's life and failed attaches. */
+void secondary_destroy(struct secondary *secondary);
+/* One message of an attached secondary (secondary_request.c). 0; -EPROTO: it does not keep to the
+ * protocol and is to be cut off. */
+int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPrimary *message);
 
 #endif
