@@ -32,7 +32,8 @@ struct vring {
 
 	/* From the front-end. */
 	uint16_t size;		/* 0: SET_VRING_NUM did not come */
-	bool has_address;	/* SET_VRING_ADDR came and was good */
+	bool address_given;	/* SET_VRING_ADDR came: the user addresses below are set */
+	bool has_address;	/* and the whole ring lies in the present memory table */
 	bool has_kick;		/* SET_VRING_KICK came, with descriptor or without (polling) */
 	uint64_t desc_user, avail_user, used_user; /* kept: a new memory table translates anew */
 	uint64_t desc_gpa, avail_gpa, used_gpa, log_gpa;
@@ -45,7 +46,8 @@ struct vring {
 	uint16_t base_used;
 	uint16_t wrap; /* packed: bit 0 avail, bit 1 used */
 
-	bool started;
+	bool started;	/* implies size, has_address and has_kick: may be granted */
+	bool suspended; /* was started, then its memory went: starts again when it is back */
 	bool enabled;
 	bool broken;
 
@@ -85,5 +87,32 @@ struct device {
 	struct secondary *owner; /* who has, or is sent, this device; one for all its vrings */
 	bool orphaned;		 /* nobody serves it; was said once */
 };
+
+void device_init(struct device *device, struct primary *primary, struct port *port, uint32_t slot);
+/* The session is over and everything is revoked: as after device_init, but mem_generation and the
+ * counters go on. Closes every descriptor, unmaps the memory. */
+void device_reset(struct device *device);
+
+/* What the directory says: PORT, SESSION, or READY (memory, and at least one started vring). */
+enum hf_shm_device_state device_state(const struct device *device);
+/* One more than the highest vring that the front-end has touched. */
+uint32_t device_nr_vrings(const struct device *device);
+/* Size, address and kick are there. */
+bool vring_configured(const struct vring *vring);
+/* Does the front-end see it as started? */
+bool vring_active(const struct vring *vring);
+
+enum ring_fit { RING_FITS, RING_UNKNOWN, RING_MISALIGNED, RING_OUTSIDE, RING_OVERLAPS };
+
+/*
+ * Would a ring at these user addresses lie whole inside the memory table, its event words
+ * included? RING_UNKNOWN: size or memory is not there yet. On RING_FITS ret_gpa has the addresses
+ * of descriptors, available and used ring.
+ */
+enum ring_fit vring_fit(const struct vring *vring, uint64_t desc_user, uint64_t avail_user,
+			uint64_t used_user, uint64_t ret_gpa[3]);
+/* Translate the kept user addresses anew: has_address and the gpas. A started ring that does not
+ * fit any more becomes suspended. Only while it is not granted. */
+void vring_locate(struct vring *vring);
 
 #endif

@@ -26,7 +26,8 @@ struct secondary;
  * One revocation in progress; embedded in whoever waits for it (session, port, secondary).
  * `done` runs exactly once, maybe before revoke_start returns; after it nobody touches these
  * rings, nor the guest's memory through them, and the drafts hold the exact positions
- * (vring->base, base_used). It may start another revocation.
+ * (vring->base, base_used). It may start another revocation, and it may free this one, and the
+ * device when all its vrings were taken back: grant.c touches neither after the call.
  */
 struct revocation {
 	void (*done)(struct revocation *revocation);
@@ -60,16 +61,18 @@ bool revoke_covers(const struct vring *vring);
  * Grant what can be granted: every started, unbroken, unowned vring of the device goes to its
  * owner, or to the best attached secondary that asked for the port (role vswitch first, then
  * standbys by priority). Sends memory first where the secondary has not got this generation.
- * No-op while a revocation of a vring is active for that vring, or when nobody serves the port.
+ * No-op while a revocation of a vring (GRANT_ALL_VRINGS: of any of the device's) is active for that
+ * vring, or when nobody serves the port.
  */
 void grant_offer(struct device *device);
 /* The same for every device: a secondary came. */
 void grant_offer_all(struct primary *primary);
 
 /*
- * SET_VRING_ENABLE on a granted vring. Enabling is immediate. Disabling must be seen by the burst
- * before the front-end is answered: it goes through `revocation` (the same wait), and the vring
- * is granted again, disabled, before `done` runs.
+ * SET_VRING_ENABLE on a granted vring (`vring->enabled` is set by the caller before). Enabling is
+ * immediate and leaves `revocation` alone. Disabling must be seen by the burst before the
+ * front-end is answered: it goes through `revocation` (the same wait), and the vring is granted
+ * again, disabled, before `done` runs.
  */
 void grant_set_enabled(struct revocation *revocation, struct vring *vring, bool enabled);
 

@@ -28,12 +28,13 @@ struct port {
 
 	int listener; /* server mode; -1 else */
 	struct loop_source listener_source;
-	struct loop_timer reconnect; /* client mode */
+	struct loop_timer retry; /* connect again; accept again after a lack of descriptors */
 	uint64_t backoff_ns;
 
 	struct session *session; /* NULL: no front-end */
 	struct device device;
-	bool removing; /* freed when its session's last revocation is done */
+	bool removing; /* freed when its session's last revocation is done; keeps its slot in
+			* primary->ports until then, but port_find does not find it */
 
 	uint64_t sessions;	   /* that were ever opened */
 	uint64_t refused_messages;
@@ -48,10 +49,15 @@ struct port {
  */
 int port_add(struct primary *primary, const char *name, const char *path, bool client,
 	     uint32_t queue_pairs, const char **ret_reason);
-/* Remove: the session ends, vrings are revoked first; the port is gone from the table at once and
- * freed when that is done. 0 or -ENOENT. */
+/* Remove: the session ends, vrings are revoked first; port_find does not find it any more, and it
+ * is freed when that is done (at once without a session). 0 or -ENOENT. */
 int port_del(struct primary *primary, const char *name);
+/* By name; not those that are being removed. */
 struct port *port_find(const struct primary *primary, const char *name);
+/* Orderly end: no new sessions, the present ones are ended (revoked first). */
+void port_stop_all(struct primary *primary);
+/* Is no session left? */
+bool port_all_idle(const struct primary *primary);
 /* All ports at once, at the end of the primary's life: sockets removed, nothing waits. */
 void port_destroy_all(struct primary *primary);
 

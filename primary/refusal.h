@@ -35,7 +35,6 @@
 	X(REGION_OVERLAP, "region_overlap")                                                        \
 	X(REGION_TABLE_FULL, "region_table_full")                                                  \
 	X(REGION_UNKNOWN, "region_unknown")                                                        \
-	X(REGION_IN_USE, "region_in_use")                                                          \
 	X(REGION_FILE, "region_file")                                                              \
 	X(REGION_MAP, "region_map")                                                                \
 	X(RING_ADDRESS, "ring_address")                                                            \
@@ -65,6 +64,8 @@ enum refusal {
 struct primary;
 
 const char *refusal_name(enum refusal reason);
+/* What the other side should do instead: the end of a log line. */
+const char *refusal_remedy(enum refusal reason);
 /* Count it. The caller answers the peer and logs through its limiter. */
 void refusal_count(struct primary *primary, enum refusal reason);
 
