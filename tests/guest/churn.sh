@@ -69,8 +69,8 @@ churn_kills() {
 
 # The base line is taken after guests have come and gone once: what a process sets up on first use is no leak.
 churn_warm_up() {
-    [ "$PAIRS_STARTED" = 0 ] || return 0
-    pair_start server '' '' || return 1
+    [ "${PAIRS_STARTED[$1]}" = 0 ] || return 0
+    pair_start "$1" '' '' || return 1
     pair_stop
     sleep 1
 }
@@ -79,7 +79,7 @@ churn_warm_up() {
 churn_round() {
     local mode=$1 title=$2 before
     shift 2
-    churn_warm_up || true
+    churn_warm_up "$mode" || true
     before=$(churn_holdings)
     if expect "$title: both guests come up" pair_start "$mode" '' ''; then
         expect "$title: traffic resumes each time" "$@" || true

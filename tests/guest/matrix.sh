@@ -24,13 +24,14 @@ matrix_row() {
     echo "${MATRIX_QUEUES[$1]} ${MATRIX_OFFLOADS[$2]} ${MATRIX_MTU[$3]} ${MATRIX_FLAVOUR[$4]} ${MATRIX_MODE[$5]}"
 }
 
-PAIRS_STARTED=0
+# How often a pair was started, by mode.
+declare -A PAIRS_STARTED=([server]=0 [client]=0)
 
 # pair_start MODE OPTIONS-OF-A OPTIONS-OF-B: both guests up, or the case fails with their logs.
 pair_start() {
     local mode=$1 prefix='' name
     [ "$mode" = server ] || prefix=c
-    PAIRS_STARTED=$((PAIRS_STARTED + 1))
+    PAIRS_STARTED[$mode]=$((PAIRS_STARTED[$mode] + 1))
     # shellcheck disable=SC2086  # the options are words
     {
         guest_start a "$(backend_socket ${prefix}a)" "mode=$mode" "ip=$A/24" $2
