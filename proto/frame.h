@@ -13,9 +13,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define HF_FRAME_MAX_BYTES (64u * 1024u)
-#define HF_FRAME_MAX_FDS   200u /* the kernel's own limit is 253 */
-#define HF_UNPACK_BUDGET   (512u * 1024u) /* bytes of heap one received message may cost */
+#define HF_FRAME_MAX_BYTES  (64u * 1024u)
+#define HF_FRAME_MAX_FDS    200u	   /* the kernel's own limit is 253 */
+#define HF_UNPACK_BUDGET    (512u * 1024u) /* bytes of heap one received message may cost */
 #define HF_CONTROL_PROTOCOL 1u
 
 struct hf_frame {

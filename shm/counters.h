@@ -52,7 +52,7 @@ enum hf_counter {
 #define X(id, name) HF_COUNTER_##id,
 	HF_COUNTERS(X)
 #undef X
-	HF_NR_COUNTERS
+		HF_NR_COUNTERS
 };
 
 /* "good_packets", …; NULL past the end. */

@@ -29,8 +29,7 @@ static int check_range(int fd, uint64_t offset, size_t size, size_t page)
 		return -errno;
 	if (!size || size % page || offset % page || !add_ok(offset, size, &end))
 		return -EINVAL;
-	if (!S_ISREG(st.st_mode) || st.st_size < 0 ||
-	    end > align_up((uint64_t)st.st_size, page))
+	if (!S_ISREG(st.st_mode) || st.st_size < 0 || end > align_up((uint64_t)st.st_size, page))
 		return -EINVAL;
 	return 0;
 }

@@ -38,7 +38,7 @@ void hf_guestmap_destroy(struct hf_guestmap *map);
 
 /* The region of the map that has `gpa`, or NULL. */
 static inline const struct hf_mapped_region *hf_guestmap_find(const struct hf_guestmap *map,
-							       uint64_t gpa)
+							      uint64_t gpa)
 {
 	uint32_t low = 0, high = map->count;
 

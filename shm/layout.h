@@ -86,7 +86,7 @@ struct hf_shm_vring {
 	uint64_t reserved0[6];
 
 	/* Under the device's seq. */
-	uint64_t desc_gpa; /* packed: descriptor ring */
+	uint64_t desc_gpa;  /* packed: descriptor ring */
 	uint64_t avail_gpa; /* packed: driver event suppression */
 	uint64_t used_gpa;  /* packed: device event suppression */
 	uint64_t log_gpa;
@@ -108,8 +108,8 @@ enum hf_shm_device_state {
 };
 
 struct hf_shm_device {
-	uint32_t seq;	/* odd while the primary writes; shm/seq.h */
-	uint32_t state; /* enum hf_shm_device_state */
+	uint32_t seq;		 /* odd while the primary writes; shm/seq.h */
+	uint32_t state;		 /* enum hf_shm_device_state */
 	uint64_t generation;	 /* counts publications of this slot */
 	uint64_t mem_generation; /* changes with the memory table */
 	uint64_t session;	 /* number of the session, never used twice; 0 none */
@@ -146,7 +146,7 @@ struct hf_shm_secondary {
 	uint32_t role; /* enum hf_role */
 	int32_t pid;
 	uint32_t uid;
-	uint64_t id; /* never used twice */
+	uint64_t id;	      /* never used twice */
 	uint64_t attached_ns; /* CLOCK_MONOTONIC */
 	uint32_t lane_entries;
 	int32_t priority;
@@ -164,7 +164,8 @@ struct hf_lane_header {
 	uint32_t entries; /* this header is entry 0 and is counted */
 	uint32_t reserved0;
 	uint64_t secondary_id;
-	uint64_t heartbeat_ns; /* secondary's control thread: CLOCK_MONOTONIC of its last dispatch */
+	uint64_t
+		heartbeat_ns; /* secondary's control thread: CLOCK_MONOTONIC of its last dispatch */
 };
 
 /* hf_lane_vring.intent */
@@ -172,18 +173,22 @@ enum { HF_INTENT_NONE = 0, HF_INTENT_DEQUEUE = 1, HF_INTENT_ENQUEUE = 2 };
 
 /*
  * A secondary's words for one vring that it was granted. The primary reads them as hostile input.
- * Reset by the primary before a grant names the entry.
+ *
+ * An entry belongs to one vring of one session from its first grant until the secondary has
+ * answered DeviceRetire (or is dead), also between grants: a data thread that was preempted just
+ * before its `busy = 1; look; busy = 0` may come back after a revocation, and must not clear the
+ * `busy` of another vring whose burst is under way.
  */
 struct hf_lane_vring {
 	/* Line 0: written by the data thread that runs the vring. */
-	uint32_t busy;	/* 1 while a burst may touch the ring or guest memory */
-	uint16_t avail; /* next available index: position at the last burst boundary */
-	uint16_t used;	/* next used index at the last burst boundary */
-	uint16_t intent; /* what the burst in progress does, HF_INTENT_… */
+	uint32_t busy;	       /* 1 while a burst may touch the ring or guest memory */
+	uint16_t avail;	       /* next available index: position at the last burst boundary */
+	uint16_t used;	       /* next used index at the last burst boundary */
+	uint16_t intent;       /* what the burst in progress does, HF_INTENT_… */
 	uint16_t intent_count; /* entries it is about to publish */
-	uint16_t wrap;	 /* packed: bit 0 avail, bit 1 used wrap counter */
-	uint16_t broken; /* the BREAK counter's number + 1, or 0 */
-	uint32_t running; /* control thread: the vSwitch's RUNNING flag */
+	uint16_t wrap;	       /* packed: bit 0 avail, bit 1 used wrap counter */
+	uint16_t broken;       /* the BREAK counter's number + 1, or 0 */
+	uint32_t running;      /* control thread: the vSwitch's RUNNING flag */
 	uint32_t reserved0;
 	uint64_t grant; /* the grant the position belongs to */
 	uint64_t reserved1[4];

@@ -30,7 +30,8 @@ static long pool_number(long huge, const char *what)
 	long number = 0;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%ldkB/%s", huge / 1024, what);
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%ldkB/%s", huge / 1024,
+		 what);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;

@@ -21,8 +21,7 @@ struct hf_memtab {
  * zero size, or gpa, user address or file offset wraps; -EEXIST: overlaps another one's guest or
  * user addresses; -ENOSPC: the table is full.
  */
-int hf_memtab_add(struct hf_memtab *table, const struct hf_shm_region *region,
-		  uint32_t *ret_index);
+int hf_memtab_add(struct hf_memtab *table, const struct hf_shm_region *region, uint32_t *ret_index);
 /* Remove the region with exactly this gpa, user address and size. *ret_index: where it was.
  * -ENOENT. */
 int hf_memtab_remove(struct hf_memtab *table, uint64_t gpa, uint64_t user_addr, uint64_t size,

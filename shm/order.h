@@ -12,18 +12,18 @@
 #define SHM_ORDER_H
 
 /* One whole access, no order. For words that another process may change at any time. */
-#define hf_read_once(p)	     __atomic_load_n((p), __ATOMIC_RELAXED)
-#define hf_write_once(p, v)  __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define hf_read_once(p)	    __atomic_load_n((p), __ATOMIC_RELAXED)
+#define hf_write_once(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 
 /* Accesses that come later stay later. */
-#define hf_load_acquire(p)   __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define hf_load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 /* Accesses that came before stay before. */
 #define hf_store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
 #define hf_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define hf_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 /* Our stores before are seen before our loads after: the only fence that costs. */
-#define hf_fence_full()	   __atomic_thread_fence(__ATOMIC_SEQ_CST)
+#define hf_fence_full() __atomic_thread_fence(__ATOMIC_SEQ_CST)
 
 /*
  * Orders nothing in the processor, only in the compiler. Used between `busy` and `grant` in the

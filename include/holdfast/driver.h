@@ -13,7 +13,7 @@ extern "C" {
 #endif
 
 #define HF_DRIVER_CLIENT 0x1u /* the primary connects to the VMM's socket, again and again */
-#define HF_DRIVER_CUSE   0x2u /* a vhost-cuse character device /dev/NAME instead of a socket */
+#define HF_DRIVER_CUSE	 0x2u /* a vhost-cuse character device /dev/NAME instead of a socket */
 
 /*
  * Ask the primary to create port `name` (letters, digits, '.', '_', '-'). `path` is the

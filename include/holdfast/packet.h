@@ -42,11 +42,11 @@ struct hf_offload {
 
 /* One segment; exactly one cache line. */
 struct hf_packet {
-	uint8_t *data;          /* caller: first byte */
-	struct hf_packet *next; /* caller: next segment, or NULL */
-	uint32_t room;          /* caller: bytes that fit at data */
-	uint32_t len;           /* bytes that are there, in this segment */
-	uint32_t total;         /* first segment only: bytes of the whole packet */
+	uint8_t *data;		   /* caller: first byte */
+	struct hf_packet *next;	   /* caller: next segment, or NULL */
+	uint32_t room;		   /* caller: bytes that fit at data */
+	uint32_t len;		   /* bytes that are there, in this segment */
+	uint32_t total;		   /* first segment only: bytes of the whole packet */
 	struct hf_offload offload; /* first segment only */
 	uint16_t reserved;
 	uint64_t user[3]; /* the caller's; never read or written by the library */

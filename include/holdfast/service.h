@@ -19,10 +19,10 @@ extern "C" {
 #endif
 
 struct hf_service_config {
-	const char *run_dir;      /* the primary's run directory; NULL: $HOLDFAST_RUN_DIR or
+	const char *run_dir;	  /* the primary's run directory; NULL: $HOLDFAST_RUN_DIR or
 				   * /run/holdfast */
-	const char *name;         /* this secondary's name; NULL: the program's name */
-	enum hf_role role;        /* vswitch, standby or observer */
+	const char *name;	  /* this secondary's name; NULL: the program's name */
+	enum hf_role role;	  /* vswitch, standby or observer */
 	const char *const *ports; /* globs (fnmatch(3)) of the ports to serve; NULL: all */
 	size_t nr_ports;
 	int32_t priority; /* among standbys, the higher takes over first */

@@ -20,9 +20,9 @@ extern "C" {
 #define HF_API __attribute__((visibility("default")))
 
 #define HF_MAX_QUEUE_PAIRS 128u /* of one device */
-#define HF_MAX_VRINGS      (2u * HF_MAX_QUEUE_PAIRS)
-#define HF_MAX_BURST       256u /* packets one burst moves at most; more is clamped */
-#define HF_NAME_MAX        63u  /* bytes of a port's or a secondary's name, without the NUL */
+#define HF_MAX_VRINGS	   (2u * HF_MAX_QUEUE_PAIRS)
+#define HF_MAX_BURST	   256u /* packets one burst moves at most; more is clamped */
+#define HF_NAME_MAX	   63u	/* bytes of a port's or a secondary's name, without the NUL */
 
 /* Queue numbers are vring numbers: pair p enqueues to 2p and dequeues from 2p + 1
  * (virtio 1.1, 5.1.2: the receiveq is the guest's). */

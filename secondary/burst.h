@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way in and out of a burst, and what every burst counts. */
+#ifndef SECONDARY_BURST_H
+#define SECONDARY_BURST_H
+
+#include <holdfast/packet.h>
+
+#include "device.h"
+#include "vring.h"
+
+/*
+ * Enter a burst on vring `queue`: NULL when the device is not RUNNING, or the vring is not ours to
+ * run. Otherwise nobody takes the ring away until hf_burst_end.
+ */
+static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t queue,
+					      bool *ret_enabled)
+{
+	struct hf_vring *v;
+	uint64_t mine;
+
+	if (unlikely(queue >= HF_MAX_VRINGS) || unlikely(!hf_load_acquire(&device->running)))
+		return NULL;
+	v = hf_load_acquire(&device->vrings[queue]);
+	if (unlikely(!v))
+		return NULL;
+	/* Pairs with the release in hf_vring_setup: our grant shows the setup it came with. */
+	mine = hf_load_acquire(&v->my_grant);
+	if (unlikely(!mine))
+		return NULL;
+	if (unlikely(!hf_burst_enter(v->lane, v->grant_word, mine, v->fence, ret_enabled)))
+		return NULL;
+	if (unlikely(v->fresh))
+		hf_vring_first_burst(v);
+	return v;
+}
+
+static inline void hf_burst_end(struct hf_vring *v)
+{
+	hf_burst_leave(v->lane);
+}
+
+/* Sums of a burst, added to the lane once at its end; sizes go to the lane as they come. */
+struct hf_tally {
+	uint64_t packets;
+	uint64_t bytes;
+};
+
+/* `packet` was delivered; its first segment is not empty. */
+static inline void hf_tally_packet(struct hf_vring *v, struct hf_tally *t,
+				   const struct hf_packet *packet)
+{
+	static const uint8_t by_bits[] = {
+		/* bits of len: 7: 64 … 127, 8, 9, 10: up to 1023 */
+		[7] = HF_COUNTER_SIZE_65_127_PACKETS,
+		[8] = HF_COUNTER_SIZE_128_255_PACKETS,
+		[9] = HF_COUNTER_SIZE_256_511_PACKETS,
+		[10] = HF_COUNTER_SIZE_512_1023_PACKETS,
+	};
+	const uint8_t *frame = packet->data;
+	uint32_t len = packet->total;
+	enum hf_counter size;
+
+	if (len <= 64)
+		size = len == 64 ? HF_COUNTER_SIZE_64_PACKETS : HF_COUNTER_UNDERSIZE_PACKETS;
+	else if (len < 1024)
+		size = by_bits[32 - __builtin_clz(len)];
+	else
+		size = len <= 1518 ? HF_COUNTER_SIZE_1024_1518_PACKETS
+				   : HF_COUNTER_SIZE_1519_MAX_PACKETS;
+	hf_count(v, size, 1);
+	if (unlikely(frame[0] & 1)) {
+		bool broadcast = packet->len >= 6 && (frame[0] & frame[1] & frame[2] & frame[3] &
+						      frame[4] & frame[5]) == 0xff;
+
+		hf_count(v, broadcast ? HF_COUNTER_BROADCAST_PACKETS : HF_COUNTER_MULTICAST_PACKETS,
+			 1);
+	}
+	t->packets++;
+	t->bytes += len;
+}
+
+static inline void hf_tally_end(struct hf_vring *v, const struct hf_tally *t)
+{
+	hf_count(v, HF_COUNTER_BURSTS, 1);
+	hf_count(v, HF_COUNTER_GOOD_PACKETS, t->packets);
+	hf_count(v, HF_COUNTER_GOOD_BYTES, t->bytes);
+}
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "device.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "fd.h"
+
+struct hf_device *hf_device_create(struct hf_service *service, uint32_t slot, uint64_t session)
+{
+	struct hf_device *device = calloc(1, sizeof(*device));
+
+	if (!device)
+		return NULL;
+	device->service = service;
+	device->slot = slot;
+	device->session = session;
+	device->node = -1;
+	return device;
+}
+
+void hf_device_free(struct hf_device *device)
+{
+	for (unsigned int i = 0; i < HF_MAX_VRINGS; i++) {
+		if (device->vrings[i])
+			hf_vring_destroy(device->vrings[i]);
+		free(device->vrings[i]);
+	}
+	if (device->pending_fds)
+		hf_fd_close_all(device->pending_fds, device->pending_total);
+	free(device->pending_fds);
+	hf_guestmap_destroy(device->map);
+	free(device);
+}
+
+struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue)
+{
+	struct hf_vring *v;
+
+	if (queue >= HF_MAX_VRINGS)
+		return NULL;
+	v = device->vrings[queue];
+	if (v)
+		return v;
+	v = aligned_alloc(HF_SHM_LINE, align_up(sizeof(*v), HF_SHM_LINE));
+	if (!v)
+		return NULL;
+	hf_vring_init(v);
+	if (queue >= device->nr_vrings)
+		hf_write_once(&device->nr_vrings, (uint16_t)(queue + 1));
+	/* Data threads that find it see it initialised. */
+	hf_store_release(&device->vrings[queue], v);
+	return v;
+}
+
+const char *hf_device_name(const struct hf_device *device)
+{
+	return device->name;
+}
+
+uint32_t hf_device_id(const struct hf_device *device)
+{
+	return device->slot;
+}
+
+uint64_t hf_device_features(const struct hf_device *device)
+{
+	return device->features;
+}
+
+uint16_t hf_device_mtu(const struct hf_device *device)
+{
+	return hf_read_once(&device->mtu);
+}
+
+int hf_device_node(const struct hf_device *device)
+{
+	return device->node;
+}
+
+uint16_t hf_device_nr_vrings(const struct hf_device *device)
+{
+	return hf_read_once(&device->nr_vrings);
+}
+
+bool hf_device_vring_enabled(const struct hf_device *device, uint16_t queue)
+{
+	const struct hf_vring *v =
+		queue < HF_MAX_VRINGS ? hf_load_acquire(&device->vrings[queue]) : NULL;
+	uint64_t mine = v ? hf_load_acquire(&v->my_grant) : 0;
+
+	return mine && hf_read_once(v->grant_word) == (mine | HF_GRANT_ENABLED);
+}
+
+void hf_device_set_running(struct hf_device *device, bool running)
+{
+	hf_store_release(&device->running, (uint32_t)running);
+	for (unsigned int i = 0; i < HF_MAX_VRINGS; i++)
+		if (device->vrings[i] && device->vrings[i]->lane)
+			hf_write_once(&device->vrings[i]->lane->running, (uint32_t)running);
+}
+
+bool hf_device_running(const struct hf_device *device)
+{
+	return hf_read_once(&device->running);
+}
+
+void hf_device_set_user(struct hf_device *device, void *user)
+{
+	hf_store_release(&device->user, user);
+}
+
+void *hf_device_user(const struct hf_device *device)
+{
+	return hf_load_acquire(&device->user);
+}
+
+size_t hf_counter_count(void)
+{
+	return HF_NR_COUNTERS;
+}
+
+const char *hf_counter_name(size_t index)
+{
+	return index < HF_NR_COUNTERS ? hf_shm_counter_name((unsigned int)index) : NULL;
+}
+
+int hf_device_counters(const struct hf_device *device, uint16_t queue, uint64_t *values,
+		       size_t nr_values)
+{
+	const struct hf_vring *v =
+		queue < HF_MAX_VRINGS ? hf_load_acquire(&device->vrings[queue]) : NULL;
+
+	if (!v || !hf_load_acquire(&v->my_grant))
+		return -ENOTCONN;
+	for (size_t i = 0; i < nr_values && i < HF_NR_COUNTERS; i++)
+		values[i] = hf_read_once(&v->lane->counters[i]);
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A device granted to this process: what the control thread keeps of it.
+ *
+ * Data threads read `running` and `vrings` and follow the latter; a vring, once there, stays until
+ * the device is destroyed, which is after destroy_device has returned.
+ */
+#ifndef SECONDARY_DEVICE_H
+#define SECONDARY_DEVICE_H
+
+#include <holdfast/device.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "guestmap.h"
+#include "layout.h"
+#include "vring.h"
+
+struct hf_service;
+
+static_assert(HF_MAX_VRINGS == HF_SHM_MAX_VRINGS, "the API and the ABI agree");
+static_assert(HF_NAME_MAX + 1 == HF_SHM_NAME_BYTES, "the API and the ABI agree");
+
+struct hf_device {
+	/* Control thread writes, data threads read. */
+	uint32_t running;
+	uint32_t rarp_pending; /* set by the control thread, cleared by the burst that sent it */
+	struct hf_vring *vrings[HF_MAX_VRINGS];
+	uint8_t rarp_mac[6];
+
+	/* The control thread's, constant between new_device and destroy_device but for the map. */
+	struct hf_service *service;
+	uint32_t slot;
+	uint64_t session;
+	uint64_t mem_generation; /* of the map */
+	uint64_t features;
+	uint16_t mtu;
+	uint16_t nr_vrings;
+	int node;
+	char name[HF_SHM_NAME_BYTES];
+	bool announced; /* new_device ran and accepted it */
+	bool declined;
+	void *user;
+	struct hf_guestmap *map;
+
+	/* Memory under way: descriptors of DeviceMemory, until DeviceReady maps them. */
+	uint64_t pending_generation;
+	uint32_t pending_total;
+	uint32_t pending_have;
+	int *pending_fds; /* owned; [pending_total] */
+};
+
+/* NULL when memory lacks. */
+struct hf_device *hf_device_create(struct hf_service *service, uint32_t slot, uint64_t session);
+/* Unmaps, closes, frees. No thread may use the handle any more. */
+void hf_device_free(struct hf_device *device);
+
+/* The vring, made when it is not there yet. NULL: no such number, or memory lacks. */
+struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue);
+
+#endif

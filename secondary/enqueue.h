@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Enqueue of one packet; shared by the burst and by software segmentation. */
+#ifndef SECONDARY_ENQUEUE_H
+#define SECONDARY_ENQUEUE_H
+
+#include <holdfast/packet.h>
+
+#include "vring.h"
+
+enum hf_enqueue_result {
+	HF_ENQUEUE_DONE,      /* delivered; *used moved on */
+	HF_ENQUEUE_NO_BUFFER, /* nothing changed: the guest has no room now */
+	HF_ENQUEUE_DROPPED,   /* can never be delivered; counted */
+};
+
+/*
+ * Write one packet as it is, with `header` in front, into the chains from place *used on, and
+ * fill their used entries; nothing is visible until the caller publishes. Data thread, inside a
+ * burst.
+ */
+enum hf_enqueue_result hf_enqueue_one(struct hf_vring *vring, const struct hf_packet *packet,
+				      const struct hf_offload *offload, uint16_t *used);
+
+#endif

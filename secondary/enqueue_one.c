@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Enqueue of one packet into the guest's chains.
+ *
+ * Theory of operation. Bytes are written straight into the guest's buffers as descriptors are
+ * read; since nothing is visible before used->idx is published, giving up is just not publishing:
+ * *used is left where it was. With mergeable buffers a packet goes on into the next chain, and
+ * num_buffers, which stands in the first, is written last, when the number is known (its two
+ * bytes may lie in two descriptors).
+ *
+ * A chain that breaks a rule goes back with length 0, and so do the chains before it that the
+ * packet had begun to fill: completion is strictly in order, so they cannot be kept for a second
+ * try behind it. The packet then starts over with the chains that follow.
+ */
+#include "enqueue.h"
+
+#include <string.h>
+
+#include "burst.h"
+#include "chain.h"
+#include "copy.h"
+#include "header.h"
+
+struct writer {
+	struct hf_chain chain;
+	struct vring_desc desc; /* what is left of the current descriptor */
+	uint16_t head;
+	uint16_t used;	  /* place of the current chain */
+	uint16_t ready;	  /* places there are */
+	uint32_t written; /* into the current chain */
+	bool open;
+};
+
+enum { WRITE_OK = 0, WRITE_NO_BUFFER = 1, WRITE_SMALL = 2 }; /* negative: DROP reason */
+
+/* Start the next available chain. */
+static int writer_open(struct hf_vring *v, struct writer *w)
+{
+	if (w->used == w->ready) {
+		uint16_t ready = hf_vring_available(v, v->size);
+
+		if (ready <= w->used)
+			return WRITE_NO_BUFFER;
+		w->ready = ready;
+	}
+	if (!hf_vring_head(v, w->used, &w->head))
+		return WRITE_NO_BUFFER;
+	hf_chain_start(v, &w->chain, w->head);
+	w->desc.len = 0;
+	w->written = 0;
+	w->open = true;
+	return WRITE_OK;
+}
+
+static void writer_close(struct hf_vring *v, struct writer *w)
+{
+	hf_vring_use(v, w->used++, w->head, w->written);
+	w->open = false;
+}
+
+/* A place to write: *len (in: wanted) bytes at *to. */
+static int writer_place(struct hf_vring *v, struct writer *w, uint64_t *len, uint8_t **to)
+{
+	int result;
+
+	while (!w->desc.len) {
+		uint64_t end;
+
+		if (!w->open && (result = writer_open(v, w)) != WRITE_OK)
+			return result;
+		result = hf_chain_next(v, &w->chain, &w->desc);
+		if (result < 0)
+			return result;
+		if (result > 0) {
+			if (!(w->desc.flags & VRING_DESC_F_WRITE))
+				return HF_CHAIN_DROP(BAD_DIRECTION);
+			if (!add_ok(w->desc.addr, w->desc.len, &end))
+				return HF_CHAIN_DROP(BAD_ADDRESS);
+			continue;
+		}
+		/* The chain is full. */
+		w->desc.len = 0;
+		if (!v->mergeable)
+			return WRITE_SMALL;
+		if (!w->written)
+			return HF_CHAIN_DROP(SHORT_CHAIN);
+		writer_close(v, w);
+	}
+	*len = min_u64(*len, w->desc.len);
+	*to = hf_vring_piece(v, w->desc.addr, len);
+	return *to ? WRITE_OK : HF_CHAIN_DROP(BAD_ADDRESS);
+}
+
+static void writer_advance(struct writer *w, uint64_t n)
+{
+	w->desc.addr += n;
+	w->desc.len -= (uint32_t)n;
+	w->written += (uint32_t)n;
+}
+
+static int writer_put(struct hf_vring *v, struct writer *w, const uint8_t *from, uint64_t len)
+{
+	while (len) {
+		uint64_t n = len;
+		uint8_t *to;
+		int result = writer_place(v, w, &n, &to);
+
+		if (result != WRITE_OK)
+			return result;
+		hf_copy(to, from, n);
+		writer_advance(w, n);
+		from += n;
+		len -= n;
+	}
+	return WRITE_OK;
+}
+
+/* The header; where the two bytes of num_buffers went is kept for later. */
+static int put_header(struct hf_vring *v, struct writer *w, const struct hf_offload *offload,
+		      uint8_t *num_buffers[2])
+{
+	uint8_t header[HF_NET_HEADER_MAX];
+	int result;
+
+	hf_offload_to_header(offload, header, v->header_bytes);
+	result = writer_put(v, w, header, 10);
+	for (int i = 0; result == WRITE_OK && i < v->header_bytes - 10; i++) {
+		uint64_t one = 1;
+
+		result = writer_place(v, w, &one, &num_buffers[i]);
+		if (result != WRITE_OK)
+			break;
+		*num_buffers[i] = header[10 + i];
+		writer_advance(w, 1);
+	}
+	return result;
+}
+
+static int put_packet(struct hf_vring *v, struct writer *w, const struct hf_packet *packet)
+{
+	int result = WRITE_OK;
+
+	for (const struct hf_packet *s = packet; s && result == WRITE_OK; s = s->next)
+		if (s->len)
+			result = writer_put(v, w, s->data, s->len);
+	return result;
+}
+
+/* The chain at w->used broke a rule: it and those the packet had filled go back empty. */
+static void give_back(struct hf_vring *v, struct writer *w, uint16_t *used, int reason)
+{
+	hf_count(v, (enum hf_counter) - reason, 1);
+	writer_close(v, w);
+	for (uint16_t i = *used; i != w->used; i++)
+		hf_write_once(&v->used->ring[(uint16_t)(v->next + i) & v->mask].len, 0u);
+	*used = w->used;
+}
+
+static enum hf_enqueue_result drop(struct hf_vring *v, enum hf_counter reason)
+{
+	hf_count(v, reason, 1);
+	return HF_ENQUEUE_DROPPED;
+}
+
+static enum hf_enqueue_result enqueue_general(struct hf_vring *v, const struct hf_packet *packet,
+					      const struct hf_offload *offload, uint16_t *used)
+{
+	uint8_t *num_buffers[2] = {NULL, NULL};
+	struct writer w;
+	int result;
+
+	for (;;) {
+		w = (struct writer){.used = *used, .ready = *used};
+		result = put_header(v, &w, offload, num_buffers);
+		if (result == WRITE_OK)
+			result = put_packet(v, &w, packet);
+		if (result >= 0)
+			break;
+		give_back(v, &w, used, result);
+	}
+	if (result == WRITE_SMALL)
+		return drop(v, HF_COUNTER_DROP_GUEST_BUFFER_SMALL);
+	if (result == WRITE_NO_BUFFER) {
+		/* All the ring's entries, and still too small: no later try will be better. */
+		if (!*used && w.used == v->size)
+			return drop(v, HF_COUNTER_DROP_TOO_BIG);
+		return HF_ENQUEUE_NO_BUFFER;
+	}
+	writer_close(v, &w);
+	if (v->mergeable) {
+		uint16_t n = (uint16_t)(w.used - *used);
+
+		*num_buffers[0] = (uint8_t)n;
+		*num_buffers[1] = (uint8_t)(n >> 8);
+	}
+	*used = w.used;
+	return HF_ENQUEUE_DONE;
+}
+
+/* The common chain: one descriptor, one region, one segment, nothing asked of the guest. */
+static inline bool enqueue_simple(struct hf_vring *v, const struct hf_packet *packet, uint16_t used)
+{
+	struct vring_desc d;
+	uint32_t len = packet->total + v->header_bytes;
+	uint16_t head;
+	uint8_t *to;
+
+	if (packet->next || hf_vring_available(v, (uint16_t)(used + 1)) <= used ||
+	    !hf_vring_head(v, used, &head))
+		return false;
+	hf_desc_read(&d, (const uint8_t *)&v->desc[head]);
+	if (d.flags != VRING_DESC_F_WRITE || d.len < len)
+		return false;
+	to = hf_vring_whole(v, d.addr, len);
+	if (!to)
+		return false;
+	__builtin_memset(to, 0, 10);
+	if (v->header_bytes == 12) {
+		to[10] = 1;
+		to[11] = 0;
+	}
+	hf_copy(to + v->header_bytes, packet->data, packet->total);
+	hf_vring_use(v, used, head, len);
+	return true;
+}
+
+enum hf_enqueue_result hf_enqueue_one(struct hf_vring *v, const struct hf_packet *packet,
+				      const struct hf_offload *offload, uint16_t *used)
+{
+	if (likely(hf_offload_is_none(offload)) && likely(enqueue_simple(v, packet, *used))) {
+		(*used)++;
+		return HF_ENQUEUE_DONE;
+	}
+	return enqueue_general(v, packet, offload, used);
+}

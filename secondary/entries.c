@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is in a ring, and asking the guest to kick: short bursts of their own. */
+#include <errno.h>
+#include <holdfast/burst.h>
+
+#include "burst.h"
+#include "notify.h"
+
+uint16_t hf_available_entries(struct hf_device *device, uint16_t queue)
+{
+	bool enabled;
+	struct hf_vring *v = hf_burst_begin(device, queue, &enabled);
+	uint16_t n = 0;
+
+	if (!v)
+		return 0;
+	if (!v->broken)
+		n = hf_vring_available(v, v->size);
+	hf_burst_end(v);
+	return n;
+}
+
+uint16_t hf_free_entries(struct hf_device *device, uint16_t queue)
+{
+	bool enabled;
+	struct hf_vring *v = hf_burst_begin(device, queue, &enabled);
+	uint16_t n = 0;
+
+	if (!v)
+		return 0;
+	if (!v->broken)
+		n = (uint16_t)(v->size - hf_vring_available(v, v->size));
+	hf_burst_end(v);
+	return n;
+}
+
+int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool enable)
+{
+	bool enabled;
+	struct hf_vring *v = hf_burst_begin(device, queue, &enabled);
+	int result = 0;
+
+	if (!v)
+		return -ENOTCONN;
+	if (enable)
+		result = hf_notify_kicks_on(v);
+	else if (v->kicks_on)
+		hf_notify_kicks_off(v);
+	hf_burst_end(v);
+	return result;
+}
+
+int hf_guest_kick_fd(const struct hf_device *device, uint16_t queue)
+{
+	const struct hf_vring *v =
+		queue < HF_MAX_VRINGS ? hf_load_acquire(&device->vrings[queue]) : NULL;
+
+	return v && hf_load_acquire(&v->my_grant) ? hf_read_once(&v->kick_fd) : -1;
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Devices and vrings as the primary grants and takes them.
+ *
+ * Theory of operation. Memory comes first (DeviceMemory…, DeviceReady): a snapshot of the
+ * directory's slot says where each region lies, the descriptors say in which file; both together
+ * become an immutable map. Grants of vrings follow and are set up against that map. When the
+ * memory table changes the primary has revoked every vring before it sends the new memory, and has
+ * seen our bursts end, so the old map can go as soon as the new one is there.
+ *
+ * The primary is trusted to say what we may run; what it says is checked all the same, because a
+ * mistake in it must end as a log line here and not as a wild store into a guest.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+#include "service.h"
+
+static struct hf_device **slot_of(struct hf_service *service, uint32_t slot)
+{
+	return slot < service->directory.header.max_devices ? &service->devices[slot] : NULL;
+}
+
+/* The device, when it is of this session. */
+static struct hf_device *find(struct hf_service *service, uint32_t slot, uint64_t session)
+{
+	struct hf_device **place = slot_of(service, slot);
+
+	return place && *place && (*place)->session == session ? *place : NULL;
+}
+
+static void tell_state(struct hf_device *device, uint16_t queue, bool enabled)
+{
+	struct hf_service *service = device->service;
+	struct hf_vring *v = device->vrings[queue];
+
+	if (v->enabled == enabled)
+		return;
+	v->enabled = enabled;
+	if (device->announced && !device->declined && service->ops->vring_state_changed)
+		service->ops->vring_state_changed(device, queue, enabled, service->context);
+}
+
+static void destroy(struct hf_service *service, struct hf_device **place)
+{
+	struct hf_device *device = *place;
+
+	for (uint16_t q = 0; q < HF_MAX_VRINGS; q++) {
+		if (!device->vrings[q])
+			continue;
+		hf_store_release(&device->vrings[q]->my_grant, (uint64_t)0);
+		tell_state(device, q, false);
+	}
+	hf_store_release(&device->running, 0u);
+	if (device->announced && !device->declined && service->ops->destroy_device)
+		service->ops->destroy_device(device, service->context);
+	*place = NULL;
+	hf_device_free(device);
+}
+
+void hf_grants_drop_all(struct hf_service *service)
+{
+	for (uint32_t i = 0; i < service->directory.header.max_devices; i++)
+		if (service->devices[i])
+			destroy(service, &service->devices[i]);
+}
+
+/* Room for the descriptors of a table of `total` regions of a new generation. */
+static int pending_begin(struct hf_device *device, uint64_t generation, uint32_t total)
+{
+	if (device->pending_fds)
+		hf_fd_close_all(device->pending_fds, device->pending_total);
+	free(device->pending_fds);
+	device->pending_have = 0;
+	device->pending_total = total;
+	device->pending_generation = generation;
+	device->pending_fds = malloc((total ? total : 1) * sizeof(int));
+	if (!device->pending_fds)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < total; i++)
+		device->pending_fds[i] = -1;
+	return 0;
+}
+
+static void pending_end(struct hf_device *device)
+{
+	if (device->pending_fds)
+		hf_fd_close_all(device->pending_fds, device->pending_total);
+	free(device->pending_fds);
+	device->pending_fds = NULL;
+	device->pending_total = device->pending_have = 0;
+}
+
+void hf_on_device_memory(struct hf_service *service, const Holdfast__Attach__DeviceMemory *m,
+			 struct hf_frame *frame)
+{
+	struct hf_device **place = slot_of(service, m->device);
+	struct hf_device *device;
+
+	if (!place || m->total > HF_SHM_MAX_REGIONS || m->first > m->total ||
+	    frame->nr_fds > m->total - m->first) {
+		log_error(service->tag, "memory of device %u makes no sense: ignored", m->device);
+		return;
+	}
+	if (*place && (*place)->session != m->session)
+		destroy(service, place);
+	if (!*place)
+		*place = hf_device_create(service, m->device, m->session);
+	device = *place;
+	if (!device)
+		return;
+	if (m->first == 0 && pending_begin(device, m->mem_generation, m->total))
+		return;
+	if (!device->pending_fds || device->pending_generation != m->mem_generation ||
+	    device->pending_total != m->total || device->pending_have != m->first)
+		return;
+	for (size_t i = 0; i < frame->nr_fds; i++)
+		device->pending_fds[device->pending_have++] = hf_fd_take(&frame->fds[i]);
+}
+
+/* A consistent copy of the slot that belongs to the memory we were sent. */
+static int take_snapshot(struct hf_service *service, struct hf_device *device)
+{
+	struct hf_shm_device *s = service->snapshot;
+	int error = hf_directory_snapshot(&service->directory, device->slot, s);
+
+	if (error)
+		return error;
+	/* A newer publication: its own messages are on their way. */
+	if (s->session != device->session || s->mem_generation != device->pending_generation ||
+	    s->nr_regions != device->pending_total)
+		return -ESTALE;
+	device->features = s->features;
+	device->node = s->node;
+	hf_write_once(&device->mtu, s->mtu);
+	memcpy(device->name, s->name, sizeof(device->name));
+	return 0;
+}
+
+void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__DeviceReady *m)
+{
+	struct hf_device *device = find(service, m->device, m->session);
+	struct hf_guestmap *map = NULL;
+	int error;
+
+	if (!device || !device->pending_fds || device->pending_have != device->pending_total ||
+	    device->pending_generation != m->mem_generation)
+		return;
+	error = take_snapshot(service, device);
+	if (!error)
+		error = hf_guestmap_create(&map, service->snapshot->regions, device->pending_fds,
+					   device->pending_total);
+	pending_end(device);
+	if (error && error != -ESTALE)
+		log_error(service->tag,
+			  "cannot map the memory of port %s: %s; its guest gets no "
+			  "packets from here",
+			  device->name, strerror(-error));
+	/* The old map goes in any case: the primary took back every vring that used it. */
+	hf_guestmap_destroy(device->map);
+	device->map = map;
+	device->mem_generation = map ? m->mem_generation : 0;
+}
+
+/* The lane entry the grant names, as long as it is the one this vring always had. */
+static struct hf_lane_vring *lane_of(struct hf_service *service, const struct hf_vring *v,
+				     uint32_t entry)
+{
+	struct hf_lane_vring *lane;
+
+	if (entry == 0 || entry >= service->lane_bytes / sizeof(*lane))
+		return NULL;
+	lane = hf_lane_entry(service->lane, entry);
+	return !v->lane || v->lane == lane ? lane : NULL;
+}
+
+/* Put `fd` under the number that bursts already write to. */
+static int replace_call_fd(struct hf_vring *v, int *fd)
+{
+	bool has_call = fd && *fd >= 0;
+
+	if (v->call_fd < 0) {
+		v->call_fd = has_call ? hf_fd_take(fd) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (v->call_fd < 0)
+			return -errno;
+	} else if (has_call && dup3(*fd, v->call_fd, O_CLOEXEC) < 0) {
+		return -errno;
+	}
+	hf_write_once(&v->has_call, has_call);
+	return 0;
+}
+
+/* Take the grant's descriptors in their order; those that are not there stay -1. */
+static int take_fds(struct hf_vring *v, const Holdfast__Attach__VringGrant *m,
+		    struct hf_frame *frame)
+{
+	size_t expected = (size_t)m->has_kick + m->has_call + m->has_err, i = 0;
+	int kick = -1, err = -1;
+	int *call = NULL;
+
+	if (frame->nr_fds != expected)
+		return -EPROTO;
+	if (m->has_kick)
+		kick = hf_fd_take(&frame->fds[i++]);
+	if (m->has_call)
+		call = &frame->fds[i++];
+	if (m->has_err)
+		err = hf_fd_take(&frame->fds[i++]);
+	hf_fd_close(&v->kick_fd);
+	hf_fd_close(&v->err_fd);
+	hf_write_once(&v->kick_fd, kick);
+	v->err_fd = err;
+	return replace_call_fd(v, call);
+}
+
+static void announce(struct hf_service *service, struct hf_device *device)
+{
+	if (device->announced)
+		return;
+	device->announced = true;
+	if (!service->ops || !service->ops->new_device)
+		device->declined = true;
+	else
+		device->declined = service->ops->new_device(device, service->context) != 0;
+}
+
+void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__VringGrant *m,
+		       struct hf_frame *frame)
+{
+	struct hf_device *device = find(service, m->device, m->session);
+	struct hf_shm_device *slot = hf_directory_device(&service->directory, m->device);
+	struct hf_vring *v = device ? hf_device_get_vring(device, m->vring) : NULL;
+	struct hf_vring_setup setup;
+	int error;
+
+	if (!v || !slot || !device->map || v->granted)
+		return;
+	setup = (struct hf_vring_setup){
+		.grant = m->grant & ~HF_GRANT_ENABLED,
+		.grant_word = &slot->vrings[m->vring].grant,
+		.lane = lane_of(service, v, m->lane_entry),
+		.map = device->map,
+		.features = device->features,
+		.desc_gpa = m->desc_gpa,
+		.avail_gpa = m->avail_gpa,
+		.used_gpa = m->used_gpa,
+		.size = m->size <= HF_VRING_MAX_SIZE ? (uint16_t)m->size : 0,
+		.next = (uint16_t)m->used,
+		.fence = !service->membarrier,
+	};
+	error = setup.lane && setup.grant ? take_fds(v, m, frame) : -EPROTO;
+	if (!error) {
+		hf_write_once(&setup.lane->running, device->running);
+		error = hf_vring_setup(v, &setup);
+	}
+	if (error) {
+		log_error(service->tag, "cannot run vring %u of port %s: %s", m->vring,
+			  device->name, strerror(-error));
+		return;
+	}
+	v->granted = true;
+	v->lane_entry = m->lane_entry;
+	announce(service, device);
+	tell_state(device, (uint16_t)m->vring, m->enabled);
+}
+
+static struct hf_vring *granted_vring(struct hf_device *device, uint32_t queue)
+{
+	struct hf_vring *v = device && queue < HF_MAX_VRINGS ? device->vrings[queue] : NULL;
+
+	return v && v->granted ? v : NULL;
+}
+
+void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__VringNotify *m,
+			struct hf_frame *frame)
+{
+	struct hf_device *device = find(service, m->device, m->session);
+	struct hf_vring *v = granted_vring(device, m->vring);
+
+	if (!v || frame->nr_fds != (size_t)m->has_call)
+		return;
+	if (replace_call_fd(v, m->has_call ? &frame->fds[0] : NULL))
+		log_error(service->tag, "vring %u of port %s has no call descriptor any more",
+			  m->vring, device->name);
+	/* A call that went to the old descriptor just before may not have been looked at. */
+	if (m->has_call)
+		(void)eventfd_write(v->call_fd, 1);
+}
+
+void hf_on_vring_state(struct hf_service *service, const Holdfast__Attach__VringState *m)
+{
+	struct hf_device *device = find(service, m->device, m->session);
+
+	if (granted_vring(device, m->vring))
+		tell_state(device, (uint16_t)m->vring, m->enabled);
+}
+
+void hf_on_vring_revoke(struct hf_service *service, const Holdfast__Attach__VringRevoke *m)
+{
+	struct hf_device *device = find(service, m->device, m->session);
+	struct hf_vring *v = granted_vring(device, m->vring);
+
+	if (!v || v->my_grant != (m->grant & ~HF_GRANT_ENABLED))
+		return;
+	hf_store_release(&v->my_grant, (uint64_t)0);
+	/* Pairs with hf_burst_leave: what our last burst wrote into the vring is seen here, before
+	 * the next grant is set up in it. The primary has waited for this already. */
+	(void)hf_lane_quiescent(v->lane);
+	tell_state(device, (uint16_t)m->vring, false);
+	v->granted = false;
+	hf_fd_close(&v->kick_fd);
+}
+
+void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *m)
+{
+	Holdfast__Attach__Retired retired = HOLDFAST__ATTACH__RETIRED__INIT;
+	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	if (find(service, m->device, m->session))
+		destroy(service, slot_of(service, m->device));
+	retired.device = m->device;
+	retired.session = m->session;
+	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED;
+	message.retired = &retired;
+	(void)hf_attach_send(service, &message);
+}
+
+void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *m)
+{
+	struct hf_device *device = find(service, m->device, m->session);
+
+	if (!device || m->mac.len != sizeof(device->rarp_mac) ||
+	    hf_load_acquire(&device->rarp_pending))
+		return;
+	memcpy(device->rarp_mac, m->mac.data, sizeof(device->rarp_mac));
+	/* Pairs with take_rarp: who sees the flag sees the address. */
+	hf_store_release(&device->rarp_pending, 1u);
+}

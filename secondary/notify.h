@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls (to the guest) and kicks (from it), with both ways of suppressing them: flags, and event
+ * indices when VIRTIO_F_EVENT_IDX was negotiated (virtio 1.1, 2.6.7 and 2.6.10).
+ *
+ * Both directions have the same shape, and the same trap. We store an index, the other side stores
+ * an event or flag, and each then looks at what the other stored. Without a full fence between our
+ * store and our load, both may look before either store is seen, and the notification is lost for
+ * good.
+ */
+#ifndef SECONDARY_NOTIFY_H
+#define SECONDARY_NOTIFY_H
+
+#include "vring.h"
+
+/* Write the call eventfd. */
+void hf_notify_call_now(struct hf_vring *vring);
+
+/* Where the driver put used_event: behind the available ring. */
+static inline uint16_t hf_notify_used_event(const struct hf_vring *v)
+{
+	return hf_read_once(&v->avail->ring[v->size]);
+}
+
+/* Where we put avail_event: behind the used ring. */
+static inline uint16_t *hf_notify_avail_event(const struct hf_vring *v)
+{
+	return (uint16_t *)(void *)&v->used->ring[v->size];
+}
+
+/*
+ * After publishing: used->idx went from `old` to v->next. Call the guest if it asked for it.
+ * The fence pairs with the driver's between its store of used_event (or flags) and its re-read of
+ * used->idx.
+ */
+static inline void hf_notify_guest(struct hf_vring *v, uint16_t old)
+{
+	bool wanted;
+
+	hf_fence_full();
+	if (v->event_idx)
+		wanted = (uint16_t)(v->next - hf_notify_used_event(v) - 1) <
+			 (uint16_t)(v->next - old);
+	else
+		wanted = !(hf_read_once(&v->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
+	if (wanted)
+		hf_notify_call_now(v);
+	else
+		hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS_SUPPRESSED, 1);
+}
+
+/* Ask the guest not to kick. Data thread, inside a burst. */
+static inline void hf_notify_kicks_off(struct hf_vring *v)
+{
+	v->kicks_on = false;
+	if (v->event_idx)
+		/* There is no "never": an index just behind is the farthest away. */
+		hf_write_once(hf_notify_avail_event(v), (uint16_t)(v->next - 1));
+	else
+		hf_write_once(&v->used->flags, (uint16_t)VRING_USED_F_NO_NOTIFY);
+}
+
+/*
+ * Ask the guest to kick at the next chain it makes available. True: there is one already, and the
+ * guest may not kick for it. The fence pairs with the driver's between its store of avail->idx and
+ * its look at flags or avail_event.
+ */
+static inline bool hf_notify_kicks_on(struct hf_vring *v)
+{
+	v->kicks_on = true;
+	if (v->event_idx)
+		hf_write_once(hf_notify_avail_event(v), v->next);
+	else
+		hf_write_once(&v->used->flags, (uint16_t)0);
+	hf_fence_full();
+	return hf_read_once(&v->avail->idx) != v->next;
+}
+
+#endif

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making, driving and ending a service; see service.h. */
+#include "service.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/timerfd.h>
+
+#include "clock.h"
+#include "fd.h"
+#include "lane.h"
+#include "log.h"
+
+#define WELCOME_WAIT_MS 5000
+#define HEARTBEAT_NS	(500 * NS_PER_MS)
+#define REATTACH_NS	(100 * NS_PER_MS)
+#define PACKETS_A_ROUND 256
+
+static void set_timer(struct hf_service *service, uint64_t period_ns)
+{
+	struct timespec period = {.tv_sec = (time_t)(period_ns / NS_PER_S),
+				  .tv_nsec = (long)(period_ns % NS_PER_S)};
+	struct itimerspec spec = {.it_value = period, .it_interval = period};
+
+	(void)timerfd_settime(service->timer, 0, &spec, NULL);
+}
+
+static int watch(struct hf_service *service, int fd)
+{
+	struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+
+	return epoll_ctl(service->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+static int open_fds(struct hf_service *service)
+{
+	service->epoll = epoll_create1(EPOLL_CLOEXEC);
+	service->timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	service->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (service->epoll < 0 || service->timer < 0 || service->wake < 0)
+		return -errno;
+	if (watch(service, service->timer) || watch(service, service->wake))
+		return -errno;
+	return 0;
+}
+
+static int copy_config(struct hf_service *service, const struct hf_service_config *config)
+{
+	const char *run_dir = config->run_dir ? config->run_dir : getenv("HOLDFAST_RUN_DIR");
+	const char *name = config->name ? config->name : program_invocation_short_name;
+
+	if (!run_dir || !*run_dir)
+		run_dir = HF_RUN_DIR_DEFAULT;
+	if (strlen(run_dir) >= sizeof(service->run_dir) || strlen(name) >= sizeof(service->name) ||
+	    config->nr_ports > HF_GLOBS_MAX)
+		return -EINVAL;
+	strcpy(service->run_dir, run_dir);
+	strcpy(service->name, name);
+	snprintf(service->tag, sizeof(service->tag), "holdfast %s", name);
+	service->role = config->role;
+	service->priority = config->priority;
+	for (size_t i = 0; i < config->nr_ports; i++) {
+		service->ports[i] = strdup(config->ports[i]);
+		if (!service->ports[i])
+			return -ENOMEM;
+		service->nr_ports++;
+	}
+	return 0;
+}
+
+static void free_service(struct hf_service *service)
+{
+	hf_fd_close(&service->socket);
+	hf_fd_close(&service->epoll);
+	hf_fd_close(&service->timer);
+	hf_fd_close(&service->wake);
+	for (size_t i = 0; i < service->nr_ports; i++)
+		free(service->ports[i]);
+	free(service->snapshot);
+	free(service->frame.bytes);
+	free(service->request_frame.bytes);
+	free(service);
+}
+
+static struct hf_service *alloc_service(void)
+{
+	struct hf_service *service = calloc(1, sizeof(*service));
+
+	if (!service)
+		return NULL;
+	service->socket = service->epoll = service->timer = service->wake = -1;
+	service->deferred_tail = &service->deferred;
+	service->snapshot = malloc(sizeof(*service->snapshot));
+	service->frame.bytes = malloc(HF_FRAME_MAX_BYTES);
+	service->request_frame.bytes = malloc(HF_FRAME_MAX_BYTES);
+	if (service->snapshot && service->frame.bytes && service->request_frame.bytes)
+		return service;
+	free_service(service);
+	return NULL;
+}
+
+/* Everything that has come, but not for ever: the caller's loop has other work. */
+static void receive(struct hf_service *service)
+{
+	for (int i = 0; i < PACKETS_A_ROUND && service->socket >= 0; i++) {
+		ssize_t n = hf_frame_receive(service->socket, &service->frame);
+
+		if (n == -EAGAIN)
+			return;
+		if (n == -EMSGSIZE) /* gone, descriptors closed */
+			continue;
+		if (n <= 0) {
+			hf_attach_lost(service, n ? strerror((int)-n) : "it closed");
+			return;
+		}
+		hf_message_handle(service, &service->frame);
+		/* A callback's request may have kept packets: they come before the next one. */
+		hf_message_handle_deferred(service);
+	}
+}
+
+/* The first answer to Hello, or why there is none. */
+static int wait_for_welcome(struct hf_service *service)
+{
+	struct pollfd p = {.fd = service->socket, .events = POLLIN};
+	ProtobufCMessage *message;
+	const Holdfast__Attach__ToSecondary *m;
+	int error = -EPROTO;
+	ssize_t n;
+
+	if (poll(&p, 1, WELCOME_WAIT_MS) <= 0)
+		return -ETIMEDOUT;
+	n = hf_frame_receive(service->socket, &service->frame);
+	if (n <= 0)
+		return n ? (int)n : -ECONNRESET;
+	message = hf_frame_unpack(&holdfast__attach__to_secondary__descriptor, service->frame.bytes,
+				  service->frame.len);
+	m = (const void *)message;
+	if (m && m->body_case == HOLDFAST__ATTACH__TO_SECONDARY__BODY_WELCOME) {
+		error = hf_attach_welcome(service, m->welcome, &service->frame);
+	} else if (m && m->body_case == HOLDFAST__ATTACH__TO_SECONDARY__BODY_REFUSED) {
+		log_error(service->tag, "the primary refused: %s", m->refused->reason);
+		error = m->refused->error < 0 ? m->refused->error : -EACCES;
+	}
+	hf_frame_close_fds(&service->frame);
+	hf_frame_free_unpacked(message);
+	return error;
+}
+
+int hf_service_connect(const struct hf_service_config *config, struct hf_service **ret_service)
+{
+	struct hf_service *service = alloc_service();
+	int error;
+
+	if (!service)
+		return -ENOMEM;
+	service->membarrier = hf_lane_register_membarrier();
+	error = copy_config(service, config);
+	if (!error)
+		error = open_fds(service);
+	if (!error)
+		error = hf_attach(service);
+	if (error == -ENOENT || error == -ECONNREFUSED)
+		log_error(service->tag,
+			  "no primary at %s/attach.sock: start holdfastd, or name its "
+			  "run directory",
+			  service->run_dir);
+	if (!error)
+		error = wait_for_welcome(service);
+	if (error) {
+		free_service(service);
+		return error;
+	}
+	set_timer(service, HEARTBEAT_NS);
+	*ret_service = service;
+	return 0;
+}
+
+static void say_bye(struct hf_service *service)
+{
+	Holdfast__Attach__Bye bye = HOLDFAST__ATTACH__BYE__INIT;
+	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE;
+	message.bye = &bye;
+	(void)hf_attach_send(service, &message);
+}
+
+void hf_service_disconnect(struct hf_service *service)
+{
+	/* Devices first: when Bye arrives no burst is under way, and the positions are exact. */
+	if (service->devices)
+		hf_grants_drop_all(service);
+	say_bye(service);
+	service->welcomed = false;
+	hf_attach_lost(service, "we leave");
+	free_service(service);
+}
+
+static void beat(struct hf_service *service)
+{
+	struct hf_lane_header *header = service->lane;
+
+	if (header)
+		hf_write_once(&header->heartbeat_ns, hf_now_ns());
+}
+
+/* Without a primary: try again; the period is short, and longer after a while. */
+static void reattach(struct hf_service *service)
+{
+	int error;
+
+	if (service->socket >= 0 || (service->attempts > 100 && service->attempts % 10)) {
+		service->attempts++;
+		return;
+	}
+	service->attempts++;
+	error = hf_attach(service);
+	if (error)
+		log_debug(service->tag, "no primary yet: %s", strerror(-error));
+}
+
+static void drain(int fd)
+{
+	uint64_t value;
+
+	(void)!read(fd, &value, sizeof(value));
+}
+
+int hf_service_fd(const struct hf_service *service)
+{
+	return service->epoll;
+}
+
+int hf_service_dispatch(struct hf_service *service)
+{
+	struct epoll_event events[4];
+	bool attached = service->socket >= 0;
+	int n = epoll_wait(service->epoll, events, 4, 0);
+
+	if (n < 0)
+		return errno == EINTR ? 0 : -errno;
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.fd == service->timer || events[i].data.fd == service->wake)
+			drain(events[i].data.fd);
+	}
+	beat(service);
+	hf_message_handle_deferred(service);
+	if (service->socket >= 0)
+		receive(service);
+	else
+		reattach(service);
+	if (attached != (service->socket >= 0))
+		set_timer(service, service->socket >= 0 ? HEARTBEAT_NS : REATTACH_NS);
+	return 0;
+}
+
+bool hf_service_attached(const struct hf_service *service)
+{
+	return service->welcomed;
+}
+
+int hf_driver_session_start(struct hf_service *service)
+{
+	struct pollfd p = {.fd = service->epoll, .events = POLLIN};
+
+	while (!hf_load_acquire(&service->stop)) {
+		int error;
+
+		if (poll(&p, 1, -1) < 0 && errno != EINTR)
+			return -errno;
+		error = hf_service_dispatch(service);
+		if (error)
+			return error;
+	}
+	hf_store_release(&service->stop, false);
+	return 0;
+}
+
+void hf_driver_session_stop(struct hf_service *service)
+{
+	hf_store_release(&service->stop, true);
+	(void)eventfd_write(service->wake, 1);
+}

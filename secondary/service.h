@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The control context of one attachment. Everything here belongs to the control thread.
+ *
+ * One epoll descriptor carries all: the attach socket, a timer (heartbeat, and re-attaching when
+ * the primary is gone), and an eventfd that says "there is work left from a request" or "stop".
+ */
+#ifndef SECONDARY_SERVICE_H
+#define SECONDARY_SERVICE_H
+
+#include <holdfast/driver.h>
+#include <holdfast/service.h>
+
+#include "attach.pb-c.h"
+#include "device.h"
+#include "directory.h"
+#include "frame.h"
+
+#define HF_RUN_DIR_DEFAULT "/run/holdfast"
+#define HF_GLOBS_MAX	   64u
+
+/* A packet that came while a request waited for its reply; handled by the next dispatch. */
+struct hf_deferred {
+	struct hf_deferred *next;
+	struct hf_frame frame;
+	uint8_t bytes[];
+};
+
+struct hf_service {
+	/* From hf_service_connect, constant. */
+	char run_dir[80];
+	char name[HF_SHM_NAME_BYTES];
+	char tag[HF_SHM_NAME_BYTES + 16];
+	enum hf_role role;
+	int32_t priority;
+	char *ports[HF_GLOBS_MAX];
+	size_t nr_ports;
+	bool membarrier;
+	const struct hf_device_ops *ops;
+	void *context;
+
+	int epoll;
+	int timer;
+	int wake;      /* eventfd */
+	int socket;    /* -1: not attached */
+	bool welcomed; /* Hello was answered */
+	bool stop;     /* hf_driver_session_stop; any thread writes */
+	uint64_t attempts;
+
+	/* From Welcome. */
+	struct hf_directory directory;
+	void *lane;
+	size_t lane_bytes;
+	uint64_t id;
+
+	struct hf_device **devices;	/* by slot; [directory.header.max_devices] */
+	struct hf_shm_device *snapshot; /* scratch */
+	struct hf_frame frame;		/* scratch of dispatch */
+	struct hf_frame request_frame;	/* scratch of a request, which may run inside dispatch */
+	struct hf_deferred *deferred, **deferred_tail;
+	uint64_t requests;
+};
+
+/* attach.c: the life of the connection. */
+int hf_attach(struct hf_service *service); /* connect and say Hello */
+int hf_attach_welcome(struct hf_service *service, const Holdfast__Attach__Welcome *welcome,
+		      struct hf_frame *frame);
+void hf_attach_lost(struct hf_service *service, const char *why);
+int hf_attach_send(struct hf_service *service, Holdfast__Attach__ToPrimary *message);
+
+/* messages.c: one packet from the primary. */
+void hf_message_handle(struct hf_service *service, struct hf_frame *frame);
+void hf_message_handle_deferred(struct hf_service *service);
+
+/* grants.c: one function per message about devices and vrings. */
+void hf_on_device_memory(struct hf_service *service, const Holdfast__Attach__DeviceMemory *message,
+			 struct hf_frame *frame);
+void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__DeviceReady *message);
+void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__VringGrant *message,
+		       struct hf_frame *frame);
+void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__VringNotify *message,
+			struct hf_frame *frame);
+void hf_on_vring_state(struct hf_service *service, const Holdfast__Attach__VringState *message);
+void hf_on_vring_revoke(struct hf_service *service, const Holdfast__Attach__VringRevoke *message);
+void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *message);
+void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *message);
+/* destroy_device for all, and free them. */
+void hf_grants_drop_all(struct hf_service *service);
+
+#endif

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "vring.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "notify.h"
+#include "offload.h"
+
+/* What a guest needs to have negotiated so that no packet is ever changed on the way to it. */
+#define ALL_GUEST_OFFLOADS                                                                         \
+	(HF_FEATURE(VIRTIO_NET_F_GUEST_CSUM) | HF_FEATURE(VIRTIO_NET_F_GUEST_TSO4) |               \
+	 HF_FEATURE(VIRTIO_NET_F_GUEST_TSO6) | HF_FEATURE(VIRTIO_NET_F_GUEST_ECN) |                \
+	 HF_FEATURE(VIRTIO_NET_F_GUEST_UFO))
+
+void hf_vring_init(struct hf_vring *v)
+{
+	*v = (struct hf_vring){.call_fd = -1, .kick_fd = -1, .err_fd = -1};
+}
+
+void hf_vring_destroy(struct hf_vring *v)
+{
+	hf_store_release(&v->my_grant, (uint64_t)0);
+	hf_fd_close(&v->call_fd);
+	hf_fd_close(&v->kick_fd);
+	hf_fd_close(&v->err_fd);
+	free(v->scratch);
+	v->scratch = NULL;
+}
+
+/* Each part of the ring in one region, event words included (virtio 1.1, 2.6). */
+static int locate_rings(struct hf_vring *v, const struct hf_vring_setup *s)
+{
+	v->desc = hf_guestmap_whole(s->map, s->desc_gpa, sizeof(*v->desc) * (uint64_t)s->size);
+	v->avail = hf_guestmap_whole(s->map, s->avail_gpa, 6 + 2 * (uint64_t)s->size);
+	v->used = hf_guestmap_whole(s->map, s->used_gpa, 6 + 8 * (uint64_t)s->size);
+	if (!v->desc || !v->avail || !v->used)
+		return -EINVAL;
+	if ((uintptr_t)v->desc % 16 || (uintptr_t)v->avail % 2 || (uintptr_t)v->used % 4)
+		return -EINVAL;
+	return 0;
+}
+
+int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
+{
+	bool version_1 = s->features & HF_FEATURE(HF_F_VERSION_1);
+
+	if (!is_pow2(s->size) || s->size > HF_VRING_MAX_SIZE || locate_rings(v, s))
+		return -EINVAL;
+	v->grant_word = s->grant_word;
+	v->lane = s->lane;
+	v->map = s->map;
+	v->features = s->features;
+	v->size = s->size;
+	v->mask = (uint16_t)(s->size - 1);
+	v->mergeable = s->features & HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
+	v->indirect = s->features & HF_FEATURE(HF_F_INDIRECT_DESC);
+	v->event_idx = s->features & HF_FEATURE(HF_F_EVENT_IDX);
+	v->fence = s->fence;
+	/* virtio 1.1, 5.1.6.1: without either feature num_buffers is not there. */
+	v->header_bytes = v->mergeable || version_1 ? 12 : 10;
+	v->next = s->next;
+	v->avail_seen = s->next;
+	v->fresh = true;
+	v->broken = false;
+	v->kicks_on = false;
+	v->hot_gpa = v->hot_size = 0;
+	v->hot_address = NULL;
+	if (!v->scratch && (s->features & ALL_GUEST_OFFLOADS) != ALL_GUEST_OFFLOADS) {
+		v->scratch = malloc(HF_SCRATCH_BYTES);
+		if (!v->scratch)
+			return -ENOMEM;
+	}
+	/* Last: a burst that sees our grant sees everything above (hf_load_acquire in burst.h). */
+	hf_store_release(&v->my_grant, s->grant);
+	return 0;
+}
+
+uint8_t *hf_vring_translate_slow(struct hf_vring *v, uint64_t gpa, uint64_t *len)
+{
+	const struct hf_mapped_region *r = hf_guestmap_find(v->map, gpa);
+
+	if (!r)
+		return NULL;
+	v->hot_gpa = r->gpa;
+	v->hot_size = r->size;
+	v->hot_address = r->address;
+	*len = min_u64(*len, r->size - (gpa - r->gpa));
+	return r->address + (gpa - r->gpa);
+}
+
+void hf_vring_break(struct hf_vring *v, enum hf_counter reason)
+{
+	if (v->broken)
+		return;
+	v->broken = true;
+	hf_count(v, reason, 1);
+	hf_store_release(&v->lane->broken, (uint16_t)(reason + 1));
+	if (v->err_fd >= 0)
+		(void)eventfd_write(v->err_fd, 1);
+}
+
+void hf_vring_first_burst(struct hf_vring *v)
+{
+	v->fresh = false;
+	hf_notify_kicks_off(v);
+	hf_notify_call_now(v);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A split vring as the data thread sees it.
+ *
+ * Theory of operation. The control thread fills in everything while the vring is not granted and
+ * stores `my_grant` last; from then until the primary's revocation the structure belongs to the
+ * one data thread that runs bursts on it, and `hf_burst_enter` is the door: who is inside may
+ * touch the ring and guest memory, who is not may not. After a revocation the primary has seen
+ * `busy` clear, so the control thread may fill in anew without a lock.
+ *
+ * Everything read from the ring or from guest memory is hostile: it is read once into a local,
+ * checked there, and only the local is used. Every chain is completed in the order it was made
+ * available, within the burst that fetched it, so one index, `next`, is both the next available
+ * and the next used one, and used->idx in guest memory always tells how far we got: that is what
+ * recovery after a crash relies on (docs/architecture.md).
+ */
+#ifndef SECONDARY_VRING_H
+#define SECONDARY_VRING_H
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "check.h"
+#include "guestmap.h"
+#include "lane.h"
+
+#define HF_FEATURE(bit)	   (1ull << (bit))
+#define HF_F_EVENT_IDX	   29
+#define HF_F_INDIRECT_DESC 28
+#define HF_F_VERSION_1	   32
+#define HF_VRING_MAX_SIZE  32768u
+#define HF_NET_HEADER_MAX  12u
+
+/* What hf_vring_setup needs; values from a grant, not yet trusted. */
+struct hf_vring_setup {
+	uint64_t grant;		    /* ours, enabled bit clear */
+	const uint64_t *grant_word; /* in the directory */
+	struct hf_lane_vring *lane;
+	const struct hf_guestmap *map;
+	uint64_t features;
+	uint64_t desc_gpa, avail_gpa, used_gpa;
+	uint16_t size;
+	uint16_t next;
+	bool fence; /* no membarrier: bursts fence themselves */
+};
+
+struct hf_vring {
+	/* Written by the control thread at setup, read by every burst. */
+	uint64_t my_grant; /* 0: not granted; stored last, released */
+	const uint64_t *grant_word;
+	struct hf_lane_vring *lane;
+	struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	uint16_t size;
+	uint16_t mask;
+	uint8_t header_bytes; /* of struct virtio_net_hdr as negotiated */
+	bool mergeable;
+	bool indirect;
+	bool event_idx;
+	bool fence;
+	bool has_call; /* control thread writes, data thread reads; see call_fd */
+	/* A number that stays ours from first grant to the end of the device: a new call
+	 * descriptor is dup'ed over it, so a burst never writes into a stranger's file. */
+	int call_fd;
+
+	/* The data thread's, between hf_burst_enter and hf_burst_leave. */
+	uint16_t next;	     /* next available and next used index */
+	uint16_t avail_seen; /* avail->idx as last read, checked */
+	bool fresh;	     /* first burst since the grant */
+	bool broken;
+	bool kicks_on;	  /* we asked the guest to kick */
+	uint64_t hot_gpa; /* region of the last translation */
+	uint64_t hot_size;
+	uint8_t *hot_address;
+	const struct hf_guestmap *map;
+	uint64_t features;
+	uint8_t *scratch; /* HF_SCRATCH_BYTES for software offloads, or NULL */
+
+	/* The control thread's. */
+	int kick_fd;
+	int err_fd;
+	bool granted;
+	bool enabled;
+	uint32_t lane_entry;
+};
+
+/*
+ * Check the setup against the map and make the vring ready for bursts. 0; -EINVAL: size is not a
+ * power of two up to 32768, or a ring does not lie whole in one region. Control thread, while the
+ * vring is not granted.
+ */
+int hf_vring_setup(struct hf_vring *vring, const struct hf_vring_setup *setup);
+void hf_vring_init(struct hf_vring *vring);
+/* Close descriptors, free scratch. No burst can be inside. */
+void hf_vring_destroy(struct hf_vring *vring);
+
+/*
+ * Stop using the ring until it is set up again: the guest broke a rule after which no index can
+ * be trusted. `reason` is a HF_COUNTER_BREAK_…. Data thread, inside a burst.
+ */
+void hf_vring_break(struct hf_vring *vring, enum hf_counter reason);
+/* First burst after a grant: kicks off, and one call, for what a predecessor may have left
+ * uncalled. Data thread, inside a burst. */
+void hf_vring_first_burst(struct hf_vring *vring);
+
+static inline void hf_count(struct hf_vring *v, enum hf_counter counter, uint64_t n)
+{
+	uint64_t *word = &v->lane->counters[counter];
+
+	/* One writer: no read-modify-write instruction is needed for readers to see whole words. */
+	hf_write_once(word, *word + n);
+}
+
+/* Region lookup, out of line; remembers what it found. */
+uint8_t *hf_vring_translate_slow(struct hf_vring *vring, uint64_t gpa, uint64_t *len);
+
+/*
+ * Address of `gpa`; *len (in: wanted, at least 1) is cut to what follows in one piece. NULL when
+ * unmapped. The end is checked with the start.
+ */
+static inline uint8_t *hf_vring_piece(struct hf_vring *v, uint64_t gpa, uint64_t *len)
+{
+	uint64_t offset = gpa - v->hot_gpa;
+
+	if (likely(offset < v->hot_size && *len <= v->hot_size - offset))
+		return v->hot_address + offset;
+	return hf_vring_translate_slow(v, gpa, len);
+}
+
+/* Address of [gpa, gpa + len) in one piece, or NULL. len > 0. */
+static inline uint8_t *hf_vring_whole(struct hf_vring *v, uint64_t gpa, uint64_t len)
+{
+	uint64_t piece = len;
+	uint8_t *address = hf_vring_piece(v, gpa, &piece);
+
+	return piece == len ? address : NULL;
+}
+
+/*
+ * Chains available now, at most `want`; 0 when none or when the guest broke the ring.
+ * The acquire of avail->idx pairs with the driver's barrier before its store: without it we could
+ * read ring entries and descriptors that the driver had not written yet.
+ */
+static inline uint16_t hf_vring_available(struct hf_vring *v, uint16_t want)
+{
+	uint16_t ready = (uint16_t)(v->avail_seen - v->next);
+
+	if (ready >= want)
+		return want;
+	v->avail_seen = hf_load_acquire(&v->avail->idx);
+	ready = (uint16_t)(v->avail_seen - v->next);
+	if (unlikely(ready > v->size)) {
+		v->avail_seen = v->next;
+		hf_vring_break(v, HF_COUNTER_BREAK_AVAIL_IDX);
+		return 0;
+	}
+	return ready < want ? ready : want;
+}
+
+/* Head of the chain `ahead` places behind `next`; false: out of range, the ring is broken. */
+static inline bool hf_vring_head(struct hf_vring *v, uint16_t ahead, uint16_t *ret_head)
+{
+	*ret_head = hf_read_once(&v->avail->ring[(uint16_t)(v->next + ahead) & v->mask]);
+	if (likely(*ret_head < v->size))
+		return true;
+	hf_vring_break(v, HF_COUNTER_BREAK_BAD_HEAD);
+	return false;
+}
+
+/* Fill the used entry `ahead` places behind `next`; invisible to the guest until published. */
+static inline void hf_vring_use(struct hf_vring *v, uint16_t ahead, uint16_t head, uint32_t len)
+{
+	struct vring_used_elem *e = &v->used->ring[(uint16_t)(v->next + ahead) & v->mask];
+
+	hf_write_once(&e->id, head);
+	hf_write_once(&e->len, len);
+}
+
+/*
+ * Publish `n` used entries and move on. The lane says what is about to happen before it happens:
+ * if we die in between, the primary finds used->idx either at the old or at the new place and the
+ * intent tells that both are ours (recover.c). The release of used->idx pairs with the driver's
+ * barrier after it reads idx: without it the guest could see entries or payload not yet written.
+ */
+static inline void hf_vring_publish(struct hf_vring *v, uint16_t n, uint16_t intent)
+{
+	struct hf_lane_vring *lane = v->lane;
+	uint16_t to = (uint16_t)(v->next + n);
+
+	hf_write_once(&lane->intent_count, n);
+	hf_store_release(&lane->intent, intent);
+	hf_store_release(&v->used->idx, to);
+	v->next = to;
+	hf_write_once(&lane->avail, to);
+	hf_store_release(&lane->used, to);
+	hf_store_release(&lane->intent, (uint16_t)HF_INTENT_NONE);
+}
+
+#endif
