@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A switch in 60 lines: what one guest sends, every other guest gets. See docs/api.md. */
+#include <holdfast/holdfast.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+#define GUESTS 16
+#define BURST  32
+
+static struct hf_device *_Atomic guests[GUESTS];
+static atomic_uint rounds; /* of the data thread; tells the control thread that it looked again */
+
+static int new_device(struct hf_device *device, void *context)
+{
+	(void)context;
+	for (int i = 0; i < GUESTS; i++)
+		if (!guests[i]) {
+			hf_device_set_running(device, true);
+			guests[i] = device;
+			return 0;
+		}
+	return -1; /* full: declined */
+}
+
+static void destroy_device(struct hf_device *device, void *context)
+{
+	unsigned int seen;
+
+	(void)context;
+	for (int i = 0; i < GUESTS; i++)
+		if (guests[i] == device)
+			guests[i] = NULL;
+	/* Two whole rounds later the data thread has forgotten the handle. */
+	for (seen = rounds; rounds - seen < 2;)
+		;
+}
+
+static void *data_thread(void *arg)
+{
+	struct hf_packet_pool *pool = hf_packet_pool_create(NULL, BURST, 65562);
+	struct hf_packet *packets[BURST];
+
+	for (int i = 0; pool && i < BURST; i++)
+		packets[i] = hf_packet_pool_get(pool, (size_t)i);
+	for (; pool; rounds++)
+		for (int from = 0; from < GUESTS; from++) {
+			struct hf_device *device = guests[from];
+			uint16_t n = device ? hf_dequeue_burst(device, HF_DEQUEUE_QUEUE(0), packets,
+							       BURST)
+					    : 0;
+
+			for (int to = 0; n && to < GUESTS; to++)
+				if (to != from && (device = guests[to]))
+					hf_enqueue_burst(device, HF_ENQUEUE_QUEUE(0), packets, n);
+		}
+	return arg;
+}
+
+int main(int argc, char **argv)
+{
+	const struct hf_device_ops ops = {.new_device = new_device,
+					  .destroy_device = destroy_device};
+	const struct hf_service_config config = {.run_dir = argc > 1 ? argv[1] : NULL,
+						 .name = "hub"};
+	struct hf_service *service;
+	pthread_t thread;
+	int error = hf_service_connect(&config, &service);
+
+	if (!error)
+		error = hf_driver_callback_register(service, &ops, NULL);
+	if (!error)
+		error = -pthread_create(&thread, NULL, data_thread, NULL);
+	if (!error)
+		error = hf_driver_session_start(service);
+	if (error)
+		fprintf(stderr, "hub: %s\n", strerror(-error));
+	return error != 0;
+}
