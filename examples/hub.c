@@ -6,11 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define GUESTS 16
-#define BURST  32
-
+enum { GUESTS = 16, BURST = 32 };
 static struct hf_device *_Atomic guests[GUESTS];
-static atomic_uint rounds; /* of the data thread; tells the control thread that it looked again */
+static atomic_uint rounds; /* counted by the data thread */
 
 static int new_device(struct hf_device *device, void *context)
 {
@@ -32,49 +30,40 @@ static void destroy_device(struct hf_device *device, void *context)
 	for (int i = 0; i < GUESTS; i++)
 		if (guests[i] == device)
 			guests[i] = NULL;
-	/* Two whole rounds later the data thread has forgotten the handle. */
 	for (seen = rounds; rounds - seen < 2;)
-		;
+		; /* two rounds later the data thread has forgotten the handle */
 }
 
-static void *data_thread(void *arg)
+static void *data_thread(void *pool)
 {
-	struct hf_packet_pool *pool = hf_packet_pool_create(NULL, BURST, 65562);
 	struct hf_packet *packets[BURST];
 
-	for (int i = 0; pool && i < BURST; i++)
-		packets[i] = hf_packet_pool_get(pool, (size_t)i);
-	for (; pool; rounds++)
+	for (size_t i = 0; i < BURST; i++)
+		packets[i] = hf_packet_pool_get(pool, i);
+	for (;; rounds++)
 		for (int from = 0; from < GUESTS; from++) {
-			struct hf_device *device = guests[from];
-			uint16_t n = device ? hf_dequeue_burst(device, HF_DEQUEUE_QUEUE(0), packets,
-							       BURST)
-					    : 0;
+			struct hf_device *d = guests[from];
+			uint16_t n = d ? hf_dequeue_burst(d, 1, packets, BURST) : 0;
 
 			for (int to = 0; n && to < GUESTS; to++)
-				if (to != from && (device = guests[to]))
-					hf_enqueue_burst(device, HF_ENQUEUE_QUEUE(0), packets, n);
+				if (to != from && (d = guests[to]))
+					hf_enqueue_burst(d, 0, packets, n);
 		}
-	return arg;
+	return NULL;
 }
 
 int main(int argc, char **argv)
 {
-	const struct hf_device_ops ops = {.new_device = new_device,
-					  .destroy_device = destroy_device};
-	const struct hf_service_config config = {.run_dir = argc > 1 ? argv[1] : NULL,
-						 .name = "hub"};
+	const struct hf_device_ops ops = {.new_device = new_device, .destroy_device = destroy_device};
+	const struct hf_service_config config = {.run_dir = argc > 1 ? argv[1] : NULL, .name = "hub"};
+	struct hf_packet_pool *pool = hf_packet_pool_create(NULL, BURST, 65562);
 	struct hf_service *service;
 	pthread_t thread;
-	int error = hf_service_connect(&config, &service);
+	int error = pool ? hf_service_connect(&config, &service) : -1;
 
-	if (!error)
-		error = hf_driver_callback_register(service, &ops, NULL);
-	if (!error)
-		error = -pthread_create(&thread, NULL, data_thread, NULL);
-	if (!error)
+	if (!error && !(error = hf_driver_callback_register(service, &ops, NULL)) &&
+	    !(error = -pthread_create(&thread, NULL, data_thread, pool)))
 		error = hf_driver_session_start(service);
-	if (error)
-		fprintf(stderr, "hub: %s\n", strerror(-error));
-	return error != 0;
+	fprintf(stderr, "hub: %s\n", strerror(-error));
+	return 1;
 }
