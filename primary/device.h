@@ -31,10 +31,10 @@ struct vring {
 	uint16_t index;
 
 	/* From the front-end. */
-	uint16_t size;		/* 0: SET_VRING_NUM did not come */
-	bool address_given;	/* SET_VRING_ADDR came: the user addresses below are set */
-	bool has_address;	/* and the whole ring lies in the present memory table */
-	bool has_kick;		/* SET_VRING_KICK came, with descriptor or without (polling) */
+	uint16_t size;	    /* 0: SET_VRING_NUM did not come */
+	bool address_given; /* SET_VRING_ADDR came: the user addresses below are set */
+	bool has_address;   /* and the whole ring lies in the present memory table */
+	bool has_kick;	    /* SET_VRING_KICK came, with descriptor or without (polling) */
 	uint64_t desc_user, avail_user, used_user; /* kept: a new memory table translates anew */
 	uint64_t desc_gpa, avail_gpa, used_gpa, log_gpa;
 	uint32_t addr_flags;
@@ -54,8 +54,8 @@ struct vring {
 	/* Written by grant.c only. */
 	struct secondary *owner; /* NULL: not granted */
 	uint32_t lane_entry;
-	uint64_t grant;	   /* enabled bit clear; 0: not granted */
-	bool revoking;	   /* a revocation waits for its owner */
+	uint64_t grant;			   /* enabled bit clear; 0: not granted */
+	bool revoking;			   /* a revocation waits for its owner */
 	uint64_t counters[HF_NR_COUNTERS]; /* of past grants; the lane has the present one's */
 
 	struct loop_source kick_source; /* session_vring.c: waits for the first kick */
@@ -95,7 +95,7 @@ void device_reset(struct device *device);
 
 /* What the directory says: PORT, SESSION, or READY (memory, and at least one started vring). */
 enum hf_shm_device_state device_state(const struct device *device);
-/* One more than the highest vring that the front-end has touched. */
+/* One more than the highest vring that the front-end has said anything about. */
 uint32_t device_nr_vrings(const struct device *device);
 /* Size, address and kick are there. */
 bool vring_configured(const struct vring *vring);

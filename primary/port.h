@@ -36,16 +36,16 @@ struct port {
 	bool removing; /* freed when its session's last revocation is done; keeps its slot in
 			* primary->ports until then, but port_find does not find it */
 
-	uint64_t sessions;	   /* that were ever opened */
+	uint64_t sessions; /* that were ever opened */
 	uint64_t refused_messages;
 	pid_t peer_pid;
 	char last_error[128];
 };
 
 /*
- * Create and start a port. `path` NULL or "": RUN_DIR/NAME.sock. *ret_reason (a static or port-owned
- * line that ends with the remedy) when it fails. 0; -EINVAL name or path; -EEXIST; -ENOSPC: all
- * device slots taken; -EADDRINUSE: a live process listens there; -errno of the socket.
+ * Create and start a port. `path` NULL or "": RUN_DIR/NAME.sock. *ret_reason (a static or
+ * port-owned line that ends with the remedy) when it fails. 0; -EINVAL name or path; -EEXIST;
+ * -ENOSPC: all device slots taken; -EADDRINUSE: a live process listens there; -errno of the socket.
  */
 int port_add(struct primary *primary, const char *name, const char *path, bool client,
 	     uint32_t queue_pairs, const char **ret_reason);

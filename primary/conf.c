@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Command line → struct conf. One table of options; each has a function that stores its argument
+ * or says what was expected.
+ */
+#include "conf.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "clock.h"
+#include "layout.h"
+#include "log.h"
+
+#define DEFAULT_RUN_DIR "/run/holdfast"
+#define MAX_QUEUE_PAIRS (HF_SHM_MAX_VRINGS / 2)
+#define MAX_COUNT	65536u
+
+struct option_row {
+	const char *name;     /* without -- */
+	const char *argument; /* NULL: takes none */
+	const char *help;
+	/* 0 or -EINVAL; the caller prints the line. */
+	int (*set)(struct conf *conf, const char *argument);
+};
+
+/* A whole decimal number within bounds. */
+static int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_number)
+{
+	char *end;
+	unsigned long long number;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	number = strtoull(text, &end, 10);
+	if (errno || *end || number < min || number > max)
+		return -EINVAL;
+	*ret_number = number;
+	return 0;
+}
+
+static int copy_text(char *to, size_t room, const char *text)
+{
+	if (!*text || strlen(text) >= room)
+		return -EINVAL;
+	memcpy(to, text, strlen(text) + 1);
+	return 0;
+}
+
+static int set_run_dir(struct conf *conf, const char *argument)
+{
+	return copy_text(conf->run_dir, sizeof(conf->run_dir), argument);
+}
+
+/* One of the words behind the port's name. */
+static int set_port_word(struct conf_port *port, const char *word)
+{
+	uint64_t number;
+
+	if (strcmp(word, "client") == 0) {
+		port->client = true;
+		return 0;
+	}
+	if (strncmp(word, "path=", 5) == 0)
+		return copy_text(port->path, sizeof(port->path), word + 5);
+	if (strncmp(word, "queues=", 7) == 0 &&
+	    parse_number(word + 7, 1, MAX_QUEUE_PAIRS, &number) == 0) {
+		port->queue_pairs = (uint32_t)number;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int set_port(struct conf *conf, const char *argument)
+{
+	struct conf_port *port = &conf->ports[conf->nr_ports];
+	char text[512], *rest = text, *word;
+
+	if (conf->nr_ports == CONF_MAX_PORTS || copy_text(text, sizeof(text), argument) < 0)
+		return -EINVAL;
+	*port = (struct conf_port){.queue_pairs = MAX_QUEUE_PAIRS};
+	word = strsep(&rest, ",");
+	if (copy_text(port->name, sizeof(port->name), word) < 0)
+		return -EINVAL;
+	while ((word = strsep(&rest, ",")))
+		if (set_port_word(port, word) < 0)
+			return -EINVAL;
+	conf->nr_ports++;
+	return 0;
+}
+
+static int set_u32(uint32_t *to, const char *argument, uint64_t min, uint64_t max)
+{
+	uint64_t number;
+	int error = parse_number(argument, min, max, &number);
+
+	if (!error)
+		*to = (uint32_t)number;
+	return error;
+}
+
+static int set_max_devices(struct conf *conf, const char *argument)
+{
+	return set_u32(&conf->max_devices, argument, 1, MAX_COUNT);
+}
+
+static int set_max_secondaries(struct conf *conf, const char *argument)
+{
+	return set_u32(&conf->max_secondaries, argument, 1, MAX_COUNT);
+}
+
+static int set_lane_vrings(struct conf *conf, const char *argument)
+{
+	uint64_t number;
+	int error = parse_number(argument, 1, 1u << 20, &number);
+
+	/* Entry 0 is the lane's header. */
+	if (!error)
+		conf->lane_bytes = (number + 1) * sizeof(struct hf_lane_vring);
+	return error;
+}
+
+static int set_fence_deadline(struct conf *conf, const char *argument)
+{
+	uint64_t ms;
+	int error = parse_number(argument, 1, 3600 * 1000, &ms);
+
+	if (!error)
+		conf->fence_deadline_ns = ms * NS_PER_MS;
+	return error;
+}
+
+static int set_no_fence(struct conf *conf, const char *argument)
+{
+	(void)argument;
+	conf->fence = false;
+	return 0;
+}
+
+static int set_no_huge_pages(struct conf *conf, const char *argument)
+{
+	(void)argument;
+	conf->huge_pages = false;
+	return 0;
+}
+
+static int set_socket_mode(struct conf *conf, const char *argument)
+{
+	char *end;
+	unsigned long mode = strtoul(argument, &end, 8);
+
+	if (*argument < '0' || *argument > '7' || *end || mode > 0777)
+		return -EINVAL;
+	conf->socket_mode = (mode_t)mode;
+	return 0;
+}
+
+static int set_log_level(struct conf *conf, const char *argument)
+{
+	static const struct {
+		const char *name;
+		enum hf_log_level level;
+	} levels[] = {{"error", HF_LOG_ERROR},
+		      {"warning", HF_LOG_WARNING},
+		      {"notice", HF_LOG_NOTICE},
+		      {"info", HF_LOG_INFO},
+		      {"debug", HF_LOG_DEBUG}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
+		if (strcmp(argument, levels[i].name) == 0) {
+			conf->log_level = levels[i].level;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+static const struct option_row options[] = {
+	{"run-dir", "DIR", "sockets and lock file (default " DEFAULT_RUN_DIR ")", set_run_dir},
+	{"port", "NAME[,path=SOCKET][,client][,queues=N]",
+	 "a port to start with; may be given up to 64 times", set_port},
+	{"max-devices", "N", "ports that can exist at once (512)", set_max_devices},
+	{"max-secondaries", "N", "secondaries that can be attached at once (64)",
+	 set_max_secondaries},
+	{"lane-vrings", "N", "vrings that one secondary can run (4095)", set_lane_vrings},
+	{"fence-deadline", "MS", "how long a burst may hold up a revocation (1000)",
+	 set_fence_deadline},
+	{"no-fence", NULL, "do not kill a secondary that misses it; the front-end waits",
+	 set_no_fence},
+	{"no-huge-pages", NULL, "ordinary pages for the directory and the lanes",
+	 set_no_huge_pages},
+	{"socket-mode", "OCTAL", "mode of all sockets (0600)", set_socket_mode},
+	{"log-level", "LEVEL", "error, warning, notice (default), info or debug", set_log_level},
+};
+
+static void print_help(const char *program)
+{
+	printf("Usage: %s [OPTION]…\n"
+	       "The primary of Holdfast: serves vhost-user ports to attached vSwitches.\n\n",
+	       program);
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		printf("  --%s%s%s\n        %s\n", options[i].name, options[i].argument ? " " : "",
+		       options[i].argument ? options[i].argument : "", options[i].help);
+	printf("  --help, --version\n");
+}
+
+/* Options that print and end. */
+static bool is_question(const char *program, const char *argument)
+{
+	if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
+		print_help(program);
+	else if (strcmp(argument, "--version") == 0)
+		printf("holdfastd %s\n", HOLDFAST_VERSION);
+	else
+		return false;
+	return true;
+}
+
+/* The row that `argument` names, and behind a '=' its value, or NULL. */
+static const struct option_row *find_option(const char *argument, const char **ret_value)
+{
+	if (strncmp(argument, "--", 2) != 0)
+		return NULL;
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		size_t len = strlen(options[i].name);
+
+		if (strncmp(argument + 2, options[i].name, len) != 0)
+			continue;
+		if (argument[2 + len] && argument[2 + len] != '=')
+			continue;
+		*ret_value = argument[2 + len] ? argument + 2 + len + 1 : NULL;
+		return &options[i];
+	}
+	return NULL;
+}
+
+static void set_defaults(struct conf *conf)
+{
+	memset(conf, 0, sizeof(*conf));
+	snprintf(conf->run_dir, sizeof(conf->run_dir), "%s", DEFAULT_RUN_DIR);
+	conf->max_devices = 512;
+	conf->max_secondaries = 64;
+	conf->lane_bytes = 2u << 20;
+	conf->fence_deadline_ns = NS_PER_S;
+	conf->fence = true;
+	conf->huge_pages = true;
+	conf->socket_mode = 0600;
+	conf->log_level = HF_LOG_NOTICE;
+}
+
+static int complain(const char *option, const char *what)
+{
+	fprintf(stderr, "holdfastd: option %s: %s; see holdfastd --help\n", option, what);
+	return -EINVAL;
+}
+
+int conf_parse(struct conf *conf, int argc, char **argv)
+{
+	set_defaults(conf);
+	for (int i = 1; i < argc; i++) {
+		const struct option_row *row;
+		const char *value = NULL;
+
+		if (is_question(argv[0], argv[i]))
+			return 1;
+		row = find_option(argv[i], &value);
+		if (!row)
+			return complain(argv[i], "unknown");
+		if (!row->argument && value)
+			return complain(argv[i], "takes no value");
+		if (row->argument && !value && i + 1 == argc)
+			return complain(argv[i], "needs a value");
+		if (row->argument && !value)
+			value = argv[++i];
+		if (row->set(conf, value) < 0)
+			return complain(row->name, "not a value it can take");
+	}
+	return 0;
+}

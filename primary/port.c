@@ -1,0 +1,493 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports: sockets that sessions come from.
+ *
+ * A listener is out of the loop whenever accepting would be wrong (the old session is still being
+ * taken apart) or useless (no descriptors left): the kernel's backlog keeps the client meanwhile.
+ * Connecting never blocks: a local socket is connected at once or not at all.
+ */
+#include "port.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "check.h"
+#include "clock.h"
+#include "event.h"
+#include "fd.h"
+#include "primary.h"
+#include "publish.h"
+#include "refusal.h"
+#include "session.h"
+#include "vu_wire.h"
+
+#define BACKLOG		 16
+#define BACKOFF_FIRST_NS (100 * NS_PER_MS)
+#define BACKOFF_LAST_NS	 (2 * NS_PER_S)
+#define MAX_QUEUE_PAIRS	 (HF_SHM_MAX_VRINGS / 2)
+
+uint64_t port_supported_features(void)
+{
+	static const uint8_t bits[] = {
+		VIRTIO_NET_F_CSUM,	 VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_MTU,
+		VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN,
+		VIRTIO_NET_F_GUEST_UFO,	 VIRTIO_NET_F_HOST_TSO4,  VIRTIO_NET_F_HOST_TSO6,
+		VIRTIO_NET_F_HOST_ECN,	 VIRTIO_NET_F_HOST_UFO,	  VIRTIO_NET_F_MRG_RXBUF,
+		VIRTIO_NET_F_CTRL_VQ,	 VIRTIO_NET_F_CTRL_RX,	  VIRTIO_NET_F_GUEST_ANNOUNCE,
+		VIRTIO_NET_F_MQ,	 VIRTIO_F_ANY_LAYOUT,	  VIRTIO_F_INDIRECT_DESC,
+		VIRTIO_F_EVENT_IDX,	 VU_F_PROTOCOL_FEATURES,  VIRTIO_F_VERSION_1,
+		VIRTIO_F_IN_ORDER,
+	};
+	uint64_t features = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
+		features |= VIRTIO_BIT(bits[i]);
+	return features;
+}
+
+uint64_t port_offered_features(const struct port *port)
+{
+	uint64_t features = port_supported_features() & port->primary->features_enabled &
+			    ~port->features_disabled;
+
+	if (port->queue_pairs < 2)
+		features &= ~VIRTIO_BIT(VIRTIO_NET_F_MQ);
+	/* Not a virtio feature, and nothing works well without it. */
+	return features | VIRTIO_BIT(VU_F_PROTOCOL_FEATURES);
+}
+
+/* --- sockets --- */
+
+static int new_socket(const char *path, struct sockaddr_un *address)
+{
+	int fd;
+
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address->sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address;
+	int fd = new_socket(path, &address);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int error = errno;
+
+		hf_fd_close(&fd);
+		return -error;
+	}
+	return fd;
+}
+
+/* A socket whose process died may go; one that answers may not, nor may any other file. */
+static int clear_stale(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = connect_to(path);
+	if (fd != -ECONNREFUSED) {
+		hf_fd_close(&fd);
+		return -EADDRINUSE;
+	}
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+static int listen_at(const char *path, mode_t mode)
+{
+	struct sockaddr_un address;
+	int error = clear_stale(path), fd;
+	mode_t mask;
+
+	if (error)
+		return error;
+	fd = new_socket(path, &address);
+	if (fd < 0)
+		return fd;
+	/* Never there with a wider mode than asked for, not even for a moment. */
+	mask = umask(0777 & ~mode);
+	error = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	umask(mask);
+	if (!error && listen(fd, BACKLOG) < 0)
+		error = -errno;
+	if (error)
+		hf_fd_close(&fd);
+	return error ? error : fd;
+}
+
+static pid_t peer_pid(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
+}
+
+/* --- from socket to session --- */
+
+static void arm_retry(struct port *port, uint64_t after_ns)
+{
+	if (loop_timer_set(port->primary->loop, &port->retry, after_ns) < 0)
+		log_error(port->device.tag, "no memory for a timer; add the port again");
+}
+
+static void listen_again(struct port *port)
+{
+	int error;
+
+	if (port->removing || port->listener < 0 || port->listener_source.fd >= 0)
+		return;
+	error = loop_add(port->primary->loop, &port->listener_source, port->listener, EPOLLIN);
+	if (error)
+		arm_retry(port, BACKOFF_LAST_NS);
+}
+
+/* Out of the loop until `retry` or the end of the session puts it back. */
+static void stop_listening(struct port *port)
+{
+	loop_remove(port->primary->loop, &port->listener_source);
+}
+
+static void note_error(struct port *port, const char *what, int error)
+{
+	char line[sizeof(port->last_error)];
+
+	snprintf(line, sizeof(line), "%s: %s", what, strerror(error));
+	/* Every attempt fails alike: said once. */
+	if (strcmp(line, port->last_error) != 0)
+		log_notice(port->device.tag, "%s (%s); trying again", line, port->path);
+	memcpy(port->last_error, line, sizeof(line));
+}
+
+static bool open_session(struct port *port, int fd)
+{
+	int error;
+
+	port->peer_pid = peer_pid(fd);
+	error = session_create(port, fd);
+	if (error)
+		note_error(port, "cannot serve the front-end", -error);
+	else
+		port->last_error[0] = '\0';
+	return !error;
+}
+
+static void refuse_second(struct port *port, int fd)
+{
+	refusal_count(port->primary, REFUSED_SECOND_CLIENT);
+	if (hf_log_allowed(&port->session->log_limit))
+		log_warning(port->device.tag, "process %d refused: process %d is connected; %s",
+			    peer_pid(fd), port->peer_pid, refusal_remedy(REFUSED_SECOND_CLIENT));
+	hf_fd_close(&fd);
+}
+
+static void on_client(struct loop_source *source, uint32_t events)
+{
+	struct port *port = container_of(source, struct port, listener_source);
+	int fd;
+
+	(void)events;
+	/* A front-end that was killed and started again may be seen here before its old
+	 * connection's end is: that one first, the new one waits in the backlog. */
+	if (port->session && session_peer_gone(port->session)) {
+		stop_listening(port);
+		session_end(port->session, "front-end closed");
+		return;
+	}
+	fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0 && port->session) {
+		refuse_second(port, fd);
+	} else if (fd >= 0) {
+		(void)open_session(port, fd);
+	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+		note_error(port, "cannot accept", errno);
+		stop_listening(port);
+		arm_retry(port, BACKOFF_LAST_NS);
+	}
+}
+
+/* Twice as long each time, until a front-end has really talked. */
+static void retry_later(struct port *port)
+{
+	uint64_t doubled = port->backoff_ns * 2;
+
+	port->backoff_ns = doubled ? min_u64(doubled, BACKOFF_LAST_NS) : BACKOFF_FIRST_NS;
+	arm_retry(port, port->backoff_ns);
+}
+
+static void connect_now(struct port *port)
+{
+	int fd = connect_to(port->path);
+
+	if (fd < 0)
+		note_error(port, "cannot connect", -fd);
+	if (fd < 0 || !open_session(port, fd))
+		retry_later(port);
+}
+
+static void on_retry(struct loop_timer *timer)
+{
+	struct port *port = container_of(timer, struct port, retry);
+
+	if (port->client)
+		connect_now(port);
+	else
+		listen_again(port);
+}
+
+/* --- coming and going --- */
+
+static void free_port(struct port *port)
+{
+	struct primary *primary = port->primary;
+
+	loop_timer_clear(primary->loop, &port->retry);
+	device_reset(&port->device);
+	publish_free(&port->device);
+	primary->ports[port->device.slot] = NULL;
+	free(port);
+}
+
+void port_session_ended(struct port *port)
+{
+	port->peer_pid = 0;
+	if (port->removing)
+		free_port(port);
+	else if (port->client)
+		retry_later(port);
+	else
+		listen_again(port);
+}
+
+/* No new sessions. */
+static void close_socket(struct port *port)
+{
+	loop_remove(port->primary->loop, &port->listener_source);
+	loop_timer_clear(port->primary->loop, &port->retry);
+	if (port->listener >= 0)
+		unlink(port->path);
+	hf_fd_close(&port->listener);
+}
+
+struct port *port_find(const struct primary *primary, const char *name)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct port *port = primary->ports[i];
+
+		if (port && !port->removing && strcmp(port->name, name) == 0)
+			return port;
+	}
+	return NULL;
+}
+
+static bool name_ok(const char *name)
+{
+	size_t len = strlen(name);
+
+	if (!len || len >= HF_SHM_NAME_BYTES || name[0] == '.' || name[0] == '-')
+		return false;
+	for (const char *c = name; *c; c++)
+		if (*c <= ' ' || *c >= 0x7f || strchr("/,*?[]\\", *c))
+			return false;
+	return true;
+}
+
+static int fill_path(struct port *port, const char *path)
+{
+	int n;
+
+	if (path && *path)
+		n = snprintf(port->path, sizeof(port->path), "%s", path);
+	else
+		n = snprintf(port->path, sizeof(port->path), "%s/%s.sock",
+			     port->primary->conf->run_dir, port->name);
+	return n < 0 || (size_t)n >= sizeof(port->path) ? -EINVAL : 0;
+}
+
+/* The first free slot of the directory, or max_devices. */
+static uint32_t free_slot(const struct primary *primary)
+{
+	uint32_t i = 0;
+
+	while (i < primary->conf->max_devices && primary->ports[i])
+		i++;
+	return i;
+}
+
+static const char *explain_listen(int error)
+{
+	switch (error) {
+	case -EADDRINUSE:
+		return "another process listens on the socket; end it or choose another path=";
+	case -EEXIST:
+		return "a file that is not a socket is in the way; remove it";
+	case -ENOENT:
+		return "the socket's directory does not exist; create it";
+	case -EACCES:
+	case -EPERM:
+		return "no permission for the socket's directory; run as its owner";
+	default:
+		return "cannot listen on the socket; the log says why";
+	}
+}
+
+static int open_socket(struct port *port, const char **ret_reason)
+{
+	int error;
+
+	if (port->client) {
+		connect_now(port);
+		return 0;
+	}
+	port->listener = listen_at(port->path, port->primary->conf->socket_mode);
+	if (port->listener < 0) {
+		error = port->listener;
+		port->listener = -1;
+		*ret_reason = explain_listen(error);
+		log_error(port->device.tag, "%s: %s", port->path, strerror(-error));
+		return error;
+	}
+	listen_again(port);
+	return 0;
+}
+
+/* What can be said without a port. 0 or -errno with *ret_reason. */
+static int check_new(const struct primary *primary, const char *name, const char **ret_reason)
+{
+	if (!name_ok(name)) {
+		*ret_reason =
+			"a port name has 1 to 63 printable characters, none of / , * ? [ ] \\ "
+			"and no leading . or -; choose another";
+		return -EINVAL;
+	}
+	if (port_find(primary, name)) {
+		*ret_reason = "a port of that name exists; choose another name";
+		return -EEXIST;
+	}
+	if (free_slot(primary) == primary->conf->max_devices) {
+		*ret_reason = "all device slots are taken; start holdfastd with more --max-devices";
+		return -ENOSPC;
+	}
+	return 0;
+}
+
+static struct port *new_port(struct primary *primary, const char *name, bool client,
+			     uint32_t queue_pairs)
+{
+	struct port *port = calloc(1, sizeof(*port));
+
+	if (!port)
+		return NULL;
+	port->primary = primary;
+	snprintf(port->name, sizeof(port->name), "%s", name);
+	port->client = client;
+	port->queue_pairs = queue_pairs ? queue_pairs : MAX_QUEUE_PAIRS;
+	port->listener = -1;
+	port->listener_source = (struct loop_source){.ready = on_client, .fd = -1};
+	port->retry.fire = on_retry;
+	device_init(&port->device, primary, port, free_slot(primary));
+	snprintf(port->device.tag, sizeof(port->device.tag), "port %s", name);
+	return port;
+}
+
+int port_add(struct primary *primary, const char *name, const char *path, bool client,
+	     uint32_t queue_pairs, const char **ret_reason)
+{
+	int error = check_new(primary, name, ret_reason);
+	struct port *port;
+
+	if (!error && queue_pairs > MAX_QUEUE_PAIRS) {
+		*ret_reason = "a port has at most 128 queue pairs; ask for fewer";
+		error = -EINVAL;
+	}
+	if (error)
+		return error;
+	port = new_port(primary, name, client, queue_pairs);
+	if (!port) {
+		*ret_reason = "out of memory; add memory";
+		return -ENOMEM;
+	}
+	error = fill_path(port, path);
+	if (error) {
+		*ret_reason = "the socket's path is longer than 107 bytes; choose a shorter one";
+		free(port);
+		return error;
+	}
+	primary->ports[port->device.slot] = port;
+	publish_device(&port->device);
+	error = open_socket(port, ret_reason);
+	if (error) {
+		free_port(port);
+		return error;
+	}
+	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PORT_ADDED, port->name, NULL, -1, 0,
+		   "%s %s", client ? "connects to" : "listens on", port->path);
+	return 0;
+}
+
+/* The session, if any, ends; what is left to do then is port_session_ended's. */
+static void stop_port(struct port *port, const char *why)
+{
+	port->removing = true;
+	close_socket(port);
+	if (port->session)
+		session_end(port->session, why);
+	else
+		free_port(port);
+}
+
+int port_del(struct primary *primary, const char *name)
+{
+	struct port *port = port_find(primary, name);
+
+	if (!port)
+		return -ENOENT;
+	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PORT_REMOVED, name, NULL, -1, 0, "%s",
+		   port->path);
+	stop_port(port, "the port is removed");
+	return 0;
+}
+
+void port_stop_all(struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (primary->ports[i] && !primary->ports[i]->removing)
+			stop_port(primary->ports[i], "the primary ends");
+}
+
+bool port_all_idle(const struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (primary->ports[i] && primary->ports[i]->session)
+			return false;
+	return true;
+}
+
+void port_destroy_all(struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct port *port = primary->ports[i];
+
+		if (!port)
+			continue;
+		close_socket(port);
+		if (port->session)
+			session_destroy(port->session);
+		free_port(port);
+	}
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Names and remedies of the reasons. A remedy is written for the person who reads the log. */
+#include "refusal.h"
+
+#include "check.h"
+#include "primary.h"
+
+#define UPGRADE	  "use a front-end that follows the vhost-user specification"
+#define RESTART	  "restart the front-end"
+#define LIBRARY	  "use the library or command that came with this primary"
+#define ADDRESSES "the front-end must share all guest memory (QEMU: share=on)"
+
+static const char *const names[] = {
+#define X(id, name) name,
+	REFUSALS(X)
+#undef X
+};
+static_assert(ARRAY_SIZE(names) == NR_REFUSALS, "one name each");
+static_assert(NR_REFUSALS <= ARRAY_SIZE(((struct primary *)0)->refusals), "one counter each");
+
+static const char *const remedies[NR_REFUSALS] = {
+	[REFUSED_FDS_LOST] = "raise the limit of open files (ulimit -n) of holdfastd",
+	[REFUSED_MESSAGE_TIMEOUT] = "is the front-end stopped or very slow? " RESTART,
+	[REFUSED_CUT_OFF] = "see the front-end's log for why it ended",
+	[REFUSED_REPLY_TIMEOUT] = "is the front-end stopped? " RESTART,
+	[REFUSED_NOT_NEGOTIATED] = "negotiate the feature first, or " UPGRADE,
+	[REFUSED_VRING_INDEX] = "give the port more queue pairs (--port NAME,queues=N)",
+	[REFUSED_UNSUPPORTED_FEATURE] = "acknowledge offered features only (holdfast feature get)",
+	[REFUSED_REGION_RANGE] = ADDRESSES,
+	[REFUSED_REGION_TABLE_FULL] = "give the guest fewer memory slots",
+	[REFUSED_REGION_FILE] = ADDRESSES,
+	[REFUSED_REGION_MAP] = ADDRESSES,
+	[REFUSED_RING_ADDRESS] = ADDRESSES,
+	[REFUSED_NO_RESOURCES] = "raise the limits of memory and open files of holdfastd",
+	[REFUSED_SECOND_CLIENT] = "a port serves one front-end; add another port",
+	[REFUSED_ATTACH_PEER] = "run it as root or as the user of holdfastd",
+	[REFUSED_ATTACH_VERSION] = LIBRARY,
+	[REFUSED_ATTACH_MESSAGE] = LIBRARY,
+	[REFUSED_ATTACH_FULL] = "raise --max-secondaries",
+	[REFUSED_ATTACH_SLOW] = "the secondary must call its dispatch function; restart it",
+	[REFUSED_CONTROL_PEER] = "run it as root or as the user of holdfastd",
+	[REFUSED_CONTROL_MESSAGE] = LIBRARY,
+	[REFUSED_CONTROL_SLOW] = "read faster, or ask for less",
+	[REFUSED_LANE_LIES] = "the secondary's memory is damaged; restart it",
+};
+
+const char *refusal_name(enum refusal reason)
+{
+	return reason < NR_REFUSALS ? names[reason] : "unknown";
+}
+
+const char *refusal_remedy(enum refusal reason)
+{
+	return reason < NR_REFUSALS && remedies[reason] ? remedies[reason] : UPGRADE;
+}
+
+void refusal_count(struct primary *primary, enum refusal reason)
+{
+	if (reason < NR_REFUSALS)
+		primary->refusals[reason]++;
+}

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a connection, and the road of a message through it.
+ *
+ * Reads, checks and handles one message after the other; a bounded number a round, so that one
+ * busy front-end does not hold up the others. A handler either finishes at once or leaves the
+ * session WAITING for a revocation; meanwhile the socket is out of the loop altogether, because
+ * epoll would report a hang-up again and again. It is put back afterwards, and says everything
+ * that was missed.
+ *
+ * A refused message leaves the draft as it was. If the front-end asked for an answer it gets one
+ * that says no; if it did not, it cannot know that we are not in the state it thinks, and the
+ * session ends. Requests that we never offered are the exception: they change no state at all.
+ */
+#include "session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "check.h"
+#include "clock.h"
+#include "device.h"
+#include "event.h"
+#include "fd.h"
+#include "port.h"
+#include "primary.h"
+#include "publish.h"
+
+#define MESSAGES_PER_ROUND 64u
+#define MESSAGE_DEADLINE   (5 * NS_PER_S)
+#define REPLY_DEADLINE	   (5 * NS_PER_S)
+
+#define READ_EVENTS  (EPOLLIN | EPOLLRDHUP)
+#define WRITE_EVENTS EPOLLOUT
+
+/* --- the end --- */
+
+static void gone(struct revocation *revocation)
+{
+	struct session *session = container_of(revocation, struct session, revocation);
+	struct port *port = session->port;
+	struct device *device = session->device;
+	bool ready = session->ready;
+
+	if (session->messages)
+		port->backoff_ns = 0;
+	grant_retire(device);
+	session_destroy(session);
+	publish_device(device);
+	if (ready)
+		event_emit(port->primary, HOLDFAST__CONTROL__EVENT_KIND__DEVICE_GONE, port->name,
+			   NULL, -1, 0, "%s", "its session is over");
+	port_session_ended(port);
+}
+
+void session_end(struct session *session, const char *why)
+{
+	struct device *device = session->device;
+
+	if (session->state == SESSION_ENDING)
+		return;
+	if (session->state == SESSION_WAITING) {
+		session->must_end = why;
+		return;
+	}
+	session->state = SESSION_ENDING;
+	loop_remove(session->primary->loop, &session->source);
+	loop_timer_clear(session->primary->loop, &session->deadline);
+	event_emit(session->primary, HOLDFAST__CONTROL__EVENT_KIND__SESSION_CLOSED,
+		   session->port->name, NULL, -1, 0, "%s", why);
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		vring_stop(session, &device->vrings[i]);
+	/* The socket stays open until nobody touches the guest's memory: its end tells the
+	 * front-end just that. */
+	session->revocation.done = gone;
+	revoke_start(&session->revocation, device, GRANT_ALL_VRINGS);
+}
+
+void session_destroy(struct session *session)
+{
+	struct loop *loop = session->primary->loop;
+
+	revoke_cancel(&session->revocation);
+	loop_remove(loop, &session->source);
+	loop_timer_clear(loop, &session->deadline);
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		vring_stop(session, &session->device->vrings[i]);
+	vu_raw_reset(&session->raw);
+	vu_msg_release(&session->msg);
+	memory_draft_free(session->next_memory);
+	device_reset(session->device);
+	session->port->session = NULL;
+	hf_fd_close(&session->socket);
+	free(session);
+}
+
+bool session_peer_gone(const struct session *session)
+{
+	struct pollfd poll_fd = {.fd = session->socket, .events = POLLRDHUP};
+
+	return session->state == SESSION_ENDING || session->must_end ||
+	       (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR)));
+}
+
+/* --- refusing --- */
+
+enum vu_outcome session_refuse(struct session *session, enum refusal reason, const char *format,
+			       ...)
+{
+	va_list args;
+
+	session->refused = reason;
+	va_start(args, format);
+	vsnprintf(session->refused_detail, sizeof(session->refused_detail), format, args);
+	va_end(args);
+	return VU_REFUSED;
+}
+
+/* Count, log, tell: the same for a message and for a stream that cannot be followed. */
+static void report_refusal(struct session *session, const char *what)
+{
+	struct port *port = session->port;
+	const char *name = refusal_name(session->refused);
+	const char *detail = session->refused_detail;
+
+	refusal_count(session->primary, session->refused);
+	port->refused_messages++;
+	snprintf(port->last_error, sizeof(port->last_error), "%s refused: %s", what, name);
+	if (!hf_log_allowed(&session->log_limit))
+		return;
+	log_warning(session->device->tag, "%s refused: %s%s%s; %s", what, name, *detail ? ", " : "",
+		    detail, refusal_remedy(session->refused));
+	event_emit(session->primary, HOLDFAST__CONTROL__EVENT_KIND__MESSAGE_REFUSED, port->name,
+		   NULL, -1, 0, "%s: %s", what, name);
+}
+
+static void end_refused(struct session *session, enum refusal reason, const char *what)
+{
+	(void)session_refuse(session, reason, "%s", "");
+	report_refusal(session, what);
+	session_end(session, refusal_name(reason));
+}
+
+/* --- replying --- */
+
+static void reply(struct session *session, const void *payload, size_t size)
+{
+	struct vu_header header = {.request = session->msg.request,
+				   .flags = VU_VERSION | VU_REPLY,
+				   .size = (uint32_t)size};
+
+	memcpy(session->reply.bytes, &header, sizeof(header));
+	memcpy(session->reply.bytes + sizeof(header), payload, size);
+	session->reply.len = sizeof(header) + size;
+	session->reply.sent = 0;
+}
+
+enum vu_outcome session_reply_u64(struct session *session, uint64_t value)
+{
+	reply(session, &value, sizeof(value));
+	return VU_REPLIED;
+}
+
+enum vu_outcome session_reply_state(struct session *session, uint32_t index, uint32_t num)
+{
+	struct vu_vring_state state = {.index = index, .num = num};
+
+	reply(session, &state, sizeof(state));
+	return VU_REPLIED;
+}
+
+/* Send what is left of the reply. 0 all gone; -EAGAIN; or another -errno: the peer is gone. */
+static int flush(struct session *session)
+{
+	while (session->reply.sent < session->reply.len) {
+		ssize_t n =
+			send(session->socket, session->reply.bytes + session->reply.sent,
+			     session->reply.len - session->reply.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		session->reply.sent += (size_t)n;
+	}
+	session->reply.len = session->reply.sent = 0;
+	return 0;
+}
+
+/* False: the session is over. */
+static bool send_reply(struct session *session)
+{
+	struct loop *loop = session->primary->loop;
+	int error = flush(session);
+
+	if (!error)
+		return true;
+	if (error == -EAGAIN) {
+		session->state = SESSION_REPLYING;
+		error = loop_modify(loop, &session->source, WRITE_EVENTS);
+	}
+	if (!error)
+		error = loop_timer_set(loop, &session->deadline, REPLY_DEADLINE);
+	if (error) {
+		session_end(session, "front-end closed");
+		return false;
+	}
+	return true;
+}
+
+/* --- the draft --- */
+
+static void tell_ready(struct session *session)
+{
+	bool ready = device_state(session->device) == HF_DEVICE_READY;
+
+	if (ready == session->ready)
+		return;
+	session->ready = ready;
+	event_emit(session->primary,
+		   ready ? HOLDFAST__CONTROL__EVENT_KIND__DEVICE_READY
+			 : HOLDFAST__CONTROL__EVENT_KIND__DEVICE_GONE,
+		   session->port->name, NULL, -1, 0, "%s",
+		   ready ? "memory and a started vring" : "no vring is started");
+}
+
+void session_settle(struct session *session, int vring)
+{
+	struct device *device = session->device;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		if (vring == SESSION_ALL_VRINGS || vring == (int)i)
+			vring_try_start(session, &device->vrings[i]);
+	publish_device(device);
+	tell_ready(session);
+	grant_offer(device);
+}
+
+/* --- waiting --- */
+
+static bool finish_message(struct session *session, enum vu_outcome outcome);
+
+/* The revocation is done: go on with the message, then with the socket. */
+static void wake(struct session *session)
+{
+	struct loop *loop = session->primary->loop;
+	const char *why = session->must_end;
+	int error;
+
+	session->state = SESSION_READING;
+	if (why) {
+		vu_msg_release(&session->msg);
+		session_end(session, why);
+		return;
+	}
+	error = loop_add(loop, &session->source, session->socket, READ_EVENTS);
+	if (error) {
+		session_end(session, strerror(-error));
+		return;
+	}
+	(void)finish_message(session, session->resume(session, &session->msg));
+}
+
+static void revoked(struct revocation *revocation)
+{
+	struct session *session = container_of(revocation, struct session, revocation);
+
+	session->revoked = true;
+	if (session->state == SESSION_WAITING)
+		wake(session);
+}
+
+struct revocation *session_prepare(struct session *session)
+{
+	session->revoked = false;
+	session->revocation.done = revoked;
+	return &session->revocation;
+}
+
+enum vu_outcome session_await(struct session *session, vu_resume *resume)
+{
+	if (session->revoked)
+		return resume(session, &session->msg);
+	session->resume = resume;
+	session->state = SESSION_WAITING;
+	loop_remove(session->primary->loop, &session->source);
+	return VU_WAITING;
+}
+
+enum vu_outcome session_revoke(struct session *session, int vring, vu_resume *resume)
+{
+	revoke_start(session_prepare(session), session->device, vring);
+	return session_await(session, resume);
+}
+
+/* --- messages --- */
+
+static const char *message_name(const struct vu_msg *msg, char *room, size_t size)
+{
+	if (msg->rule)
+		return msg->rule->name;
+	snprintf(room, size, "request %u", msg->request);
+	return room;
+}
+
+static bool message_refused(struct session *session)
+{
+	struct vu_msg *msg = &session->msg;
+	bool never_offered = session->refused == REFUSED_UNKNOWN_REQUEST ||
+			     session->refused == REFUSED_UNSUPPORTED_REQUEST;
+	char room[32];
+
+	report_refusal(session, message_name(msg, room, sizeof(room)));
+	vu_msg_release(msg);
+	/* Answered also where REPLY_ACK was not acknowledged: DPDK sets the bit from what it
+	 * negotiated with a back-end before us, and waits. */
+	if (msg->need_reply) {
+		(void)session_reply_u64(session, 1);
+		return send_reply(session);
+	}
+	if (never_offered)
+		return true;
+	session_end(session, refusal_name(session->refused));
+	return false;
+}
+
+/* What is left to do after the handler. False: the session is over, or waits. */
+static bool finish_message(struct session *session, enum vu_outcome outcome)
+{
+	if (outcome == VU_WAITING)
+		return false;
+	if (outcome == VU_REFUSED)
+		return message_refused(session);
+	if (outcome == VU_DONE && session->msg.need_reply) {
+		(void)session_reply_u64(session, 0);
+		outcome = VU_REPLIED;
+	}
+	vu_msg_release(&session->msg);
+	return outcome == VU_DONE || send_reply(session);
+}
+
+static bool handle(struct session *session)
+{
+	struct vu_state state = {.device = session->device,
+				 .nr_vrings = 2 * session->port->queue_pairs,
+				 .greeted = session->greeted};
+	enum vu_outcome outcome = VU_REFUSED;
+	enum refusal reason;
+
+	loop_timer_clear(session->primary->loop, &session->deadline);
+	session->messages++;
+	if (vu_check(&session->raw, &state, &session->msg, &reason)) {
+		log_debug(session->device->tag, "%s, vring %u", session->msg.rule->name,
+			  session->msg.index);
+		vu_raw_reset(&session->raw);
+		outcome = session->msg.rule->handle(session, &session->msg);
+	} else {
+		vu_raw_reset(&session->raw);
+		(void)session_refuse(session, reason, "%s", "");
+	}
+	return finish_message(session, outcome);
+}
+
+/* Half a message may wait; its deadline runs from its first byte. */
+static void half_message(struct session *session)
+{
+	if (vu_recv_begun(&session->raw) && !session->deadline.at_ns &&
+	    loop_timer_set(session->primary->loop, &session->deadline, MESSAGE_DEADLINE) < 0)
+		end_refused(session, REFUSED_NO_RESOURCES, "message");
+}
+
+static void read_messages(struct session *session)
+{
+	enum refusal reason;
+
+	for (unsigned int i = 0; i < MESSAGES_PER_ROUND; i++) {
+		switch (vu_recv(&session->raw, session->socket, &reason)) {
+		case VU_RECV_AGAIN:
+			half_message(session);
+			return;
+		case VU_RECV_CLOSED:
+			session_end(session, "front-end closed");
+			return;
+		case VU_RECV_REFUSED:
+			end_refused(session, reason, "message");
+			return;
+		case VU_RECV_MESSAGE:
+			if (!handle(session) || session->state != SESSION_READING)
+				return;
+		}
+	}
+}
+
+static void write_reply(struct session *session)
+{
+	int error = flush(session);
+
+	if (error == -EAGAIN)
+		return;
+	session->state = SESSION_READING;
+	loop_timer_clear(session->primary->loop, &session->deadline);
+	if (!error)
+		error = loop_modify(session->primary->loop, &session->source, READ_EVENTS);
+	if (error)
+		session_end(session, "front-end closed");
+}
+
+static void on_socket(struct loop_source *source, uint32_t events)
+{
+	struct session *session = container_of(source, struct session, source);
+
+	(void)events; /* a hang-up is found by reading or writing */
+	if (session->state == SESSION_REPLYING)
+		write_reply(session);
+	else
+		read_messages(session);
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+	struct session *session = container_of(timer, struct session, deadline);
+
+	if (session->state == SESSION_REPLYING)
+		end_refused(session, REFUSED_REPLY_TIMEOUT, "reply");
+	else
+		end_refused(session, REFUSED_MESSAGE_TIMEOUT, "message");
+}
+
+/* --- the beginning --- */
+
+int session_create(struct port *port, int socket)
+{
+	struct session *session = calloc(1, sizeof(*session));
+	int error = session ? 0 : -ENOMEM;
+
+	if (!error) {
+		session->source = (struct loop_source){.ready = on_socket, .fd = -1};
+		session->deadline.fire = on_deadline;
+		error = loop_add(port->primary->loop, &session->source, socket, READ_EVENTS);
+	}
+	if (error) {
+		free(session);
+		hf_fd_close(&socket);
+		return error;
+	}
+	session->primary = port->primary;
+	session->port = port;
+	session->device = &port->device;
+	session->socket = socket;
+	session->number = port->primary->next_session++;
+	port->session = session;
+	port->sessions++;
+	port->device.session = session->number;
+	publish_device(&port->device);
+	event_emit(port->primary, HOLDFAST__CONTROL__EVENT_KIND__SESSION_OPENED, port->name, NULL,
+		   -1, 0, "front-end is process %d", port->peer_pid);
+	return 0;
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The memory table. Replaced, never edited: each of the three requests builds the whole next
+ * table beside the one in force, with its descriptors and its map; whatever is wrong shows while
+ * nothing has changed yet. Then all rings are taken back, the tables are exchanged, and the rings
+ * go on in the new one, those that still lie in it. One that lost its memory is suspended: QEMU
+ * takes a region away and gives it back when only its size changes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "device.h"
+#include "fd.h"
+#include "guard.h"
+#include "memory.h"
+#include "primary.h"
+#include "session.h"
+
+/* The next table. Descriptors of regions that stay are the device's; `fresh` are the draft's until
+ * it is in force, `retired` are the device's until then and closed after. */
+struct memory_draft {
+	struct hf_memtab table;
+	int fds[HF_SHM_MAX_REGIONS];
+	struct hf_guestmap *map;
+	int fresh[VU_MAX_TABLE_REGIONS];
+	uint32_t nr_fresh;
+	int retired[HF_SHM_MAX_REGIONS];
+	uint32_t nr_retired;
+};
+
+void memory_draft_free(struct memory_draft *draft)
+{
+	if (!draft)
+		return;
+	hf_fd_close_all(draft->fresh, draft->nr_fresh);
+	hf_guestmap_destroy(draft->map);
+	free(draft);
+}
+
+/* The table in force as the next one's beginning, or an empty one that retires it. */
+static struct memory_draft *draft_begin(const struct device *device, bool keep)
+{
+	struct memory_draft *draft = calloc(1, sizeof(*draft));
+	uint32_t count = device->memory.count;
+
+	if (!draft)
+		return NULL;
+	if (keep) {
+		draft->table = device->memory;
+		memcpy(draft->fds, device->region_fds, count * sizeof(int));
+	} else {
+		memcpy(draft->retired, device->region_fds, count * sizeof(int));
+		draft->nr_retired = count;
+	}
+	return draft;
+}
+
+/* A plain file that is long enough: what lies behind its end would be a SIGBUS for everybody. */
+static bool file_ok(int fd, const struct vu_region *region, uint64_t *ret_file_id)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 0 ||
+	    region->file_offset + region->size > (uint64_t)st.st_size)
+		return false;
+	*ret_file_id = (uint64_t)st.st_dev << 32 ^ st.st_ino;
+	return true;
+}
+
+/* Add a region; its descriptor moves into the draft. 0 or a refusal by *ret_reason. */
+static bool draft_add(struct memory_draft *draft, const struct vu_region *from, int *fd,
+		      enum refusal *ret_reason)
+{
+	struct hf_shm_region region = {.gpa = from->gpa,
+				       .size = from->size,
+				       .user_addr = from->user_addr,
+				       .file_offset = from->file_offset,
+				       .node = HF_NODE_ANY};
+	uint32_t at;
+	int error;
+
+	*ret_reason = REFUSED_REGION_FILE;
+	if (!file_ok(*fd, from, &region.file_id))
+		return false;
+	region.page_bytes = (uint32_t)hf_page_bytes_of(*fd);
+	error = hf_memtab_add(&draft->table, &region, &at);
+	if (error) {
+		*ret_reason = error == -EEXIST	 ? REFUSED_REGION_OVERLAP
+			      : error == -ENOSPC ? REFUSED_REGION_TABLE_FULL
+						 : REFUSED_REGION_RANGE;
+		return false;
+	}
+	memmove(&draft->fds[at + 1], &draft->fds[at],
+		(draft->table.count - 1 - at) * sizeof(draft->fds[0]));
+	draft->fds[at] = *fd;
+	draft->fresh[draft->nr_fresh++] = hf_fd_take(fd);
+	return true;
+}
+
+/*
+ * The node of a region's first page, when the guest has touched it. Ours is a new mapping: the
+ * page must be in our page table to be asked about, and asking must not be what allocates it. For
+ * hugetlbfs the kernel does not say whether it is there; front-ends allocate those beforehand.
+ */
+static int32_t node_of(const struct hf_shm_region *region, const struct hf_mapped_region *mapped)
+{
+	uint64_t page = region->page_bytes;
+	void *first = (void *)align_down((uintptr_t)mapped->address, page);
+	unsigned char resident = 0;
+
+	if (page == (uint64_t)getpagesize() &&
+	    (mincore(first, page, &resident) < 0 || !(resident & 1)))
+		return HF_NODE_ANY;
+	if (madvise(first, page, MADV_POPULATE_READ) < 0)
+		return HF_NODE_ANY;
+	return hf_node_of_page(first);
+}
+
+/* Map the whole draft and find the nodes that are not known yet. */
+static bool draft_map(struct memory_draft *draft, enum refusal *ret_reason)
+{
+	struct hf_memtab *table = &draft->table;
+	int error;
+
+	if (!table->count)
+		return true;
+	error = hf_guestmap_create(&draft->map, table->regions, draft->fds, table->count);
+	*ret_reason = error == -ENOMEM ? REFUSED_NO_RESOURCES : REFUSED_REGION_MAP;
+	if (error)
+		return false;
+	for (uint32_t i = 0; i < table->count; i++)
+		if (table->regions[i].node == HF_NODE_ANY)
+			table->regions[i].node =
+				node_of(&table->regions[i], &draft->map->regions[i]);
+	return true;
+}
+
+/* The node that has most of the memory whose node is known. */
+static int node_of_most(const struct hf_memtab *table)
+{
+	uint64_t most = 0;
+	int node = HF_NODE_ANY;
+
+	for (uint32_t i = 0; i < table->count; i++) {
+		uint64_t sum = 0;
+
+		for (uint32_t j = 0; j < table->count; j++)
+			if (table->regions[j].node == table->regions[i].node)
+				sum += table->regions[j].size;
+		if (table->regions[i].node != HF_NODE_ANY && sum > most) {
+			most = sum;
+			node = table->regions[i].node;
+		}
+	}
+	return node;
+}
+
+static enum vu_outcome put_in_force(struct session *session, struct vu_msg *msg)
+{
+	struct memory_draft *draft = session->next_memory;
+	struct device *device = session->device;
+	struct hf_guestmap *old = device->map;
+
+	(void)msg;
+	session->next_memory = NULL;
+	device->memory = draft->table;
+	memcpy(device->region_fds, draft->fds, draft->table.count * sizeof(int));
+	device->map = draft->map;
+	device->node = node_of_most(&device->memory);
+	device->mem_generation++;
+	hf_fd_close_all(draft->retired, draft->nr_retired);
+	draft->nr_fresh = 0;
+	draft->map = old;
+	memory_draft_free(draft);
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		/* A kick was waited for because the ring looked fresh in the old memory. */
+		loop_remove(session->primary->loop, &device->vrings[i].kick_source);
+		vring_locate(&device->vrings[i]);
+	}
+	session_settle(session, SESSION_ALL_VRINGS);
+	return VU_DONE;
+}
+
+/* The draft is good: take all rings back, then put it in force. */
+static enum vu_outcome exchange(struct session *session, struct memory_draft *draft)
+{
+	session->next_memory = draft;
+	return session_revoke(session, GRANT_ALL_VRINGS, put_in_force);
+}
+
+static enum vu_outcome give_up(struct session *session, struct memory_draft *draft,
+			       enum refusal reason)
+{
+	memory_draft_free(draft);
+	return session_refuse(session, reason, "%s", "the memory table stays as it was");
+}
+
+enum vu_outcome vu_set_mem_table(struct session *session, struct vu_msg *msg)
+{
+	struct memory_draft *draft = draft_begin(session->device, false);
+	enum refusal reason = REFUSED_NO_RESOURCES;
+
+	if (!draft)
+		return give_up(session, NULL, reason);
+	for (uint32_t i = 0; i < msg->memory.count; i++)
+		if (!draft_add(draft, &msg->memory.regions[i], &msg->fds[i], &reason))
+			return give_up(session, draft, reason);
+	if (!draft_map(draft, &reason))
+		return give_up(session, draft, reason);
+	return exchange(session, draft);
+}
+
+enum vu_outcome vu_get_max_mem_slots(struct session *session, struct vu_msg *msg)
+{
+	(void)msg;
+	return session_reply_u64(session, HF_SHM_MAX_REGIONS);
+}
+
+enum vu_outcome vu_add_mem_reg(struct session *session, struct vu_msg *msg)
+{
+	struct memory_draft *draft = draft_begin(session->device, true);
+	enum refusal reason = REFUSED_NO_RESOURCES;
+
+	if (!draft || !draft_add(draft, &msg->memory.regions[0], &msg->fds[0], &reason) ||
+	    !draft_map(draft, &reason))
+		return give_up(session, draft, reason);
+	return exchange(session, draft);
+}
+
+enum vu_outcome vu_rem_mem_reg(struct session *session, struct vu_msg *msg)
+{
+	struct memory_draft *draft = draft_begin(session->device, true);
+	const struct vu_region *region = &msg->memory.regions[0];
+	enum refusal reason = REFUSED_NO_RESOURCES;
+	uint32_t at;
+
+	if (!draft)
+		return give_up(session, NULL, reason);
+	if (hf_memtab_remove(&draft->table, region->gpa, region->user_addr, region->size, &at) < 0)
+		return give_up(session, draft, REFUSED_REGION_UNKNOWN);
+	draft->retired[draft->nr_retired++] = draft->fds[at];
+	memmove(&draft->fds[at], &draft->fds[at + 1],
+		(draft->table.count - at) * sizeof(draft->fds[0]));
+	if (!draft_map(draft, &reason))
+		return give_up(session, draft, reason);
+	return exchange(session, draft);
+}

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Step 1: bytes and descriptors → a raw message, complete, bounded, its descriptors owned. */
+#ifndef PRIMARY_VU_RECV_H
+#define PRIMARY_VU_RECV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "refusal.h"
+#include "vu_wire.h"
+
+/* A message as far as it came. Start with VU_RAW_EMPTY; when vu_recv says VU_RECV_MESSAGE it is
+ * complete: header, header.size bytes of payload, nr_fds descriptors. */
+struct vu_raw {
+	struct vu_header header;
+	uint8_t payload[VU_MAX_PAYLOAD];
+	size_t have;	     /* bytes of header and payload */
+	int fds[VU_MAX_FDS]; /* owned until taken; -1 when taken */
+	uint32_t nr_fds;
+};
+
+enum vu_recv_result {
+	VU_RECV_AGAIN,	 /* nothing more to read now; the message may be half there */
+	VU_RECV_MESSAGE, /* one whole message */
+	VU_RECV_CLOSED,	 /* the peer closed, between two messages */
+	VU_RECV_REFUSED, /* *ret_reason: the stream cannot be followed any further, close it */
+};
+
+/* Read on with one message. The socket is non-blocking. */
+enum vu_recv_result vu_recv(struct vu_raw *raw, int socket, enum refusal *ret_reason);
+
+/* Has a message begun that is not complete? */
+static inline bool vu_recv_begun(const struct vu_raw *raw)
+{
+	return raw->have > 0;
+}
+
+/* Forget the message, close the descriptors that nobody took. */
+void vu_raw_reset(struct vu_raw *raw);
+
+#endif
