@@ -3,7 +3,7 @@
 #ifndef PRIMARY_PUBLISH_H
 #define PRIMARY_PUBLISH_H
 
-#include "layout.h"
+#include <stdint.h>
 
 struct device;
 struct vring;
@@ -17,11 +17,7 @@ void publish_device(struct device *device);
 /* The slot is free again. */
 void publish_free(struct device *device);
 
-/* What the draft amounts to. */
-enum hf_shm_device_state publish_state(const struct device *device);
 /* HF_VRING_… */
 uint32_t publish_vring_flags(const struct vring *vring);
-/* One more than the highest vring that the front-end said anything about. */
-uint32_t publish_nr_vrings(const struct device *device);
 
 #endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A ring of the last events: the only history the primary keeps, and also the queue of whoever
+ * follows them (a follower that falls a whole ring behind has lost some, and knows it by the
+ * numbers).
+ */
+#include "event.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "clock.h"
+#include "log.h"
+#include "primary.h"
+
+struct events {
+	uint64_t newest; /* number of; 0 none yet */
+	struct event_follower *followers;
+	struct event ring[EVENT_RING]; /* number n is at n % EVENT_RING */
+};
+
+struct events *events_create(void)
+{
+	return calloc(1, sizeof(struct events));
+}
+
+void events_destroy(struct events *events)
+{
+	free(events);
+}
+
+uint64_t events_newest(const struct events *events)
+{
+	return events->newest;
+}
+
+const struct event *events_get(const struct events *events, uint64_t number)
+{
+	const struct event *event = &events->ring[number % EVENT_RING];
+
+	return number && event->number == number ? event : NULL;
+}
+
+void events_follow(struct events *events, struct event_follower *follower)
+{
+	follower->next = events->followers;
+	events->followers = follower;
+}
+
+void events_unfollow(struct events *events, struct event_follower *follower)
+{
+	for (struct event_follower **at = &events->followers; *at; at = &(*at)->next)
+		if (*at == follower) {
+			*at = follower->next;
+			return;
+		}
+}
+
+static void copy_text(char *to, size_t room, const char *from)
+{
+	snprintf(to, room, "%s", from ? from : "");
+	/* A peer chose some of it, and it ends on somebody's terminal. */
+	for (; *to; to++)
+		if ((unsigned char)*to < ' ' || *to == 0x7f)
+			*to = '?';
+}
+
+static uint64_t realtime_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+/* "secondary fenced" out of SECONDARY_FENCED, the name in control.proto. */
+static void kind_words(char *to, size_t room, Holdfast__Control__EventKind kind)
+{
+	const ProtobufCEnumValue *value = protobuf_c_enum_descriptor_get_value(
+		&holdfast__control__event_kind__descriptor, (int)kind);
+
+	snprintf(to, room, "%s", value ? value->name : "event");
+	for (; *to; to++)
+		*to = (char)(*to == '_' ? ' ' : *to | 0x20);
+}
+
+static enum hf_log_level level_of(Holdfast__Control__EventKind kind)
+{
+	switch (kind) {
+	case HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED:
+	case HOLDFAST__CONTROL__EVENT_KIND__VRING_REVOKED:
+	case HOLDFAST__CONTROL__EVENT_KIND__MESSAGE_REFUSED:
+		return HF_LOG_INFO;
+	case HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_DIED:
+	case HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_FENCED:
+	case HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN:
+	case HOLDFAST__CONTROL__EVENT_KIND__PORT_ORPHANED:
+		return HF_LOG_WARNING;
+	default:
+		return HF_LOG_NOTICE;
+	}
+}
+
+static void log_event(const struct event *event)
+{
+	char words[48], tag[80], with[80] = "", took[40] = "";
+
+	kind_words(words, sizeof(words), event->kind);
+	snprintf(tag, sizeof(tag), "%s %s", *event->port ? "port" : "secondary",
+		 *event->port ? event->port : event->secondary);
+	if (*event->port && *event->secondary)
+		snprintf(with, sizeof(with), " (secondary %s)", event->secondary);
+	if (event->duration_ns)
+		snprintf(took, sizeof(took), ", %llu us",
+			 (unsigned long long)(event->duration_ns / NS_PER_US));
+	hf_log(level_of(event->kind), tag, "%s%s%s%s%s", words, with, *event->detail ? ": " : "",
+	       event->detail, took);
+}
+
+void event_emit(struct primary *primary, Holdfast__Control__EventKind kind, const char *port,
+		const char *secondary, int vring, uint64_t duration_ns, const char *format, ...)
+{
+	struct events *events = primary->events;
+	struct event *event = &events->ring[++events->newest % EVENT_RING];
+	struct event_follower *next;
+	char detail[sizeof(event->detail)];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(detail, sizeof(detail), format ? format : "", args);
+	va_end(args);
+	*event = (struct event){.number = events->newest,
+				.realtime_ns = realtime_ns(),
+				.kind = kind,
+				.vring = (uint32_t)vring,
+				.duration_ns = duration_ns};
+	copy_text(event->port, sizeof(event->port), port);
+	copy_text(event->secondary, sizeof(event->secondary), secondary);
+	copy_text(event->detail, sizeof(event->detail), detail);
+	log_event(event);
+	for (struct event_follower *f = events->followers; f; f = next) {
+		next = f->next;
+		f->event(f, event);
+	}
+}
