@@ -12,14 +12,15 @@
 #include <sys/types.h>
 
 #include "attach.pb-c.h"
+#include "grant.h"
 #include "log.h"
 #include "loop.h"
 #include "memory.h"
-#include "grant.h"
 
 struct primary;
 struct device;
 struct send_queue;
+struct lane_binding;
 
 #define SECONDARY_MAX_GLOBS 64u
 
@@ -35,7 +36,7 @@ struct secondary {
 	uint32_t slot; /* in the directory */
 	uint64_t id;   /* never used twice */
 	char name[64];
-	char tag[80]; /* "secondary NAME" */
+	char tag[80];  /* "secondary NAME" */
 	uint32_t role; /* Holdfast__Attach__Role */
 	int32_t priority;
 	char *globs[SECONDARY_MAX_GLOBS];
@@ -53,9 +54,10 @@ struct secondary {
 	uint64_t attached_ns;
 
 	struct hf_memory lane;
-	uint64_t *lane_used;	   /* bitmap of entries in use */
-	uint32_t lane_entries;
-	uint32_t nr_vrings;	   /* granted now */
+	uint64_t *lane_used;		  /* bitmap of entries in use */
+	uint32_t lane_entries;		  /* entry 0, the header, counted */
+	uint32_t lane_hint;		  /* where the search for a free one starts */
+	uint32_t nr_vrings;		  /* granted now */
 	struct secondary_device *devices; /* by device slot: [max_devices] */
 
 	struct lane_binding *retiring; /* entries of sessions it has not said Retired for */
@@ -99,6 +101,9 @@ void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot);
 /* It said Retired: the entries of that session are free. */
 void secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, uint64_t session);
 
+/* All of them: the secondary goes. */
+void secondary_lane_free(struct secondary *secondary);
+
 /*
  * Life of an attached secondary (secondary_life.c). `socket` and `pidfd` become the secondary's
  * when this succeeds. 0; -EBUSY: no slot; -errno of the lane's memory.
@@ -114,16 +119,17 @@ struct secondary_identity {
 	pid_t pid;
 	uid_t uid;
 };
-int secondary_create(struct primary *primary, const struct secondary_identity *identity,
-		     int socket, int pidfd, struct secondary **ret_secondary);
+int secondary_create(struct primary *primary, const struct secondary_identity *identity, int socket,
+		     int pidfd, struct secondary **ret_secondary);
 /* Watch its socket and pidfd. 0 or -errno. */
 int secondary_watch(struct secondary *secondary);
-/* It says Bye, or its socket is closed: take everything back, then forget it. */
+/* It says Bye, or its socket is closed: take everything back, then forget it, maybe before this
+ * returns. */
 void secondary_leave(struct secondary *secondary, bool said_bye);
 /* At once; nothing is taken back. For the end of the primary's life and failed attaches. */
 void secondary_destroy(struct secondary *secondary);
-/* One message of an attached secondary (secondary_request.c). 0; -EPROTO: it does not keep to the
- * protocol and is to be cut off. */
+/* One message of an attached secondary (secondary_request.c). 0; -ESHUTDOWN: it said Bye; -EPROTO:
+ * it does not keep to the protocol and is to be cut off. */
 int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPrimary *message);
 
 #endif

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A vring is either free (owner NULL, word 0), granted (owner, word = grant | enabled), or
+ * withdrawn (owner, word 0, `revoking`), and goes round in this order only.
+ *
+ * Order when giving: the lane entry is reset and the owner written before the word, and the word
+ * before the message leaves. The burst compares the word with the grant it was told by message, so
+ * word first or message first is the same to safety; word first means that the owner's first look
+ * at the ring finds it granted, and a thread that then sleeps for a kick has not missed one.
+ *
+ * Order when taking back: word, fence, `busy`, and only then position and counters. Reading the
+ * position before would read the one of a burst that is still running.
+ */
+#include "grant_vring.h"
+
+#include <errno.h>
+
+#include "directory.h"
+#include "event.h"
+#include "lane.h"
+#include "port.h"
+#include "primary.h"
+#include "publish.h"
+#include "recover.h"
+#include "refusal.h"
+#include "secondary.h"
+#include "seq.h"
+
+/* Looks at `busy` before we wait by timer: most bursts are over in a few microseconds. */
+#define QUIET_LOOKS 64u
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+static struct hf_shm_vring *slot_of(const struct vring *vring)
+{
+	const struct device *device = vring->device;
+
+	return &hf_directory_device(&device->primary->directory, device->slot)
+			->vrings[vring->index];
+}
+
+static struct hf_lane_vring *entry_of(const struct vring *vring)
+{
+	return hf_lane_entry(vring->owner->lane.base, vring->lane_entry);
+}
+
+static void lane_reset(struct hf_lane_vring *entry, const struct vring *vring)
+{
+	struct hf_lane_vring fresh = {
+		.avail = vring->base,
+		.used = vring->base_used,
+		.wrap = vring->wrap,
+		.grant = vring->grant,
+	};
+
+	hf_words_write(entry, &fresh, sizeof(fresh));
+}
+
+static void send_grant(const struct vring *vring)
+{
+	const struct device *device = vring->device;
+	Holdfast__Attach__VringGrant grant = HOLDFAST__ATTACH__VRING_GRANT__INIT;
+	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+	int fds[3];
+	size_t nr_fds = 0;
+
+	grant.device = device->slot;
+	grant.session = device->session;
+	grant.vring = vring->index;
+	grant.grant = vring->grant;
+	grant.lane_entry = vring->lane_entry;
+	grant.enabled = vring->enabled;
+	grant.has_kick = vring->kick >= 0;
+	grant.has_call = vring->call >= 0;
+	grant.has_err = vring->err >= 0;
+	grant.avail = vring->base;
+	grant.used = vring->base_used;
+	grant.wrap = vring->wrap;
+	grant.size = vring->size;
+	grant.desc_gpa = vring->desc_gpa;
+	grant.avail_gpa = vring->avail_gpa;
+	grant.used_gpa = vring->used_gpa;
+	grant.flags = publish_vring_flags(vring);
+	if (grant.has_kick)
+		fds[nr_fds++] = vring->kick;
+	if (grant.has_call)
+		fds[nr_fds++] = vring->call;
+	if (grant.has_err)
+		fds[nr_fds++] = vring->err;
+	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_GRANT;
+	message.vring_grant = &grant;
+	secondary_send(vring->owner, &message, fds, nr_fds);
+}
+
+int grant_vring_give(struct vring *vring, struct secondary *secondary)
+{
+	struct primary *primary = vring->device->primary;
+	struct hf_shm_vring *slot = slot_of(vring);
+	uint32_t entry = secondary_lane_bind(secondary, vring->device, vring->index);
+
+	if (!entry)
+		return -ENOSPC;
+	vring->owner = secondary;
+	vring->lane_entry = entry;
+	vring->grant = primary->next_grant;
+	primary->next_grant += 2;
+	secondary->nr_vrings++;
+	lane_reset(entry_of(vring), vring);
+	hf_write_once(&slot->owner, secondary->slot);
+	hf_write_once(&slot->lane_entry, entry);
+	/* Partner: the acquire in hf_burst_enter. Who sees the word sees whose it is. */
+	hf_store_release(&slot->grant, vring->grant | (vring->enabled ? HF_GRANT_ENABLED : 0));
+	send_grant(vring);
+	return 0;
+}
+
+void grant_vring_withdraw(struct vring *vring)
+{
+	/* Partner: hf_burst_enter. The store comes before our look at `busy` by the caller's
+	 * hf_lane_fence_all; without that a burst could see the old word while we see busy 0. */
+	hf_store_release(&slot_of(vring)->grant, (uint64_t)0);
+	vring->revoking = true;
+}
+
+bool grant_vring_quiet(const struct vring *vring)
+{
+	const struct hf_lane_vring *entry = entry_of(vring);
+
+	for (unsigned int looks = 0; looks < QUIET_LOOKS; looks++) {
+		if (hf_lane_quiescent(entry))
+			return true;
+		relax();
+	}
+	return false;
+}
+
+/* The lane's position, held against the guest's used->idx; see recover.c. */
+static void read_position(struct vring *vring, const struct hf_lane_vring *entry)
+{
+	struct recover_lane lane = recover_read_lane(entry);
+	const struct hf_guestmap *map = vring->device->map;
+	uint16_t guest_used;
+	struct recovered r;
+	bool known;
+
+	known = map && recover_read_used(hf_guestmap_whole(map, vring->used_gpa, 4), &guest_used);
+	r = recover_split(&lane, vring->size, vring->base_used, known ? &guest_used : NULL);
+	if (r.lied) {
+		refusal_count(vring->device->primary, REFUSED_LANE_LIES);
+		if (hf_log_allowed(&vring->owner->log_limit))
+			log_warning(vring->owner->tag,
+				    "its lane has an impossible position for %s vring %u: "
+				    "going on at %u, as the guest's ring says",
+				    vring->device->tag, vring->index, r.position);
+	}
+	vring->base = r.position;
+	vring->base_used = r.position;
+}
+
+static void fold_counters(struct vring *vring, const struct hf_lane_vring *entry)
+{
+	for (uint32_t i = 0; i < HF_NR_COUNTERS; i++)
+		vring->counters[i] += hf_read_once(&entry->counters[i]);
+}
+
+static void send_revoke(const struct vring *vring)
+{
+	Holdfast__Attach__VringRevoke revoke = HOLDFAST__ATTACH__VRING_REVOKE__INIT;
+	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+
+	revoke.device = vring->device->slot;
+	revoke.session = vring->device->session;
+	revoke.vring = vring->index;
+	revoke.grant = vring->grant;
+	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_REVOKE;
+	message.vring_revoke = &revoke;
+	secondary_send(vring->owner, &message, NULL, 0);
+}
+
+void grant_vring_take_back(struct vring *vring)
+{
+	const struct hf_lane_vring *entry = entry_of(vring);
+	struct hf_shm_vring *slot = slot_of(vring);
+
+	read_position(vring, entry);
+	grant_vring_check_broken(vring);
+	fold_counters(vring, entry);
+	send_revoke(vring);
+	hf_write_once(&slot->owner, HF_SHM_NO_OWNER);
+	hf_write_once(&slot->lane_entry, 0u);
+	vring->owner->nr_vrings--;
+	vring->owner = NULL;
+	vring->lane_entry = 0;
+	vring->grant = 0;
+	vring->revoking = false;
+}
+
+void grant_vring_enable(struct vring *vring)
+{
+	struct device *device = vring->device;
+	Holdfast__Attach__VringState state = HOLDFAST__ATTACH__VRING_STATE__INIT;
+	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+
+	/* Partner: the acquire in hf_burst_enter. The burst may see it at any later time. */
+	hf_store_release(&slot_of(vring)->grant, vring->grant | HF_GRANT_ENABLED);
+	state.device = device->slot;
+	state.session = device->session;
+	state.vring = vring->index;
+	state.enabled = true;
+	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_STATE;
+	message.vring_state = &state;
+	secondary_send(vring->owner, &message, NULL, 0);
+}
+
+void grant_vring_check_broken(struct vring *vring)
+{
+	uint16_t broken = hf_read_once(&entry_of(vring)->broken);
+	const char *reason;
+
+	if (!broken || vring->broken)
+		return;
+	reason = hf_shm_counter_name(broken - 1u);
+	vring->broken = true;
+	event_emit(vring->device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN,
+		   vring->device->port->name, vring->owner->name, vring->index, 0, "%s",
+		   reason ? reason : "unknown reason");
+}
+
+const struct hf_lane_vring *grant_lane(const struct vring *vring)
+{
+	return vring->owner ? entry_of(vring) : NULL;
+}

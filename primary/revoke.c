@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taking vrings back without ever blocking the loop.
+ *
+ * A revocation covers a set of vrings: one, all of a device's, or all of a secondary's. It
+ * withdraws those that are granted, fences once, and looks at `busy` again and again, by a timer
+ * that starts at 20 us and doubles to 1 ms. Each vring that is quiet is taken back, and when none
+ * of the set is left `done` runs. What one revocation takes back counts for every other that
+ * covers it: each looks at the state of the vrings, not at what it withdrew itself.
+ *
+ * Until its `done` has run, a device's revocation keeps the vrings it covers from being granted
+ * again by anybody (revoke_covers): else the hand-over of a leaving secondary's vrings would start
+ * a ring that a front-end is just being told has stopped.
+ *
+ * At the deadline the owner is fenced: SIGKILL, and from then on its lane says nothing: only the
+ * pidfd does. A secondary that was stopped inside a burst would, when continued, store into
+ * memory that the front-end was told is its own again.
+ */
+#include "grant.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+
+#include "check.h"
+#include "clock.h"
+#include "event.h"
+#include "grant_vring.h"
+#include "lane.h"
+#include "port.h"
+#include "primary.h"
+#include "publish.h"
+#include "secondary.h"
+
+#define WAIT_FIRST_NS	(20 * NS_PER_US)
+#define WAIT_LONGEST_NS NS_PER_MS
+
+/* Vrings that a revocation still waits for. */
+struct waiting {
+	uint32_t running; /* owner alive: look again */
+	uint32_t fenced;  /* owner killed: its pidfd will tell */
+};
+
+static bool covers_vring(const struct revocation *r, const struct vring *vring)
+{
+	if (r->secondary)
+		return vring->owner == r->secondary;
+	return r->vring == GRANT_ALL_VRINGS || r->vring == vring->index;
+}
+
+/* Call `visit` for the devices it may cover; visit may free nothing. */
+static void each_device(struct revocation *r,
+			void (*visit)(struct revocation *r, struct device *device, void *context),
+			void *context)
+{
+	if (r->device) {
+		visit(r, r->device, context);
+		return;
+	}
+	for (uint32_t i = 0; i < r->primary->conf->max_devices; i++) {
+		struct port *port = r->primary->ports[i];
+
+		if (port && port->device.owner == r->secondary)
+			visit(r, &port->device, context);
+	}
+}
+
+static void withdraw(struct revocation *r, struct device *device, void *context)
+{
+	bool *withdrawn = context;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		struct vring *vring = &device->vrings[i];
+
+		if (!vring->owner || vring->revoking || !covers_vring(r, vring))
+			continue;
+		grant_vring_withdraw(vring);
+		*withdrawn = true;
+	}
+}
+
+static void take_back_quiet(struct revocation *r, struct device *device, void *context)
+{
+	struct waiting *waiting = context;
+	uint32_t taken = 0, left = 0;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		struct vring *vring = &device->vrings[i];
+
+		if (!vring->revoking || !covers_vring(r, vring))
+			continue;
+		if (vring->owner->killed) {
+			waiting->fenced++;
+			left++;
+		} else if (grant_vring_quiet(vring)) {
+			grant_vring_take_back(vring);
+			taken++;
+		} else {
+			waiting->running++;
+			left++;
+		}
+	}
+	r->taken_back += taken;
+	if (taken)
+		publish_device(device);
+	/* A secondary that leaves: each device goes to the next as soon as it is whole. */
+	if (r->secondary && !left) {
+		device->owner = NULL;
+		grant_offer(device);
+	}
+}
+
+static struct waiting poll_vrings(struct revocation *r)
+{
+	struct waiting waiting = {0};
+
+	each_device(r, take_back_quiet, &waiting);
+	return waiting;
+}
+
+static void unlink_revocation(struct revocation *r)
+{
+	struct revocation **at = &r->primary->revocations;
+
+	while (*at != r)
+		at = &(*at)->next;
+	*at = r->next;
+	loop_timer_clear(r->primary->loop, &r->timer);
+	r->active = false;
+}
+
+void revoke_cancel(struct revocation *r)
+{
+	if (r->active)
+		unlink_revocation(r);
+}
+
+bool revoke_covers(const struct vring *vring)
+{
+	const struct revocation *r = vring->device->primary->revocations;
+
+	for (; r; r = r->next)
+		if (r->device == vring->device && covers_vring(r, vring))
+			return true;
+	return false;
+}
+
+static void finish(struct revocation *r)
+{
+	struct device *device = r->device;
+
+	unlink_revocation(r);
+	if (r->taken_back)
+		event_emit(r->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_REVOKED,
+			   device ? device->port->name : NULL,
+			   r->secondary ? r->secondary->name : NULL, r->vring,
+			   hf_now_ns() - r->started_ns, "%u vrings", r->taken_back);
+	if (r->disabling)
+		grant_offer(device);
+	r->done(r); /* may free it, and the device */
+}
+
+static void fence(struct secondary *secondary, uint64_t waited_ns)
+{
+	if (secondary->killed)
+		return;
+	/* ESRCH: it is dead already, and its pidfd is about to say so. */
+	if (pidfd_send_signal(secondary->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH) {
+		log_error(secondary->tag,
+			  "cannot kill process %d, which does not leave its burst: %m",
+			  secondary->pid);
+		return;
+	}
+	secondary->killed = true;
+	event_emit(secondary->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_FENCED, NULL,
+		   secondary->name, -1, waited_ns, "process %d did not leave its burst",
+		   secondary->pid);
+}
+
+static void fence_owners(struct revocation *r, struct device *device, void *context)
+{
+	const uint64_t *waited_ns = context;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		struct vring *vring = &device->vrings[i];
+
+		if (vring->revoking && covers_vring(r, vring))
+			fence(vring->owner, *waited_ns);
+	}
+}
+
+static void name_stuck(struct revocation *r, struct device *device, void *context)
+{
+	(void)context;
+	(void)r;
+	log_warning(device->tag,
+		    "secondary %s does not leave its burst; not fenced, so the front-end waits",
+		    device->owner ? device->owner->name : "-");
+}
+
+static void deadline_missed(struct revocation *r, uint64_t waited_ns)
+{
+	r->overdue = true;
+	each_device(r, r->primary->conf->fence ? fence_owners : name_stuck, &waited_ns);
+}
+
+/* Look once; finish, or arm the timer for the next look. */
+static void look(struct revocation *r)
+{
+	struct waiting waiting = poll_vrings(r);
+	uint64_t waited_ns = hf_now_ns() - r->started_ns;
+	uint64_t next_ns = waited_ns < WAIT_FIRST_NS ? WAIT_FIRST_NS : waited_ns;
+
+	if (!waiting.running && !waiting.fenced) {
+		finish(r);
+		return;
+	}
+	if (waiting.running && !r->overdue && r->started_ns + waited_ns >= r->deadline_ns) {
+		deadline_missed(r, waited_ns);
+		waiting = poll_vrings(r);
+	}
+	if (waiting.running &&
+	    loop_timer_set(r->primary->loop, &r->timer, min_u64(next_ns, WAIT_LONGEST_NS)) < 0)
+		/* No memory to wait with; waiting for a death needs none. */
+		deadline_missed(r, waited_ns);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+	look(container_of(timer, struct revocation, timer));
+}
+
+static void start(struct revocation *r)
+{
+	bool withdrawn = false;
+
+	assert(!r->active);
+	r->timer = (struct loop_timer){.fire = on_timer};
+	r->started_ns = hf_now_ns();
+	r->deadline_ns = r->started_ns + r->primary->conf->fence_deadline_ns;
+	r->taken_back = 0;
+	r->overdue = false;
+	r->active = true;
+	r->next = r->primary->revocations;
+	r->primary->revocations = r;
+	each_device(r, withdraw, &withdrawn);
+	/* Partner: hf_burst_enter. Once for the whole set. */
+	if (withdrawn)
+		hf_lane_fence_all();
+	look(r);
+}
+
+void revoke_start(struct revocation *r, struct device *device, int vring)
+{
+	r->primary = device->primary;
+	r->device = device;
+	r->vring = vring;
+	r->secondary = NULL;
+	r->disabling = false;
+	start(r);
+}
+
+void revoke_secondary(struct revocation *r, struct primary *primary, struct secondary *secondary)
+{
+	r->primary = primary;
+	r->device = NULL;
+	r->vring = GRANT_ALL_VRINGS;
+	r->secondary = secondary;
+	r->disabling = false;
+	start(r);
+}
+
+void grant_set_enabled(struct revocation *r, struct vring *vring, bool enabled)
+{
+	if (enabled) {
+		/* While it is being taken back the word stays 0; the next grant says enabled. */
+		if (vring->owner && !vring->revoking)
+			grant_vring_enable(vring);
+		return;
+	}
+	/* A new grant, disabled, and not the old one with the bit cleared: a thread that polls
+	 * without a pause is nearly always inside a burst, and we might never find it outside;
+	 * without a grant it is not let in at all. */
+	r->primary = vring->device->primary;
+	r->device = vring->device;
+	r->vring = vring->index;
+	r->secondary = NULL;
+	r->disabling = true;
+	start(r);
+}
+
+static void take_back_dead(struct device *device, struct secondary *secondary)
+{
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		struct vring *vring = &device->vrings[i];
+
+		if (vring->owner != secondary)
+			continue;
+		grant_vring_withdraw(vring);
+		grant_vring_take_back(vring);
+	}
+	device->owner = NULL;
+	publish_device(device);
+}
+
+static struct revocation *first_without_vrings(struct primary *primary)
+{
+	struct revocation *r = primary->revocations;
+
+	for (; r; r = r->next) {
+		struct waiting waiting = poll_vrings(r);
+
+		if (!waiting.running && !waiting.fenced)
+			break;
+	}
+	return r;
+}
+
+void grant_secondary_died(struct primary *primary, struct secondary *secondary)
+{
+	struct revocation *r;
+
+	secondary->dead = true;
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct port *port = primary->ports[i];
+
+		if (port && port->device.owner == secondary)
+			take_back_dead(&port->device, secondary);
+	}
+	/* Who waited goes first: what they covered may be stopped now, and must not be offered. */
+	while ((r = first_without_vrings(primary)))
+		finish(r);
+	grant_offer_all(primary);
+}

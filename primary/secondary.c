@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the grants need of a secondary: does it want this port, send it a message, and a place in
+ * its lane.
+ *
+ * A binding is the set of lane entries that one session of one device uses in one lane. While the
+ * session lasts it hangs on devices[slot]; after DeviceRetire it waits in `retiring` for the
+ * secondary's Retired. A secondary that never says Retired runs out of entries of its own lane.
+ */
+#include "secondary.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "device.h"
+#include "lane.h"
+#include "primary.h"
+#include "refusal.h"
+#include "send_queue.h"
+
+#define BITS 64u
+
+struct lane_binding {
+	struct lane_binding *next;
+	uint32_t device;
+	uint64_t session;
+	uint32_t entries[HF_SHM_MAX_VRINGS]; /* 0: none yet */
+};
+
+bool secondary_usable(const struct secondary *secondary)
+{
+	return !secondary->cut && !secondary->leaving && !secondary->killed && !secondary->dead;
+}
+
+bool secondary_serves(const struct secondary *secondary, const char *port_name)
+{
+	for (size_t i = 0; i < secondary->nr_globs; i++)
+		if (fnmatch(secondary->globs[i], port_name, 0) == 0)
+			return true;
+	return secondary->nr_globs == 0;
+}
+
+/* Our own shutdown makes the loop report the socket: the rest happens from there. */
+static void cut_off(struct secondary *secondary, int error)
+{
+	secondary->cut = true;
+	(void)shutdown(secondary->socket, SHUT_RDWR);
+	if (error == -ENOBUFS)
+		refusal_count(secondary->primary, REFUSED_ATTACH_SLOW);
+	if (error != -EPIPE && error != -ECONNRESET)
+		log_warning(secondary->tag, "cut off: %s",
+			    error == -ENOBUFS ? "it does not read what it is sent"
+					      : "no memory or descriptors to send to it");
+}
+
+void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *message,
+		    const int *fds, size_t nr_fds)
+{
+	int error;
+
+	if (!secondary_usable(secondary))
+		return;
+	error = send_queue_send(secondary->queue, secondary->socket, &message->base, fds, nr_fds);
+	if (!error && !send_queue_empty(secondary->queue))
+		error = loop_modify(secondary->primary->loop, &secondary->socket_source,
+				    EPOLLIN | EPOLLOUT);
+	if (error)
+		cut_off(secondary, error);
+}
+
+/* Next fit: a freed entry is used again as late as possible. 0: the lane is full. */
+static uint32_t lane_take(struct secondary *secondary)
+{
+	for (uint32_t n = 1; n < secondary->lane_entries; n++) {
+		uint32_t entry = 1 + (secondary->lane_hint + n) % (secondary->lane_entries - 1);
+
+		if (secondary->lane_used[entry / BITS] & (1ull << entry % BITS))
+			continue;
+		secondary->lane_used[entry / BITS] |= 1ull << entry % BITS;
+		secondary->lane_hint = entry - 1;
+		return entry;
+	}
+	return 0;
+}
+
+static void binding_free(struct secondary *secondary, struct lane_binding *binding)
+{
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		uint32_t entry = binding->entries[i];
+
+		if (entry)
+			secondary->lane_used[entry / BITS] &= ~(1ull << entry % BITS);
+	}
+	free(binding);
+}
+
+uint32_t secondary_lane_bind(struct secondary *secondary, const struct device *device,
+			     uint32_t vring)
+{
+	struct lane_binding **binding = &secondary->devices[device->slot].lane;
+
+	if (*binding && (*binding)->session != device->session)
+		secondary_lane_retire(secondary, device->slot);
+	if (!*binding) {
+		*binding = calloc(1, sizeof(**binding));
+		if (!*binding)
+			return 0;
+		(*binding)->device = device->slot;
+		(*binding)->session = device->session;
+	}
+	if (!(*binding)->entries[vring])
+		(*binding)->entries[vring] = lane_take(secondary);
+	return (*binding)->entries[vring];
+}
+
+void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot)
+{
+	struct lane_binding *binding = secondary->devices[device_slot].lane;
+
+	if (!binding)
+		return;
+	secondary->devices[device_slot].lane = NULL;
+	binding->next = secondary->retiring;
+	secondary->retiring = binding;
+}
+
+void secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, uint64_t session)
+{
+	for (struct lane_binding **at = &secondary->retiring; *at; at = &(*at)->next) {
+		struct lane_binding *binding = *at;
+
+		if (binding->device != device_slot || binding->session != session)
+			continue;
+		*at = binding->next;
+		binding_free(secondary, binding);
+		return;
+	}
+}
+
+void secondary_lane_free(struct secondary *secondary)
+{
+	for (uint32_t i = 0; secondary->devices && i < secondary->primary->conf->max_devices; i++)
+		secondary_lane_retire(secondary, i);
+	while (secondary->retiring) {
+		struct lane_binding *binding = secondary->retiring;
+
+		secondary->retiring = binding->next;
+		binding_free(secondary, binding);
+	}
+}
