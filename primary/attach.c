@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The attach handshake.
+ *
+ * Whoever connects is a guest of this file until its Hello was good: it has two seconds, one
+ * packet, and one of a few places. Everything about it that matters comes from the kernel: its
+ * user and process by the socket's peer credentials, and a pidfd of that process, which stays true
+ * when the number is given to another process. Only then does it get memory: a lane of its own,
+ * and a descriptor of the directory that cannot be mapped writable.
+ *
+ * A process that we could not kill is not let in: fencing it is what keeps a stuck burst from
+ * storing into memory that a front-end was told is its own again.
+ */
+#include "attach.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "attach_check.h"
+#include "check.h"
+#include "clock.h"
+#include "directory.h"
+#include "event.h"
+#include "fd.h"
+#include "frame.h"
+#include "grant.h"
+#include "listener.h"
+#include "log.h"
+#include "primary.h"
+#include "refusal.h"
+#include "secondary.h"
+
+#define TAG		"attach"
+#define HELLO_NS	(2 * NS_PER_S)
+#define MAX_GUESTS	64u
+#define HOUSEKEEPING_NS NS_PER_S
+
+struct guest {
+	struct attach *attach;
+	int socket; /* -1: free place */
+	struct ucred peer;
+	struct loop_source source;
+	struct loop_timer deadline;
+};
+
+struct attach {
+	struct primary *primary;
+	struct listener listener;
+	int directory_fd; /* read-only */
+	struct guest guests[MAX_GUESTS];
+	struct loop_timer housekeeping;
+	struct hf_log_limit log_limit;
+	uint8_t bytes[HF_FRAME_MAX_BYTES]; /* one packet */
+};
+
+/* Say why, once, as far as the socket takes it, and count. The caller closes. */
+static void send_refused(struct attach *attach, int socket, const struct ucred *peer,
+			 struct attach_refused *refused)
+{
+	Holdfast__Attach__Refused body = HOLDFAST__ATTACH__REFUSED__INIT;
+	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+
+	body.error = refused->error;
+	body.reason = refused->reason;
+	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_REFUSED;
+	message.refused = &body;
+	(void)hf_frame_send(socket, &message.base, NULL, 0);
+	refusal_count(attach->primary, refused->counter);
+	if (!hf_log_allowed(&attach->log_limit))
+		return;
+	event_emit(attach->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_REFUSED, NULL, NULL,
+		   -1, 0, "process %d, user %u: %s", peer->pid, peer->uid, refused->reason);
+}
+
+static void guest_gone(struct guest *guest)
+{
+	struct loop *loop = guest->attach->primary->loop;
+
+	loop_remove(loop, &guest->source);
+	loop_timer_clear(loop, &guest->deadline);
+	hf_fd_close(&guest->socket);
+}
+
+static void send_welcome(struct attach *attach, struct secondary *secondary)
+{
+	struct primary *primary = attach->primary;
+	Holdfast__Attach__Welcome welcome = HOLDFAST__ATTACH__WELCOME__INIT;
+	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+	int fds[2] = {attach->directory_fd, secondary->lane.fd};
+	char version[] = HOLDFAST_VERSION;
+
+	welcome.secondary = secondary->slot;
+	welcome.id = secondary->id;
+	welcome.epoch = primary->directory.header.epoch;
+	welcome.lane_bytes = secondary->lane.size;
+	welcome.version = version;
+	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_WELCOME;
+	message.welcome = &welcome;
+	secondary_send(secondary, &message, fds, ARRAY_SIZE(fds));
+}
+
+static void printable(char *to, size_t room, const char *from)
+{
+	snprintf(to, room, "%s", from);
+	for (; *to; to++)
+		if (!isprint((unsigned char)*to))
+			*to = '?';
+}
+
+static int create(struct guest *guest, const Holdfast__Attach__Hello *hello, int pidfd,
+		  struct secondary **ret_secondary)
+{
+	char version[32];
+	struct secondary_identity identity = {
+		.name = hello->name,
+		.role = hello->role,
+		.priority = hello->priority,
+		.globs = hello->ports,
+		.nr_globs = hello->n_ports,
+		.version = version,
+		.membarrier = hello->membarrier,
+		.pid = guest->peer.pid,
+		.uid = guest->peer.uid,
+	};
+	int error;
+
+	printable(version, sizeof(version), hello->version);
+	error = secondary_create(guest->attach->primary, &identity, guest->socket, pidfd,
+				 ret_secondary);
+	if (error)
+		return error;
+	/* The socket is the secondary's; the place is free. */
+	loop_remove(guest->attach->primary->loop, &guest->source);
+	(void)hf_fd_take(&guest->socket);
+	guest_gone(guest);
+	error = secondary_watch(*ret_secondary);
+	if (error)
+		secondary_destroy(*ret_secondary);
+	return error;
+}
+
+static bool let_in(struct guest *guest, const Holdfast__Attach__Hello *hello,
+		   struct attach_refused *refused)
+{
+	struct attach *attach = guest->attach;
+	int pidfd = attach_identify(attach->primary->conf, guest->socket, &guest->peer, refused);
+	struct secondary *secondary;
+	int error;
+
+	if (pidfd < 0)
+		return false;
+	error = create(guest, hello, pidfd, &secondary);
+	if (error && guest->socket >= 0)
+		hf_fd_close(&pidfd);
+	if (error == -EBUSY)
+		attach_refuse(refused, -EBUSY, REFUSED_ATTACH_FULL,
+			      "all %u places for secondaries are taken; start holdfastd with more "
+			      "(--max-secondaries)",
+			      attach->primary->conf->max_secondaries);
+	else if (error)
+		attach_refuse(refused, error, REFUSED_NO_RESOURCES,
+			      "no lane for it (%s); give holdfastd more memory or open files",
+			      strerrordesc_np(-error));
+	if (error)
+		return false;
+	send_welcome(attach, secondary);
+	event_emit(attach->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_ATTACHED, NULL,
+		   secondary->name, -1, 0, "process %d", secondary->pid);
+	if (secondary->role != HOLDFAST__ATTACH__ROLE__OBSERVER)
+		grant_offer_all(attach->primary);
+	return true;
+}
+
+static void on_hello(struct guest *guest, const struct hf_frame *frame)
+{
+	struct attach_refused refused = {0};
+	ProtobufCMessage *message = hf_frame_unpack(&holdfast__attach__to_primary__descriptor,
+						    frame->bytes, frame->len);
+	const Holdfast__Attach__ToPrimary *to = (const Holdfast__Attach__ToPrimary *)message;
+	bool in = false;
+
+	if (!to || to->body_case != HOLDFAST__ATTACH__TO_PRIMARY__BODY_HELLO || frame->nr_fds)
+		attach_refuse(
+			&refused, -EPROTO, REFUSED_ATTACH_MESSAGE,
+			"the first message is not a Hello; use the library that came with the "
+			"primary");
+	else
+		in = attach_hello_ok(to->hello, &refused) && let_in(guest, to->hello, &refused);
+	if (!in && guest->socket >= 0)
+		send_refused(guest->attach, guest->socket, &guest->peer, &refused);
+	hf_frame_free_unpacked(message);
+}
+
+static void on_guest(struct loop_source *source, uint32_t events)
+{
+	struct guest *guest = container_of(source, struct guest, source);
+	struct hf_frame frame = {.bytes = guest->attach->bytes};
+	ssize_t n = hf_frame_receive(guest->socket, &frame);
+
+	(void)events;
+	if (n == -EAGAIN)
+		return;
+	if (n > 0)
+		on_hello(guest, &frame);
+	else if (n == -EMSGSIZE)
+		refusal_count(guest->attach->primary, REFUSED_ATTACH_MESSAGE);
+	hf_frame_close_fds(&frame);
+	if (guest->socket >= 0)
+		guest_gone(guest);
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+	struct guest *guest = container_of(timer, struct guest, deadline);
+	struct attach_refused refused;
+
+	attach_refuse(&refused, -ETIMEDOUT, REFUSED_ATTACH_MESSAGE,
+		      "no Hello within 2 seconds; use the library that came with the primary");
+	send_refused(guest->attach, guest->socket, &guest->peer, &refused);
+	guest_gone(guest);
+}
+
+static struct guest *free_place(struct attach *attach)
+{
+	for (size_t i = 0; i < MAX_GUESTS; i++)
+		if (attach->guests[i].socket < 0)
+			return &attach->guests[i];
+	return NULL;
+}
+
+static void on_accepted(struct listener *listener, int socket, const struct ucred *peer,
+			bool allowed)
+{
+	struct attach *attach = container_of(listener, struct attach, listener);
+	struct loop *loop = attach->primary->loop;
+	struct guest *guest = free_place(attach);
+	struct attach_refused refused;
+
+	if (!allowed)
+		attach_refuse(&refused, -EACCES, REFUSED_ATTACH_PEER,
+			      "user %u may not attach; run it as root or as the primary's user",
+			      peer->uid);
+	else if (!guest)
+		attach_refuse(&refused, -EBUSY, REFUSED_ATTACH_FULL,
+			      "too many processes are attaching at once; try again");
+	if (!allowed || !guest) {
+		send_refused(attach, socket, peer, &refused);
+		hf_fd_close(&socket);
+		return;
+	}
+	guest->socket = socket;
+	guest->peer = *peer;
+	guest->source = (struct loop_source){.ready = on_guest, .fd = -1};
+	guest->deadline = (struct loop_timer){.fire = on_deadline};
+	if (loop_add(loop, &guest->source, socket, EPOLLIN) < 0 ||
+	    loop_timer_set(loop, &guest->deadline, HELLO_NS) < 0)
+		guest_gone(guest);
+}
+
+static void on_housekeeping(struct loop_timer *timer)
+{
+	struct attach *attach = container_of(timer, struct attach, housekeeping);
+
+	grant_check_broken(attach->primary);
+	(void)loop_timer_set(attach->primary->loop, timer, HOUSEKEEPING_NS);
+}
+
+int attach_open(struct primary *primary)
+{
+	struct attach *attach = calloc(1, sizeof(*attach));
+	int error;
+
+	if (!attach)
+		return -ENOMEM;
+	attach->primary = primary;
+	attach->listener.fd = -1;
+	attach->listener.accepted = on_accepted;
+	attach->housekeeping = (struct loop_timer){.fire = on_housekeeping};
+	for (size_t i = 0; i < MAX_GUESTS; i++)
+		attach->guests[i] = (struct guest){.attach = attach, .socket = -1};
+	primary->attach = attach;
+	attach->directory_fd = hf_memory_readonly_fd(&primary->directory_memory);
+	error = attach->directory_fd < 0 ? attach->directory_fd : 0;
+	if (!error)
+		error = listener_open(&attach->listener, primary->loop, primary->conf->run_dir,
+				      "attach.sock", primary->conf->socket_mode);
+	if (!error)
+		error = loop_timer_set(primary->loop, &attach->housekeeping, HOUSEKEEPING_NS);
+	if (error)
+		attach_close(primary);
+	return error;
+}
+
+void attach_close(struct primary *primary)
+{
+	struct attach *attach = primary->attach;
+
+	if (!attach)
+		return;
+	listener_close(&attach->listener);
+	loop_timer_clear(primary->loop, &attach->housekeeping);
+	for (size_t i = 0; i < MAX_GUESTS; i++)
+		guest_gone(&attach->guests[i]);
+	grant_withdraw_all(primary);
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
+		if (primary->secondaries[i])
+			secondary_destroy(primary->secondaries[i]);
+	hf_fd_close(&attach->directory_fd);
+	free(attach);
+	primary->attach = NULL;
+}

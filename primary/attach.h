@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The attach socket: who may become a secondary, and how. */
+#ifndef PRIMARY_ATTACH_H
+#define PRIMARY_ATTACH_H
+
+struct primary;
+
+/* Listen on RUN_DIR/attach.sock; sets primary->attach. primary->loop, directory, events and the
+ * tables are there. 0 or -errno. */
+int attach_open(struct primary *primary);
+/* Nobody new, and every secondary is gone at once: its grants are withdrawn, its socket closed.
+ * No-op when it is not open. */
+void attach_close(struct primary *primary);
+
+#endif

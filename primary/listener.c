@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Accepting for the attach and the control socket.
+ *
+ * When this process has no descriptor left the listening socket stays readable, and a loop that
+ * asks again at once would burn a processor: it is let alone for a moment instead, the peer waits
+ * in the backlog.
+ */
+#include "listener.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "clock.h"
+#include "fd.h"
+#include "frame.h"
+#include "log.h"
+
+#define ACCEPTS_PER_ROUND 16u
+#define PAUSE_NS	  (100 * NS_PER_MS)
+
+static void pause_accepting(struct listener *listener, int error)
+{
+	log_warning("holdfastd",
+		    "cannot accept on %s: %s; raise the limit of open files (ulimit -n)",
+		    listener->path, strerrordesc_np(error));
+	loop_remove(listener->loop, &listener->source);
+	(void)loop_timer_set(listener->loop, &listener->pause, PAUSE_NS);
+}
+
+static void on_pause_over(struct loop_timer *timer)
+{
+	struct listener *listener = container_of(timer, struct listener, pause);
+
+	if (loop_add(listener->loop, &listener->source, listener->fd, EPOLLIN) < 0)
+		(void)loop_timer_set(listener->loop, &listener->pause, PAUSE_NS);
+}
+
+/* False: nothing more to accept now. */
+static bool accept_one(struct listener *listener)
+{
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t len = sizeof(peer);
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	bool known;
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			pause_accepting(listener, errno);
+		return errno == ECONNABORTED || errno == EINTR;
+	}
+	known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
+	listener->accepted(listener, fd, &peer, known && (peer.uid == 0 || peer.uid == geteuid()));
+	return true;
+}
+
+static void on_readable(struct loop_source *source, uint32_t events)
+{
+	struct listener *listener = container_of(source, struct listener, source);
+
+	(void)events;
+	for (unsigned int i = 0; i < ACCEPTS_PER_ROUND && accept_one(listener); i++)
+		;
+}
+
+int listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
+		  const char *file, mode_t mode)
+{
+	int error;
+
+	listener->loop = loop;
+	listener->source = (struct loop_source){.ready = on_readable, .fd = -1};
+	listener->pause = (struct loop_timer){.fire = on_pause_over};
+	listener->fd = -1;
+	if ((size_t)snprintf(listener->path, sizeof(listener->path), "%s/%s", run_dir, file) >=
+	    sizeof(listener->path))
+		return -ENAMETOOLONG;
+	error = hf_seqpacket_listen(listener->path, mode);
+	if (error < 0)
+		return error;
+	listener->fd = error;
+	error = loop_add(loop, &listener->source, listener->fd, EPOLLIN);
+	if (error)
+		listener_close(listener);
+	return error;
+}
+
+void listener_close(struct listener *listener)
+{
+	if (listener->fd < 0)
+		return;
+	loop_remove(listener->loop, &listener->source);
+	loop_timer_clear(listener->loop, &listener->pause);
+	hf_fd_close(&listener->fd);
+	(void)unlink(listener->path);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A listening SOCK_SEQPACKET socket that knows who is at the other end of what it accepts. */
+#ifndef PRIMARY_LISTENER_H
+#define PRIMARY_LISTENER_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+#include "loop.h"
+
+struct listener {
+	/* `socket`, non-blocking, is the callee's. `allowed`: the peer is root or our own user. */
+	void (*accepted)(struct listener *listener, int socket, const struct ucred *peer,
+			 bool allowed);
+	struct loop *loop;
+	int fd;
+	struct loop_source source;
+	struct loop_timer pause; /* no descriptors: do not ask again at once */
+	char path[108];
+};
+
+/* Listen on RUN_DIR/FILE. `accepted` is set before. 0 or -errno. */
+int listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
+		  const char *file, mode_t mode);
+/* Close, and remove the socket's file. No-op when it is not open. */
+void listener_close(struct listener *listener);
+
+#endif

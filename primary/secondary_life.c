@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A secondary from Welcome to its end.
+ *
+ * It ends in one of three ways, and each can overtake the other:
+ *   - Bye, or a closed socket: it leaves. No new grants, a revocation takes back what it runs.
+ *   - its pidfd says that it is dead: positions are recovered, everything goes on at once.
+ *   - both: a process that is killed closes its socket a moment before it is dead. If the
+ *     revocation finds its lanes quiet it is done before the death is known; the secondary then
+ *     lingers for a moment, so that what happened is called by its name.
+ * The directory slot is free again, and the lane unmapped, when nothing of it is left.
+ */
+#include "secondary.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "check.h"
+#include "clock.h"
+#include "directory.h"
+#include "event.h"
+#include "fd.h"
+#include "frame.h"
+#include "lane.h"
+#include "primary.h"
+#include "refusal.h"
+#include "send_queue.h"
+
+/* A lane full of grants, each a packet of some 100 bytes, with a device's memory before. */
+#define QUEUE_BYTES	   (8u * 1024 * 1024)
+#define QUEUE_PACKETS	   16384u
+#define MESSAGES_PER_ROUND 16u
+#define LINGER_NS	   NS_PER_S
+
+static int find_slot(const struct primary *primary, uint32_t *ret_slot)
+{
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
+		if (!primary->secondaries[i]) {
+			*ret_slot = i;
+			return 0;
+		}
+	return -EBUSY;
+}
+
+static void publish(const struct secondary *secondary, uint32_t state)
+{
+	struct hf_shm_secondary *slot =
+		hf_directory_secondary(&secondary->primary->directory, secondary->slot);
+
+	hf_write_once(&slot->role, secondary->role);
+	hf_write_once(&slot->pid, secondary->pid);
+	hf_write_once(&slot->uid, secondary->uid);
+	hf_write_once(&slot->id, secondary->id);
+	hf_write_once(&slot->attached_ns, secondary->attached_ns);
+	hf_write_once(&slot->lane_entries, secondary->lane_entries);
+	hf_write_once(&slot->priority, secondary->priority);
+	memcpy(slot->name, secondary->name, sizeof(slot->name));
+	/* Last: who reads a state other than free reads whose it is. */
+	hf_store_release(&slot->state, state);
+}
+
+static int copy_identity(struct secondary *s, const struct secondary_identity *identity)
+{
+	snprintf(s->name, sizeof(s->name), "%s", identity->name);
+	snprintf(s->tag, sizeof(s->tag), "secondary %s", s->name);
+	snprintf(s->version, sizeof(s->version), "%s", identity->version);
+	s->role = identity->role;
+	s->priority = identity->priority;
+	s->membarrier = identity->membarrier;
+	s->pid = identity->pid;
+	s->uid = identity->uid;
+	for (; s->nr_globs < identity->nr_globs; s->nr_globs++) {
+		s->globs[s->nr_globs] = strdup(identity->globs[s->nr_globs]);
+		if (!s->globs[s->nr_globs])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int create_lane(struct secondary *s)
+{
+	const struct primary *primary = s->primary;
+	int error = hf_memory_create(&s->lane, "holdfast-lane", primary->conf->lane_bytes,
+				     primary->directory_memory.node, primary->conf->huge_pages);
+
+	if (error)
+		return error;
+	hf_lane_format(s->lane.base, s->lane.size, s->id);
+	s->lane_entries = (uint32_t)(s->lane.size / sizeof(struct hf_lane_vring));
+	s->lane_used = calloc(s->lane_entries / 64 + 1, sizeof(s->lane_used[0]));
+	s->devices = calloc(primary->conf->max_devices, sizeof(s->devices[0]));
+	s->queue = send_queue_create(QUEUE_BYTES, QUEUE_PACKETS);
+	return s->lane_used && s->devices && s->queue ? 0 : -ENOMEM;
+}
+
+static void on_linger_over(struct loop_timer *timer);
+static void on_socket(struct loop_source *source, uint32_t events);
+static void on_pidfd(struct loop_source *source, uint32_t events);
+
+static void free_parts(struct secondary *s)
+{
+	secondary_lane_free(s);
+	hf_memory_destroy(&s->lane);
+	send_queue_destroy(s->queue);
+	for (size_t i = 0; i < s->nr_globs; i++)
+		free(s->globs[i]);
+	free(s->lane_used);
+	free(s->devices);
+	free(s);
+}
+
+int secondary_create(struct primary *primary, const struct secondary_identity *identity, int socket,
+		     int pidfd, struct secondary **ret_secondary)
+{
+	struct secondary *s = calloc(1, sizeof(*s));
+	int error;
+
+	if (!s)
+		return -ENOMEM;
+	s->primary = primary;
+	s->lane.fd = -1;
+	s->socket_source = (struct loop_source){.ready = on_socket, .fd = -1};
+	s->pidfd_source = (struct loop_source){.ready = on_pidfd, .fd = -1};
+	s->linger = (struct loop_timer){.fire = on_linger_over};
+	s->attached_ns = hf_now_ns();
+	error = find_slot(primary, &s->slot);
+	if (!error)
+		error = copy_identity(s, identity);
+	s->id = primary->next_secondary++;
+	if (!error)
+		error = create_lane(s);
+	if (error) {
+		free_parts(s);
+		return error;
+	}
+	s->socket = socket;
+	s->pidfd = pidfd;
+	primary->secondaries[s->slot] = s;
+	publish(s, HF_SECONDARY_ATTACHED);
+	*ret_secondary = s;
+	return 0;
+}
+
+int secondary_watch(struct secondary *s)
+{
+	int error = loop_add(s->primary->loop, &s->socket_source, s->socket, EPOLLIN);
+
+	return error ? error : loop_add(s->primary->loop, &s->pidfd_source, s->pidfd, EPOLLIN);
+}
+
+void secondary_destroy(struct secondary *s)
+{
+	struct primary *primary = s->primary;
+
+	revoke_cancel(&s->revocation);
+	loop_timer_clear(primary->loop, &s->linger);
+	loop_remove(primary->loop, &s->socket_source);
+	loop_remove(primary->loop, &s->pidfd_source);
+	hf_fd_close(&s->socket);
+	hf_fd_close(&s->pidfd);
+	publish(s, HF_SECONDARY_FREE);
+	primary->secondaries[s->slot] = NULL;
+	free_parts(s);
+}
+
+static void say_detached(struct secondary *s)
+{
+	event_emit(s->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_DETACHED, NULL, s->name, -1,
+		   s->pause_ns, "%s", s->said_bye ? "" : "closed its socket without Bye");
+	secondary_destroy(s);
+}
+
+static void on_linger_over(struct loop_timer *timer)
+{
+	say_detached(container_of(timer, struct secondary, linger));
+}
+
+static void on_taken_back(struct revocation *revocation)
+{
+	struct secondary *s = container_of(revocation, struct secondary, revocation);
+
+	s->pause_ns = hf_now_ns() - s->left_ns;
+	if (s->dead) /* on_pidfd is up the stack and does the rest */
+		return;
+	if (s->said_bye || loop_timer_set(s->primary->loop, &s->linger, LINGER_NS) < 0)
+		say_detached(s);
+}
+
+/* The socket stays open until everything is back: its end tells the peer that we are done. */
+void secondary_leave(struct secondary *s, bool said_bye)
+{
+	if (s->leaving)
+		return;
+	s->leaving = true;
+	s->said_bye = said_bye;
+	s->left_ns = hf_now_ns();
+	loop_remove(s->primary->loop, &s->socket_source);
+	publish(s, HF_SECONDARY_DRAINING);
+	s->revocation.done = on_taken_back;
+	revoke_secondary(&s->revocation, s->primary, s);
+}
+
+static void on_pidfd(struct loop_source *source, uint32_t events)
+{
+	struct secondary *s = container_of(source, struct secondary, pidfd_source);
+	uint64_t now = hf_now_ns();
+
+	(void)events;
+	loop_remove(s->primary->loop, &s->pidfd_source);
+	loop_remove(s->primary->loop, &s->socket_source);
+	loop_timer_clear(s->primary->loop, &s->linger);
+	grant_secondary_died(s->primary, s);
+	if (!s->pause_ns)
+		s->pause_ns = hf_now_ns() - (s->left_ns ? s->left_ns : now);
+	event_emit(s->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_DIED, NULL, s->name, -1,
+		   s->pause_ns, "process %d%s", s->pid, s->killed ? ", fenced" : "");
+	secondary_destroy(s);
+}
+
+/* One packet. 0: go on; -EAGAIN: none; else the connection is over. */
+static int receive(struct secondary *s, struct hf_frame *frame)
+{
+	ProtobufCMessage *message;
+	ssize_t n = hf_frame_receive(s->socket, frame);
+	int error = 0;
+
+	if (n == -EAGAIN)
+		return -EAGAIN;
+	if (n == 0 || n == -ECONNRESET)
+		return -ECONNRESET;
+	/* No message of a secondary brings descriptors: they are not ours to keep. */
+	if (n < 0 || frame->nr_fds)
+		error = -EPROTO;
+	hf_frame_close_fds(frame);
+	if (error)
+		return error;
+	message = hf_frame_unpack(&holdfast__attach__to_primary__descriptor, frame->bytes,
+				  frame->len);
+	if (!message)
+		return -EPROTO;
+	error = secondary_request(s, (const Holdfast__Attach__ToPrimary *)message);
+	hf_frame_free_unpacked(message);
+	return error;
+}
+
+static void receive_some(struct secondary *s)
+{
+	static uint8_t bytes[HF_FRAME_MAX_BYTES]; /* of one packet, for the time of this call */
+	struct hf_frame frame = {.bytes = bytes};
+	int error = 0;
+
+	for (unsigned int i = 0; i < MESSAGES_PER_ROUND && !error; i++)
+		error = receive(s, &frame);
+	if (!error || error == -EAGAIN)
+		return;
+	if (error == -EPROTO) {
+		refusal_count(s->primary, REFUSED_ATTACH_MESSAGE);
+		log_warning(s->tag, "cut off: it sent a message that is not in the protocol");
+	}
+	secondary_leave(s, error == -ESHUTDOWN); /* may be the end of s */
+}
+
+static void on_socket(struct loop_source *source, uint32_t events)
+{
+	struct secondary *s = container_of(source, struct secondary, socket_source);
+
+	if (s->cut) {
+		secondary_leave(s, false);
+		return;
+	}
+	if (events & EPOLLOUT) {
+		int error = send_queue_flush(s->queue, s->socket);
+
+		if (!error && send_queue_empty(s->queue))
+			error = loop_modify(s->primary->loop, source, EPOLLIN);
+		if (error) {
+			secondary_leave(s, false);
+			return;
+		}
+	}
+	if (events & ~(uint32_t)EPOLLOUT)
+		receive_some(s);
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What an attached secondary may ask: a table of handlers by message. Each fills a Reply, which is
+ * sent when the secondary gave the request a number.
+ *
+ * A string with a NUL in it ends there (protobuf-c copies it so); names are checked after that, by
+ * the port table, which lets through letters, digits and three signs.
+ */
+#include "secondary.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "check.h"
+#include "feature.h"
+#include "port.h"
+#include "primary.h"
+
+typedef Holdfast__Attach__ToPrimary Request;
+typedef Holdfast__Attach__Reply Reply;
+
+/* `reply->error` and a static reason, or a value. */
+typedef void handler(struct primary *primary, const Request *request, Reply *reply);
+
+static void set_reason(Reply *reply, int error, const char *reason)
+{
+	reply->error = error;
+	if (error)
+		reply->reason = (char *)(uintptr_t)reason; /* only read by the packing */
+}
+
+static void on_port_add(struct primary *primary, const Request *request, Reply *reply)
+{
+	const Holdfast__Attach__PortAdd *add = request->port_add;
+	const char *reason = "the port was not added; see the log of holdfastd";
+
+	if (add->kind != HOLDFAST__ATTACH__PORT_KIND__VHOST_USER) {
+		set_reason(reply, -EOPNOTSUPP,
+			   "vhost-cuse ports are not in this build; add a vhost-user port");
+		return;
+	}
+	set_reason(reply,
+		   port_add(primary, add->name, add->path, add->client, HF_SHM_MAX_VRINGS / 2,
+			    &reason),
+		   reason);
+}
+
+static void on_port_del(struct primary *primary, const Request *request, Reply *reply)
+{
+	set_reason(reply, port_del(primary, request->port_del->name),
+		   "no such port; holdfast port list shows those there are");
+}
+
+static void on_feature_change(struct primary *primary, const Request *request, Reply *reply)
+{
+	const Holdfast__Attach__FeatureChange *change = request->feature_change;
+	const char *reason = NULL;
+
+	set_reason(reply,
+		   feature_change(primary, change->port, change->mask, change->enable, &reason),
+		   reason);
+}
+
+static void on_feature_get(struct primary *primary, const Request *request, Reply *reply)
+{
+	const char *reason = NULL;
+
+	set_reason(reply, feature_get(primary, request->feature_get->port, &reply->value, &reason),
+		   reason);
+}
+
+static const struct {
+	handler *run;
+	bool changes; /* not for an observer */
+} handlers[] = {
+	[HOLDFAST__ATTACH__TO_PRIMARY__BODY_PORT_ADD] = {on_port_add, true},
+	[HOLDFAST__ATTACH__TO_PRIMARY__BODY_PORT_DEL] = {on_port_del, true},
+	[HOLDFAST__ATTACH__TO_PRIMARY__BODY_FEATURE_CHANGE] = {on_feature_change, true},
+	[HOLDFAST__ATTACH__TO_PRIMARY__BODY_FEATURE_GET] = {on_feature_get, false},
+};
+
+static void answer(struct secondary *secondary, const Request *request)
+{
+	Reply reply = HOLDFAST__ATTACH__REPLY__INIT;
+	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+
+	reply.request = request->request;
+	if (secondary->role == HOLDFAST__ATTACH__ROLE__OBSERVER &&
+	    handlers[request->body_case].changes)
+		set_reason(&reply, -EPERM, "an observer changes nothing; attach as vswitch");
+	else
+		handlers[request->body_case].run(secondary->primary, request, &reply);
+	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_REPLY;
+	message.reply = &reply;
+	if (request->request)
+		secondary_send(secondary, &message, NULL, 0);
+}
+
+int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPrimary *request)
+{
+	const Holdfast__Attach__Retired *retired;
+
+	switch (request->body_case) {
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE:
+		return -ESHUTDOWN;
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED:
+		retired = request->retired;
+		secondary_lane_retired(secondary, retired->device, retired->session);
+		return 0;
+	default:
+		if ((size_t)request->body_case >= ARRAY_SIZE(handlers) ||
+		    !handlers[request->body_case].run)
+			return -EPROTO; /* a second Hello, or nothing we know */
+		answer(secondary, request);
+		return 0;
+	}
+}
