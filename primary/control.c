@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Clients of the control socket.
+ *
+ * A client is in one of three states: idle (we read requests), answering (we read nothing, and send
+ * the next Response when the last one has gone), or following events (the same, but the answer
+ * never ends and waits for events in between). A request that comes while another is being
+ * answered waits in the client's own socket buffer.
+ *
+ * Who takes nothing for ten seconds in the middle of an answer is cut off; a follower is when the
+ * ring of events has turned over what it has not read.
+ */
+#include "control.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "clock.h"
+#include "control_answer.h"
+#include "event.h"
+#include "fd.h"
+#include "frame.h"
+#include "layout.h"
+#include "listener.h"
+#include "log.h"
+#include "primary.h"
+#include "refusal.h"
+
+#define TAG		  "control"
+#define MAX_CLIENTS	  64u
+#define PACKETS_PER_ROUND 8u
+#define STALL_NS	  (10 * NS_PER_S)
+
+typedef Holdfast__Control__Request Request;
+typedef Holdfast__Control__Response Response;
+
+struct client {
+	struct control *control;
+	int socket; /* -1: free place */
+	struct loop_source source;
+	struct loop_timer stall;
+	struct event_follower follower;
+	struct answer answer;
+	Request *request; /* being answered; NULL: idle */
+	bool following;
+	bool cut;	 /* we shut its socket; the loop is about to say so */
+	uint8_t *packet; /* packed, not sent yet */
+	size_t packet_len;
+};
+
+struct control {
+	struct primary *primary;
+	struct listener listener;
+	struct client clients[MAX_CLIENTS];
+	struct hf_log_limit log_limit;
+	uint8_t bytes[HF_FRAME_MAX_BYTES]; /* one request */
+	uint8_t arena[ANSWER_ARENA_BYTES]; /* one Response at a time */
+};
+
+/* ---- What the steps use. */
+
+void *answer_alloc(struct answer *answer, size_t count, size_t size)
+{
+	size_t bytes = align_up(count * size, 16);
+	void *at = answer->arena + answer->arena_used;
+
+	assert(bytes <= ANSWER_ARENA_BYTES - answer->arena_used);
+	answer->arena_used += bytes;
+	return memset(at, 0, bytes);
+}
+
+char *answer_text(struct answer *answer, const char *format, ...)
+{
+	char text[256];
+	va_list args;
+	size_t len;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	len = strlen(text) + 1;
+	return memcpy(answer_alloc(answer, len, 1), text, len);
+}
+
+char *answer_borrow(const char *text)
+{
+	return (char *)(uintptr_t)text;
+}
+
+int answer_refuse(Response *response, int error, const char *reason)
+{
+	response->reason = answer_borrow(reason);
+	return error;
+}
+
+const char control_no_port[] = "no such port; holdfast port list shows those there are";
+
+/* ---- Requests. */
+
+static int control_version(struct answer *answer, Response *response)
+{
+	Holdfast__Control__VersionReply *reply = answer_alloc(answer, 1, sizeof(*reply));
+
+	holdfast__control__version_reply__init(reply);
+	reply->version = answer_borrow(HOLDFAST_VERSION);
+	reply->abi_major = HF_ABI_MAJOR;
+	reply->abi_minor = HF_ABI_MINOR;
+	reply->pid = getpid();
+	reply->uptime_ns = hf_now_ns() - answer->primary->started_ns;
+	response->body_case = HOLDFAST__CONTROL__RESPONSE__BODY_VERSION;
+	response->version = reply;
+	return 0;
+}
+
+static control_step *const steps[] = {
+	[HOLDFAST__CONTROL__REQUEST__BODY_VERSION] = control_version,
+	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD] = control_port_add,
+	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_DEL] = control_port_del,
+	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_LIST] = control_port_list,
+	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_SHOW] = control_port_show,
+	[HOLDFAST__CONTROL__REQUEST__BODY_SECONDARY_LIST] = control_secondary_list,
+	[HOLDFAST__CONTROL__REQUEST__BODY_FEATURE] = control_feature,
+	[HOLDFAST__CONTROL__REQUEST__BODY_STATS] = control_stats,
+	[HOLDFAST__CONTROL__REQUEST__BODY_EVENTS] = control_events,
+	[HOLDFAST__CONTROL__REQUEST__BODY_HEALTH] = control_health,
+};
+
+static int run_step(struct answer *answer, Response *response)
+{
+	const Request *request = answer->request;
+
+	if (request->protocol != HF_CONTROL_PROTOCOL)
+		return answer_refuse(response, -EPROTO,
+				     "holdfastd speaks version 1 of the control protocol; use the "
+				     "holdfast command that came with it");
+	if ((size_t)request->body_case >= ARRAY_SIZE(steps) || !steps[request->body_case])
+		return answer_refuse(response, -ENOSYS,
+				     "holdfastd does not know this request; use the holdfast "
+				     "command that came with it");
+	return steps[request->body_case](answer, response);
+}
+
+/* ---- Clients. */
+
+static struct loop *loop_of(const struct client *client)
+{
+	return client->control->primary->loop;
+}
+
+static void end_answer(struct client *client)
+{
+	if (client->following)
+		events_unfollow(client->control->primary->events, &client->follower);
+	client->following = false;
+	hf_frame_free_unpacked((ProtobufCMessage *)client->request);
+	client->request = NULL;
+}
+
+static void client_gone(struct client *client)
+{
+	end_answer(client);
+	loop_timer_clear(loop_of(client), &client->stall);
+	loop_remove(loop_of(client), &client->source);
+	free(client->packet);
+	client->packet = NULL;
+	hf_fd_close(&client->socket);
+}
+
+/* The loop reports the end of a socket that we shut; so it is safe at any depth. */
+static void cut_off(struct client *client, enum refusal reason)
+{
+	if (reason != NR_REFUSALS)
+		refusal_count(client->control->primary, reason);
+	end_answer(client);
+	free(client->packet);
+	client->packet = NULL;
+	client->cut = true;
+	(void)shutdown(client->socket, SHUT_RDWR);
+}
+
+/* The next Response, packed. 0; ANSWER_WAIT: none now; -errno. */
+static int build_packet(struct client *client)
+{
+	Response response = HOLDFAST__CONTROL__RESPONSE__INIT;
+	int error;
+
+	client->answer.arena_used = 0;
+	error = run_step(&client->answer, &response);
+	if (error == ANSWER_WAIT)
+		return error;
+	if (error) {
+		response.error = error;
+		response.more = false;
+		response.body_case = HOLDFAST__CONTROL__RESPONSE__BODY__NOT_SET;
+	}
+	if (error == -EOVERFLOW)
+		refusal_count(client->control->primary, REFUSED_CONTROL_SLOW);
+	error = hf_frame_pack(&response.base, &client->packet, &client->packet_len);
+	if (!response.more)
+		end_answer(client);
+	return error;
+}
+
+/* 0: sent; -EAGAIN: the client has no room; -errno. */
+static int send_packet(struct client *client)
+{
+	int error =
+		hf_frame_send_packed(client->socket, client->packet, client->packet_len, NULL, 0);
+
+	if (error == -EAGAIN)
+		return error;
+	free(client->packet);
+	client->packet = NULL;
+	return error;
+}
+
+/* Some packets at a time: other clients and the front-ends wait for the same thread. 0; -EAGAIN: no
+ * room; ANSWER_WAIT; -errno. */
+static int pump_some(struct client *client)
+{
+	int error = 0;
+
+	for (unsigned int i = 0; i < PACKETS_PER_ROUND && !error; i++) {
+		if (!client->packet) {
+			if (!client->request)
+				return 0;
+			error = build_packet(client);
+		}
+		if (!error)
+			error = send_packet(client);
+	}
+	return error;
+}
+
+static void pump(struct client *client)
+{
+	int error = pump_some(client);
+	bool waits = client->packet || (client->request && error != ANSWER_WAIT);
+
+	if (error < 0 && error != -EAGAIN) {
+		cut_off(client, NR_REFUSALS);
+		return;
+	}
+	/* Without room in its buffer, or with more to say: when it is writable. Else its next
+	 * request, or its end. */
+	if (loop_modify(loop_of(client), &client->source, waits ? EPOLLOUT : EPOLLIN) < 0)
+		cut_off(client, NR_REFUSALS);
+	if (client->packet && !client->following)
+		(void)loop_timer_set(loop_of(client), &client->stall, STALL_NS);
+	else
+		loop_timer_clear(loop_of(client), &client->stall);
+}
+
+static void on_stall(struct loop_timer *timer)
+{
+	cut_off(container_of(timer, struct client, stall), REFUSED_CONTROL_SLOW);
+}
+
+static void on_event(struct event_follower *follower, const struct event *event)
+{
+	struct client *client = container_of(follower, struct client, follower);
+
+	(void)event;
+	/* It is in the ring, and goes out in the client's turn: whoever emits it may be in the
+	 * middle of anything, another client's Response included. */
+	if (loop_modify(loop_of(client), &client->source, EPOLLOUT) < 0)
+		cut_off(client, NR_REFUSALS);
+}
+
+static void begin_answer(struct client *client, Request *request)
+{
+	struct primary *primary = client->control->primary;
+
+	client->request = request;
+	client->answer = (struct answer){
+		.primary = primary, .request = request, .arena = client->control->arena};
+	client->following = request->body_case == HOLDFAST__CONTROL__REQUEST__BODY_EVENTS &&
+			    request->events->follow;
+	if (client->following)
+		events_follow(primary->events, &client->follower);
+	pump(client);
+}
+
+/* What does not parse is not answered: who sends it would not understand. */
+static void on_packet(struct client *client, struct hf_frame *frame)
+{
+	ProtobufCMessage *message = NULL;
+
+	if (!client->request && !frame->nr_fds)
+		message = hf_frame_unpack(&holdfast__control__request__descriptor, frame->bytes,
+					  frame->len);
+	hf_frame_close_fds(frame);
+	if (message)
+		begin_answer(client, (Request *)message);
+	else
+		cut_off(client, REFUSED_CONTROL_MESSAGE);
+}
+
+static void on_client(struct loop_source *source, uint32_t events)
+{
+	struct client *client = container_of(source, struct client, source);
+	struct hf_frame frame = {.bytes = client->control->bytes};
+	ssize_t n;
+
+	if (client->cut) {
+		client_gone(client);
+		return;
+	}
+	if ((events & EPOLLOUT) && !(events & (EPOLLHUP | EPOLLERR))) {
+		pump(client);
+		return;
+	}
+	n = hf_frame_receive(client->socket, &frame);
+	if (n == -EAGAIN)
+		return;
+	if (n > 0)
+		on_packet(client, &frame);
+	else if (n == -EMSGSIZE)
+		cut_off(client, REFUSED_CONTROL_MESSAGE);
+	else
+		client_gone(client);
+}
+
+static struct client *free_place(struct control *control)
+{
+	for (size_t i = 0; i < MAX_CLIENTS; i++)
+		if (control->clients[i].socket < 0)
+			return &control->clients[i];
+	return NULL;
+}
+
+static void refuse_client(struct control *control, int socket, int error, enum refusal counter,
+			  const char *reason)
+{
+	Response response = HOLDFAST__CONTROL__RESPONSE__INIT;
+
+	response.error = error;
+	response.reason = answer_borrow(reason);
+	(void)hf_frame_send(socket, &response.base, NULL, 0);
+	hf_fd_close(&socket);
+	refusal_count(control->primary, counter);
+	if (hf_log_allowed(&control->log_limit))
+		log_warning(TAG, "refused a client: %s", reason);
+}
+
+static void on_accepted(struct listener *listener, int socket, const struct ucred *peer,
+			bool allowed)
+{
+	struct control *control = container_of(listener, struct control, listener);
+	struct client *client = free_place(control);
+
+	(void)peer;
+	if (!allowed) {
+		refuse_client(control, socket, -EACCES, REFUSED_CONTROL_PEER,
+			      "only root and the user of holdfastd may; run it with sudo");
+		return;
+	}
+	if (!client) {
+		refuse_client(control, socket, -EBUSY, REFUSED_NO_RESOURCES,
+			      "too many clients at once; end some of them");
+		return;
+	}
+	client->socket = socket;
+	client->cut = false;
+	client->source = (struct loop_source){.ready = on_client, .fd = -1};
+	client->stall = (struct loop_timer){.fire = on_stall};
+	client->follower = (struct event_follower){.event = on_event};
+	if (loop_add(control->primary->loop, &client->source, socket, EPOLLIN) < 0)
+		hf_fd_close(&client->socket);
+}
+
+int control_open(struct primary *primary)
+{
+	struct control *control = calloc(1, sizeof(*control));
+	int error;
+
+	if (!control)
+		return -ENOMEM;
+	control->primary = primary;
+	control->listener.accepted = on_accepted;
+	for (size_t i = 0; i < MAX_CLIENTS; i++)
+		control->clients[i] = (struct client){.control = control, .socket = -1};
+	primary->control = control;
+	error = listener_open(&control->listener, primary->loop, primary->conf->run_dir,
+			      "control.sock", primary->conf->socket_mode);
+	if (error)
+		control_close(primary);
+	return error;
+}
+
+void control_close(struct primary *primary)
+{
+	struct control *control = primary->control;
+
+	if (!control)
+		return;
+	listener_close(&control->listener);
+	for (size_t i = 0; i < MAX_CLIENTS; i++)
+		if (control->clients[i].socket >= 0)
+			client_gone(&control->clients[i]);
+	free(control);
+	primary->control = NULL;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A vring as it is now, for people: what the front-end set up, what stands in guest memory, what
+ * its owner says. Guest memory and lane are hostile and change while we look: every word is read
+ * once, through an address that was checked for the whole of what is read, and only shown.
+ */
+#include <endian.h>
+
+#include "check.h"
+#include "control_answer.h"
+#include "grant.h"
+#include "order.h"
+#include "publish.h"
+#include "secondary.h"
+
+#define DESCRIPTORS_PER_PACKET 1024u
+
+/* Split ring in guest memory, little-endian (virtio 1.1, 2.6). The names of linux/virtio_ring.h
+ * collide with ours. */
+struct ring_head { /* of the available and of the used ring */
+	uint16_t flags;
+	uint16_t idx;
+};
+struct ring_descriptor {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;
+};
+static_assert(sizeof(struct ring_descriptor) == 16, "virtio 1.1, 2.6.5");
+
+static void fill_rings(Holdfast__Control__Vring *to, const struct vring *vring)
+{
+	const struct hf_guestmap *map = vring->device->map;
+	const struct ring_head *avail, *used;
+
+	if (!map || !vring->has_address)
+		return;
+	avail = hf_guestmap_whole(map, vring->avail_gpa, sizeof(*avail));
+	used = hf_guestmap_whole(map, vring->used_gpa, sizeof(*used));
+	if (!avail || !used)
+		return;
+	to->mapped = true;
+	to->avail_flags = le16toh(hf_read_once(&avail->flags));
+	to->avail_idx = le16toh(hf_read_once(&avail->idx));
+	to->used_flags = le16toh(hf_read_once(&used->flags));
+	to->used_idx = le16toh(hf_read_once(&used->idx));
+}
+
+static void fill_owner(Holdfast__Control__Vring *to, const struct vring *vring)
+{
+	const struct hf_lane_vring *lane = grant_lane(vring);
+
+	to->last_avail = lane ? hf_read_once(&lane->avail) : vring->base;
+	to->last_used = lane ? hf_read_once(&lane->used) : vring->base_used;
+	to->broken = vring->broken || (lane && hf_read_once(&lane->broken));
+	if (!lane)
+		return;
+	to->owner = answer_borrow(vring->owner->name);
+	to->running = hf_read_once(&lane->running);
+	to->busy = hf_read_once(&lane->busy);
+}
+
+void control_fill_vring(Holdfast__Control__Vring *to, const struct vring *vring)
+{
+	holdfast__control__vring__init(to);
+	to->index = vring->index;
+	to->size = vring->size;
+	to->started = vring->started;
+	to->enabled = vring->enabled;
+	to->configured = vring_configured(vring);
+	to->kick_fd = vring->kick;
+	to->call_fd = vring->call;
+	to->err_fd = vring->err;
+	to->desc_gpa = vring->desc_gpa;
+	to->avail_gpa = vring->avail_gpa;
+	to->used_gpa = vring->used_gpa;
+	to->grant = vring->grant;
+	to->vring_base = vring->base;
+	fill_rings(to, vring);
+	fill_owner(to, vring);
+}
+
+static void fill_descriptor(Holdfast__Control__Descriptor *to, const struct ring_descriptor *from,
+			    uint32_t index)
+{
+	holdfast__control__descriptor__init(to);
+	to->index = index;
+	to->addr = le64toh(hf_read_once(&from->addr));
+	to->len = le32toh(hf_read_once(&from->len));
+	to->flags = le16toh(hf_read_once(&from->flags));
+	to->next = le16toh(hf_read_once(&from->next));
+}
+
+uint32_t control_fill_descriptors(struct answer *answer, Holdfast__Control__Vring *to,
+				  const struct vring *vring, uint32_t first)
+{
+	const struct hf_guestmap *map = vring->device->map;
+	const struct ring_descriptor *table = NULL;
+	Holdfast__Control__Descriptor *descriptors;
+	uint32_t n;
+
+	if (map && vring->has_address && first < vring->size)
+		table = hf_guestmap_whole(map, vring->desc_gpa,
+					  (uint64_t)vring->size * sizeof(*table));
+	if (!table)
+		return 0;
+	n = (uint32_t)min_u64(DESCRIPTORS_PER_PACKET, vring->size - first);
+	descriptors = answer_alloc(answer, n, sizeof(*descriptors));
+	to->descriptors = answer_alloc(answer, n, sizeof(to->descriptors[0]));
+	for (uint32_t i = 0; i < n; i++) {
+		fill_descriptor(&descriptors[i], &table[first + i], first + i);
+		to->descriptors[to->n_descriptors++] = &descriptors[i];
+	}
+	return first + n < vring->size ? first + n : 0;
+}
