@@ -74,3 +74,19 @@ holdfast_log() {
         tail -n 30 "$file" >&2
     done
 }
+
+# holdfast_switch_counter PORT COLUMN…: the sum of these columns of the switch's own statistics, which it prints when asked by signal.
+holdfast_switch_counter() {
+    local port=$1 log=$HF_LOGS/holdfast-vswitch.log from
+    shift
+    from=$(wc -c <"$log")
+    kill -USR1 "$HF_SWITCH_PID"
+    # The line of totals is the last one.
+    wait_for 5 holdfast_switch_printed "$log" "$from" || return 1
+    tail -c "+$((from + 1))" "$log" | awk -v port="$port" -v columns="$*" '
+        $1 == "port" { for (i = 2; i <= NF; i++) at[$i] = i }
+        $1 == port { n = split(columns, name, " "); for (i = 1; i <= n; i++) sum += $(at[name[i]]) }
+        END { printf "%d\n", sum }'
+}
+
+holdfast_switch_printed() { tail -c "+$(($2 + 1))" "$1" | grep -q '^switch: stations '; }

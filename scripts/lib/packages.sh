@@ -7,8 +7,8 @@
 {
     PACKAGES_BUILD=(
         gcc libc6-dev meson ninja-build pkg-config
-        protobuf-c-compiler protobuf-compiler libprotobuf-c-dev
-        libhugetlbfs-dev libnuma-dev libsmartcols-dev libcunit1-dev libcap-ng-dev
+        protobuf-c-compiler libprotobuf-c-dev
+        libhugetlbfs-dev libnuma-dev libsmartcols-dev libcunit1-dev
     )
     PACKAGES_TOOLS=(jq iproute2 util-linux procps)
     PACKAGES_GUEST=(qemu-system-x86 busybox-static iperf3 ethtool gcc libc6-dev)

@@ -5,13 +5,17 @@
 UPLINK_TAP=192.0.2.254 UPLINK_VETH=192.0.2.253
 UPLINK_FAR=''
 
+# Before the switch starts: where it runs, and the interface it is to open.
 uplink_prepare() {
+    netns_new HF_NETNS
     netns_new UPLINK_FAR
     ip -n "$HF_NETNS" link add hf1 type veth peer name hf1 netns "$UPLINK_FAR"
     ip -n "$HF_NETNS" link set hf1 up
+    # shellcheck disable=SC2034  # read by backend-holdfast.sh
+    BACKEND_SWITCH=(--uplink tap:hf0 --uplink packet:hf1)
 }
 
-# The switch makes the TAP.
+# After: the switch has made the TAP.
 uplink_configure() {
     netns_link_up "$HF_NETNS" hf0 "$UPLINK_TAP/24" && netns_link_up "$UPLINK_FAR" hf1 "$UPLINK_VETH/24"
 }
