@@ -128,6 +128,26 @@ static int wait_readable(int fd, uint64_t deadline)
 	}
 }
 
+/*
+ * A Response in which every field has its default, a plain yes, is packed into no bytes at all, and
+ * a packet of no bytes reads like the end of the connection. Only at the end is the socket hung up.
+ */
+static bool is_empty_packet(int fd)
+{
+	struct pollfd look = {.fd = fd, .events = POLLIN | POLLRDHUP};
+
+	return poll(&look, 1, 0) >= 0 && !(look.revents & (POLLHUP | POLLRDHUP | POLLERR));
+}
+
+/* Bytes received, or what no_packet says. */
+static ssize_t receive_packet(struct client *client)
+{
+	ssize_t n = hf_frame_receive(client->fd, &client->frame);
+
+	/* Who closes with our request unread leaves an error before the words it sent. */
+	return n == -ECONNRESET ? hf_frame_receive(client->fd, &client->frame) : n;
+}
+
 static enum client_status no_packet(struct client *client, ssize_t error)
 {
 	if (error == 0 || error == -ECONNRESET)
@@ -168,8 +188,8 @@ static enum client_status receive_one(struct client *client, int body, uint64_t 
 			"no answer from the primary in %u ms; see whether it is stopped, or give a "
 			"longer --timeout",
 			client->timeout_ms);
-	n = ready < 0 ? ready : hf_frame_receive(client->fd, &client->frame);
-	if (n <= 0)
+	n = ready < 0 ? ready : receive_packet(client);
+	if (n < 0 || (n == 0 && !is_empty_packet(client->fd)))
 		return no_packet(client, n);
 	hf_frame_close_fds(&client->frame); /* none belong in an answer */
 	response = (pb_response *)hf_frame_unpack(&holdfast__control__response__descriptor,
@@ -212,7 +232,8 @@ static enum client_status send_request(struct client *client, pb_request *reques
 	error = hf_frame_send(client->fd, &request->base, NULL, 0);
 	if (error == -EMSGSIZE)
 		return fail(client, CLIENT_REFUSED, "the request is too long; use shorter names");
-	if (error)
+	/* Hung up already, perhaps with a reason: receiving tells. */
+	if (error && error != -EPIPE && error != -ECONNRESET)
 		return fail(client, CLIENT_UNREACHABLE,
 			    "sending to the primary: %s; see whether holdfastd runs",
 			    strerror(-error));

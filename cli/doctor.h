@@ -9,21 +9,10 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
+#include "finding.h"
 #include "ports.h"
 
 #define DOCTOR_SAMPLE_MS 200 /* between the two looks at the rings */
-
-enum verdict {
-	VERDICT_OK,
-	VERDICT_NOTE, /* works, but worth knowing */
-	VERDICT_BROKEN,
-};
-
-struct finding {
-	enum verdict verdict;
-	char proof[256];  /* the numbers that show it */
-	char remedy[256]; /* the command that mends it; empty when nothing is to be mended */
-};
 
 /* A file as the path showed it; no link was followed. */
 struct path_facts {
@@ -84,15 +73,6 @@ void doctor_step_dequeue(const struct doctor_facts *facts, struct finding *ret);
 void doctor_step_progress(const struct doctor_facts *facts, struct finding *ret);
 void doctor_step_notifications(const struct doctor_facts *facts, struct finding *ret);
 void doctor_step_drops(const struct doctor_facts *facts, struct finding *ret);
-
-#define FINDING_PRINTF __attribute__((format(printf, 2, 3)))
-FINDING_PRINTF void finding_ok(struct finding *finding, const char *format, ...);
-FINDING_PRINTF void finding_note(struct finding *finding, const char *format, ...);
-FINDING_PRINTF void finding_broken(struct finding *finding, const char *format, ...);
-FINDING_PRINTF void finding_remedy(struct finding *finding, const char *format, ...);
-
-/* Broken, by a line that ends with "; remedy", as errors do. */
-void finding_reason(struct finding *finding, const char *reason);
 
 const pb_vring *doctor_vring(const struct port_view *view, uint32_t index);
 /* Started and enabled: packets are meant to pass. */

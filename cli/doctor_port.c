@@ -4,8 +4,6 @@
  * whole, so the first broken one is the cause and the rest would only be noise.
  */
 #include <inttypes.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "clock.h"
@@ -13,47 +11,10 @@
 #include "feature_names.h"
 #include "text.h"
 
-#define OLD_HEARTBEAT_NS (10 * NS_PER_S)
+#define OLD_HEARTBEAT_NS (5 * NS_PER_S)
+#define NO_HEARTBEAT_YET UINT64_MAX
 #define STATUS_DRIVER_OK 4u
 #define STATUS_FAILED	 128u
-
-static void put(char *to, size_t size, const char *format, va_list args)
-{
-	vsnprintf(to, size, format, args);
-}
-
-#define FINDING(the_name, the_verdict)                                                             \
-	void the_name(struct finding *finding, const char *format, ...)                            \
-	{                                                                                          \
-		va_list args;                                                                      \
-                                                                                                   \
-		finding->verdict = (the_verdict);                                                  \
-		va_start(args, format);                                                            \
-		put(finding->proof, sizeof(finding->proof), format, args);                         \
-		va_end(args);                                                                      \
-	}
-FINDING(finding_ok, VERDICT_OK)
-FINDING(finding_note, VERDICT_NOTE)
-FINDING(finding_broken, VERDICT_BROKEN)
-
-void finding_remedy(struct finding *finding, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	put(finding->remedy, sizeof(finding->remedy), format, args);
-	va_end(args);
-}
-
-void finding_reason(struct finding *finding, const char *reason)
-{
-	const char *last = NULL;
-
-	for (const char *at = strstr(reason, "; "); at; at = strstr(at + 2, "; "))
-		last = at;
-	finding_broken(finding, "%.*s", last ? (int)(last - reason) : (int)strlen(reason), reason);
-	finding_remedy(finding, "%s", last ? last + 2 : "see the log: journalctl -u holdfastd");
-}
 
 const pb_vring *doctor_vring(const struct port_view *view, uint32_t index)
 {
@@ -341,11 +302,11 @@ static void step_owner(const struct doctor_facts *facts, struct finding *ret)
 		owner_missing(facts, ret);
 		return;
 	}
-	if (facts->owner)
+	if (facts->owner && facts->owner->heartbeat_age_ns != NO_HEARTBEAT_YET)
 		text_age(facts->owner->heartbeat_age_ns, age);
 	if (facts->owner &&
 	    (facts->owner_process.state == 'T' || facts->owner_process.state == 't')) {
-		finding_broken(ret, "%s (pid %d) is stopped; heartbeat %s ago", port->owner,
+		finding_broken(ret, "%s (pid %d) is stopped; heartbeat age: %s", port->owner,
 			       facts->owner->pid, age);
 		finding_remedy(ret, "kill -CONT %d", facts->owner->pid);
 	} else if (idle) {
@@ -354,12 +315,12 @@ static void step_owner(const struct doctor_facts *facts, struct finding *ret)
 		finding_remedy(ret, "restart the vSwitch, or look into its log for port %s",
 			       port->name);
 	} else if (facts->owner && facts->owner->heartbeat_age_ns > OLD_HEARTBEAT_NS) {
-		finding_note(ret, "%s (pid %d) RUNNING, but its heartbeat is %s old", port->owner,
+		finding_note(ret, "%s (pid %d) RUNNING, but heartbeat age: %s", port->owner,
 			     facts->owner->pid, age);
 		finding_remedy(ret, "see what its control thread does: holdfast secondary show %s",
 			       port->owner);
 	} else {
-		finding_ok(ret, "%s RUNNING, heartbeat %s ago", port->owner, age);
+		finding_ok(ret, "%s RUNNING, heartbeat age: %s", port->owner, age);
 	}
 }
 

@@ -7,7 +7,8 @@
 #include "clock.h"
 #include "text.h"
 
-#define OLD_HEARTBEAT_NS (10 * NS_PER_S)
+#define OLD_HEARTBEAT_NS (5 * NS_PER_S)
+#define NO_HEARTBEAT_YET UINT64_MAX
 
 /* By the numbers of attach.proto. */
 static const char *const role_names[] = {"vswitch", "standby", "observer"};
@@ -26,6 +27,8 @@ static void get_heartbeat(const void *row, struct cell *ret)
 {
 	const pb_secondary *secondary = row;
 
+	if (secondary->heartbeat_age_ns == NO_HEARTBEAT_YET)
+		return;
 	cell_number(ret, secondary->heartbeat_age_ns);
 	if (secondary->heartbeat_age_ns > OLD_HEARTBEAT_NS)
 		ret->tone = TONE_WARN;
