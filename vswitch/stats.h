@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counters. Each worker has a whole set of its own and is the only one that writes it; the
+ * control thread adds the sets up. So no line is written by two threads, and an increment is a
+ * plain load, add and store: atomic only so that a reader sees whole numbers.
+ */
+#ifndef VSWITCH_STATS_H
+#define VSWITCH_STATS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "limits.h"
+
+typedef _Atomic uint64_t counter;
+
+/* From the port's view: rx came in from the guest or the wire, tx went out to it. */
+struct port_stats {
+	counter rx_packets;
+	counter rx_bytes;
+	counter rx_flooded;  /* of those: sent to every other port */
+	counter rx_runt;     /* dropped: shorter than an Ethernet header */
+	counter rx_filtered; /* dropped: for a station on the same port, or link-local */
+	counter rx_error;    /* dropped: cut off, or an offload that has no name here */
+	counter tx_packets;
+	counter tx_bytes;
+	counter tx_no_buffer; /* dropped: the guest or the kernel had no room */
+	counter tx_no_queue;  /* dropped: no queue of the port is enabled */
+	counter tx_handover;  /* dropped: the ring to the worker that owns the queue was full */
+	counter tx_error;     /* dropped: refused by the kernel (too large, link down, malformed) */
+};
+
+struct worker_stats {
+	_Alignas(CACHE_LINE) struct port_stats ports[MAX_PORTS];
+	counter learned;
+	counter moved;
+	counter not_learned;	/* the forwarding database was full */
+	counter handed_over;	/* packets given to other workers */
+	counter handover_stale; /* packets from other workers for a port that had gone */
+	counter sleeps;
+};
+
+static inline void count(counter *c, uint64_t n)
+{
+	/* Relaxed: the number means nothing for any other word. */
+	atomic_store_explicit(c, atomic_load_explicit(c, memory_order_relaxed) + n,
+			      memory_order_relaxed);
+}
+
+struct hf_packet;
+
+/* Count `count` packets that went out to a port. */
+void stats_sent(struct port_stats *stats, struct hf_packet *const *packets, uint16_t count);
+/* Count `count` packets that came in from a port. */
+void stats_received(struct port_stats *stats, struct hf_packet *const *packets, uint16_t count);
+
+/* Zeroed sets for `workers` workers, cache-line aligned; free with free(). */
+struct worker_stats *stats_create(unsigned workers);
+/* Forget a port's numbers. No worker may know the port. */
+void stats_clear_port(struct worker_stats *sets, unsigned workers, uint16_t port);
+
+/* The table: a header, then a line per port, then totals of the switch. */
+void stats_print_header(FILE *out);
+void stats_print_port(FILE *out, const struct worker_stats *sets, unsigned workers, uint16_t port,
+		      const char *name);
+void stats_print_totals(FILE *out, const struct worker_stats *sets, unsigned workers,
+			unsigned stations);
+
+#endif
