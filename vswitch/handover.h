@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packets on their way from one worker (the producer) to another (the consumer).
+ *
+ * Theory of operation: one ring per ordered pair of workers, with three indices that only grow.
+ *
+ *   reclaimed  <=  tail  <=  head  <=  reclaimed + HANDOVER_SLOTS
+ *
+ *   head       written by the producer: entries below it are filled
+ *   tail       written by the consumer: entries below it are dealt with, their packets copied out
+ *   reclaimed  the producer's own: entries below it were taken back, their slots may be reused
+ *
+ * So the ring is its own way back: the producer gets its packets where it left them, no second
+ * ring, no shared reference count (a flooded packet's references are counted by its producer, in
+ * the packet). A full ring is a normal answer; nobody waits. Indices are compared by unsigned
+ * difference only.
+ *
+ * Memory orders: head is released by handover_publish() and acquired by handover_peek(): the
+ * packet's bytes and the entry come before. tail is released by handover_done() and acquired by
+ * handover_take_back(): the consumer's reads come before the producer's reuse.
+ */
+#ifndef VSWITCH_HANDOVER_H
+#define VSWITCH_HANDOVER_H
+
+#include <holdfast/packet.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "limits.h"
+
+#define HANDOVER_FLOOD 0xffffu /* as queue: flood for `port`, on which the packet came in */
+
+struct handover_entry {
+	struct hf_packet *packet;
+	uint32_t serial; /* of the port: an id may have been given to another port meanwhile */
+	uint16_t port;
+	uint16_t queue;
+};
+
+struct handover {
+	/* The producer's line. */
+	_Alignas(CACHE_LINE) _Atomic uint32_t head;
+	uint32_t filled; /* head, with what is not published yet */
+	uint32_t reclaimed;
+	/* The consumer's line. */
+	_Alignas(CACHE_LINE) _Atomic uint32_t tail;
+	_Alignas(CACHE_LINE) struct handover_entry slots[HANDOVER_SLOTS];
+};
+
+_Static_assert((HANDOVER_SLOTS & (HANDOVER_SLOTS - 1)) == 0, "indices wrap with the slots");
+
+/* Producer: add an entry, not yet visible. False: full. */
+static inline bool handover_push(struct handover *ring, struct handover_entry entry)
+{
+	if (ring->filled - ring->reclaimed == HANDOVER_SLOTS)
+		return false;
+	ring->slots[ring->filled++ % HANDOVER_SLOTS] = entry;
+	return true;
+}
+
+/* Producer: let the consumer see what was pushed. True if there was anything. */
+static inline bool handover_publish(struct handover *ring)
+{
+	/* Relaxed: we are the only writer. */
+	if (atomic_load_explicit(&ring->head, memory_order_relaxed) == ring->filled)
+		return false;
+	atomic_store_explicit(&ring->head, ring->filled, memory_order_release);
+	return true;
+}
+
+/* Producer: one packet that the consumer has dealt with, or NULL. Call until NULL. */
+static inline struct hf_packet *handover_take_back(struct handover *ring)
+{
+	if (ring->reclaimed == atomic_load_explicit(&ring->tail, memory_order_acquire))
+		return NULL;
+	return ring->slots[ring->reclaimed++ % HANDOVER_SLOTS].packet;
+}
+
+/* Consumer: the entries that wait are those from *ret_first, as many as returned. */
+static inline uint32_t handover_peek(struct handover *ring, uint32_t *ret_first)
+{
+	/* Relaxed: we are the only writer. */
+	*ret_first = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	return atomic_load_explicit(&ring->head, memory_order_acquire) - *ret_first;
+}
+
+static inline const struct handover_entry *handover_at(const struct handover *ring, uint32_t index)
+{
+	return &ring->slots[index % HANDOVER_SLOTS];
+}
+
+/* Do two entries go to the same place? */
+static inline bool handover_same(const struct handover_entry *a, const struct handover_entry *b)
+{
+	return a->port == b->port && a->queue == b->queue && a->serial == b->serial;
+}
+
+/* Consumer: entries below `index` are dealt with. */
+static inline void handover_done(struct handover *ring, uint32_t index)
+{
+	atomic_store_explicit(&ring->tail, index, memory_order_release);
+}
+
+#endif

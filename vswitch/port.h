@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A port: a device of the library or an uplink, behind one small table of operations, so that
+ * forwarding does not care which.
+ *
+ * Queues are numbered as the library numbers vrings: transmit on even, receive on odd numbers. An
+ * uplink has one pair, 0 and 1.
+ */
+#ifndef VSWITCH_PORT_H
+#define VSWITCH_PORT_H
+
+#include <holdfast/packet.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "limits.h"
+#include "stats.h"
+
+struct port;
+
+struct port_ops {
+	const char *kind;
+	/* May several workers transmit on one queue at the same time? */
+	bool shared_transmit;
+	/* Up to `count` packets into `packets`; returns how many came. May reorder the array. */
+	uint16_t (*receive)(struct port *port, uint16_t queue, struct hf_packet **packets,
+			    uint16_t count, struct port_stats *stats);
+	/* Up to `count` packets out; returns how many it dealt with, from the front, and has
+	 * counted each of those as sent or as dropped with its reason. Only reads the packets. */
+	uint16_t (*transmit)(struct port *port, uint16_t queue, struct hf_packet *const *packets,
+			     uint16_t count, struct port_stats *stats);
+	/* Want (or not) an event on the receive queue's descriptor. Returns 1 if packets are there
+	 * already. NULL: events come anyway. */
+	int (*arm)(struct port *port, uint16_t queue, bool wanted);
+	/* Free what the port stands on. NULL: somebody else owns it. */
+	void (*close)(struct port *port);
+};
+
+struct port {
+	/* Fixed while any worker knows the port. */
+	const struct port_ops *ops;
+	void *backend;	 /* struct hf_device or struct uplink */
+	uint32_t serial; /* never used twice, unlike id */
+	uint16_t id;	 /* index in the table of ports */
+	char name[HF_NAME_MAX + 1];
+
+	/* Control thread only. */
+	bool transmit_on[HF_MAX_QUEUE_PAIRS];
+	bool receive_on[HF_MAX_QUEUE_PAIRS];
+	int wait_fd[HF_MAX_QUEUE_PAIRS]; /* of receive queues, our own duplicate; -1: none */
+};
+
+/* Which worker runs a queue. Both queues of a pair have the same, so a device's lines stay in one
+ * cache; ports and pairs go around the workers. */
+static inline unsigned port_queue_owner(const struct port *port, uint16_t queue, unsigned workers)
+{
+	return (port->id + queue / 2u) % workers;
+}
+
+#endif

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation
+ *
+ * The control thread keeps the wanted state in the ports (`transmit_on`, `receive_on`). Every
+ * change is: edit it, build a new table of it, publish, wait until no worker uses the old one,
+ * free that (quiesce.h). Only then is freed what only the old one named. So taking away needs no
+ * second mechanism, and workers never see a half-made change.
+ *
+ * Order when a receive queue goes: its descriptor leaves the epoll set first; an event that a
+ * worker has just been given then belongs to a round that ends before the wait does.
+ * Order when a port goes: table, wait, then its stations are forgotten: nobody can learn them
+ * again, and only then may the id be used for another port.
+ */
+#include "switch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "say.h"
+
+static void publish(struct vswitch *sw)
+{
+	struct table *table = table_build(sw->ports, sw->nr_workers);
+
+	/* Going on with the old table would break the promise that a queue is not used any more. */
+	if (!table)
+		die("no memory for the port table; give the service more memory");
+	table_free(quiesce_publish(&sw->quiesce, table));
+}
+
+static struct idle *idle_of(struct vswitch *sw, const struct port *port, uint16_t queue)
+{
+	return &sw->workers[port_queue_owner(port, queue, sw->nr_workers)].idle;
+}
+
+static bool is_receive(uint16_t queue)
+{
+	return queue & 1;
+}
+
+/* Our own duplicate, so that it is in the epoll set exactly as long as we say, whatever the owner
+ * of the original does. -1: the queue must be polled. */
+static int watch(struct idle *idle, int wait_fd)
+{
+	int fd = wait_fd < 0 ? -1 : fcntl(wait_fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd >= 0 && idle_watch(idle, fd) < 0) {
+		(void)close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+void vswitch_queue_on(struct vswitch *sw, struct port *port, uint16_t queue, int wait_fd)
+{
+	unsigned pair = queue / 2u;
+
+	if (pair >= HF_MAX_QUEUE_PAIRS)
+		return;
+	if (!is_receive(queue)) {
+		port->transmit_on[pair] = true;
+	} else {
+		if (port->receive_on[pair])
+			vswitch_queue_off(sw, port, queue);
+		port->receive_on[pair] = true;
+		port->wait_fd[pair] = watch(idle_of(sw, port, queue), wait_fd);
+	}
+	publish(sw);
+}
+
+/* Returns the descriptor to close once no worker uses the queue, or -1. */
+static int unwatch(struct vswitch *sw, struct port *port, unsigned pair)
+{
+	int fd = port->wait_fd[pair];
+
+	if (fd >= 0)
+		idle_unwatch(idle_of(sw, port, HF_DEQUEUE_QUEUE((uint16_t)pair)), fd);
+	port->wait_fd[pair] = -1;
+	return fd;
+}
+
+void vswitch_queue_off(struct vswitch *sw, struct port *port, uint16_t queue)
+{
+	unsigned pair = queue / 2u;
+	int fd = -1;
+
+	if (pair >= HF_MAX_QUEUE_PAIRS)
+		return;
+	if (is_receive(queue)) {
+		port->receive_on[pair] = false;
+		fd = unwatch(sw, port, pair);
+	} else {
+		port->transmit_on[pair] = false;
+	}
+	publish(sw);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+struct port *vswitch_add_port(struct vswitch *sw, const struct port_ops *ops, void *backend,
+			      const char *name)
+{
+	struct port *port;
+	uint16_t id = 0;
+
+	while (id < MAX_PORTS && sw->ports[id])
+		id++;
+	port = id < MAX_PORTS ? calloc(1, sizeof(*port)) : NULL;
+	if (!port)
+		return NULL;
+	port->ops = ops;
+	port->backend = backend;
+	port->serial = sw->next_serial++;
+	port->id = id;
+	memcpy(port->name, name, strnlen(name, sizeof(port->name) - 1));
+	for (unsigned pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++)
+		port->wait_fd[pair] = -1;
+	stats_clear_port(sw->stats, sw->nr_workers, id);
+	sw->ports[id] = port;
+	return port; /* no queue is on: nothing to publish */
+}
+
+static void release(struct port *port)
+{
+	if (port->ops->close)
+		port->ops->close(port);
+	free(port);
+}
+
+void vswitch_remove_port(struct vswitch *sw, struct port *port)
+{
+	int fds[HF_MAX_QUEUE_PAIRS];
+
+	for (unsigned pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++)
+		fds[pair] = unwatch(sw, port, pair);
+	sw->ports[port->id] = NULL;
+	publish(sw);
+	for (unsigned pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++) {
+		if (fds[pair] >= 0)
+			(void)close(fds[pair]);
+	}
+	(void)fdb_flush_port(sw->fdb, port->id);
+	release(port);
+}
+
+void vswitch_age(struct vswitch *sw)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	(void)fdb_expire(sw->fdb, (uint32_t)now.tv_sec);
+}
+
+void vswitch_print_stats(const struct vswitch *sw, FILE *out)
+{
+	stats_print_header(out);
+	for (uint16_t id = 0; id < MAX_PORTS; id++) {
+		if (sw->ports[id])
+			stats_print_port(out, sw->stats, sw->nr_workers, id, sw->ports[id]->name);
+	}
+	stats_print_totals(out, sw->stats, sw->nr_workers, fdb_count(sw->fdb));
+}
+
+static void connect_worker(struct vswitch *sw, unsigned index)
+{
+	struct forward *f = &sw->workers[index].forward;
+
+	f->fdb = sw->fdb;
+	f->stats = &sw->stats[index];
+	f->worker = index;
+	f->nr_workers = sw->nr_workers;
+	for (unsigned peer = 0; peer < sw->nr_workers; peer++) {
+		f->out[peer] = &sw->rings[index * sw->nr_workers + peer];
+		f->in[peer] = &sw->rings[peer * sw->nr_workers + index];
+		f->idle[peer] = &sw->workers[peer].idle;
+	}
+}
+
+static void *allocate_lines(size_t count, size_t size)
+{
+	void *memory = aligned_alloc(CACHE_LINE, count * size);
+
+	if (memory)
+		memset(memory, 0, count * size);
+	return memory;
+}
+
+static int allocate(struct vswitch *sw, const struct vswitch_config *config)
+{
+	unsigned n = config->nr_workers;
+
+	sw->nr_workers = n;
+	sw->fdb = fdb_create(STATION_BUCKETS, config->ageing);
+	sw->stats = stats_create(n);
+	sw->rings = allocate_lines((size_t)n * n, sizeof(*sw->rings));
+	sw->workers = allocate_lines(n, sizeof(*sw->workers));
+	if (!sw->fdb || !sw->stats || !sw->rings || !sw->workers)
+		return -ENOMEM;
+	for (unsigned i = 0; i < n; i++)
+		sw->workers[i].idle = (struct idle){.epoll_fd = -1, .wake_fd = -1};
+	publish(sw); /* nobody reads yet: does not wait */
+	return 0;
+}
+
+static int start_workers(struct vswitch *sw, const struct vswitch_config *config)
+{
+	for (unsigned i = 0; i < sw->nr_workers; i++) {
+		struct worker *worker = &sw->workers[i];
+		int error = idle_open(&worker->idle);
+
+		if (error) {
+			say("worker %u: %s; raise the limit of open files (ulimit -n)", i,
+			    strerror(-error));
+			return error;
+		}
+		connect_worker(sw, i);
+		worker->quiesce = &sw->quiesce;
+		worker->mode = config->mode;
+		worker->core = config->cores ? config->cores[i] : -1;
+		quiesce_join(&sw->quiesce, &worker->reader, &worker->idle);
+	}
+	/* All are set up before the first runs: they wake each other. */
+	while (sw->nr_running < sw->nr_workers) {
+		int error = worker_start(&sw->workers[sw->nr_running]);
+
+		if (error)
+			return error;
+		sw->nr_running++;
+	}
+	return 0;
+}
+
+int vswitch_start(const struct vswitch_config *config, struct vswitch **ret_sw)
+{
+	struct vswitch *sw = allocate_lines(1, sizeof(*sw));
+	int error;
+
+	if (!sw) {
+		say("no memory for the switch; free some");
+		return -ENOMEM;
+	}
+	error = allocate(sw, config);
+	if (error)
+		say("no memory for %u workers; use fewer", config->nr_workers);
+	else
+		error = start_workers(sw, config);
+	if (error) {
+		vswitch_stop(sw);
+		return error;
+	}
+	*ret_sw = sw;
+	return 0;
+}
+
+void vswitch_stop(struct vswitch *sw)
+{
+	unsigned n = sw->workers ? sw->nr_workers : 0;
+
+	while (sw->nr_running)
+		worker_stop(&sw->workers[--sw->nr_running]);
+	quiesce_leave_all(&sw->quiesce);
+	for (unsigned id = 0; id < MAX_PORTS; id++) {
+		if (sw->ports[id])
+			vswitch_remove_port(sw, sw->ports[id]);
+	}
+	table_free(atomic_load_explicit(&sw->quiesce.table, memory_order_relaxed));
+	for (unsigned i = 0; i < n; i++) {
+		worker_free_packets(&sw->workers[i]);
+		idle_close(&sw->workers[i].idle);
+	}
+	free(sw->workers);
+	free(sw->rings);
+	free(sw->stats);
+	fdb_destroy(sw->fdb);
+	free(sw);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The switch: ports, workers, and what they share. Everything here is for the control thread.
+ *
+ * On return from a call that takes something away (a queue, a port), no worker uses it any more.
+ */
+#ifndef VSWITCH_SWITCH_H
+#define VSWITCH_SWITCH_H
+
+#include <stdio.h>
+
+#include "fdb.h"
+#include "port.h"
+#include "quiesce.h"
+#include "worker.h"
+
+struct vswitch {
+	struct fdb *fdb;
+	struct worker_stats *stats; /* one set per worker */
+	struct handover *rings;	    /* nr_workers * nr_workers, [producer][consumer] */
+	struct worker *workers;
+	unsigned nr_workers;
+	unsigned nr_running;
+	struct quiesce quiesce;
+	struct port *ports[MAX_PORTS];
+	uint32_t next_serial;
+};
+
+struct vswitch_config {
+	unsigned nr_workers;
+	const int *cores; /* nr_workers of them, or NULL */
+	enum worker_mode mode;
+	uint32_t ageing; /* seconds */
+};
+
+/* Create the switch and start its workers, without ports. 0, or -errno with a line said. */
+int vswitch_start(const struct vswitch_config *config, struct vswitch **ret_sw);
+/* Stop the workers, close the ports that are left, free everything. */
+void vswitch_stop(struct vswitch *sw);
+
+/* Add a port with all its queues off. NULL: MAX_PORTS are in use, or no memory. */
+struct port *vswitch_add_port(struct vswitch *sw, const struct port_ops *ops, void *backend,
+			      const char *name);
+/* Take a port away, forget its stations, close and free it. */
+void vswitch_remove_port(struct vswitch *sw, struct port *port);
+
+/* Turn a queue (numbered as vrings) on or off. `wait_fd`: of a receive queue that is turned on,
+ * readable when packets wait; -1: it must be polled. The descriptor stays the caller's. */
+void vswitch_queue_on(struct vswitch *sw, struct port *port, uint16_t queue, int wait_fd);
+void vswitch_queue_off(struct vswitch *sw, struct port *port, uint16_t queue);
+
+/* Free the room of stations that have not been heard for too long. */
+void vswitch_age(struct vswitch *sw);
+void vswitch_print_stats(const struct vswitch *sw, FILE *out);
+
+#endif

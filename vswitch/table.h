@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The port table: what each worker receives from and where it may send to. Never changed once
+ * built: every event in the control thread builds a new one and replaces the old (quiesce.h).
+ */
+#ifndef VSWITCH_TABLE_H
+#define VSWITCH_TABLE_H
+
+#include "port.h"
+
+/* A receive queue that the worker runs. */
+struct source {
+	struct port *port;
+	uint16_t queue;
+	bool waitable; /* has a descriptor; else it must be polled */
+};
+
+/* How one worker reaches one port. */
+struct route {
+	struct port *port;	/* NULL: no such port, or none of its transmit queues is on */
+	const uint16_t *queues; /* choose among these, by flow */
+	uint16_t nr_queues;
+	bool local; /* the worker runs these queues itself; else port_queue_owner() does */
+};
+
+struct view {
+	struct source *sources;
+	unsigned nr_sources;
+	bool must_poll;	      /* one of the sources is not waitable */
+	struct route *routes; /* MAX_PORTS, by port id */
+	uint16_t *near;	      /* ids of the ports with a local route */
+	unsigned nr_near;
+	uint16_t *far; /* ids of the ports with another route */
+	unsigned nr_far;
+	uint32_t far_workers; /* set of the workers that run queues of far ports */
+};
+
+struct table {
+	unsigned nr_workers;
+	uint16_t *ids;	     /* storage of near, far and queues */
+	struct view views[]; /* by worker */
+};
+
+/* Build from `ports` (MAX_PORTS pointers, NULL where free). NULL when memory lacks. */
+struct table *table_build(struct port *const *ports, unsigned nr_workers);
+void table_free(struct table *table);
+
+#endif

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation
+ *
+ * One round: take back packets from the other workers, deliver what they handed over, then one
+ * burst from each receive queue of ours. Between rounds the worker holds nothing of the port
+ * table; that is where it passes (quiesce.h) and where it may sleep (idle.h).
+ *
+ * Packets: a burst is received into the same BURST packets every time, which keeps them in the
+ * cache. One that went to another worker leaves the hand and is replaced by a spare. There are
+ * HANDOVER_SLOTS spares per other worker, and each packet that is away occupies a slot in at least
+ * one ring until it is taken back: so the spares cannot run out, and a worker that is stuck cannot
+ * stop another one's receiving.
+ */
+#include "worker.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "say.h"
+
+#define ADAPTIVE_ROUNDS 256u /* empty ones, before an adaptive worker sleeps */
+#define FALSE_ALARMS	64u /* "packets are there" and then none, in a row: not believed any more */
+
+static uint32_t seconds_now(void)
+{
+	struct timespec now;
+
+	/* Coarse: ageing counts seconds, and this one does not even read the cycle counter. */
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint32_t)now.tv_sec;
+}
+
+static void take_back(struct worker *worker)
+{
+	struct forward *f = &worker->forward;
+	struct hf_packet *packet;
+
+	for (unsigned peer = 0; peer < f->nr_workers; peer++) {
+		if (peer == f->worker)
+			continue;
+		while ((packet = forward_take_back(f, peer)))
+			worker->spare[worker->nr_spare++] = packet;
+	}
+}
+
+static bool run_inboxes(struct worker *worker)
+{
+	bool busy = false;
+
+	for (unsigned origin = 0; origin < worker->forward.nr_workers; origin++) {
+		if (origin != worker->forward.worker)
+			busy |= forward_inbox(&worker->forward, origin);
+	}
+	return busy;
+}
+
+static bool run_source(struct worker *worker, const struct source *source)
+{
+	struct port *port = source->port;
+	struct port_stats *stats = &worker->forward.stats->ports[port->id];
+	uint16_t came = port->ops->receive(port, source->queue, worker->hand, BURST, stats);
+
+	if (!came)
+		return false;
+	forward_burst(&worker->forward, port, worker->hand, came);
+	for (uint16_t i = 0; i < came; i++) {
+		if (worker->hand[i]->user[PACKET_REFERENCES])
+			worker->hand[i] = worker->spare[--worker->nr_spare];
+	}
+	return true;
+}
+
+static bool run_round(struct worker *worker)
+{
+	const struct view *view = &worker->forward.table->views[worker->forward.worker];
+	bool busy = false;
+
+	worker->forward.now = seconds_now();
+	if (worker->forward.nr_workers > 1) {
+		take_back(worker);
+		busy = run_inboxes(worker);
+	}
+	for (unsigned i = 0; i < view->nr_sources; i++)
+		busy |= run_source(worker, &view->sources[i]);
+	return busy;
+}
+
+/* News of the kind that idle_wake() is called for. */
+static bool has_news(void *context)
+{
+	struct worker *worker = context;
+
+	return atomic_load_explicit(&worker->stop, memory_order_relaxed) ||
+	       quiesce_due(worker->quiesce, &worker->reader) || forward_inbox_due(&worker->forward);
+}
+
+static void loop(struct worker *worker)
+{
+	const unsigned patience = worker->mode == WORKER_ADAPTIVE ? ADAPTIVE_ROUNDS : 1;
+	struct forward *f = &worker->forward;
+	unsigned empty = 0, alarms = 0;
+
+	/* Relaxed: the thread is joined before anything it used is freed. */
+	while (!atomic_load_explicit(&worker->stop, memory_order_relaxed)) {
+		f->table = quiesce_pass(worker->quiesce, &worker->reader);
+		if (run_round(worker)) {
+			empty = alarms = 0;
+			continue;
+		}
+		if (worker->mode == WORKER_POLL || ++empty < patience) {
+			cpu_relax();
+			continue;
+		}
+		empty = 0;
+		if (idle_sleep(&worker->idle, &f->table->views[f->worker], alarms > FALSE_ALARMS,
+			       has_news, worker))
+			count(&f->stats->sleeps, 1);
+		else
+			alarms++;
+	}
+}
+
+static int pin(const struct worker *worker)
+{
+	cpu_set_t set;
+	int error;
+
+	if (worker->core < 0)
+		return 0;
+	CPU_ZERO(&set);
+	CPU_SET((unsigned)worker->core, &set);
+	error = pthread_setaffinity_np(pthread_self(), sizeof(set), &set);
+	if (error)
+		say("worker %u: core %d: %s; choose from those that nproc and taskset -p show",
+		    worker->forward.worker, worker->core, strerror(error));
+	return -error;
+}
+
+/* In the thread, after pinning: the pool lies on the node of whoever creates it. */
+static int get_packets(struct worker *worker)
+{
+	unsigned spares = (worker->forward.nr_workers - 1) * HANDOVER_SLOTS;
+
+	worker->spare = calloc(spares + 1, sizeof(struct hf_packet *));
+	if (!worker->spare)
+		return -ENOMEM;
+	worker->pool = hf_packet_pool_create(NULL, BURST + spares, PACKET_ROOM);
+	if (!worker->pool)
+		return errno ? -errno : -ENOMEM;
+	for (unsigned i = 0; i < BURST + spares; i++) {
+		struct hf_packet *packet = hf_packet_pool_get(worker->pool, i);
+
+		packet->user[PACKET_REFERENCES] = 0;
+		if (i < BURST)
+			worker->hand[i] = packet;
+		else
+			worker->spare[worker->nr_spare++] = packet;
+	}
+	return 0;
+}
+
+static void *run(void *argument)
+{
+	struct worker *worker = argument;
+	char name[16];
+
+	(void)snprintf(name, sizeof(name), "hf-worker-%u", worker->forward.worker & 0xffu);
+	(void)pthread_setname_np(pthread_self(), name);
+	worker->error = pin(worker);
+	if (!worker->error) {
+		worker->error = get_packets(worker);
+		if (worker->error)
+			say("worker %u: no memory for its packets: %s; use fewer workers",
+			    worker->forward.worker, strerror(-worker->error));
+	}
+	(void)sem_post(&worker->ready);
+	if (!worker->error)
+		loop(worker);
+	return NULL;
+}
+
+void worker_free_packets(struct worker *worker)
+{
+	if (worker->pool)
+		hf_packet_pool_destroy(worker->pool);
+	free(worker->spare);
+	worker->pool = NULL;
+	worker->spare = NULL;
+}
+
+int worker_start(struct worker *worker)
+{
+	int error;
+
+	atomic_init(&worker->stop, false);
+	(void)sem_init(&worker->ready, 0, 0);
+	error = pthread_create(&worker->thread, NULL, run, worker);
+	if (error) {
+		say("worker %u: no thread: %s; raise the limit of tasks or use fewer workers",
+		    worker->forward.worker, strerror(error));
+		return -error;
+	}
+	while (sem_wait(&worker->ready) < 0)
+		;
+	if (worker->error)
+		(void)pthread_join(worker->thread, NULL);
+	return worker->error;
+}
+
+void worker_stop(struct worker *worker)
+{
+	/* The wake's fence makes it visible before it looks whether the worker sleeps. */
+	atomic_store_explicit(&worker->stop, true, memory_order_relaxed);
+	idle_wake(&worker->idle);
+	(void)pthread_join(worker->thread, NULL);
+}
