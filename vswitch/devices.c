@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation
+ *
+ * The library tells in the control thread what comes and goes; each callback is one call of
+ * switch.h, and those return only when no worker uses what was taken away. That is all that
+ * destroy_device and a vring's `false` promise the library.
+ *
+ * RUNNING is set at once: a vring moves packets when its own `true` has come.
+ */
+#include "devices.h"
+
+#include <errno.h>
+#include <holdfast/burst.h>
+#include <holdfast/device.h>
+
+#include "say.h"
+#include "switch.h"
+
+static uint16_t device_receive(struct port *port, uint16_t queue, struct hf_packet **packets,
+			       uint16_t nr, struct port_stats *stats)
+{
+	(void)stats; /* what the library drops, it counts itself */
+	return hf_dequeue_burst(port->backend, queue, packets, nr);
+}
+
+static uint16_t device_transmit(struct port *port, uint16_t queue, struct hf_packet *const *packets,
+				uint16_t nr, struct port_stats *stats)
+{
+	uint16_t sent = hf_enqueue_burst(port->backend, queue, packets, nr);
+
+	if (sent)
+		stats_sent(stats, packets, sent);
+	return sent;
+}
+
+static int device_arm(struct port *port, uint16_t queue, bool wanted)
+{
+	return hf_enable_guest_notification(port->backend, queue, wanted);
+}
+
+static const struct port_ops device_ops = {
+	.kind = "device",
+	.receive = device_receive,
+	.transmit = device_transmit,
+	.arm = device_arm,
+};
+
+static int device_new(struct hf_device *device, void *context)
+{
+	const char *name = hf_device_name(device);
+	struct port *port = vswitch_add_port(context, &device_ops, device, name);
+
+	if (!port) {
+		say("port %s: all %u ports of the switch are in use; serve fewer with --ports",
+		    name, MAX_PORTS);
+		return -ENOSPC;
+	}
+	hf_device_set_user(device, port);
+	hf_device_set_running(device, true);
+	say("port %s: here", name);
+	return 0;
+}
+
+static void device_gone(struct hf_device *device, void *context)
+{
+	struct port *port = hf_device_user(device);
+
+	if (!port)
+		return; /* declined */
+	hf_device_set_running(device, false);
+	say("port %s: gone", port->name);
+	hf_device_set_user(device, NULL);
+	vswitch_remove_port(context, port);
+}
+
+static void vring_changed(struct hf_device *device, uint16_t queue, bool enabled, void *context)
+{
+	struct port *port = hf_device_user(device);
+	int kick = -1;
+
+	if (!port)
+		return;
+	if (queue & 1)
+		kick = hf_guest_kick_fd(device, queue);
+	if (enabled)
+		vswitch_queue_on(context, port, queue, kick);
+	else if (kick < 0)
+		vswitch_queue_off(context, port, queue);
+	/* Else it is disabled but still ours: we go on running it, so that the library can discard
+	 * what the guest sends, and the guest's queue does not stand still. */
+}
+
+const struct hf_device_ops devices_callbacks = {
+	.new_device = device_new,
+	.destroy_device = device_gone,
+	.vring_state_changed = vring_changed,
+};

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * holdfast-vswitch: the reference switch of Holdfast, and the proof that <holdfast/...> suffices
+ * to write one.
+ *
+ * This thread is the control context: it runs the library's dispatch with its callbacks, signals,
+ * ageing and statistics. Packets are the workers' business (worker.c).
+ *
+ * Start: signals, switch with its workers, uplinks, primary. End: the same backwards.
+ */
+#include <errno.h>
+#include <holdfast/driver.h>
+#include <holdfast/service.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "devices.h"
+#include "say.h"
+#include "switch.h"
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE  2
+
+struct control {
+	struct conf conf;
+	struct vswitch *sw;
+	struct hf_service *service;
+	int signal_fd;
+	int64_t next_stats; /* milliseconds; INT64_MAX: never */
+	int64_t next_age;
+};
+
+static int64_t milliseconds(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* Before any thread starts, so that all of them leave signals to signalfd. */
+static int open_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGTERM);
+	(void)sigaddset(&set, SIGINT);
+	(void)sigaddset(&set, SIGUSR1);
+	(void)pthread_sigmask(SIG_BLOCK, &set, NULL);
+	(void)signal(SIGPIPE, SIG_IGN); /* a reader of the statistics may go */
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_uplinks(struct control *control)
+{
+	for (unsigned i = 0; i < control->conf.nr_uplinks; i++) {
+		const struct conf_uplink *wanted = &control->conf.uplinks[i];
+		struct uplink *uplink;
+		struct port *port;
+		int error = uplink_open(wanted->kind, wanted->ifname, &uplink);
+
+		if (error)
+			return error;
+		port = vswitch_add_port(control->sw, uplink_ops(uplink), uplink, uplink->ifname);
+		if (!port) {
+			uplink_free(uplink);
+			say("uplink %s: no memory; free some", wanted->ifname);
+			return -ENOMEM;
+		}
+		vswitch_queue_on(control->sw, port, HF_ENQUEUE_QUEUE(0), -1);
+		vswitch_queue_on(control->sw, port, HF_DEQUEUE_QUEUE(0), uplink->fd);
+	}
+	return 0;
+}
+
+static const char *connect_remedy(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ECONNREFUSED:
+		return "start holdfastd, or name its directory with --run-dir";
+	case -EACCES:
+	case -EPERM:
+		return "run as root or as the user of holdfastd";
+	case -EPROTO:
+		return "install the same version of both";
+	case -EBUSY:
+		return "end another switch first";
+	default:
+		return "see the line above";
+	}
+}
+
+static int connect_primary(struct control *control)
+{
+	const struct conf *conf = &control->conf;
+	const struct hf_service_config config = {
+		.run_dir = conf->run_dir,
+		.name = conf->name,
+		.role = conf->role,
+		.ports = conf->nr_ports ? conf->ports : NULL,
+		.nr_ports = conf->nr_ports,
+	};
+	int error = hf_service_connect(&config, &control->service);
+
+	if (error) {
+		say("cannot attach to the primary: %s; %s", strerror(-error),
+		    connect_remedy(error));
+		return error;
+	}
+	return hf_driver_callback_register(control->service, &devices_callbacks, control->sw);
+}
+
+/* True: it is time to end. */
+static bool take_signals(struct control *control)
+{
+	struct signalfd_siginfo info;
+
+	while (read(control->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo != SIGUSR1)
+			return true;
+		vswitch_print_stats(control->sw, stdout);
+	}
+	return false;
+}
+
+/* Do what is due by the clock; returns the milliseconds until the next. */
+static int take_time(struct control *control)
+{
+	int64_t now = milliseconds(), next;
+
+	if (now >= control->next_stats) {
+		vswitch_print_stats(control->sw, stdout);
+		control->next_stats = now + control->conf.stats * INT64_C(1000);
+	}
+	if (now >= control->next_age) {
+		vswitch_age(control->sw);
+		/* Stations are unknown by age at once; this only frees their room. */
+		control->next_age = now + (control->conf.ageing < 60 ? 15 : 60) * INT64_C(1000);
+	}
+	next = control->next_stats < control->next_age ? control->next_stats : control->next_age;
+	return (int)(next - now);
+}
+
+static void serve(struct control *control)
+{
+	struct pollfd fds[] = {
+		{.fd = control->signal_fd, .events = POLLIN},
+		{.fd = hf_service_fd(control->service), .events = POLLIN},
+	};
+	int error, last_error = 0;
+
+	for (;;) {
+		if (poll(fds, 2, take_time(control)) < 0)
+			continue; /* EINTR: nothing that is blocked in signalfd */
+		if (fds[0].revents && take_signals(control))
+			return;
+		if (!fds[1].revents)
+			continue;
+		/* A lasting error is said once: the library goes on trying by itself. */
+		error = hf_service_dispatch(control->service);
+		if (error && error != last_error)
+			say("primary: %s; the switch goes on and tries again", strerror(-error));
+		last_error = error;
+	}
+}
+
+static int run(struct control *control)
+{
+	const struct conf *conf = &control->conf;
+	const struct vswitch_config config = {
+		.nr_workers = conf->nr_workers,
+		.cores = conf->nr_cores ? conf->cores : NULL,
+		.mode = conf->mode,
+		.ageing = conf->ageing,
+	};
+	int error;
+
+	control->signal_fd = open_signals();
+	if (control->signal_fd < 0) {
+		say("signals: %s; raise the limit of open files", strerror(-control->signal_fd));
+		return control->signal_fd;
+	}
+	error = vswitch_start(&config, &control->sw);
+	if (error)
+		return error;
+	error = open_uplinks(control);
+	if (!error)
+		error = connect_primary(control);
+	if (!error) {
+		control->next_age = milliseconds();
+		control->next_stats =
+			conf->stats ? milliseconds() + conf->stats * INT64_C(1000) : INT64_MAX;
+		serve(control);
+		vswitch_print_stats(control->sw, stdout);
+	}
+	if (control->service)
+		hf_service_disconnect(control->service);
+	vswitch_stop(control->sw);
+	return error;
+}
+
+int main(int argc, char **argv)
+{
+	struct control control = {.signal_fd = -1};
+	int error = 0;
+
+	switch (conf_parse(&control.conf, argc, argv)) {
+	case CONF_USAGE:
+		return EXIT_USAGE;
+	case CONF_HELP:
+		conf_print_help();
+		break;
+	case CONF_VERSION:
+		(void)printf("holdfast-vswitch %s\n", hf_version());
+		break;
+	case CONF_RUN:
+		error = run(&control);
+		break;
+	}
+	conf_free(&control.conf);
+	return error ? EXIT_FAILED : 0;
+}
