@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A back-end under measurement. Two of them stand side by side in this process, and each has the
+ * same devices; everything between rdtsc and rdtsc is one call of `dequeue`, `enqueue` or `hop`.
+ *
+ * Ownership of packets as each library has it: Holdfast copies into and out of the caller's own
+ * packets; DPDK allocates mbufs in dequeue, and whoever has dequeued must free them. So `dequeue`
+ * and `hop` free in DPDK, and `enqueue`, which sends packets that are there already, does not:
+ * what a packet costs is counted once each way.
+ */
+#ifndef BENCH_BACKEND_H
+#define BENCH_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BENCH_BURST   32u
+#define BENCH_DEVICES 2u
+
+struct front;
+struct backend;
+
+struct backend_ops {
+	const char *name;
+	void (*stop)(struct backend *backend);
+
+	/* Serve `front` as device number `device`. On return bursts move packets. 0 or -errno. */
+	int (*plug)(struct backend *backend, uint32_t device, struct front *front);
+	/* The session ends; on return nobody touches the front-end's memory. */
+	void (*unplug)(struct backend *backend, uint32_t device, struct front *front);
+
+	/* Timed: this many bursts of BENCH_BURST, also when some come out empty. Packets moved. */
+	uint32_t (*dequeue)(struct backend *backend, uint32_t device, uint32_t bursts);
+	uint32_t (*enqueue)(struct backend *backend, uint32_t device, uint32_t bursts);
+	uint32_t (*hop)(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts);
+
+	/* Not timed. Make the BENCH_BURST packets of `enqueue` frames numbered from `sequence`. */
+	void (*stamp)(struct backend *backend, uint32_t size, uint64_t sequence, bool fill);
+	/* Dequeue one burst and keep it: how many. look() at each, then drop(). */
+	uint32_t (*take)(struct backend *backend, uint32_t device);
+	const uint8_t *(*look)(struct backend *backend, uint32_t index, uint32_t *ret_len);
+	void (*drop)(struct backend *backend);
+};
+
+/* What a back-end starts from; it embeds it first. */
+struct backend {
+	const struct backend_ops *ops;
+};
+
+struct options;
+
+/* NULL after a line on standard error. */
+struct backend *holdfast_start(const struct options *options);
+struct backend *dpdk_start(const struct options *options);
+
+#endif

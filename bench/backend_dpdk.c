@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * DPDK's librte_vhost as a back-end: the only file that knows DPDK.
+ *
+ * Theory of operation. A port is a vhost-user server socket of librte_vhost; its own thread runs
+ * the session and calls new_device with a number, the `vid` that bursts take. We only wait for
+ * that. Mbufs come from a pool with a per-core cache, and are freed in bulk, which is the cheapest
+ * way there is. The measuring thread is the EAL's main thread, so that the cache is its own.
+ */
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+#include <rte_vhost.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "frame.h"
+#include "front.h"
+#include "options.h"
+
+#define MBUFS	    4095u
+#define MBUF_CACHE  256u
+#define WAIT_US	    10000u
+#define WAIT_ROUNDS 1000u
+
+/* Callbacks of the session threads name a device by its socket only. */
+struct dpdk_port {
+	char path[108];
+	int vid; /* -1: no device; session thread writes, measuring thread reads */
+};
+static struct dpdk_port ports[BENCH_DEVICES];
+
+struct dpdk {
+	struct backend base;
+	struct rte_mempool *pool;
+	struct rte_mbuf *source[BENCH_BURST];
+	struct rte_mbuf *kept[BENCH_BURST];
+	uint32_t nr_kept;
+};
+
+static struct dpdk_port *find_port(int vid)
+{
+	char path[sizeof(ports[0].path)];
+
+	for (uint32_t i = 0; i < BENCH_DEVICES; i++)
+		if (rte_vhost_get_ifname(vid, path, sizeof(path)) == 0 &&
+		    !strcmp(path, ports[i].path))
+			return &ports[i];
+	return NULL;
+}
+
+static int new_device(int vid)
+{
+	struct dpdk_port *port = find_port(vid);
+
+	if (!port)
+		return -1;
+	/* The guest does not kick, and is not asked to. */
+	rte_vhost_enable_guest_notification(vid, FRONT_DEQUEUE, 0);
+	rte_vhost_enable_guest_notification(vid, FRONT_ENQUEUE, 0);
+	__atomic_store_n(&port->vid, vid, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void destroy_device(int vid)
+{
+	struct dpdk_port *port = find_port(vid);
+
+	if (port)
+		__atomic_store_n(&port->vid, -1, __ATOMIC_RELEASE);
+}
+
+static bool wait_for_device(struct dpdk_port *port, bool there)
+{
+	for (uint32_t i = 0; i < WAIT_ROUNDS; i++) {
+		if ((__atomic_load_n(&port->vid, __ATOMIC_ACQUIRE) >= 0) == there)
+			return true;
+		usleep(WAIT_US);
+	}
+	fprintf(stderr, "DPDK's device did not %s\n", there ? "come up" : "go away");
+	return false;
+}
+
+static int plug(struct backend *backend, uint32_t device, struct front *front)
+{
+	struct dpdk_port *port = &ports[device];
+	int error;
+
+	(void)backend;
+	error = front_connect(front, port->path);
+	if (error)
+		return error;
+	return wait_for_device(port, true) ? 0 : -ETIMEDOUT;
+}
+
+static void unplug(struct backend *backend, uint32_t device, struct front *front)
+{
+	(void)backend;
+	front_disconnect(front);
+	(void)wait_for_device(&ports[device], false);
+}
+
+static uint32_t dequeue(struct backend *backend, uint32_t device, uint32_t bursts)
+{
+	struct dpdk *dpdk = (void *)backend;
+	struct rte_mbuf *mbufs[BENCH_BURST];
+	uint32_t total = 0;
+	int vid = ports[device].vid;
+
+	for (uint32_t i = 0; i < bursts; i++) {
+		uint16_t n =
+			rte_vhost_dequeue_burst(vid, FRONT_DEQUEUE, dpdk->pool, mbufs, BENCH_BURST);
+
+		if (n)
+			rte_pktmbuf_free_bulk(mbufs, n);
+		total += n;
+	}
+	return total;
+}
+
+static uint32_t enqueue(struct backend *backend, uint32_t device, uint32_t bursts)
+{
+	struct dpdk *dpdk = (void *)backend;
+	uint32_t total = 0;
+	int vid = ports[device].vid;
+
+	for (uint32_t i = 0; i < bursts; i++)
+		total += rte_vhost_enqueue_burst(vid, FRONT_ENQUEUE, dpdk->source, BENCH_BURST);
+	return total;
+}
+
+static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts)
+{
+	struct dpdk *dpdk = (void *)backend;
+	struct rte_mbuf *mbufs[BENCH_BURST];
+	uint32_t total = 0;
+	int in = ports[from].vid, out = ports[to].vid;
+
+	for (uint32_t i = 0; i < bursts; i++) {
+		uint16_t n =
+			rte_vhost_dequeue_burst(in, FRONT_DEQUEUE, dpdk->pool, mbufs, BENCH_BURST);
+
+		if (!n)
+			continue;
+		total += rte_vhost_enqueue_burst(out, FRONT_ENQUEUE, mbufs, n);
+		rte_pktmbuf_free_bulk(mbufs, n);
+	}
+	return total;
+}
+
+static void stamp(struct backend *backend, uint32_t size, uint64_t sequence, bool fill)
+{
+	struct dpdk *dpdk = (void *)backend;
+
+	for (uint32_t i = 0; i < BENCH_BURST; i++) {
+		struct rte_mbuf *m = dpdk->source[i];
+		uint8_t *frame = rte_pktmbuf_mtod(m, uint8_t *);
+
+		if (fill)
+			frame_fill(frame, size);
+		frame_stamp(frame, size, sequence + i);
+		m->data_len = (uint16_t)size;
+		m->pkt_len = size;
+	}
+}
+
+static uint32_t take(struct backend *backend, uint32_t device)
+{
+	struct dpdk *dpdk = (void *)backend;
+
+	dpdk->nr_kept = rte_vhost_dequeue_burst(ports[device].vid, FRONT_DEQUEUE, dpdk->pool,
+						dpdk->kept, BENCH_BURST);
+	return dpdk->nr_kept;
+}
+
+static const uint8_t *look(struct backend *backend, uint32_t index, uint32_t *ret_len)
+{
+	struct dpdk *dpdk = (void *)backend;
+
+	*ret_len = dpdk->kept[index]->data_len;
+	return rte_pktmbuf_mtod(dpdk->kept[index], const uint8_t *);
+}
+
+static void drop(struct backend *backend)
+{
+	struct dpdk *dpdk = (void *)backend;
+
+	if (dpdk->nr_kept)
+		rte_pktmbuf_free_bulk(dpdk->kept, dpdk->nr_kept);
+	dpdk->nr_kept = 0;
+}
+
+static void stop(struct backend *backend)
+{
+	struct dpdk *dpdk = (void *)backend;
+
+	for (uint32_t i = 0; i < BENCH_DEVICES; i++)
+		rte_vhost_driver_unregister(ports[i].path);
+	rte_pktmbuf_free_bulk(dpdk->source, BENCH_BURST);
+	rte_mempool_free(dpdk->pool);
+	rte_eal_cleanup();
+	free(dpdk);
+}
+
+static const struct backend_ops dpdk_ops = {
+	.name = "DPDK",
+	.stop = stop,
+	.plug = plug,
+	.unplug = unplug,
+	.dequeue = dequeue,
+	.enqueue = enqueue,
+	.hop = hop,
+	.stamp = stamp,
+	.take = take,
+	.look = look,
+	.drop = drop,
+};
+
+/* Its own memory, no devices, nothing on disk. Ordinary pages only when there are no others. */
+static int start_eal(const struct options *options)
+{
+	char lcores[32];
+	char *with_huge[] = {"holdfast-bench", lcores,		 "--in-memory",	       "-m", "32",
+			     "--no-pci",       "--no-telemetry", "--log-level=*:error"};
+	char *without[] = {"holdfast-bench", lcores,	       "--no-huge",	     "-m", "32",
+			   "--no-pci",	     "--no-telemetry", "--log-level=*:error"};
+	int error;
+
+	snprintf(lcores, sizeof(lcores), "--lcores=0@%u", options->cpu);
+	error = options->huge ? rte_eal_init(8, with_huge) : rte_eal_init(8, without);
+	if (error < 0)
+		fprintf(stderr, "DPDK's EAL: %s\n", rte_strerror(rte_errno));
+	return error;
+}
+
+static int start_port(const struct options *options, uint32_t device,
+		      const struct rte_vhost_device_ops *callbacks)
+{
+	struct dpdk_port *port = &ports[device];
+	uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS;
+
+	if (options->dpdk_stats)
+		flags |= RTE_VHOST_USER_NET_STATS_ENABLE;
+	port->vid = -1;
+	snprintf(port->path, sizeof(port->path), "%s/dpdk%u.sock", options->dir, device);
+	if (rte_vhost_driver_register(port->path, flags) ||
+	    rte_vhost_driver_callback_register(port->path, callbacks) ||
+	    rte_vhost_driver_start(port->path)) {
+		fprintf(stderr, "librte_vhost does not serve %s\n", port->path);
+		return -1;
+	}
+	return 0;
+}
+
+struct backend *dpdk_start(const struct options *options)
+{
+	static const struct rte_vhost_device_ops callbacks = {.new_device = new_device,
+							      .destroy_device = destroy_device};
+	struct dpdk *dpdk = calloc(1, sizeof(*dpdk));
+
+	if (!dpdk || start_eal(options) < 0)
+		return NULL;
+	dpdk->base.ops = &dpdk_ops;
+	dpdk->pool = rte_pktmbuf_pool_create("bench", MBUFS, MBUF_CACHE, 0,
+					     RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
+	if (!dpdk->pool || rte_pktmbuf_alloc_bulk(dpdk->pool, dpdk->source, BENCH_BURST)) {
+		fprintf(stderr, "DPDK's mbuf pool: %s\n", rte_strerror(rte_errno));
+		return NULL;
+	}
+	for (uint32_t i = 0; i < BENCH_DEVICES; i++)
+		if (start_port(options, i, &callbacks))
+			return NULL;
+	return &dpdk->base;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Holdfast as a back-end, the way a vSwitch uses it: a primary of its own in another process, this
+ * process attached to it, the public API and nothing else.
+ *
+ * Theory of operation. The control context is the library's blocking loop in a thread of its own;
+ * its callbacks note which device belongs to which port and how many vrings run. The measuring
+ * thread waits for that in plug and unplug, and otherwise only calls bursts.
+ */
+#include <errno.h>
+#include <holdfast/holdfast.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "backend.h"
+#include "frame.h"
+#include "front.h"
+#include "holdfastd.h"
+#include "options.h"
+
+#define ROOM	    2048u
+#define WAIT_US	    10000u
+#define WAIT_ROUNDS 1000u
+
+/* Control thread writes, measuring thread reads. */
+struct port {
+	char name[16];
+	struct hf_device *device;
+	uint32_t vrings; /* that are enabled */
+};
+
+struct holdfast {
+	struct backend base;
+	struct holdfastd daemon;
+	struct hf_service *service;
+	pthread_t control;
+	struct hf_packet_pool *pool;
+	struct hf_packet *source[BENCH_BURST];
+	struct hf_packet *packets[BENCH_BURST];
+	struct port ports[BENCH_DEVICES];
+};
+
+static int new_device(struct hf_device *device, void *context)
+{
+	struct holdfast *h = context;
+
+	for (uint32_t i = 0; i < BENCH_DEVICES; i++) {
+		if (strcmp(hf_device_name(device), h->ports[i].name) != 0)
+			continue;
+		hf_device_set_user(device, &h->ports[i]);
+		hf_device_set_running(device, true);
+		__atomic_store_n(&h->ports[i].device, device, __ATOMIC_RELEASE);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static void destroy_device(struct hf_device *device, void *context)
+{
+	struct port *port = hf_device_user(device);
+
+	(void)context;
+	__atomic_store_n(&port->vrings, 0, __ATOMIC_RELEASE);
+	__atomic_store_n(&port->device, NULL, __ATOMIC_RELEASE);
+}
+
+static void vring_state_changed(struct hf_device *device, uint16_t queue, bool enabled,
+				void *context)
+{
+	struct port *port = hf_device_user(device);
+
+	(void)context;
+	(void)queue;
+	__atomic_add_fetch(&port->vrings, enabled ? 1u : UINT32_MAX, __ATOMIC_RELEASE);
+}
+
+static void *control(void *context)
+{
+	struct holdfast *h = context;
+
+	(void)hf_driver_session_start(h->service);
+	return NULL;
+}
+
+static bool is_up(const struct port *port)
+{
+	return __atomic_load_n(&port->device, __ATOMIC_ACQUIRE) &&
+	       __atomic_load_n(&port->vrings, __ATOMIC_ACQUIRE) == FRONT_RINGS;
+}
+
+static bool is_gone(const struct port *port)
+{
+	return !__atomic_load_n(&port->device, __ATOMIC_ACQUIRE);
+}
+
+static bool wait_until(const struct port *port, bool (*condition)(const struct port *port))
+{
+	for (uint32_t i = 0; i < WAIT_ROUNDS; i++) {
+		if (condition(port))
+			return true;
+		usleep(WAIT_US);
+	}
+	fprintf(stderr, "Holdfast's device %s did not come or go as it should\n", port->name);
+	return false;
+}
+
+static int plug(struct backend *backend, uint32_t device, struct front *front)
+{
+	struct holdfast *h = (void *)backend;
+	char path[HOLDFASTD_PATH_MAX];
+	int error;
+
+	snprintf(path, sizeof(path), "%s/%s.sock", h->daemon.run_dir, h->ports[device].name);
+	error = front_connect(front, path);
+	if (error)
+		return error;
+	return wait_until(&h->ports[device], is_up) ? 0 : -ETIMEDOUT;
+}
+
+static void unplug(struct backend *backend, uint32_t device, struct front *front)
+{
+	struct holdfast *h = (void *)backend;
+
+	front_disconnect(front);
+	(void)wait_until(&h->ports[device], is_gone);
+}
+
+static uint32_t dequeue(struct backend *backend, uint32_t device, uint32_t bursts)
+{
+	struct holdfast *h = (void *)backend;
+	struct hf_device *d = h->ports[device].device;
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < bursts; i++)
+		total += hf_dequeue_burst(d, HF_DEQUEUE_QUEUE(0), h->packets, BENCH_BURST);
+	return total;
+}
+
+static uint32_t enqueue(struct backend *backend, uint32_t device, uint32_t bursts)
+{
+	struct holdfast *h = (void *)backend;
+	struct hf_device *d = h->ports[device].device;
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < bursts; i++)
+		total += hf_enqueue_burst(d, HF_ENQUEUE_QUEUE(0), h->source, BENCH_BURST);
+	return total;
+}
+
+static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts)
+{
+	struct holdfast *h = (void *)backend;
+	struct hf_device *in = h->ports[from].device, *out = h->ports[to].device;
+	uint32_t total = 0;
+
+	for (uint32_t i = 0; i < bursts; i++) {
+		uint16_t n = hf_dequeue_burst(in, HF_DEQUEUE_QUEUE(0), h->packets, BENCH_BURST);
+
+		if (n)
+			total += hf_enqueue_burst(out, HF_ENQUEUE_QUEUE(0), h->packets, n);
+	}
+	return total;
+}
+
+static void stamp(struct backend *backend, uint32_t size, uint64_t sequence, bool fill)
+{
+	struct holdfast *h = (void *)backend;
+
+	for (uint32_t i = 0; i < BENCH_BURST; i++) {
+		struct hf_packet *p = h->source[i];
+
+		if (fill)
+			frame_fill(p->data, size);
+		frame_stamp(p->data, size, sequence + i);
+		p->len = p->total = size;
+	}
+}
+
+static uint32_t take(struct backend *backend, uint32_t device)
+{
+	struct holdfast *h = (void *)backend;
+
+	return hf_dequeue_burst(h->ports[device].device, HF_DEQUEUE_QUEUE(0), h->packets,
+				BENCH_BURST);
+}
+
+static const uint8_t *look(struct backend *backend, uint32_t index, uint32_t *ret_len)
+{
+	struct holdfast *h = (void *)backend;
+
+	*ret_len = h->packets[index]->total;
+	return h->packets[index]->data;
+}
+
+/* They are the caller's own: nothing to give back. */
+static void drop(struct backend *backend)
+{
+	(void)backend;
+}
+
+static void stop(struct backend *backend)
+{
+	struct holdfast *h = (void *)backend;
+
+	if (h->service) {
+		hf_driver_session_stop(h->service);
+		(void)pthread_join(h->control, NULL);
+		hf_service_disconnect(h->service);
+	}
+	hf_packet_pool_destroy(h->pool);
+	holdfastd_stop(&h->daemon);
+	free(h);
+}
+
+static const struct backend_ops holdfast_ops = {
+	.name = "Holdfast",
+	.stop = stop,
+	.plug = plug,
+	.unplug = unplug,
+	.dequeue = dequeue,
+	.enqueue = enqueue,
+	.hop = hop,
+	.stamp = stamp,
+	.take = take,
+	.look = look,
+	.drop = drop,
+};
+
+static int attach(struct holdfast *h)
+{
+	static const struct hf_device_ops callbacks = {.new_device = new_device,
+						       .destroy_device = destroy_device,
+						       .vring_state_changed = vring_state_changed};
+	struct hf_service_config config = {.run_dir = h->daemon.run_dir, .name = "bench"};
+	int error = hf_service_connect(&config, &h->service);
+
+	if (!error)
+		error = hf_driver_callback_register(h->service, &callbacks, h);
+	for (uint32_t i = 0; !error && i < BENCH_DEVICES; i++) {
+		snprintf(h->ports[i].name, sizeof(h->ports[i].name), "bench%u", i);
+		error = hf_driver_register(h->service, h->ports[i].name, NULL, 0);
+	}
+	if (!error)
+		error = -pthread_create(&h->control, NULL, control, h);
+	return error;
+}
+
+static int create_packets(struct holdfast *h)
+{
+	h->pool = hf_packet_pool_create(NULL, 2ull * BENCH_BURST, ROOM);
+	if (!h->pool)
+		return -errno;
+	for (uint32_t i = 0; i < BENCH_BURST; i++) {
+		h->packets[i] = hf_packet_pool_get(h->pool, i);
+		h->source[i] = hf_packet_pool_get(h->pool, BENCH_BURST + i);
+	}
+	return 0;
+}
+
+struct backend *holdfast_start(const struct options *options)
+{
+	struct holdfast *h = calloc(1, sizeof(*h));
+	int error;
+
+	if (!h)
+		return NULL;
+	h->base.ops = &holdfast_ops;
+	error = holdfastd_start(&h->daemon, options);
+	if (!error)
+		error = attach(h);
+	if (!error)
+		error = create_packets(h);
+	if (!error)
+		return &h->base;
+	fprintf(stderr, "Holdfast does not start: %s\n", strerror(-error));
+	holdfastd_stop(&h->daemon);
+	return NULL;
+}

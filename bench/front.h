@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The front-end: a guest driver that is as fast as one can be, so that what is measured is the
+ * back-end. One model for both back-ends: the same rings, buffers and contents.
+ *
+ * Memory is one memfd, one region; every descriptor has a buffer of its own. Nothing here is
+ * timed: a round posts a whole ring, the back-end works, the round reaps the whole ring.
+ */
+#ifndef BENCH_FRONT_H
+#define BENCH_FRONT_H
+
+#include <linux/virtio_ring.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define FRONT_HEADER  12u /* struct virtio_net_hdr: VERSION_1 is always negotiated */
+#define FRONT_GPA     0x40000000ull
+#define FRONT_RINGS   2u
+#define FRONT_ENQUEUE 0u /* vring numbers; words are the back-end's: it enqueues to the guest */
+#define FRONT_DEQUEUE 1u
+
+struct front_ring {
+	struct vring_desc *desc;
+	struct vring_avail *avail;
+	struct vring_used *used;
+	uint8_t *buffers;
+	uint64_t buffers_gpa;
+	uint16_t size;
+	uint16_t posted; /* both free-running */
+	uint16_t reaped;
+};
+
+struct front {
+	int memfd;
+	uint8_t *memory;
+	uint64_t bytes;
+	bool huge; /* 2 MiB pages */
+	uint64_t features;
+	struct front_ring rings[FRONT_RINGS];
+	int kicks[FRONT_RINGS];
+	int calls[FRONT_RINGS];
+	int socket; /* of the vhost-user session, -1 while there is none */
+};
+
+/* One that is not there: safe to disconnect and to destroy. */
+#define FRONT_NONE ((struct front){.memfd = -1, .socket = -1, .kicks = {-1, -1}, .calls = {-1, -1}})
+
+/* Memory and rings of `size` entries. 0 or -errno. */
+int front_create(struct front *front, uint16_t size, bool mergeable);
+void front_destroy(struct front *front);
+
+/* front_session.c: connect to the back-end's socket and set everything up, up to enabled rings.
+ * 0, or -errno after a line on standard error. */
+int front_connect(struct front *front, const char *path);
+/* Stop the rings and close. */
+void front_disconnect(struct front *front);
+
+/* front_split.c */
+
+/* Frames of `size` into all buffers of the ring, for front_post_frames to stamp. */
+void front_fill(struct front_ring *ring, uint32_t size);
+/* The whole ring: frames numbered from `sequence` on, for the back-end to dequeue. */
+void front_post_frames(struct front_ring *ring, uint32_t size, uint64_t sequence);
+/* The whole ring: empty buffers for the back-end to enqueue to. `wipe`: clear them first. */
+void front_post_buffers(struct front_ring *ring, bool wipe);
+/* Take back what the back-end dequeued; how many. */
+uint32_t front_reap_frames(struct front_ring *ring);
+
+/* What front_reap_buffers expects: packet k is a frame of `size` with number
+ * sequence + k % modulo. */
+struct front_expect {
+	uint32_t size;
+	uint64_t sequence;
+	uint32_t modulo;
+	bool mergeable; /* num_buffers is looked at; without, DPDK leaves it unwritten */
+	bool every_byte;
+};
+/* Take back what the back-end enqueued; how many, or -1 at the first packet that is not what it
+ * should be. */
+int front_reap_buffers(struct front_ring *ring, const struct front_expect *expect);
+
+#endif

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "frame.h"
+
+static const char help[] =
+	"usage: holdfast-bench [OPTION]…\n"
+	"Holdfast beside DPDK's librte_vhost: cycles per packet, in one process, by one "
+	"front-end.\n"
+	"\n"
+	"  --quick            a few short slices: does it work, not how fast is it\n"
+	"  --json FILE        write the results as JSON as well\n"
+	"  --op NAME          only dequeue, enqueue, hop or poll\n"
+	"  --sizes N[,N]…     bytes of a frame, 30 to 1518 (64,1518)\n"
+	"  --ring N[,N]…      entries of the split ring (256)\n"
+	"  --mergeable WORD   on, off or both (both)\n"
+	"  --slices N         per back-end and measurement (21)\n"
+	"  --slice-ms N       length of one (20)\n"
+	"  --cpu N            where to run (the last one allowed)\n"
+	"  --dpdk-stats       DPDK counts packets too; Holdfast always does\n"
+	"  --holdfastd PATH   the primary to start (the one of this build)\n";
+
+static int complain(const char *name, const char *value)
+{
+	fprintf(stderr, "holdfast-bench: --%s %s: see --help\n", name, value);
+	return -EINVAL;
+}
+
+static int parse_number(const char *text, uint32_t min, uint32_t max, uint32_t *ret)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+
+	if (end == text || (*end && *end != ',') || value < min || value > max)
+		return -EINVAL;
+	*ret = (uint32_t)value;
+	return 0;
+}
+
+static int parse_list(const char *text, uint32_t min, uint32_t max, uint32_t *list, uint32_t *ret_n)
+{
+	uint32_t n = 0;
+
+	for (; text; text = strchr(text, ',') ? strchr(text, ',') + 1 : NULL)
+		if (n == OPTIONS_LIST || parse_number(text, min, max, &list[n++]))
+			return -EINVAL;
+	*ret_n = n;
+	return 0;
+}
+
+/* A ring has a power of two of entries and is used in whole bursts. */
+static int parse_rings(struct options *o, const char *text)
+{
+	uint32_t list[OPTIONS_LIST];
+
+	if (parse_list(text, 32, 32768, list, &o->nr_entries))
+		return -EINVAL;
+	for (uint32_t i = 0; i < o->nr_entries; i++) {
+		if (!is_pow2(list[i]))
+			return -EINVAL;
+		o->entries[i] = (uint16_t)list[i];
+	}
+	return 0;
+}
+
+static int parse_mergeable(struct options *o, const char *word)
+{
+	bool both = !strcmp(word, "both");
+
+	if (!both && strcmp(word, "on") != 0 && strcmp(word, "off") != 0)
+		return -EINVAL;
+	o->mergeable[0] = !strcmp(word, "on");
+	o->mergeable[1] = true;
+	o->nr_mergeable = both ? 2 : 1;
+	return 0;
+}
+
+static int parse_op(struct options *o, const char *word)
+{
+	static const char *const ops[] = {"dequeue", "enqueue", "hop", "poll"};
+
+	o->only_op = word;
+	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
+		if (!strcmp(word, ops[i]))
+			return 0;
+	return -EINVAL;
+}
+
+static uint32_t last_cpu(void)
+{
+	cpu_set_t set;
+	uint32_t last = 0;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		for (uint32_t i = 0; i < CPU_SETSIZE; i++)
+			if (CPU_ISSET(i, &set))
+				last = i;
+	return last;
+}
+
+static int parse_one(struct options *o, int option, const char *value)
+{
+	switch (option) {
+	case 'j':
+		o->json = value;
+		return 0;
+	case 'H':
+		o->holdfastd = value;
+		return 0;
+	case 'q':
+		o->slices = 3;
+		o->slice_ms = 3;
+		return 0;
+	case 'D':
+		o->dpdk_stats = true;
+		return 0;
+	case 'o':
+		return parse_op(o, value);
+	case 's':
+		return parse_list(value, FRAME_MIN, FRAME_MAX, o->sizes, &o->nr_sizes);
+	case 'r':
+		return parse_rings(o, value);
+	case 'm':
+		return parse_mergeable(o, value);
+	case 'n':
+		return parse_number(value, 1, 1001, &o->slices);
+	case 't':
+		return parse_number(value, 1, 10000, &o->slice_ms);
+	case 'c':
+		return parse_number(value, 0, CPU_SETSIZE - 1, &o->cpu);
+	default:
+		return -EINVAL;
+	}
+}
+
+int options_parse(struct options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{"quick", no_argument, NULL, 'q'},
+		{"json", required_argument, NULL, 'j'},
+		{"op", required_argument, NULL, 'o'},
+		{"sizes", required_argument, NULL, 's'},
+		{"ring", required_argument, NULL, 'r'},
+		{"mergeable", required_argument, NULL, 'm'},
+		{"slices", required_argument, NULL, 'n'},
+		{"slice-ms", required_argument, NULL, 't'},
+		{"cpu", required_argument, NULL, 'c'},
+		{"dpdk-stats", no_argument, NULL, 'D'},
+		{"holdfastd", required_argument, NULL, 'H'},
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	int option, index = 0;
+
+	*o = (struct options){.slices = 21,
+			      .slice_ms = 20,
+			      .cpu = last_cpu(),
+			      .entries = {256},
+			      .nr_entries = 1,
+			      .sizes = {64, 1518},
+			      .nr_sizes = 2,
+			      .mergeable = {false, true},
+			      .nr_mergeable = 2};
+	while ((option = getopt_long(argc, argv, "h", longs, &index)) != -1) {
+		if (option == 'h') {
+			fputs(help, stdout);
+			return 1;
+		}
+		if (option == '?')
+			return -EINVAL;
+		if (parse_one(o, option, optarg))
+			return complain(longs[index].name, optarg ? optarg : "");
+	}
+	return optind == argc ? 0 : complain("help", argv[optind]);
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the command line said. */
+#ifndef BENCH_OPTIONS_H
+#define BENCH_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OPTIONS_LIST 8u
+
+struct options {
+	const char *json; /* NULL: none */
+	const char *holdfastd;
+	char dir[80]; /* for sockets; private, removed at the end */
+	uint32_t slices;
+	uint32_t slice_ms;
+	uint32_t cpu;
+	bool dpdk_stats;
+	bool huge;	     /* enough hugepages are free; set by main */
+	const char *only_op; /* NULL: all */
+	/* Every combination of these is measured; lists end at their count. */
+	uint16_t entries[OPTIONS_LIST];
+	uint32_t nr_entries;
+	uint32_t sizes[OPTIONS_LIST];
+	uint32_t nr_sizes;
+	bool mergeable[2];
+	uint32_t nr_mergeable;
+};
+
+/* 0: go on; 1: help was printed; -EINVAL: a line was printed. */
+int options_parse(struct options *options, int argc, char **argv);
+
+#endif

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Results for people and for programs. */
+#ifndef BENCH_REPORT_H
+#define BENCH_REPORT_H
+
+#include <stdint.h>
+
+#include "measure.h"
+
+void report_header(double cycles_per_second);
+void report_row(const struct result *result, double cycles_per_second);
+/* A list of objects, one a line. 0 or -errno after a line on standard error. */
+int report_json(const char *path, const struct result *results, uint32_t n,
+		double cycles_per_second);
+
+#endif

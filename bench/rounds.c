@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A round: the front-end fills its rings, the clock starts, the back-end runs bursts until they
+ * are drained, the clock stops, the front-end takes everything back and looks at it. What the
+ * front-end does is never timed.
+ *
+ * Whole rings and whole bursts, so a back-end that is right moves exactly `entries` packets. One
+ * that does not, or that moves wrong ones, ends the benchmark: its times would mean nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+
+#include "cycles.h"
+#include "frame.h"
+#include "measure.h"
+
+#define POLLS 1024u
+
+static int wrong(const struct side *side, const struct bench_case *c, const char *what, int64_t n)
+{
+	fprintf(stderr, "%s, %s of %u bytes: %lld of %u packets %s\n", side->backend->ops->name,
+		c->op->name, c->size, (long long)n, c->entries, what);
+	return -EBADMSG;
+}
+
+/* Both sides' view of how many packets a round moved. */
+static int settle(struct side *side, const struct bench_case *c, uint32_t moved, int64_t reaped)
+{
+	side->sequence += c->entries;
+	if (moved != c->entries)
+		return wrong(side, c, "were moved", moved);
+	if (reaped != c->entries)
+		return wrong(side, c, "came back as they should", reaped);
+	return 0;
+}
+
+static int dequeue_round(struct side *side, const struct bench_case *c, struct round *ret)
+{
+	struct backend *b = side->backend;
+	struct front_ring *from = &side->fronts[0].rings[FRONT_DEQUEUE];
+	uint64_t begin;
+
+	front_post_frames(from, c->size, side->sequence);
+	begin = cycles_now();
+	ret->done = b->ops->dequeue(b, 0, c->entries / BENCH_BURST);
+	ret->cycles = cycles_now() - begin;
+	return settle(side, c, ret->done, front_reap_frames(from));
+}
+
+/* What the back-end holds must be the next frames, in order. */
+static bool kept_are_intact(struct side *side, const struct bench_case *c, uint32_t n,
+			    uint64_t sequence)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t len;
+		const uint8_t *frame = side->backend->ops->look(side->backend, i, &len);
+
+		if (len != c->size || !frame_is_intact(frame, len, sequence + i))
+			return false;
+	}
+	return true;
+}
+
+static int dequeue_verify(struct side *side, const struct bench_case *c)
+{
+	const struct backend_ops *ops = side->backend->ops;
+	struct front_ring *from = &side->fronts[0].rings[FRONT_DEQUEUE];
+	uint32_t total = 0, n;
+	bool intact = true;
+
+	front_fill(from, c->size);
+	front_post_frames(from, c->size, side->sequence);
+	while (intact && total < c->entries && (n = ops->take(side->backend, 0))) {
+		intact = kept_are_intact(side, c, n, side->sequence + total);
+		ops->drop(side->backend);
+		total += n;
+	}
+	if (!intact)
+		return wrong(side, c, "were moved when one was not what was sent", total);
+	return settle(side, c, total, front_reap_frames(from));
+}
+
+static int enqueue(struct side *side, const struct bench_case *c, bool verify, struct round *ret)
+{
+	struct backend *b = side->backend;
+	struct front_ring *to = &side->fronts[0].rings[FRONT_ENQUEUE];
+	struct front_expect expect = {c->size, side->sequence, BENCH_BURST, c->mergeable, verify};
+	uint64_t begin;
+
+	front_post_buffers(to, verify);
+	b->ops->stamp(b, c->size, side->sequence, verify);
+	begin = cycles_now();
+	ret->done = b->ops->enqueue(b, 0, c->entries / BENCH_BURST);
+	ret->cycles = cycles_now() - begin;
+	return settle(side, c, ret->done, front_reap_buffers(to, &expect));
+}
+
+static int enqueue_round(struct side *side, const struct bench_case *c, struct round *ret)
+{
+	return enqueue(side, c, false, ret);
+}
+
+static int enqueue_verify(struct side *side, const struct bench_case *c)
+{
+	return enqueue(side, c, true, &(struct round){0});
+}
+
+static int hop(struct side *side, const struct bench_case *c, bool verify, struct round *ret)
+{
+	struct backend *b = side->backend;
+	struct front_ring *from = &side->fronts[0].rings[FRONT_DEQUEUE];
+	struct front_ring *to = &side->fronts[1].rings[FRONT_ENQUEUE];
+	struct front_expect expect = {c->size, side->sequence, c->entries, c->mergeable, verify};
+	uint64_t begin;
+
+	if (verify)
+		front_fill(from, c->size);
+	front_post_frames(from, c->size, side->sequence);
+	front_post_buffers(to, verify);
+	begin = cycles_now();
+	ret->done = b->ops->hop(b, 0, 1, c->entries / BENCH_BURST);
+	ret->cycles = cycles_now() - begin;
+	if (front_reap_frames(from) != c->entries)
+		return wrong(side, c, "were posted and not all given back", c->entries);
+	return settle(side, c, ret->done, front_reap_buffers(to, &expect));
+}
+
+static int hop_round(struct side *side, const struct bench_case *c, struct round *ret)
+{
+	return hop(side, c, false, ret);
+}
+
+static int hop_verify(struct side *side, const struct bench_case *c)
+{
+	return hop(side, c, true, &(struct round){0});
+}
+
+/* Dequeue from a ring that has nothing. */
+static int poll_round(struct side *side, const struct bench_case *c, struct round *ret)
+{
+	struct backend *b = side->backend;
+	uint64_t begin = cycles_now();
+	uint32_t moved = b->ops->dequeue(b, 0, POLLS);
+
+	ret->cycles = cycles_now() - begin;
+	ret->done = POLLS;
+	return moved ? wrong(side, c, "came out of an empty ring", moved) : 0;
+}
+
+const struct bench_op bench_ops[] = {
+	{"dequeue", "cycles/packet", true, dequeue_round, dequeue_verify},
+	{"enqueue", "cycles/packet", true, enqueue_round, enqueue_verify},
+	{"hop", "cycles/packet", true, hop_round, hop_verify},
+	{"poll", "cycles/poll", false, poll_round, NULL},
+	{0},
+};
