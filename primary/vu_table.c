@@ -5,6 +5,10 @@
  * Gates: the specification lets GET_QUEUE_NUM, SEND_RARP and NET_SET_MTU be sent as soon as the
  * bit was offered (QEMU asks for the queues before it acknowledges, and sets the MTU before the
  * features), the memory slots and the status only when it was acknowledged.
+ *
+ * Greeting: what sets a device up needs one. What only takes down does not: DPDK's virtio-user, as
+ * the server, resets its old device on a new connection before it asks us anything, and never
+ * sends SET_OWNER again.
  */
 #include "vu_table.h"
 
@@ -24,7 +28,6 @@
 
 #define GREETED VU_RULE_GREETED
 #define STOPPED (VU_RULE_GREETED | VU_RULE_STOPPED)
-#define BIT_30	(VU_RULE_GREETED | VU_RULE_BIT_30)
 #define SLOTS	VU_PROTOCOL_CONFIGURE_MEM_SLOTS
 #define STATUS	VU_PROTOCOL_STATUS
 #define ANY	VU_NO_GATE
@@ -33,26 +36,25 @@ static const struct vu_rule rules[VU_NR_REQUESTS] = {
 	[VU_GET_FEATURES] = SERVED("GET_FEATURES", NONE, 0, ANY, 0, vu_get_features),
 	[VU_SET_FEATURES] = SERVED("SET_FEATURES", U64, 0, ANY, GREETED, vu_set_features),
 	[VU_SET_OWNER] = SERVED("SET_OWNER", NONE, 0, ANY, 0, vu_set_owner),
-	[VU_RESET_OWNER] = SERVED("RESET_OWNER", NONE, 0, ANY, GREETED, vu_reset_owner),
+	[VU_RESET_OWNER] = SERVED("RESET_OWNER", NONE, 0, ANY, 0, vu_reset_owner),
 	[VU_SET_MEM_TABLE] = SERVED("SET_MEM_TABLE", MEMORY, 0, ANY, GREETED, vu_set_mem_table),
 	[VU_SET_LOG_BASE] = DECLINED("SET_LOG_BASE"),
 	[VU_SET_LOG_FD] = DECLINED("SET_LOG_FD"),
 	[VU_SET_VRING_NUM] = SERVED("SET_VRING_NUM", STATE, 0, ANY, STOPPED, vu_set_vring_num),
 	[VU_SET_VRING_ADDR] = SERVED("SET_VRING_ADDR", ADDR, 0, ANY, STOPPED, vu_set_vring_addr),
 	[VU_SET_VRING_BASE] = SERVED("SET_VRING_BASE", STATE, 0, ANY, STOPPED, vu_set_vring_base),
-	[VU_GET_VRING_BASE] = SERVED("GET_VRING_BASE", STATE, 0, ANY, GREETED, vu_get_vring_base),
+	[VU_GET_VRING_BASE] = SERVED("GET_VRING_BASE", STATE, 0, ANY, 0, vu_get_vring_base),
 	[VU_SET_VRING_KICK] =
 		SERVED("SET_VRING_KICK", VRING_FD, 0, ANY, GREETED, vu_set_vring_kick),
-	[VU_SET_VRING_CALL] =
-		SERVED("SET_VRING_CALL", VRING_FD, 0, ANY, GREETED, vu_set_vring_call),
-	[VU_SET_VRING_ERR] = SERVED("SET_VRING_ERR", VRING_FD, 0, ANY, GREETED, vu_set_vring_err),
+	[VU_SET_VRING_CALL] = SERVED("SET_VRING_CALL", VRING_FD, 0, ANY, 0, vu_set_vring_call),
+	[VU_SET_VRING_ERR] = SERVED("SET_VRING_ERR", VRING_FD, 0, ANY, 0, vu_set_vring_err),
 	[VU_GET_PROTOCOL_FEATURES] =
 		SERVED("GET_PROTOCOL_FEATURES", NONE, 0, ANY, 0, vu_get_protocol_features),
 	[VU_SET_PROTOCOL_FEATURES] =
 		SERVED("SET_PROTOCOL_FEATURES", U64, 0, ANY, 0, vu_set_protocol_features),
 	[VU_GET_QUEUE_NUM] = SERVED("GET_QUEUE_NUM", NONE, 0, ANY, 0, vu_get_queue_num),
 	[VU_SET_VRING_ENABLE] =
-		SERVED("SET_VRING_ENABLE", STATE, 0, ANY, BIT_30, vu_set_vring_enable),
+		SERVED("SET_VRING_ENABLE", STATE, 0, ANY, VU_RULE_BIT_30, vu_set_vring_enable),
 	[VU_SEND_RARP] = SERVED("SEND_RARP", U64, 0, ANY, GREETED, vu_send_rarp),
 	[VU_NET_SET_MTU] = SERVED("NET_SET_MTU", U64, 0, ANY, GREETED, vu_net_set_mtu),
 	[VU_SET_BACKEND_REQ_FD] = DECLINED("SET_BACKEND_REQ_FD"),

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* primary/conf.h: the command line. */
+#include <errno.h>
+#include <string.h>
+
+#include "clock.h"
+#include "conf.h"
+#include "layout.h"
+#include "log.h"
+#include "suite.h"
+
+static struct conf conf;
+
+#define PARSE(...) parse((char *[]){"holdfastd", __VA_ARGS__ __VA_OPT__(, ) NULL})
+
+static int parse(char **argv)
+{
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	return conf_parse(&conf, argc, argv);
+}
+
+static void no_options_give_the_defaults(void)
+{
+	CHECK_EQ(PARSE(), 0);
+	CHECK(strcmp(conf.run_dir, "/run/holdfast") == 0);
+	CHECK_EQ(conf.max_devices, 512);
+	CHECK_EQ(conf.max_secondaries, 64);
+	CHECK_EQ(conf.lane_bytes, 2 << 20);
+	CHECK_EQ(conf.fence_deadline_ns, NS_PER_S);
+	CHECK(conf.fence);
+	CHECK(conf.huge_pages);
+	CHECK_EQ(conf.socket_mode, 0600);
+	CHECK_EQ(conf.log_level, HF_LOG_NOTICE);
+	CHECK_EQ(conf.nr_ports, 0);
+}
+
+static void a_value_may_follow_or_be_joined_by_an_equals_sign(void)
+{
+	CHECK_EQ(PARSE("--run-dir=/a", "--max-devices", "7"), 0);
+	CHECK(strcmp(conf.run_dir, "/a") == 0);
+	CHECK_EQ(conf.max_devices, 7);
+}
+
+static void ports_take_a_path_a_mode_and_queues_in_any_order(void)
+{
+	CHECK_EQ(PARSE("--port", "a", "--port", "b,queues=2,client,path=/tmp/x.sock"), 0);
+	CHECK_EQ(conf.nr_ports, 2);
+	CHECK(strcmp(conf.ports[0].name, "a") == 0);
+	CHECK(conf.ports[0].path[0] == '\0');
+	CHECK(!conf.ports[0].client);
+	CHECK_EQ(conf.ports[0].queue_pairs, HF_SHM_MAX_VRINGS / 2);
+	CHECK(strcmp(conf.ports[1].path, "/tmp/x.sock") == 0);
+	CHECK(conf.ports[1].client);
+	CHECK_EQ(conf.ports[1].queue_pairs, 2);
+}
+
+static void the_rest_is_stored_where_it_belongs(void)
+{
+	CHECK_EQ(PARSE("--no-fence", "--no-huge-pages", "--socket-mode", "660", "--log-level",
+		       "debug", "--fence-deadline", "250", "--max-secondaries", "3",
+		       "--lane-vrings", "9"),
+		 0);
+	CHECK(!conf.fence);
+	CHECK(!conf.huge_pages);
+	CHECK_EQ(conf.socket_mode, 0660);
+	CHECK_EQ(conf.log_level, HF_LOG_DEBUG);
+	CHECK_EQ(conf.fence_deadline_ns, 250 * NS_PER_MS);
+	CHECK_EQ(conf.max_secondaries, 3);
+	CHECK_EQ(conf.lane_bytes, 10 * sizeof(struct hf_lane_vring));
+}
+
+static void what_makes_no_sense_is_refused(void)
+{
+	char path[200];
+
+	memset(path, 'p', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	CHECK_EQ(PARSE("--nonsense"), -EINVAL);
+	CHECK_EQ(PARSE("stray"), -EINVAL);
+	CHECK_EQ(PARSE("--run-dir"), -EINVAL);
+	CHECK_EQ(PARSE("--run-dir="), -EINVAL);
+	CHECK_EQ(PARSE("--run-dir", path), -EINVAL);
+	CHECK_EQ(PARSE("--no-fence=1"), -EINVAL);
+	CHECK_EQ(PARSE("--max-devices", "0"), -EINVAL);
+	CHECK_EQ(PARSE("--max-devices", "-1"), -EINVAL);
+	CHECK_EQ(PARSE("--max-devices", "4x"), -EINVAL);
+	CHECK_EQ(PARSE("--max-devices", "99999999999999999999"), -EINVAL);
+	CHECK_EQ(PARSE("--socket-mode", "9"), -EINVAL);
+	CHECK_EQ(PARSE("--socket-mode", "1777"), -EINVAL);
+	CHECK_EQ(PARSE("--log-level", "loud"), -EINVAL);
+	CHECK_EQ(PARSE("--port", ""), -EINVAL);
+	CHECK_EQ(PARSE("--port", ",client"), -EINVAL);
+	CHECK_EQ(PARSE("--port", "a,"), -EINVAL);
+	CHECK_EQ(PARSE("--port", "a,queues=0"), -EINVAL);
+	CHECK_EQ(PARSE("--port", "a,queues=129"), -EINVAL);
+	CHECK_EQ(PARSE("--port", "a,server"), -EINVAL);
+	CHECK_EQ(PARSE("--port", path), -EINVAL);
+}
+
+static void more_ports_than_there_is_room_for_are_refused(void)
+{
+	char *argv[2 * (CONF_MAX_PORTS + 1) + 2] = {"holdfastd"};
+	int argc = 1;
+
+	for (unsigned int i = 0; i <= CONF_MAX_PORTS; i++) {
+		argv[argc++] = "--port";
+		argv[argc++] = "p";
+		CHECK_EQ(conf_parse(&conf, argc, argv), i < CONF_MAX_PORTS ? 0 : -EINVAL);
+	}
+}
+
+static void help_and_version_end_with_success(void)
+{
+	CHECK(PARSE("--help") > 0);
+	CHECK(PARSE("--port", "a", "--version") > 0);
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(no_options_give_the_defaults),
+	SENTENCE(a_value_may_follow_or_be_joined_by_an_equals_sign),
+	SENTENCE(ports_take_a_path_a_mode_and_queues_in_any_order),
+	SENTENCE(the_rest_is_stored_where_it_belongs),
+	SENTENCE(what_makes_no_sense_is_refused),
+	SENTENCE(more_ports_than_there_is_room_for_are_refused),
+	SENTENCE(help_and_version_end_with_success),
+};
+SUITE("conf", sentences)
