@@ -12,6 +12,8 @@
 #include "clock.h"
 #include "text.h"
 
+#define SEVERAL UINT32_MAX /* vrings; `detail` says how many */
+
 static void get_time(const void *row, struct cell *ret)
 {
 	const pb_event *event = row;
@@ -33,7 +35,8 @@ static void get_vring(const void *row, struct cell *ret)
 	case HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED:
 	case HOLDFAST__CONTROL__EVENT_KIND__VRING_REVOKED:
 	case HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN:
-		cell_number(ret, event->vring);
+		if (event->vring != SEVERAL)
+			cell_number(ret, event->vring);
 		break;
 	default:
 		break;
@@ -55,7 +58,7 @@ static const struct column event_columns[] = {
 	{"event", "EVENT", CELL_TEXT, .field = "kind", .width = 18},
 	{"port", "PORT", CELL_TEXT, .width = 10},
 	{"vring", "VRING", CELL_NUMBER, get_vring, .width = 5},
-	{"secondary", "SECONDARY", CELL_TEXT, .width = 10},
+	{"secondary", "SECONDARY", CELL_TEXT, .width = 16},
 	{"duration_ns", "TOOK", CELL_NUMBER, get_duration, .show = SHOW_AGE, .width = 7},
 	{"detail", "DETAIL", CELL_TEXT, .wrap = true},
 };

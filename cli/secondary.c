@@ -34,6 +34,17 @@ static void get_heartbeat(const void *row, struct cell *ret)
 		ret->tone = TONE_WARN;
 }
 
+static void get_globs(const void *row, struct cell *ret)
+{
+	const pb_secondary *secondary = row;
+
+	cell_list(ret);
+	for (size_t i = 0; i < secondary->n_globs; i++)
+		cell_list_add(ret, secondary->globs[i]);
+	if (!secondary->n_globs)
+		cell_shown(ret, "all");
+}
+
 static const struct column secondary_columns[] = {
 	{"name", "NAME", CELL_TEXT},
 	{"role", "ROLE", CELL_TEXT, get_role},
@@ -44,7 +55,7 @@ static const struct column secondary_columns[] = {
 	{"priority", "PRIORITY", CELL_SIGNED},
 	{"vrings", "VRINGS", CELL_NUMBER},
 	{"ports", "PORTS", CELL_LIST},
-	{"globs", "SERVES", CELL_LIST},
+	{"globs", "SERVES", CELL_LIST, get_globs},
 	{"heartbeat_age_ns", "HEARTBEAT", CELL_NUMBER, get_heartbeat, .show = SHOW_AGE},
 	{"attached_ns", "ATTACHED", CELL_NUMBER, .show = SHOW_AGE},
 	{"version", "VERSION", CELL_TEXT, .record_only = true},
