@@ -1,0 +1,481 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who is granted what, and what it is told. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "lane.h"
+#include "primary_rig.h"
+#include "refusal.h"
+#include "suite.h"
+
+#define VSWITCH	    HOLDFAST__ATTACH__ROLE__VSWITCH
+#define STANDBY	    HOLDFAST__ATTACH__ROLE__STANDBY
+#define OBSERVER    HOLDFAST__ATTACH__ROLE__OBSERVER
+#define EVENT(name) HOLDFAST__CONTROL__EVENT_KIND__##name
+#define BODY(name)  HOLDFAST__ATTACH__TO_SECONDARY__BODY_##name
+
+static void nothing_more(struct revocation *revocation)
+{
+	(void)revocation;
+}
+
+static void take_all_back(struct device *device)
+{
+	struct revocation r = {.done = nothing_more};
+
+	revoke_start(&r, device, GRANT_ALL_VRINGS);
+	CHECK(!r.active);
+}
+
+static void the_first_vswitch_that_serves_the_port_gets_it(void)
+{
+	struct secondary *other, *first, *second;
+	struct port *port;
+	struct rig rig;
+	int s[3];
+
+	rig_open(&rig);
+	other = rig_secondary(&rig, "other", VSWITCH, "net*", &s[0]);
+	first = rig_secondary(&rig, "first", VSWITCH, "vm*", &s[1]);
+	second = rig_secondary(&rig, "second", VSWITCH, NULL, &s[2]);
+	port = rig_port(&rig, "vm0", 2);
+	grant_offer(&port->device);
+	CHECK(port->device.owner == first);
+	CHECK(port->device.vrings[0].owner == first && port->device.vrings[1].owner == first);
+	CHECK_EQ(first->nr_vrings, 2);
+	CHECK_EQ(second->nr_vrings + other->nr_vrings, 0);
+	CHECK_EQ(rig_events(&rig, EVENT(VRING_GRANTED), NULL), 1);
+	take_all_back(&port->device);
+	hf_fd_close_all(s, 3);
+	rig_close(&rig);
+}
+
+static void standbys_come_after_vswitches_by_priority(void)
+{
+	struct secondary *observer, *low, *high, *vswitch;
+	struct port *port;
+	struct rig rig;
+	int s[4];
+
+	rig_open(&rig);
+	observer = rig_secondary(&rig, "observer", OBSERVER, NULL, &s[0]);
+	low = rig_secondary(&rig, "low", STANDBY, NULL, &s[1]);
+	high = rig_secondary(&rig, "high", STANDBY, NULL, &s[2]);
+	high->priority = 5;
+	port = rig_port(&rig, "vm0", 2);
+	grant_offer(&port->device);
+	CHECK(port->device.owner == high);
+	vswitch = rig_secondary(&rig, "vswitch", VSWITCH, NULL, &s[3]);
+	grant_offer_all(&rig.primary);
+	CHECK(port->device.owner == high); /* it lives and serves the port */
+	grant_secondary_died(&rig.primary, high);
+	CHECK(port->device.owner == vswitch);
+	grant_secondary_died(&rig.primary, vswitch);
+	CHECK(port->device.owner == low);
+	grant_secondary_died(&rig.primary, low);
+	CHECK(port->device.owner == NULL);
+	CHECK(port->device.vrings[0].owner == NULL);
+	CHECK_EQ(observer->nr_vrings, 0);
+	hf_fd_close_all(s, 4);
+	rig_close(&rig);
+}
+
+static void a_ready_device_that_nobody_serves_is_said_once(void)
+{
+	const struct event *event;
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "other", VSWITCH, "net*", &s);
+	port = rig_port(&rig, "vm0", 2);
+	grant_offer(&port->device);
+	grant_offer(&port->device);
+	grant_offer_all(&rig.primary);
+	REQUIRE(rig_events(&rig, EVENT(PORT_ORPHANED), &event) == 1);
+	CHECK(!strcmp(event->port, "vm0"));
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void memory_comes_before_ready_before_grants(void)
+{
+	Holdfast__Attach__ToSecondary *m;
+	struct secondary *secondary;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	size_t fds;
+	int s;
+
+	rig_open(&rig);
+	secondary = rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	vring = &port->device.vrings[0];
+	vring->base = vring->base_used = 4711;
+	grant_offer(&port->device);
+
+	REQUIRE((m = rig_message(s, &fds)) && m->body_case == BODY(DEVICE_MEMORY));
+	CHECK_EQ(fds, 1);
+	CHECK_EQ(m->device_memory->session, port->device.session);
+	CHECK_EQ(m->device_memory->total, 1);
+	rig_message_free(m);
+	REQUIRE((m = rig_message(s, &fds)) && m->body_case == BODY(DEVICE_READY));
+	CHECK_EQ(m->device_ready->mem_generation, port->device.mem_generation);
+	rig_message_free(m);
+	REQUIRE((m = rig_message(s, &fds)) && m->body_case == BODY(VRING_GRANT));
+	CHECK_EQ(fds, 2); /* kick and call */
+	CHECK(m->vring_grant->has_kick && m->vring_grant->has_call && !m->vring_grant->has_err);
+	CHECK_EQ(m->vring_grant->grant | HF_GRANT_ENABLED, rig_grant_word(vring));
+	CHECK_EQ(m->vring_grant->grant & HF_GRANT_ENABLED, 0);
+	CHECK(m->vring_grant->enabled);
+	CHECK_EQ(m->vring_grant->lane_entry, vring->lane_entry);
+	CHECK_EQ(m->vring_grant->avail, 4711);
+	CHECK_EQ(m->vring_grant->used, 4711);
+	CHECK_EQ(m->vring_grant->size, RIG_RING_SIZE);
+	CHECK_EQ(m->vring_grant->used_gpa, vring->used_gpa);
+	rig_message_free(m);
+	CHECK_EQ(rig_lane(vring)->used, 4711);
+	CHECK_EQ(rig_lane(vring)->grant, vring->grant);
+	CHECK_EQ(hf_directory_device(&rig.primary.directory, 0)->vrings[0].owner, secondary->slot);
+	take_all_back(&port->device);
+	CHECK_EQ(hf_directory_device(&rig.primary.directory, 0)->vrings[0].owner, HF_SHM_NO_OWNER);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static size_t skip_to(int s, Holdfast__Attach__ToSecondary__BodyCase body)
+{
+	Holdfast__Attach__ToSecondary *m;
+	size_t skipped = 0;
+
+	while ((m = rig_message(s, NULL)) && m->body_case != body) {
+		rig_message_free(m);
+		skipped++;
+	}
+	REQUIRE(m != NULL);
+	rig_message_free(m);
+	return skipped;
+}
+
+static void memory_is_sent_once_for_each_table(void)
+{
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	grant_offer(&port->device);
+	CHECK_EQ(skip_to(s, BODY(VRING_GRANT)), 2);
+	take_all_back(&port->device);
+	CHECK_EQ(skip_to(s, BODY(VRING_REVOKE)), 0);
+	grant_offer(&port->device);
+	CHECK_EQ(skip_to(s, BODY(VRING_GRANT)), 0);
+	take_all_back(&port->device);
+	port->device.mem_generation++;
+	grant_offer(&port->device);
+	CHECK_EQ(skip_to(s, BODY(VRING_GRANT)), 3); /* revoke, memory, ready */
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void add_regions(struct device *device, uint32_t count)
+{
+	for (uint32_t i = 1; i < count; i++) {
+		device->memory.regions[i] = device->memory.regions[0];
+		device->memory.regions[i].gpa = (uint64_t)i * RIG_MEMORY;
+		device->region_fds[i] = dup(device->region_fds[0]);
+	}
+	device->memory.count = count;
+}
+
+static void many_regions_come_in_packets_of_a_hundred(void)
+{
+	static const uint32_t expected[][2] = {{0, 100}, {100, 100}, {200, 50}};
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	add_regions(&port->device, 250);
+	grant_offer(&port->device);
+	for (size_t i = 0; i < 3; i++) {
+		size_t fds;
+		Holdfast__Attach__ToSecondary *m = rig_message(s, &fds);
+
+		REQUIRE(m && m->body_case == BODY(DEVICE_MEMORY));
+		CHECK_EQ(m->device_memory->first, expected[i][0]);
+		CHECK_EQ(fds, expected[i][1]);
+		CHECK_EQ(m->device_memory->total, 250);
+		rig_message_free(m);
+	}
+	CHECK_EQ(skip_to(s, BODY(VRING_GRANT)), 1);
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void grants_are_never_used_twice(void)
+{
+	struct port *port;
+	struct rig rig;
+	uint64_t last = 0;
+	int s;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 2);
+	for (int i = 0; i < 10; i++) {
+		grant_offer(&port->device);
+		CHECK(port->device.vrings[0].grant > last);
+		CHECK(port->device.vrings[1].grant > port->device.vrings[0].grant);
+		last = port->device.vrings[1].grant;
+		take_all_back(&port->device);
+		CHECK_EQ(rig_grant_word(&port->device.vrings[0]), 0);
+		rig_drain(s);
+	}
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void only_started_whole_vrings_are_granted(void)
+{
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 4);
+	port->device.vrings[1].started = false;
+	port->device.vrings[2].broken = true;
+	port->device.vrings[3].enabled = false;
+	grant_offer(&port->device);
+	CHECK(port->device.vrings[0].owner != NULL);
+	CHECK(port->device.vrings[1].owner == NULL);
+	CHECK(port->device.vrings[2].owner == NULL);
+	CHECK_EQ(rig_grant_word(&port->device.vrings[3]), port->device.vrings[3].grant);
+	CHECK_EQ(rig_grant_word(&port->device.vrings[0]),
+		 port->device.vrings[0].grant | HF_GRANT_ENABLED);
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void a_port_that_is_being_removed_gets_nothing(void)
+{
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	port->removing = true;
+	grant_offer(&port->device);
+	CHECK(port->device.vrings[0].owner == NULL);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void call_state_and_announcement_go_to_the_owner(void)
+{
+	Holdfast__Attach__ToSecondary *m;
+	const uint8_t mac[6] = {2, 0, 0, 1, 2, 3};
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	size_t fds;
+	int s;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	vring = &port->device.vrings[0];
+	vring->enabled = false;
+	grant_send_call(vring); /* nobody to tell */
+	grant_offer(&port->device);
+	rig_drain(s);
+
+	grant_send_call(vring);
+	REQUIRE((m = rig_message(s, &fds)) && m->body_case == BODY(VRING_NOTIFY));
+	CHECK(m->vring_notify->has_call && fds == 1);
+	rig_message_free(m);
+	hf_fd_close(&vring->call);
+	grant_send_call(vring);
+	REQUIRE((m = rig_message(s, &fds)) && m->body_case == BODY(VRING_NOTIFY));
+	CHECK(!m->vring_notify->has_call && fds == 0);
+	rig_message_free(m);
+
+	vring->enabled = true;
+	grant_set_enabled(NULL, vring, true);
+	CHECK_EQ(rig_grant_word(vring), vring->grant | HF_GRANT_ENABLED);
+	REQUIRE((m = rig_message(s, &fds)) && m->body_case == BODY(VRING_STATE));
+	CHECK(m->vring_state->enabled);
+	rig_message_free(m);
+
+	grant_send_rarp(&port->device, mac);
+	REQUIRE((m = rig_message(s, &fds)) && m->body_case == BODY(DEVICE_RARP));
+	CHECK_EQ(m->device_rarp->mac.len, 6);
+	CHECK(!memcmp(m->device_rarp->mac.data, mac, 6));
+	rig_message_free(m);
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void a_lane_entry_serves_one_vring_until_retired(void)
+{
+	struct secondary *secondary;
+	uint32_t first, second;
+	uint64_t session;
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	secondary = rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	session = port->device.session;
+	grant_offer(&port->device);
+	first = port->device.vrings[0].lane_entry;
+	take_all_back(&port->device);
+	grant_offer(&port->device);
+	CHECK_EQ(port->device.vrings[0].lane_entry, first);
+	take_all_back(&port->device);
+	grant_retire(&port->device);
+	port->device.session = rig.primary.next_session++;
+	grant_offer(&port->device);
+	second = port->device.vrings[0].lane_entry;
+	CHECK(second != first);
+	CHECK(secondary->lane_used[0] & (1ull << first));
+	secondary_lane_retired(secondary, port->device.slot, session + 100);
+	CHECK(secondary->lane_used[0] & (1ull << first));
+	secondary_lane_retired(secondary, port->device.slot, session);
+	CHECK(!(secondary->lane_used[0] & (1ull << first)));
+	CHECK(secondary->lane_used[0] & (1ull << second));
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void a_full_lane_leaves_vrings_idle_and_no_more(void)
+{
+	struct secondary *secondary;
+	struct port *a, *b;
+	struct rig rig;
+	uint32_t granted = 0;
+	int s;
+
+	rig_open(&rig);
+	rig.conf.lane_bytes = 4096; /* 7 vrings */
+	secondary = rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	a = rig_port(&rig, "vm0", 4);
+	b = rig_port(&rig, "vm1", 4);
+	grant_offer_all(&rig.primary);
+	for (int i = 0; i < 4; i++)
+		granted +=
+			(a->device.vrings[i].owner != NULL) + (b->device.vrings[i].owner != NULL);
+	CHECK_EQ(granted, 7);
+	CHECK_EQ(secondary->nr_vrings, 7);
+	take_all_back(&a->device);
+	take_all_back(&b->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static bool is_gone(void *context)
+{
+	struct rig *rig = context;
+
+	return !rig->primary.secondaries[0] || rig->primary.secondaries[0]->leaving;
+}
+
+static void who_does_not_read_is_cut_off_and_its_vrings_go_on(void)
+{
+	struct secondary *deaf, *other;
+	struct port *port;
+	struct rig rig;
+	int s[2];
+
+	rig_open(&rig);
+	deaf = rig_secondary(&rig, "deaf", VSWITCH, NULL, &s[0]);
+	other = rig_secondary(&rig, "other", VSWITCH, NULL, &s[1]);
+	port = rig_port(&rig, "vm0", 1);
+	grant_offer(&port->device);
+	CHECK(port->device.owner == deaf);
+	for (int i = 0; i < 100000 && !deaf->cut; i++)
+		grant_send_call(&port->device.vrings[0]);
+	CHECK(deaf->cut);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_SLOW], 1);
+	CHECK(port->device.vrings[0].owner == deaf); /* not from inside the call */
+	CHECK(rig_until(&rig, is_gone, &rig, 1000));
+	CHECK(port->device.vrings[0].owner == other);
+	take_all_back(&port->device);
+	hf_fd_close_all(s, 2);
+	rig_close(&rig);
+}
+
+static void what_waits_is_sent_in_order_when_there_is_room(void)
+{
+	Holdfast__Attach__ToSecondary *m;
+	struct secondary *secondary;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s, wrong = 0;
+	size_t fds;
+
+	rig_open(&rig);
+	secondary = rig_secondary(&rig, "slow", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	vring = &port->device.vrings[0];
+	grant_offer(&port->device);
+	rig_drain(s);
+	/* The number goes where the session is: a sequence to look for. */
+	for (unsigned int i = 0; i < 2000; i++) {
+		port->device.session = i;
+		grant_send_call(vring);
+	}
+	CHECK(!secondary->cut);
+	for (unsigned int i = 0; i < 2000; i++) {
+		if (i % 50 == 0)
+			rig_until(&rig, NULL, NULL, 1);
+		m = rig_message(s, &fds);
+		REQUIRE(m != NULL);
+		wrong += m->body_case != BODY(VRING_NOTIFY) || fds != 1 ||
+			 m->vring_notify->session != i;
+		rig_message_free(m);
+	}
+	CHECK_EQ(wrong, 0);
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(the_first_vswitch_that_serves_the_port_gets_it),
+	SENTENCE(standbys_come_after_vswitches_by_priority),
+	SENTENCE(a_ready_device_that_nobody_serves_is_said_once),
+	SENTENCE(memory_comes_before_ready_before_grants),
+	SENTENCE(memory_is_sent_once_for_each_table),
+	SENTENCE(many_regions_come_in_packets_of_a_hundred),
+	SENTENCE(grants_are_never_used_twice),
+	SENTENCE(only_started_whole_vrings_are_granted),
+	SENTENCE(a_port_that_is_being_removed_gets_nothing),
+	SENTENCE(call_state_and_announcement_go_to_the_owner),
+	SENTENCE(a_lane_entry_serves_one_vring_until_retired),
+	SENTENCE(a_full_lane_leaves_vrings_idle_and_no_more),
+	SENTENCE(who_does_not_read_is_cut_off_and_its_vrings_go_on),
+	SENTENCE(what_waits_is_sent_in_order_when_there_is_room),
+};
+SUITE("grant", sentences)
