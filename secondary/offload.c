@@ -245,6 +245,12 @@ static enum hf_enqueue_result drop(struct hf_vring *v, enum hf_counter reason)
 	return HF_ENQUEUE_DROPPED;
 }
 
+/* IPv4's length counts its header, IPv6's does not. */
+static uint32_t longest_frame(const struct hf_frame_layout *l)
+{
+	return 65535u + l->l3 + (l->ip_version == 6 ? 40u : 0u);
+}
+
 static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_t *used)
 {
 	bool udp = (c->offload->gso_type & ~HF_GSO_ECN) == HF_GSO_UDP;
@@ -252,8 +258,9 @@ static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_
 	enum hf_enqueue_result result;
 
 	c->size = udp ? c->offload->gso_size & ~7u : c->offload->gso_size;
-	if (!c->size || c->total > 65535u + c->layout.l3 ||
-	    !hf_frame_layout(c->frame, (uint32_t)min_u64(c->total, HF_LAYOUT_PEEK), &c->layout))
+	if (!c->size ||
+	    !hf_frame_layout(c->frame, (uint32_t)min_u64(c->total, HF_LAYOUT_PEEK), &c->layout) ||
+	    c->total > longest_frame(&c->layout))
 		return drop(v, HF_COUNTER_DROP_BAD_METADATA);
 	result = udp ? enqueue_fragments(v, c, used) : enqueue_tcp(v, c, used);
 	if (result == HF_ENQUEUE_DONE) {
