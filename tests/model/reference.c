@@ -1,0 +1,560 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "reference.h"
+
+#include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include "check.h"
+
+#define F(bit)	     (1ull << (bit))
+#define F_INDIRECT   F(28)
+#define F_VERSION_1  F(32)
+#define DROP(reason) (-(int)HF_COUNTER_DROP_##reason)
+#define NO_BUFFER    1
+#define SMALL	     2
+
+uint32_t reference_header_bytes(uint64_t features)
+{
+	return features & (F(VIRTIO_NET_F_MRG_RXBUF) | F_VERSION_1) ? 12 : 10;
+}
+
+/* ---- bytes of the image */
+
+/* The image's byte at gpa; NULL: not mapped. */
+static uint8_t *byte_at(const struct reference *r, uint64_t gpa)
+{
+	for (uint32_t i = 0; i < r->guest->nr_regions; i++) {
+		const struct hf_shm_region *region = &r->guest->regions[i];
+
+		if (gpa >= region->gpa && gpa - region->gpa < region->size)
+			return r->image + region->file_offset + (gpa - region->gpa);
+	}
+	return NULL;
+}
+
+static uint16_t word_at(const struct reference *r, uint64_t gpa)
+{
+	return (uint16_t)(*byte_at(r, gpa) | *byte_at(r, gpa + 1) << 8);
+}
+
+static void put_number(struct reference *r, uint64_t gpa, uint64_t value, int bytes)
+{
+	for (int i = 0; i < bytes; i++)
+		*byte_at(r, gpa + (uint64_t)i) = (uint8_t)(value >> (8 * i));
+}
+
+static bool in_rings(const struct reference *r, uint64_t gpa)
+{
+	return gpa - r->desc < 16ull * r->size || gpa - r->avail < 6 + 2ull * r->size ||
+	       gpa - r->used < 6 + 8ull * r->size;
+}
+
+/* ---- the chain, descriptor by descriptor */
+
+struct walk {
+	uint64_t table;
+	uint64_t entries;
+	uint64_t index;
+	uint32_t seen;
+	bool indirect;
+	bool over;
+};
+
+struct step {
+	uint64_t addr;
+	uint32_t len;
+	uint16_t flags;
+	uint16_t next;
+};
+
+static bool read_step(const struct reference *r, uint64_t gpa, struct step *step)
+{
+	uint8_t raw[16];
+
+	for (uint64_t i = 0; i < 16; i++) {
+		const uint8_t *byte = byte_at(r, gpa + i);
+
+		if (!byte)
+			return false;
+		raw[i] = *byte;
+	}
+	memcpy(&step->addr, raw, 8);
+	memcpy(&step->len, raw + 8, 4);
+	memcpy(&step->flags, raw + 12, 2);
+	memcpy(&step->next, raw + 14, 2);
+	return true;
+}
+
+static int enter_table(const struct reference *r, struct walk *walk, const struct step *step)
+{
+	if (!(r->features & F_INDIRECT))
+		return DROP(BAD_INDIRECT);
+	if (walk->indirect)
+		return DROP(BAD_INDIRECT);
+	if (step->flags & VRING_DESC_F_NEXT)
+		return DROP(BAD_INDIRECT);
+	if (step->len == 0 || step->len % 16 != 0)
+		return DROP(BAD_INDIRECT);
+	walk->indirect = true;
+	walk->table = step->addr;
+	walk->entries = step->len / 16;
+	walk->index = 0;
+	return 0;
+}
+
+/* 1: a descriptor; 0: the chain is over; negative: why the chain is dropped. */
+static int walk_on(const struct reference *r, struct walk *walk, struct step *step)
+{
+	int result;
+
+	if (walk->over)
+		return 0;
+	if (walk->index >= walk->entries)
+		return DROP(BAD_NEXT);
+	if (!read_step(r, walk->table + 16 * walk->index, step))
+		return DROP(BAD_ADDRESS);
+	if (step->flags & VRING_DESC_F_INDIRECT) {
+		result = enter_table(r, walk, step);
+		return result < 0 ? result : walk_on(r, walk, step);
+	}
+	walk->seen++;
+	if (walk->seen > r->size)
+		return DROP(LOOP);
+	walk->over = !(step->flags & VRING_DESC_F_NEXT);
+	walk->index = step->next;
+	return 1;
+}
+
+static struct walk walk_from(const struct reference *r, uint16_t head)
+{
+	return (struct walk){.table = r->desc, .entries = r->size, .index = head};
+}
+
+/* ---- the rings */
+
+static void count(struct reference *r, enum hf_counter counter)
+{
+	r->counters[counter]++;
+}
+
+static void break_ring(struct reference *r, enum hf_counter reason)
+{
+	r->broken = true;
+	count(r, reason);
+}
+
+/* Chains that are available; the ring breaks when there are more than it has entries. */
+static uint16_t available(struct reference *r)
+{
+	uint16_t ready = (uint16_t)(word_at(r, r->avail + 2) - r->next);
+
+	if (ready <= r->size)
+		return ready;
+	if (!r->broken)
+		break_ring(r, HF_COUNTER_BREAK_AVAIL_IDX);
+	return 0;
+}
+
+static bool head_at(struct reference *r, uint16_t ahead, uint16_t *head)
+{
+	uint16_t place = (uint16_t)(r->next + ahead) % r->size;
+
+	*head = word_at(r, r->avail + 4 + 2ull * place);
+	if (*head < r->size)
+		return true;
+	if (!r->broken)
+		break_ring(r, HF_COUNTER_BREAK_BAD_HEAD);
+	return false;
+}
+
+static void use(struct reference *r, uint16_t ahead, uint16_t head, uint32_t len)
+{
+	uint64_t place = (uint16_t)(r->next + ahead) % r->size;
+
+	put_number(r, r->used + 4 + 8 * place, head, 4);
+	put_number(r, r->used + 8 + 8 * place, len, 4);
+}
+
+static void publish(struct reference *r, uint16_t n)
+{
+	r->next = (uint16_t)(r->next + n);
+	if (n)
+		put_number(r, r->used + 2, r->next, 2);
+}
+
+/* ---- what a frame is */
+
+struct headers {
+	int ip;	   /* 4, 6, or 0: something else */
+	int proto; /* IPPROTO_TCP, IPPROTO_UDP, or -1: none that is whole */
+};
+
+static uint32_t be16_at(const uint8_t *p)
+{
+	return (uint32_t)p[0] * 256 + p[1];
+}
+
+static int transport(const uint8_t *f, uint32_t len, uint32_t at, int proto)
+{
+	if (proto == IPPROTO_UDP)
+		return at + 8 <= len ? proto : -1;
+	if (proto != IPPROTO_TCP || at + 20 > len)
+		return -1;
+	if (f[at + 12] / 16 < 5 || at + f[at + 12] / 16 * 4u > len)
+		return -1;
+	return proto;
+}
+
+static struct headers look_at_ipv4(const uint8_t *f, uint32_t len, uint32_t at)
+{
+	struct headers h = {.ip = 4, .proto = -1};
+
+	if (at + 20 > len || f[at] / 16 != 4 || f[at] % 16 < 5)
+		return h;
+	if (be16_at(f + at + 6) & 0x3fff) /* a fragment */
+		return h;
+	h.proto = transport(f, len, at + f[at] % 16 * 4u, f[at + 9]);
+	return h;
+}
+
+static struct headers look_at_ipv6(const uint8_t *f, uint32_t len, uint32_t at)
+{
+	struct headers h = {.ip = 6, .proto = -1};
+	int type;
+
+	if (at + 40 > len || f[at] / 16 != 6)
+		return h;
+	type = f[at + 6];
+	at += 40;
+	while (type == 0 || type == 43 || type == 60) { /* RFC 8200 options and routing */
+		if (at + 8 > len)
+			return h;
+		type = f[at];
+		at += 8u + f[at + 1] * 8u;
+	}
+	h.proto = transport(f, len, at, type);
+	return h;
+}
+
+static struct headers look_at(const uint8_t *f, uint32_t len)
+{
+	struct headers none = {.proto = -1};
+	uint32_t at = 12;
+
+	len = (uint32_t)min_u64(len, REFERENCE_HEADERS_WITHIN);
+	for (int tags = 0; tags < 3; tags++) {
+		if (at + 2 > len)
+			return none;
+		switch (be16_at(f + at)) {
+		case 0x0800:
+			return look_at_ipv4(f, len, at + 2);
+		case 0x86dd:
+			return look_at_ipv6(f, len, at + 2);
+		case 0x8100:
+		case 0x88a8:
+			at += 4;
+			break;
+		default:
+			return none;
+		}
+	}
+	return none;
+}
+
+/* Which feature allows the type, and is the frame of that type? */
+static bool gso_type_ok(uint8_t type, uint64_t features, struct headers h)
+{
+	bool ecn = type & VIRTIO_NET_HDR_GSO_ECN;
+
+	if (ecn && !(features & F(VIRTIO_NET_F_HOST_ECN)))
+		return false;
+	switch (type & 0x7f) {
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		return (features & F(VIRTIO_NET_F_HOST_TSO4)) && h.ip == 4 &&
+		       h.proto == IPPROTO_TCP;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		return (features & F(VIRTIO_NET_F_HOST_TSO6)) && h.ip == 6 &&
+		       h.proto == IPPROTO_TCP;
+	case VIRTIO_NET_HDR_GSO_UDP:
+		return (features & F(VIRTIO_NET_F_HOST_UFO)) && !ecn && h.proto == IPPROTO_UDP;
+	default:
+		return false;
+	}
+}
+
+bool reference_header(const uint8_t *b, uint64_t features, const uint8_t *frame, uint32_t len,
+		      struct hf_offload *ret)
+{
+	uint32_t hdr_len = b[2] + b[3] * 256u, gso_size = b[4] + b[5] * 256u;
+	uint32_t start = b[6] + b[7] * 256u, offset = b[8] + b[9] * 256u;
+	bool csum = b[0] & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	uint8_t type = b[1];
+
+	*ret = (struct hf_offload){0};
+	if (!csum && type == VIRTIO_NET_HDR_GSO_NONE)
+		return true;
+	if (csum && (!(features & F(VIRTIO_NET_F_CSUM)) || start + offset + 2 > len))
+		return false;
+	if (type != VIRTIO_NET_HDR_GSO_NONE) {
+		bool udp = (type & 0x7f) == VIRTIO_NET_HDR_GSO_UDP;
+
+		if (gso_size == 0 || (!csum && !udp))
+			return false;
+		if (!gso_type_ok(type, features, look_at(frame, len)))
+			return false;
+	}
+	*ret = (struct hf_offload){.flags = csum ? HF_OFFLOAD_NEEDS_CSUM : 0,
+				   .gso_type = type,
+				   .hdr_len = (uint16_t)min_u64(hdr_len, len),
+				   .gso_size = (uint16_t)gso_size,
+				   .csum_start = (uint16_t)start,
+				   .csum_offset = (uint16_t)offset};
+	return true;
+}
+
+/* ---- dequeue */
+
+static int take_step(const struct reference *r, const struct step *step, uint32_t header_bytes,
+		     uint8_t *header, uint32_t *seen, struct reference_packet *packet)
+{
+	if (step->flags & VRING_DESC_F_WRITE)
+		return DROP(BAD_DIRECTION);
+	if (step->addr + step->len < step->addr)
+		return DROP(BAD_ADDRESS);
+	for (uint64_t i = 0; i < step->len; i++) {
+		const uint8_t *byte = byte_at(r, step->addr + i);
+
+		if (!byte)
+			return DROP(BAD_ADDRESS);
+		if (*seen < header_bytes)
+			header[*seen] = *byte;
+		else if (packet->len == packet->room)
+			return DROP(TOO_BIG);
+		else
+			packet->bytes[packet->len++] = *byte;
+		if (*seen < header_bytes)
+			(*seen)++;
+	}
+	return 0;
+}
+
+static int take_chain(const struct reference *r, uint16_t head, struct reference_packet *packet)
+{
+	uint32_t header_bytes = reference_header_bytes(r->features), seen = 0;
+	struct walk walk = walk_from(r, head);
+	uint8_t header[12] = {0};
+	struct step step;
+	int result;
+
+	packet->len = 0;
+	while ((result = walk_on(r, &walk, &step)) > 0) {
+		result = take_step(r, &step, header_bytes, header, &seen, packet);
+		if (result < 0)
+			return result;
+	}
+	if (result < 0)
+		return result;
+	if (packet->len == 0)
+		return DROP(SHORT_CHAIN);
+	if (!reference_header(header, r->features, packet->bytes, packet->len, &packet->offload))
+		return DROP(BAD_HEADER);
+	return 0;
+}
+
+static void count_good(struct reference *r, uint32_t len)
+{
+	r->counters[HF_COUNTER_GOOD_PACKETS]++;
+	r->counters[HF_COUNTER_GOOD_BYTES] += len;
+}
+
+uint16_t reference_dequeue(struct reference *r, struct reference_packet *packets, uint16_t wanted)
+{
+	uint16_t ready, n = 0, got = 0, head;
+
+	if (r->broken)
+		return 0;
+	ready = available(r);
+	for (; n < ready && n < wanted && head_at(r, n, &head); n++) {
+		int result = take_chain(r, head, &packets[got]);
+
+		use(r, n, head, 0);
+		if (result < 0) {
+			count(r, (enum hf_counter) - result);
+			continue;
+		}
+		count_good(r, packets[got].len);
+		got++;
+	}
+	publish(r, n);
+	return got;
+}
+
+/* ---- enqueue */
+
+struct pen {
+	struct walk walk;
+	struct step step; /* what is left of the descriptor */
+	uint16_t head;
+	uint16_t place; /* of the chain that is written or comes next */
+	uint32_t written;
+	bool open;
+};
+
+static int open_chain(struct reference *r, struct pen *pen)
+{
+	if (available(r) <= pen->place || !head_at(r, pen->place, &pen->head))
+		return NO_BUFFER;
+	pen->walk = walk_from(r, pen->head);
+	pen->step.len = 0;
+	pen->written = 0;
+	pen->open = true;
+	return 0;
+}
+
+static void close_chain(struct reference *r, struct pen *pen)
+{
+	use(r, pen->place++, pen->head, pen->written);
+	pen->open = false;
+}
+
+/* Move to a descriptor with room. 0, NO_BUFFER, SMALL or the DROP reason. */
+static int find_room(struct reference *r, struct pen *pen)
+{
+	while (!pen->open || pen->step.len == 0) {
+		int result = pen->open ? 0 : open_chain(r, pen);
+
+		if (result)
+			return result;
+		result = walk_on(r, &pen->walk, &pen->step);
+		if (result < 0)
+			return result;
+		if (result == 0) {
+			if (!(r->features & F(VIRTIO_NET_F_MRG_RXBUF)))
+				return SMALL;
+			if (!pen->written)
+				return DROP(SHORT_CHAIN);
+			close_chain(r, pen);
+			continue;
+		}
+		if (!(pen->step.flags & VRING_DESC_F_WRITE))
+			return DROP(BAD_DIRECTION);
+		if (pen->step.addr + pen->step.len < pen->step.addr)
+			return DROP(BAD_ADDRESS);
+	}
+	return 0;
+}
+
+static int put_byte(struct reference *r, struct pen *pen, uint8_t value, uint8_t **ret_place)
+{
+	int result = find_room(r, pen);
+	uint8_t *to;
+
+	if (result)
+		return result;
+	to = byte_at(r, pen->step.addr);
+	if (!to)
+		return DROP(BAD_ADDRESS);
+	r->ambiguous |= in_rings(r, pen->step.addr);
+	*to = value;
+	*ret_place = to;
+	pen->step.addr++;
+	pen->step.len--;
+	pen->written++;
+	return 0;
+}
+
+static void make_header(const struct reference_packet *packet, uint8_t header[12])
+{
+	const struct hf_offload *o = &packet->offload;
+	const uint16_t words[] = {o->hdr_len, o->gso_size, o->csum_start, o->csum_offset, 1};
+
+	header[0] = o->flags;
+	header[1] = o->gso_type;
+	for (int i = 0; i < 5; i++) {
+		header[2 + 2 * i] = (uint8_t)words[i];
+		header[3 + 2 * i] = (uint8_t)(words[i] >> 8);
+	}
+}
+
+static int write_packet(struct reference *r, struct pen *pen, const struct reference_packet *packet,
+			uint16_t first)
+{
+	uint32_t header_bytes = reference_header_bytes(r->features);
+	uint8_t header[12], *place, *number[2] = {NULL, NULL};
+	int result;
+
+	make_header(packet, header);
+	for (uint32_t i = 0; i < header_bytes; i++) {
+		result = put_byte(r, pen, header[i], &place);
+		if (result)
+			return result;
+		if (i >= 10)
+			number[i - 10] = place;
+	}
+	for (uint32_t i = 0; i < packet->len; i++) {
+		result = put_byte(r, pen, packet->bytes[i], &place);
+		if (result)
+			return result;
+	}
+	close_chain(r, pen);
+	if (r->features & F(VIRTIO_NET_F_MRG_RXBUF)) {
+		*number[0] = (uint8_t)(pen->place - first);
+		*number[1] = (uint8_t)((pen->place - first) >> 8);
+	}
+	return 0;
+}
+
+/* All chains from `first` to the one that broke a rule go back empty. */
+static void give_back(struct reference *r, struct pen *pen, uint16_t first, int reason)
+{
+	count(r, (enum hf_counter) - reason);
+	close_chain(r, pen);
+	for (uint16_t i = first; i != pen->place; i++)
+		put_number(r, r->used + 8 + 8ull * ((uint16_t)(r->next + i) % r->size), 0, 4);
+}
+
+/* 0: taken, delivered or dropped; NO_BUFFER: not. */
+static int put_packet(struct reference *r, const struct reference_packet *packet, uint16_t *used)
+{
+	struct pen pen;
+	int result;
+
+	for (;;) {
+		pen = (struct pen){.place = *used};
+		result = write_packet(r, &pen, packet, *used);
+		if (result >= 0)
+			break;
+		give_back(r, &pen, *used, result);
+		*used = pen.place;
+	}
+	if (result == SMALL) {
+		count(r, HF_COUNTER_DROP_GUEST_BUFFER_SMALL);
+		return 0;
+	}
+	if (result == NO_BUFFER) {
+		if (*used == 0 && pen.place == r->size) {
+			count(r, HF_COUNTER_DROP_TOO_BIG);
+			return 0;
+		}
+		count(r, HF_COUNTER_NO_GUEST_BUFFER);
+		return NO_BUFFER;
+	}
+	count_good(r, packet->len);
+	*used = pen.place;
+	return 0;
+}
+
+uint16_t reference_enqueue(struct reference *r, const struct reference_packet *packets,
+			   uint16_t wanted)
+{
+	uint16_t used = 0, taken = 0;
+
+	if (r->broken)
+		return 0;
+	while (taken < wanted && put_packet(r, &packets[taken], &used) == 0)
+		taken++;
+	publish(r, used);
+	return taken;
+}

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The judge: a slow scalar decoder of split rings on a frozen memory image.
+ *
+ * One descriptor at a time, one byte at a time, every check, no state but the position: written
+ * from the specification and the project's fixed rules, sharing no code with the library. It
+ * changes the image as a back-end would, so two images can be compared whole.
+ *
+ * Fixed rules where the specification leaves room:
+ * - a chain has at most as many descriptors as the ring has entries; the one that refers to an
+ *   indirect table does not count;
+ * - descriptors are looked at in order, and only as far as needed: the first rule that is broken
+ *   names the reason;
+ * - enqueue: a chain that breaks a rule goes back with length 0, with the chains before it that
+ *   the same packet had begun to fill; the packet goes on behind it;
+ * - a segmentation type is believed when the headers in the first 256 bytes of the frame say so.
+ */
+#ifndef MODEL_REFERENCE_H
+#define MODEL_REFERENCE_H
+
+#include <holdfast/packet.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "counters.h"
+#include "guest.h"
+
+#define REFERENCE_HEADERS_WITHIN 256u
+
+struct reference {
+	uint8_t *image; /* of a guest's file, changed by the reference */
+	const struct guest *guest;
+	uint64_t desc, avail, used;
+	uint64_t features;
+	uint16_t size;
+	uint16_t next;
+	bool broken;
+	uint64_t counters[HF_NR_COUNTERS];
+	bool ambiguous; /* a buffer overlaps the rings: the order of stores decides */
+};
+
+struct reference_packet {
+	uint8_t *bytes;
+	uint32_t room; /* dequeue: bytes that fit */
+	uint32_t len;
+	struct hf_offload offload;
+};
+
+uint32_t reference_header_bytes(uint64_t features);
+
+/* Up to `count` chains from the guest. How many packets came. */
+uint16_t reference_dequeue(struct reference *ring, struct reference_packet *packets,
+			   uint16_t count);
+/* Packets to the guest, which negotiated what they ask for. How many were taken. */
+uint16_t reference_enqueue(struct reference *ring, const struct reference_packet *packets,
+			   uint16_t count);
+
+/* The virtio-net header of a frame from the guest: may it pass? Its metadata then. */
+bool reference_header(const uint8_t *header, uint64_t features, const uint8_t *frame, uint32_t len,
+		      struct hf_offload *ret_offload);
+
+#endif
