@@ -70,7 +70,7 @@ static int map_memory(struct front *front, unsigned int flags)
 	return -ENOMEM;
 }
 
-int front_create(struct front *front, uint16_t size, bool mergeable)
+int front_create(struct front *front, uint16_t size, bool mergeable, bool huge)
 {
 	int error;
 
@@ -79,7 +79,7 @@ int front_create(struct front *front, uint16_t size, bool mergeable)
 	if (mergeable)
 		front->features |= 1ull << VIRTIO_NET_F_MRG_RXBUF;
 	lay_out(front, size, &front->bytes);
-	front->huge = map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB) == 0;
+	front->huge = huge && map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB) == 0;
 	if (!front->huge && (error = map_memory(front, 0)))
 		return error;
 	lay_out(front, size, &front->bytes);

@@ -45,8 +45,8 @@ struct front {
 /* One that is not there: safe to disconnect and to destroy. */
 #define FRONT_NONE ((struct front){.memfd = -1, .socket = -1, .kicks = {-1, -1}, .calls = {-1, -1}})
 
-/* Memory and rings of `size` entries. 0 or -errno. */
-int front_create(struct front *front, uint16_t size, bool mergeable);
+/* Memory, on hugepages if `huge` and there are some, and rings of `size` entries. 0 or -errno. */
+int front_create(struct front *front, uint16_t size, bool mergeable, bool huge);
 void front_destroy(struct front *front);
 
 /* front_session.c: connect to the back-end's socket and set everything up, up to enabled rings.

@@ -49,7 +49,8 @@ static int plug_all(struct bench *b, uint16_t entries, bool mergeable)
 		struct side *side = &b->sides[i];
 
 		for (uint32_t d = 0; d < BENCH_DEVICES; d++) {
-			int error = front_create(&side->fronts[d], entries, mergeable);
+			int error =
+				front_create(&side->fronts[d], entries, mergeable, b->options.huge);
 
 			if (!error)
 				error = side->backend->ops->plug(side->backend, d,
@@ -151,11 +152,11 @@ static int start(struct bench *b)
 		b->sides[i / BENCH_DEVICES].fronts[i % BENCH_DEVICES] = FRONT_NONE;
 	if (make_directory(&b->options))
 		return -errno;
-	b->options.huge = free_huge_pages() >= HUGE_NEEDED;
-	if (!b->options.huge)
+	b->options.huge = !b->options.no_huge_pages && free_huge_pages() >= HUGE_NEEDED;
+	if (!b->options.huge && !b->options.no_huge_pages)
 		fprintf(stderr,
-			"warning: fewer than %u free hugepages: DPDK is on ordinary pages; see "
-			"scripts/bench\n",
+			"warning: fewer than %u free hugepages: guests and DPDK are on ordinary "
+			"pages; see scripts/bench\n",
 			HUGE_NEEDED);
 	CPU_ZERO(&set);
 	CPU_SET(b->options.cpu, &set);

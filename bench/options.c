@@ -26,6 +26,7 @@ static const char help[] =
 	"  --slice-ms N       length of one (20)\n"
 	"  --cpu N            where to run (the last one allowed)\n"
 	"  --dpdk-stats       DPDK counts packets too; Holdfast always does\n"
+	"  --no-huge-pages    guests and DPDK on ordinary pages, as under valgrind\n"
 	"  --holdfastd PATH   the primary to start (the one of this build)\n";
 
 static int complain(const char *name, const char *value)
@@ -122,6 +123,9 @@ static int parse_one(struct options *o, int option, const char *value)
 	case 'D':
 		o->dpdk_stats = true;
 		return 0;
+	case 'p':
+		o->no_huge_pages = true;
+		return 0;
 	case 'o':
 		return parse_op(o, value);
 	case 's':
@@ -154,6 +158,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"slice-ms", required_argument, NULL, 't'},
 		{"cpu", required_argument, NULL, 'c'},
 		{"dpdk-stats", no_argument, NULL, 'D'},
+		{"no-huge-pages", no_argument, NULL, 'p'},
 		{"holdfastd", required_argument, NULL, 'H'},
 		{"help", no_argument, NULL, 'h'},
 		{0},

@@ -16,7 +16,8 @@ struct options {
 	uint32_t slice_ms;
 	uint32_t cpu;
 	bool dpdk_stats;
-	bool huge;	     /* enough hugepages are free; set by main */
+	bool no_huge_pages;
+	bool huge;	     /* enough hugepages are free, and wanted; set by main */
 	const char *only_op; /* NULL: all */
 	/* Every combination of these is measured; lists end at their count. */
 	uint16_t entries[OPTIONS_LIST];
