@@ -36,6 +36,7 @@ struct port;
 struct primary;
 
 #define SESSION_ALL_VRINGS (-1)
+#define SESSION_REMEMBERED 32u
 
 typedef enum vu_outcome vu_resume(struct session *session, struct vu_msg *msg);
 
@@ -67,7 +68,9 @@ struct session {
 	bool revoked;
 	vu_resume *resume;		  /* WAITING: the second half of the message */
 	struct memory_draft *next_memory; /* session_mem.c: table that waits to be put in force */
-	const char *must_end;		  /* WAITING: end when the wait is over, and why */
+	struct vu_region removed[SESSION_REMEMBERED]; /* session_mem.c: the last ones, a ring */
+	uint32_t nr_removed;
+	const char *must_end; /* WAITING: end when the wait is over, and why */
 
 	enum refusal refused; /* by session_refuse */
 	char refused_detail[96];

@@ -5,6 +5,10 @@
  * nothing has changed yet. Then all rings are taken back, the tables are exchanged, and the rings
  * go on in the new one, those that still lie in it. One that lost its memory is suspended: QEMU
  * takes a region away and gives it back when only its size changes.
+ *
+ * QEMU 7.2 has a vhost device for each queue pair and sends ADD_MEM_REG and REM_MEM_REG from all
+ * of them: the same region is added, and removed, once a pair. So adding what is there already is
+ * done, as is removing what was just removed; anything else that does not fit is refused.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -221,7 +225,7 @@ enum vu_outcome vu_get_max_mem_slots(struct session *session, struct vu_msg *msg
 	return session_reply_u64(session, HF_SHM_MAX_REGIONS);
 }
 
-enum vu_outcome vu_add_mem_reg(struct session *session, struct vu_msg *msg)
+static enum vu_outcome add_region(struct session *session, struct vu_msg *msg)
 {
 	struct memory_draft *draft = draft_begin(session->device, true);
 	enum refusal reason = REFUSED_NO_RESOURCES;
@@ -230,6 +234,40 @@ enum vu_outcome vu_add_mem_reg(struct session *session, struct vu_msg *msg)
 	    !draft_map(draft, &reason))
 		return give_up(session, draft, reason);
 	return exchange(session, draft);
+}
+
+/* Is exactly this region, of this file, in the table? */
+static bool is_there(const struct device *device, const struct vu_region *region, int fd)
+{
+	int at = hf_memtab_find_gpa(&device->memory, region->gpa);
+	const struct hf_shm_region *r;
+	uint64_t file_id;
+
+	if (at < 0 || !file_ok(fd, region, &file_id))
+		return false;
+	r = &device->memory.regions[at];
+	return r->gpa == region->gpa && r->size == region->size &&
+	       r->user_addr == region->user_addr && r->file_offset == region->file_offset &&
+	       r->file_id == file_id;
+}
+
+enum vu_outcome vu_add_mem_reg(struct session *session, struct vu_msg *msg)
+{
+	if (is_there(session->device, &msg->memory.regions[0], msg->fds[0]))
+		return VU_DONE;
+	return add_region(session, msg);
+}
+
+static bool was_removed(const struct session *session, const struct vu_region *region)
+{
+	for (uint32_t i = 0; i < SESSION_REMEMBERED && i < session->nr_removed; i++) {
+		const struct vu_region *r = &session->removed[i];
+
+		if (r->gpa == region->gpa && r->size == region->size &&
+		    r->user_addr == region->user_addr)
+			return true;
+	}
+	return false;
 }
 
 enum vu_outcome vu_rem_mem_reg(struct session *session, struct vu_msg *msg)
@@ -241,12 +279,18 @@ enum vu_outcome vu_rem_mem_reg(struct session *session, struct vu_msg *msg)
 
 	if (!draft)
 		return give_up(session, NULL, reason);
-	if (hf_memtab_remove(&draft->table, region->gpa, region->user_addr, region->size, &at) < 0)
-		return give_up(session, draft, REFUSED_REGION_UNKNOWN);
+	if (hf_memtab_remove(&draft->table, region->gpa, region->user_addr, region->size, &at) <
+	    0) {
+		if (!was_removed(session, region))
+			return give_up(session, draft, REFUSED_REGION_UNKNOWN);
+		memory_draft_free(draft);
+		return VU_DONE;
+	}
 	draft->retired[draft->nr_retired++] = draft->fds[at];
 	memmove(&draft->fds[at], &draft->fds[at + 1],
 		(draft->table.count - at) * sizeof(draft->fds[0]));
 	if (!draft_map(draft, &reason))
 		return give_up(session, draft, reason);
+	session->removed[session->nr_removed++ % SESSION_REMEMBERED] = *region;
 	return exchange(session, draft);
 }
