@@ -28,7 +28,7 @@ traffic_iperf() {
         TRAFFIC_TEXT="iperf3: $(jq -r '.error // "no answer"' <<<"$output" 2>/dev/null || echo "no answer")"
         return 1
     }
-    TRAFFIC_TEXT=$(jq -r '.end.sum_received | "\(.bits_per_second / 1e6 | round) Mbit/s"' <<<"$output")
+    TRAFFIC_TEXT=$(jq -r '"\(.end.sum_received.bits_per_second // 0 | . / 1e6 | round) Mbit/s"' <<<"$output")
     # The server stops counting when the client says it has sent all, with data still on the way.
     jq -e --argjson n $((mebibytes * 1048576)) \
         '.end.sum_sent.bytes >= $n and .end.sum_received.bytes >= $n / 2' <<<"$output" >/dev/null
