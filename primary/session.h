@@ -110,6 +110,9 @@ void session_settle(struct session *session, int vring);
 void vring_try_start(struct session *session, struct vring *vring);
 /* The front-end does not see it as started any more. Its revocation is the caller's. */
 void vring_stop(struct session *session, struct vring *vring);
+/* Stopped and revoked: a kick that comes now belongs to nothing, the front-end sends a descriptor
+ * anew when it starts the ring again. What broke it is forgiven. */
+void vring_rest(struct vring *vring);
 
 /* session_mem.c */
 void memory_draft_free(struct memory_draft *draft);

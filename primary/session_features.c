@@ -98,7 +98,7 @@ static enum vu_outcome after_reset(struct session *session, struct vu_msg *msg)
 	(void)msg;
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		device->vrings[i].enabled = false;
-		device->vrings[i].broken = false;
+		vring_rest(&device->vrings[i]);
 	}
 	session_settle(session, SESSION_ALL_VRINGS);
 	return VU_DONE;

@@ -201,14 +201,18 @@ enum vu_outcome vu_set_vring_addr(struct session *session, struct vu_msg *msg)
 
 /* --- stopping --- */
 
+void vring_rest(struct vring *vring)
+{
+	hf_fd_close(&vring->kick);
+	vring->has_kick = false;
+	vring->broken = false;
+}
+
 static enum vu_outcome after_stop(struct session *session, struct vu_msg *msg)
 {
 	struct vring *vring = named(session, msg);
 
-	/* A kick that comes now belongs to nothing: the front-end sends a descriptor anew. */
-	hf_fd_close(&vring->kick);
-	vring->has_kick = false;
-	vring->broken = false;
+	vring_rest(vring);
 	session_settle(session, vring->index);
 	return session_reply_state(session, vring->index, vring->base);
 }

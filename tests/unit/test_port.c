@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* primary/port.h: sockets, second clients, reconnecting. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fake_grants.h"
+#include "fd.h"
+#include "front.h"
+#include "refusal.h"
+#include "session.h"
+#include "suite.h"
+
+static struct front front;
+static const char *reason;
+
+static int add(const char *name, const char *path, bool client)
+{
+	reason = NULL;
+	return port_add(&primary, name, path, client, 1, &reason);
+}
+
+static int connect_to(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	strcpy(address.sun_path, path);
+	REQUIRE(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	return fd;
+}
+
+static int listen_at(const char *path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	strcpy(address.sun_path, path);
+	REQUIRE(bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+	REQUIRE(listen(fd, 4) == 0);
+	return fd;
+}
+
+static bool closed_by_peer(int fd)
+{
+	char byte;
+
+	front_turn();
+	return recv(fd, &byte, 1, 0) == 0;
+}
+
+static void beside(char *path, size_t size, const char *file)
+{
+	snprintf(path, size, "%s/%s", primary.conf->run_dir, file);
+}
+
+static void the_socket_has_the_mode_that_was_asked_for(void)
+{
+	struct stat st;
+
+	front_begin();
+	REQUIRE(stat(front_port()->path, &st) == 0);
+	CHECK(S_ISSOCK(st.st_mode));
+	CHECK_EQ(st.st_mode & 0777, 0600);
+	front_end();
+}
+
+static void a_second_client_is_refused_and_the_first_not_disturbed(void)
+{
+	int second;
+
+	front_begin();
+	front_connect(&front);
+	front_setup(&front);
+	second = connect_to(front_port()->path);
+	CHECK(closed_by_peer(second));
+	CHECK_EQ(primary.refusals[REFUSED_SECOND_CLIENT], 1);
+	front_kick(&front, 0);
+	CHECK(fake_granted(&front_port()->device.vrings[0]));
+	CHECK_EQ(front_port()->sessions, 1);
+	close(second);
+	front_close(&front);
+	front_end();
+}
+
+static void a_client_that_replaces_a_dead_one_waits_until_its_rings_are_back(void)
+{
+	struct front next = {.socket = -1};
+
+	front_begin();
+	front_connect(&front);
+	front_setup(&front);
+	front_kick(&front, 0);
+	fake.hold = true;
+	/* The new connection is there before the old one's end was looked at. */
+	next.socket = connect_to(front_port()->path);
+	hf_fd_close(&front.socket);
+	front_turn();
+	CHECK_EQ(front_port()->session->state, SESSION_ENDING);
+	CHECK_EQ(primary.refusals[REFUSED_SECOND_CLIENT], 0);
+	CHECK_EQ(fake_release(), 1);
+	front_turn();
+	CHECK(front_port()->session != NULL);
+	CHECK_EQ(front_port()->sessions, 2);
+	front_send(&next, VU_GET_FEATURES, 0, NULL, 0, NULL, 0);
+	CHECK_EQ(front_reply_u64(&next, VU_GET_FEATURES),
+		 port_supported_features() | VIRTIO_BIT(VU_F_PROTOCOL_FEATURES));
+	hf_fd_close(&next.socket);
+	front_close(&front);
+	front_end();
+}
+
+static void names_and_paths_have_their_rules(void)
+{
+	char long_name[65], long_path[200];
+
+	front_begin();
+	memset(long_name, 'n', 64);
+	long_name[64] = '\0';
+	memset(long_path, 'p', 199);
+	long_path[0] = '/';
+	long_path[199] = '\0';
+	CHECK_EQ(add("", NULL, false), -EINVAL);
+	CHECK(reason != NULL);
+	CHECK_EQ(add("a/b", NULL, false), -EINVAL);
+	CHECK_EQ(add("..", NULL, false), -EINVAL);
+	CHECK_EQ(add("a*", NULL, false), -EINVAL);
+	CHECK_EQ(add("a b", NULL, false), -EINVAL);
+	CHECK_EQ(add("a\x1b[31m", NULL, false), -EINVAL);
+	CHECK_EQ(add(long_name, NULL, false), -EINVAL);
+	CHECK_EQ(add("long", long_path, false), -EINVAL);
+	CHECK_EQ(add("p", NULL, false), -EEXIST);
+	CHECK_EQ(add("nowhere", "/nonexistent/x.sock", false), -ENOENT);
+	CHECK(reason != NULL);
+	/* 107 bytes are legal, whether the directory exists or not. */
+	memcpy(long_path, "/nonexistent/", 13);
+	long_path[108] = '\0';
+	CHECK_EQ(add("long", long_path, false), -EINVAL);
+	long_path[107] = '\0';
+	CHECK_EQ(add("long", long_path, false), -ENOENT);
+	CHECK_EQ(add("a", NULL, false), 0);
+	CHECK_EQ(add("b", NULL, false), 0);
+	CHECK_EQ(add("c", NULL, false), 0);
+	CHECK_EQ(add("d", NULL, false), -ENOSPC);
+	CHECK_EQ(port_del(&primary, "b"), 0);
+	CHECK_EQ(port_del(&primary, "b"), -ENOENT);
+	CHECK_EQ(add("d", NULL, false), 0);
+	front_end();
+}
+
+static void a_stale_socket_is_replaced_and_nothing_else(void)
+{
+	char path[108];
+	int fd;
+
+	front_begin();
+	beside(path, sizeof(path), "x.sock");
+	fd = listen_at(path);
+	CHECK_EQ(add("x", NULL, false), -EADDRINUSE);
+	CHECK(reason != NULL);
+	close(fd);
+	CHECK_EQ(add("x", NULL, false), 0);
+	CHECK_EQ(port_del(&primary, "x"), 0);
+	CHECK(access(path, F_OK) < 0);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	CHECK_EQ(add("x", NULL, false), -EEXIST);
+	close(fd);
+	CHECK_EQ(unlink(path), 0);
+	CHECK_EQ(symlink("/etc/passwd", path), 0);
+	CHECK_EQ(add("x", NULL, false), -EEXIST);
+	CHECK_EQ(unlink(path), 0);
+	front_end();
+}
+
+static void a_name_is_free_again_while_its_old_port_still_waits(void)
+{
+	front_begin();
+	front_connect(&front);
+	front_setup(&front);
+	front_kick(&front, 0);
+	fake.hold = true;
+	CHECK_EQ(port_del(&primary, "p"), 0);
+	CHECK_EQ(add("p", NULL, false), 0);
+	CHECK(primary.ports[0]->removing);
+	CHECK(front_port() == primary.ports[1]);
+	CHECK_EQ(fake_release(), 1);
+	CHECK(primary.ports[0] == NULL);
+	front_close(&front);
+	front_end();
+}
+
+static void a_client_port_connects_when_somebody_listens_and_again_later(void)
+{
+	char path[108];
+	int listener, peer;
+
+	front_begin();
+	beside(path, sizeof(path), "q");
+	CHECK_EQ(add("q", path, true), 0);
+	CHECK(port_find(&primary, "q")->session == NULL);
+	listener = listen_at(path);
+	for (int round = 0; round < 3; round++) {
+		struct front f = {0};
+
+		front_wait(250);
+		peer = accept(listener, NULL, NULL);
+		REQUIRE(peer >= 0);
+		CHECK(port_find(&primary, "q")->session != NULL);
+		CHECK_EQ(port_find(&primary, "q")->peer_pid, getpid());
+		f.socket = peer;
+		fcntl(peer, F_SETFL, O_NONBLOCK);
+		front_send(&f, VU_GET_FEATURES, 0, NULL, 0, NULL, 0);
+		CHECK(front_reply_u64(&f, VU_GET_FEATURES) != UINT64_MAX - 1);
+		close(peer);
+		front_turn();
+		CHECK(port_find(&primary, "q")->session == NULL);
+	}
+	close(listener);
+	unlink(path);
+	front_end();
+}
+
+static void attempts_to_connect_become_rarer_up_to_two_seconds(void)
+{
+	struct port *port;
+
+	front_begin();
+	CHECK_EQ(add("q", "/nonexistent/q.sock", true), 0);
+	port = port_find(&primary, "q");
+	CHECK_EQ(port->backoff_ns, 100 * 1000000);
+	for (int i = 0; i < 8; i++) {
+		loop_timer_set(primary.loop, &port->retry, 0);
+		front_turn();
+	}
+	CHECK_EQ(port->backoff_ns, 2000 * 1000000ll);
+	CHECK(strstr(port->last_error, "cannot connect") != NULL);
+	front_end();
+}
+
+static void stopping_all_ends_sessions_in_order(void)
+{
+	front_begin();
+	front_connect(&front);
+	front_setup(&front);
+	front_kick(&front, 0);
+	CHECK_EQ(add("q", NULL, false), 0);
+	fake.hold = true;
+	port_stop_all(&primary);
+	CHECK(!port_all_idle(&primary));
+	CHECK_EQ(fake_release(), 1);
+	CHECK(port_all_idle(&primary));
+	CHECK(front_is_closed(&front));
+	front_close(&front);
+	front_end();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(the_socket_has_the_mode_that_was_asked_for),
+	SENTENCE(a_second_client_is_refused_and_the_first_not_disturbed),
+	SENTENCE(a_client_that_replaces_a_dead_one_waits_until_its_rings_are_back),
+	SENTENCE(names_and_paths_have_their_rules),
+	SENTENCE(a_stale_socket_is_replaced_and_nothing_else),
+	SENTENCE(a_name_is_free_again_while_its_old_port_still_waits),
+	SENTENCE(a_client_port_connects_when_somebody_listens_and_again_later),
+	SENTENCE(attempts_to_connect_become_rarer_up_to_two_seconds),
+	SENTENCE(stopping_all_ends_sessions_in_order),
+};
+SUITE("port", sentences)

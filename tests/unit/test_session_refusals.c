@@ -1,0 +1,535 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * primary/session.h: messages that are refused. Each leaves the draft bit for bit as it was, is
+ * counted, and is answered when an answer was asked for; without one the session ends, unless the
+ * request was never offered.
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fake_grants.h"
+#include "fd_ledger.h"
+#include "front.h"
+#include "grant.h"
+#include "refusal.h"
+#include "session.h"
+#include "suite.h"
+
+static struct front front;
+static struct device before;
+
+static void begin(void)
+{
+	front_begin();
+	front_connect(&front);
+	front_setup(&front);
+	front_kick(&front, 0);
+	before = front_port()->device;
+}
+
+static void end(void)
+{
+	front_close(&front);
+	front_end();
+}
+
+static bool untouched(void)
+{
+	return memcmp(&before, &front_port()->device, sizeof(before)) == 0;
+}
+
+static uint64_t refusals(void)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < NR_REFUSALS; i++)
+		sum += primary.refusals[i];
+	return sum;
+}
+
+/* Refused with that reason, asked for an answer and not; nothing else happens. */
+static void refused(uint32_t request, const void *payload, uint32_t size, const int *fds,
+		    unsigned int nr_fds, enum refusal reason)
+{
+	uint64_t count = primary.refusals[reason], all = refusals();
+	int open = fds_open();
+
+	CHECK_EQ(front_ask(&front, request, payload, size, fds, nr_fds), 1);
+	CHECK_EQ(primary.refusals[reason], count + 1);
+	CHECK_EQ(refusals(), all + 1);
+	CHECK(untouched());
+	CHECK_EQ(fds_open(), open);
+}
+
+static void refused_state(uint32_t request, uint32_t index, uint32_t num, enum refusal reason)
+{
+	struct vu_vring_state state = {index, num};
+
+	refused(request, &state, sizeof(state), NULL, 0, reason);
+}
+
+static void illegal_numbers_leave_no_trace(void)
+{
+	uint64_t word = 67;
+
+	begin();
+	refused_state(VU_SET_VRING_NUM, 1, 3, REFUSED_RING_SIZE);
+	refused_state(VU_SET_VRING_NUM, 4, 256, REFUSED_VRING_INDEX);
+	refused_state(VU_SET_VRING_NUM, 0, 256, REFUSED_VRING_STATE);
+	refused_state(VU_SET_VRING_BASE, 0, 1, REFUSED_VRING_STATE);
+	refused_state(VU_SET_VRING_BASE, 1, 65536, REFUSED_PAYLOAD_VALUE);
+	refused_state(VU_GET_VRING_BASE, 0x10001, 0, REFUSED_VRING_INDEX);
+	refused_state(VU_SET_VRING_ENABLE, 1, 2, REFUSED_PAYLOAD_VALUE);
+	refused(VU_NET_SET_MTU, &word, 8, NULL, 0, REFUSED_PAYLOAD_VALUE);
+	refused(VU_NET_SET_MTU, &word, 4, NULL, 0, REFUSED_PAYLOAD_SIZE);
+	word = VIRTIO_BIT(34);
+	refused(VU_SET_FEATURES, &word, 8, NULL, 0, REFUSED_UNSUPPORTED_FEATURE);
+	word = VIRTIO_BIT(1);
+	refused(VU_SET_PROTOCOL_FEATURES, &word, 8, NULL, 0, REFUSED_UNSUPPORTED_FEATURE);
+	end();
+}
+
+static void refused_addr(struct vu_vring_addr addr, enum refusal reason)
+{
+	refused(VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0, reason);
+}
+
+static void ring_parts_are_aligned_inside_one_region_and_apart(void)
+{
+	const uint64_t top = FRONT_USER + FRONT_MEMORY;
+	struct vu_vring_addr good = front_addr(1), bad;
+
+	begin();
+	for (uint64_t by = 1; by < 16; by++) {
+		bad = good;
+		bad.desc_user += by;
+		refused_addr(bad, REFUSED_RING_ALIGNMENT);
+		bad = good;
+		bad.avail_user += by;
+		if (by % 2)
+			refused_addr(bad, REFUSED_RING_ALIGNMENT);
+		bad = good;
+		bad.used_user += by;
+		if (by % 4)
+			refused_addr(bad, REFUSED_RING_ALIGNMENT);
+	}
+	/* The whole of each, the event word included. */
+	bad = good;
+	bad.desc_user = top - 16 * FRONT_SIZE + 16;
+	refused_addr(bad, REFUSED_RING_ADDRESS);
+	bad = good;
+	bad.avail_user = top - (6 + 2 * FRONT_SIZE) + 2;
+	refused_addr(bad, REFUSED_RING_ADDRESS);
+	bad = good;
+	bad.used_user = top - (4 + 8 * FRONT_SIZE);
+	refused_addr(bad, REFUSED_RING_ADDRESS);
+	bad = good;
+	bad.desc_user = 0;
+	refused_addr(bad, REFUSED_RING_ADDRESS);
+	bad.desc_user = UINT64_MAX - 15;
+	refused_addr(bad, REFUSED_RING_ADDRESS);
+	bad = good;
+	bad.avail_user = bad.desc_user + 16 * FRONT_SIZE - 2;
+	refused_addr(bad, REFUSED_RING_ADDRESS);
+	bad = good;
+	bad.used_user = bad.avail_user;
+	refused_addr(bad, REFUSED_RING_ADDRESS);
+	end();
+}
+
+static void a_ring_may_end_where_its_region_ends(void)
+{
+	const uint64_t top = FRONT_USER + FRONT_MEMORY;
+	struct vu_vring_addr addr = front_addr(1);
+
+	begin();
+	addr.used_user = top - (8 + 8 * FRONT_SIZE);
+	CHECK_EQ(front_ask(&front, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), 0);
+	addr.avail_user = top - (6 + 2 * FRONT_SIZE);
+	addr.used_user = front_addr(1).used_user;
+	CHECK_EQ(front_ask(&front, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), 0);
+	end();
+}
+
+static void without_event_index_its_word_need_not_fit(void)
+{
+	struct vu_vring_addr addr = front_addr(0);
+
+	front_begin();
+	front_connect(&front);
+	front_greet(&front, VIRTIO_BIT(VU_F_PROTOCOL_FEATURES));
+	front_memory(&front);
+	front_state(&front, VU_SET_VRING_NUM, 0, FRONT_SIZE);
+	addr.used_user = FRONT_USER + FRONT_MEMORY - (4 + 8 * FRONT_SIZE);
+	CHECK_EQ(front_ask(&front, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), 0);
+	CHECK(front_port()->device.vrings[0].has_address);
+	front_u64(&front, VU_SET_FEATURES,
+		  VIRTIO_BIT(VU_F_PROTOCOL_FEATURES) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
+	front_turn();
+	CHECK(!front_port()->device.vrings[0].has_address);
+	end();
+}
+
+static void refused_table(const struct vu_region *regions, uint32_t count, const int *fds,
+			  enum refusal reason)
+{
+	struct vu_mem_table table = {.count = count};
+
+	memcpy(table.regions, regions, count * sizeof(*regions));
+	refused(VU_SET_MEM_TABLE, &table, 8 + count * 32, fds, count, reason);
+}
+
+static void a_bad_memory_table_leaves_the_old_one_in_force(void)
+{
+	int two[2];
+
+	begin();
+	two[0] = two[1] = front.memory;
+	refused_table((struct vu_region[]){{0, 0, 0, 0}}, 1, two, REFUSED_REGION_RANGE);
+	refused_table((struct vu_region[]){{0, FRONT_MEMORY + 1, 0, 0}}, 1, two,
+		      REFUSED_REGION_FILE);
+	refused_table((struct vu_region[]){{0, FRONT_MEMORY, 0, 4096}}, 1, two,
+		      REFUSED_REGION_FILE);
+	refused_table((struct vu_region[]){{0, 4096, 0, 1ull << 50}}, 1, two, REFUSED_REGION_FILE);
+	/* The same guest addresses, the same user addresses, both, one byte of overlap. */
+	refused_table((struct vu_region[]){{0, 8192, 0, 0}, {4096, 8192, 1 << 20, 0}}, 2, two,
+		      REFUSED_REGION_OVERLAP);
+	refused_table((struct vu_region[]){{0, 8192, 0, 0}, {8192, 8192, 4096, 0}}, 2, two,
+		      REFUSED_REGION_OVERLAP);
+	refused_table((struct vu_region[]){{0, 8192, 0, 0}, {0, 8192, 0, 0}}, 2, two,
+		      REFUSED_REGION_OVERLAP);
+	refused_table((struct vu_region[]){{0, 8192, 0, 0}, {8191, 1, 8192, 0}}, 2, two,
+		      REFUSED_REGION_OVERLAP);
+	CHECK(fake_granted(&front_port()->device.vrings[0]));
+	CHECK_EQ(fake.revocations, 0);
+	end();
+}
+
+static void odd_but_legal_regions_are_mapped(void)
+{
+	struct vu_mem_table table = {
+		.count = 3,
+		/* Touching edges, out of order, one byte, not page-aligned in the file. */
+		.regions = {{0x10001, 4096, 0x20001, 17},
+			    {0, 0x10000, 0x40000, 0},
+			    {0x10000, 1, 0x20000, FRONT_MEMORY - 1}}};
+	int fds[3];
+
+	begin();
+	fds[0] = fds[1] = fds[2] = front.memory;
+	CHECK_EQ(front_ask(&front, VU_SET_MEM_TABLE, &table, 8 + 3 * 32, fds, 3), 0);
+	CHECK_EQ(front_port()->device.memory.count, 3);
+	CHECK_EQ(front_port()->device.memory.regions[1].gpa, 0x10000);
+	end();
+}
+
+static void memory_that_cannot_be_mapped_writable_is_refused(void)
+{
+	struct vu_region region = {0, 4096, 0, 0};
+	int fds[6], pipe_fds[2];
+	char path[64];
+
+	begin();
+	REQUIRE(pipe2(pipe_fds, O_CLOEXEC) == 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", front.memory);
+	fds[0] = pipe_fds[0];
+	fds[1] = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fds[2] = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	fds[3] = open(path, O_RDONLY | O_CLOEXEC);
+	fds[4] = open(path, O_WRONLY | O_CLOEXEC);
+	fds[5] = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	REQUIRE(ftruncate(fds[5], 4096) == 0 && fcntl(fds[5], F_ADD_SEALS, F_SEAL_WRITE) == 0);
+	for (int i = 0; i < 6; i++) {
+		refused_table(&region, 1, &fds[i],
+			      i < 3 ? REFUSED_REGION_FILE : REFUSED_REGION_MAP);
+		close(fds[i]);
+	}
+	close(pipe_fds[1]);
+	end();
+}
+
+static void unknown_and_overlapping_regions_are_neither_added_nor_removed(void)
+{
+	static const struct vu_region unknown[] = {
+		{0, FRONT_MEMORY, FRONT_USER + 1, 0},
+		{0, FRONT_MEMORY - 1, FRONT_USER, 0},
+		{4096, 4096, FRONT_USER + 4096, 0},
+		{1 << 30, 4096, 1 << 30, 0},
+	};
+
+	begin();
+	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
+		struct vu_mem_reg reg = {.region = unknown[i]};
+
+		refused(VU_REM_MEM_REG, &reg, sizeof(reg), NULL, 0, REFUSED_REGION_UNKNOWN);
+		if (i < 3)
+			refused(VU_ADD_MEM_REG, &reg, sizeof(reg), &front.memory, 1,
+				REFUSED_REGION_OVERLAP);
+	}
+	end();
+}
+
+static void only_an_eventfd_is_a_kick_a_call_or_an_error(void)
+{
+	int fds[6], pair[2], pipe_fds[2];
+	uint64_t word = 1;
+
+	begin();
+	REQUIRE(pipe2(pipe_fds, O_CLOEXEC) == 0);
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+	fds[0] = pipe_fds[1];
+	fds[1] = pair[0];
+	fds[2] = epoll_create1(EPOLL_CLOEXEC);
+	fds[3] = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+	fds[4] = open("/dev/zero", O_RDWR | O_CLOEXEC);
+	fds[5] = memfd_create("[eventfd]", MFD_CLOEXEC);
+	for (int i = 0; i < 6; i++)
+		for (uint32_t request = VU_SET_VRING_KICK; request <= VU_SET_VRING_ERR; request++)
+			refused(request, &word, 8, &fds[i], 1, REFUSED_EVENT_FD);
+	refused(VU_SET_VRING_KICK, &word, 8, &front.socket, 1, REFUSED_EVENT_FD);
+	for (int i = 0; i < 6; i++)
+		close(fds[i]);
+	close(pair[1]);
+	close(pipe_fds[0]);
+	end();
+}
+
+static void event_descriptors_are_made_non_blocking(void)
+{
+	begin();
+	CHECK(fcntl(front_port()->device.vrings[0].call, F_GETFL) & O_NONBLOCK);
+	CHECK(fcntl(front_port()->device.vrings[0].kick, F_GETFL) & O_NONBLOCK);
+	end();
+}
+
+static void a_refusal_without_answer_ends_the_session_and_the_next_one_works(void)
+{
+	begin();
+	front_state(&front, VU_SET_VRING_NUM, 1, 3);
+	CHECK(front_is_closed(&front));
+	CHECK(front_port()->session == NULL);
+	front_close(&front);
+	front_connect(&front);
+	front_setup(&front);
+	end();
+}
+
+static void requests_that_were_never_offered_are_dropped(void)
+{
+	static const uint32_t requests[] = {0,	6,  7,	21, 22, 23, 24, 25,	  26,
+					    31, 32, 34, 41, 42, 46, 99, 1u << 31, UINT32_MAX};
+	uint8_t payload[64] = {0};
+
+	begin();
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
+		enum refusal reason = requests[i] && requests[i] < VU_NR_REQUESTS
+					      ? REFUSED_UNSUPPORTED_REQUEST
+					      : REFUSED_UNKNOWN_REQUEST;
+
+		front_send(&front, requests[i], 0, payload, 24, &front.memory, 1);
+		CHECK(!front_is_closed(&front));
+		refused(requests[i], payload, 24, &front.memory, 1, reason);
+	}
+	front_send(&front, VU_GET_QUEUE_NUM, 0, NULL, 0, NULL, 0);
+	CHECK_EQ(front_reply_u64(&front, VU_GET_QUEUE_NUM), 2);
+	end();
+}
+
+static void a_stream_that_cannot_be_followed_is_closed(void)
+{
+	static const struct vu_header bad[] = {
+		{VU_GET_FEATURES, 0, 0},
+		{VU_GET_FEATURES, 2, 0},
+		{VU_GET_FEATURES, VU_VERSION | VU_REPLY, 0},
+		{VU_GET_FEATURES, VU_VERSION | 0x10, 0},
+		{VU_GET_FEATURES, VU_VERSION, 4096},
+		{VU_SET_MEM_TABLE, VU_VERSION | VU_NEED_REPLY, UINT32_MAX},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		begin();
+		front_send_bytes(&front, &bad[i], sizeof(bad[i]), NULL, 0);
+		CHECK(front_is_closed(&front));
+		CHECK_EQ(refusals(), 1);
+		end();
+	}
+}
+
+/* Any message with any descriptors and any size, as the first or after a good set-up. */
+static void no_message_leaks_a_descriptor(void)
+{
+	static const unsigned int counts[] = {0, 1, 2, 8, 9, 64, 253};
+	static const uint32_t sizes[] = {0, 8, 9, 40, 264, 268, 269};
+	static int fds[253];
+	uint8_t payload[272] = {0};
+
+	front_begin();
+	for (int i = 0; i < 253; i++)
+		fds[i] = eventfd(0, EFD_CLOEXEC);
+	for (uint32_t request = 0; request < 48; request++) {
+		for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
+			for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
+				int open = fds_open();
+
+				front_connect(&front);
+				front_send(&front, request, VU_NEED_REPLY, payload, sizes[s], fds,
+					   counts[c]);
+				front_turn();
+				front_close(&front);
+				CHECK_EQ(fds_open(), open);
+			}
+		}
+	}
+	for (int i = 0; i < 253; i++)
+		close(fds[i]);
+	front_end();
+}
+
+/* A good message of kind `kind`; some of them make sense in no order. */
+#define NR_KINDS 18
+static void send_kind(unsigned int kind)
+{
+	struct vu_vring_addr addr = front_addr(kind & 1);
+	struct vu_mem_reg region = {.region = {0, FRONT_MEMORY, FRONT_USER, 0}};
+
+	switch (kind / 2) {
+	case 0:
+		front_state(&front, VU_SET_VRING_NUM, kind & 1, FRONT_SIZE);
+		break;
+	case 1:
+		front_state(&front, VU_SET_VRING_BASE, kind & 1, 7);
+		break;
+	case 2:
+		front_send(&front, VU_SET_VRING_ADDR, 0, &addr, sizeof(addr), NULL, 0);
+		break;
+	case 3:
+		front_vring_fd(&front, VU_SET_VRING_KICK, kind & 1, front.kick[kind & 1]);
+		break;
+	case 4:
+		front_vring_fd(&front, VU_SET_VRING_CALL, kind & 1, front.call[kind & 1]);
+		break;
+	case 5:
+		front_state(&front, VU_SET_VRING_ENABLE, kind & 1, 1);
+		break;
+	case 6:
+		front_state(&front, VU_GET_VRING_BASE, kind & 1, 0);
+		break;
+	case 7:
+		if (kind & 1)
+			front_memory(&front);
+		else
+			front_u64(&front, VU_SET_FEATURES, VIRTIO_BIT(VU_F_PROTOCOL_FEATURES));
+		break;
+	default:
+		if (kind & 1)
+			front_send(&front, VU_ADD_MEM_REG, 0, &region, sizeof(region),
+				   &front.memory, 1);
+		else
+			front_send(&front, VU_REM_MEM_REG, 0, &region, sizeof(region), NULL, 0);
+	}
+}
+
+static void any_order_of_messages_is_survived(void)
+{
+	front_begin();
+	srand(1);
+	for (int seed = 0; seed < 400; seed++) {
+		front_connect(&front);
+		front_greet(&front, VIRTIO_BIT(VU_F_PROTOCOL_FEATURES));
+		fake.hold = seed & 1;
+		for (int i = 0; i < 30; i++) {
+			send_kind((unsigned int)rand() % NR_KINDS);
+			if (rand() % 4 == 0)
+				front_turn();
+			if (rand() % 8 == 0)
+				front_kick(&front, 0);
+			if (rand() % 3 == 0)
+				(void)fake_release();
+			for (uint32_t v = 0; front_port()->session && v < 2; v++) {
+				const struct vring *vring = &front_port()->device.vrings[v];
+
+				CHECK(!vring->started || vring_configured(vring) ||
+				      revoke_covers(vring));
+			}
+		}
+		front_close(&front);
+		while (fake_release())
+			front_turn();
+		CHECK(front_port()->session == NULL);
+	}
+	front_end();
+}
+
+static void half_a_message_and_an_unread_reply_have_a_deadline(void)
+{
+	const struct vu_header ask = {VU_GET_FEATURES, VU_VERSION, 0};
+
+	begin();
+	front_send_bytes(&front, &ask, 5, NULL, 0);
+	front_turn();
+	CHECK(front_port()->session->deadline.at_ns != 0);
+	front_wait(5200);
+	CHECK(front_is_closed(&front));
+	CHECK_EQ(primary.refusals[REFUSED_MESSAGE_TIMEOUT], 1);
+	front_close(&front);
+	/* This one asks and asks, and never reads an answer. */
+	front_connect(&front);
+	for (int i = 0; i < 100000 && front_port()->session->state != SESSION_REPLYING; i++) {
+		front_send_bytes(&front, &ask, sizeof(ask), NULL, 0);
+		if (i % 64 == 0)
+			front_turn();
+	}
+	CHECK_EQ(front_port()->session->state, SESSION_REPLYING);
+	front_wait(5200);
+	CHECK(front_port()->session == NULL);
+	CHECK_EQ(primary.refusals[REFUSED_REPLY_TIMEOUT], 1);
+	end();
+}
+
+static void a_reply_that_had_to_wait_arrives_whole(void)
+{
+	const struct vu_header ask = {VU_GET_FEATURES, VU_VERSION, 0};
+	int asked = 0, answered = 0;
+
+	begin();
+	while (front_port()->session->state != SESSION_REPLYING && asked < 100000) {
+		front_send_bytes(&front, &ask, sizeof(ask), NULL, 0);
+		if (++asked % 64 == 0)
+			front_turn();
+	}
+	CHECK_EQ(front_port()->session->state, SESSION_REPLYING);
+	while (front_reply_u64(&front, VU_GET_FEATURES) == port_supported_features())
+		answered++;
+	CHECK_EQ(answered, asked);
+	CHECK_EQ(front_port()->session->state, SESSION_READING);
+	end();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(illegal_numbers_leave_no_trace),
+	SENTENCE(ring_parts_are_aligned_inside_one_region_and_apart),
+	SENTENCE(a_ring_may_end_where_its_region_ends),
+	SENTENCE(without_event_index_its_word_need_not_fit),
+	SENTENCE(a_bad_memory_table_leaves_the_old_one_in_force),
+	SENTENCE(odd_but_legal_regions_are_mapped),
+	SENTENCE(memory_that_cannot_be_mapped_writable_is_refused),
+	SENTENCE(unknown_and_overlapping_regions_are_neither_added_nor_removed),
+	SENTENCE(only_an_eventfd_is_a_kick_a_call_or_an_error),
+	SENTENCE(event_descriptors_are_made_non_blocking),
+	SENTENCE(a_refusal_without_answer_ends_the_session_and_the_next_one_works),
+	SENTENCE(requests_that_were_never_offered_are_dropped),
+	SENTENCE(a_stream_that_cannot_be_followed_is_closed),
+	SENTENCE(no_message_leaks_a_descriptor),
+	SENTENCE(any_order_of_messages_is_survived),
+	SENTENCE(a_reply_that_had_to_wait_arrives_whole),
+	SENTENCE(half_a_message_and_an_unread_reply_have_a_deadline),
+};
+SUITE("session_refusals", sentences)
