@@ -183,8 +183,10 @@ static void drop_duplicates(const struct fdb *fdb, uint64_t hash, uint64_t key)
 
 		if (!slot_read(slot, key, &value))
 			continue;
-		if (seen)
-			(void)swap_value(slot, value, value_freed(value));
+		/* Again if somebody refreshed it at this moment. */
+		while (seen && !swap_value(slot, value, value_freed(value)) &&
+		       slot_read(slot, key, &value))
+			;
 		seen = true;
 	}
 }

@@ -327,6 +327,16 @@ void forward_burst(struct forward *f, const struct port *ingress, struct hf_pack
 	flush(f);
 }
 
+/* Is the queue still one of those to choose from? It may have been turned off since. */
+static bool has_queue(const struct route *route, uint16_t queue)
+{
+	for (uint16_t i = 0; i < route->nr_queues; i++) {
+		if (route->queues[i] == queue)
+			return true;
+	}
+	return false;
+}
+
 /* Entries with the same destination, in a row. */
 static void deliver_run(struct forward *f, unsigned origin, const struct handover_entry *to,
 			struct hf_packet *const *packets, uint16_t nr)
@@ -335,10 +345,12 @@ static void deliver_run(struct forward *f, unsigned origin, const struct handove
 
 	if (to->queue == HANDOVER_FLOOD)
 		flood_far(f, origin, packets, nr, to->port);
-	else if (route->port && route->port->serial == to->serial)
-		transmit(f, route->port, to->queue, packets, nr);
-	else
+	else if (!route->port || route->port->serial != to->serial)
 		count(&f->stats->handover_stale, nr);
+	else if (!has_queue(route, to->queue))
+		count(&stats_of(f, to->port)->tx_no_queue, nr);
+	else
+		transmit(f, route->port, to->queue, packets, nr);
 }
 
 bool forward_inbox(struct forward *f, unsigned origin)
