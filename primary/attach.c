@@ -37,12 +37,14 @@
 #define TAG		"attach"
 #define HELLO_NS	(2 * NS_PER_S)
 #define MAX_GUESTS	64u
+#define MAX_STRANGERS	16u
 #define HOUSEKEEPING_NS NS_PER_S
 
 struct guest {
 	struct attach *attach;
 	int socket; /* -1: free place */
 	struct ucred peer;
+	bool allowed;
 	struct loop_source source;
 	struct loop_timer deadline;
 };
@@ -57,9 +59,9 @@ struct attach {
 	uint8_t bytes[HF_FRAME_MAX_BYTES]; /* one packet */
 };
 
-/* Say why, once, as far as the socket takes it, and count. The caller closes. */
-static void send_refused(struct attach *attach, int socket, const struct ucred *peer,
-			 struct attach_refused *refused)
+/* Say why, count, and close. */
+static void turn_away(struct attach *attach, int socket, const struct ucred *peer,
+		      struct attach_refused *refused)
 {
 	Holdfast__Attach__Refused body = HOLDFAST__ATTACH__REFUSED__INIT;
 	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
@@ -68,7 +70,7 @@ static void send_refused(struct attach *attach, int socket, const struct ucred *
 	body.reason = refused->reason;
 	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_REFUSED;
 	message.refused = &body;
-	(void)hf_frame_send(socket, &message.base, NULL, 0);
+	listener_turn_away(socket, &message.base);
 	refusal_count(attach->primary, refused->counter);
 	if (!hf_log_allowed(&attach->log_limit))
 		return;
@@ -76,13 +78,21 @@ static void send_refused(struct attach *attach, int socket, const struct ucred *
 		   -1, 0, "process %d, user %u: %s", peer->pid, peer->uid, refused->reason);
 }
 
-static void guest_gone(struct guest *guest)
+/* The place is free; the socket is the caller's. */
+static int guest_leaves(struct guest *guest)
 {
 	struct loop *loop = guest->attach->primary->loop;
 
 	loop_remove(loop, &guest->source);
 	loop_timer_clear(loop, &guest->deadline);
-	hf_fd_close(&guest->socket);
+	return hf_fd_take(&guest->socket);
+}
+
+static void guest_gone(struct guest *guest)
+{
+	int socket = guest_leaves(guest);
+
+	hf_fd_close(&socket);
 }
 
 static void send_welcome(struct attach *attach, struct secondary *secondary)
@@ -133,10 +143,7 @@ static int create(struct guest *guest, const Holdfast__Attach__Hello *hello, int
 				 ret_secondary);
 	if (error)
 		return error;
-	/* The socket is the secondary's; the place is free. */
-	loop_remove(guest->attach->primary->loop, &guest->source);
-	(void)hf_fd_take(&guest->socket);
-	guest_gone(guest);
+	(void)guest_leaves(guest); /* the socket is the secondary's */
 	error = secondary_watch(*ret_secondary);
 	if (error)
 		secondary_destroy(*ret_secondary);
@@ -191,8 +198,19 @@ static void on_hello(struct guest *guest, const struct hf_frame *frame)
 	else
 		in = attach_hello_ok(to->hello, &refused) && let_in(guest, to->hello, &refused);
 	if (!in && guest->socket >= 0)
-		send_refused(guest->attach, guest->socket, &guest->peer, &refused);
+		turn_away(guest->attach, guest_leaves(guest), &guest->peer, &refused);
 	hf_frame_free_unpacked(message);
+}
+
+/* Not before it has spoken: a peer that is still writing its Hello would not read our answer. */
+static void refuse_user(struct guest *guest)
+{
+	struct attach_refused refused;
+
+	attach_refuse(&refused, -EACCES, REFUSED_ATTACH_PEER,
+		      "user %u may not attach; run it as root or as the primary's user",
+		      guest->peer.uid);
+	turn_away(guest->attach, guest_leaves(guest), &guest->peer, &refused);
 }
 
 static void on_guest(struct loop_source *source, uint32_t events)
@@ -204,8 +222,10 @@ static void on_guest(struct loop_source *source, uint32_t events)
 	(void)events;
 	if (n == -EAGAIN)
 		return;
-	if (n > 0)
+	if (n > 0 && guest->allowed)
 		on_hello(guest, &frame);
+	else if (n > 0)
+		refuse_user(guest);
 	else if (n == -EMSGSIZE)
 		refusal_count(guest->attach->primary, REFUSED_ATTACH_MESSAGE);
 	hf_frame_close_fds(&frame);
@@ -220,13 +240,15 @@ static void on_deadline(struct loop_timer *timer)
 
 	attach_refuse(&refused, -ETIMEDOUT, REFUSED_ATTACH_MESSAGE,
 		      "no Hello within 2 seconds; use the library that came with the primary");
-	send_refused(guest->attach, guest->socket, &guest->peer, &refused);
-	guest_gone(guest);
+	turn_away(guest->attach, guest_leaves(guest), &guest->peer, &refused);
 }
 
-static struct guest *free_place(struct attach *attach)
+/* Who will be refused anyway has only the first few places. */
+static struct guest *free_place(struct attach *attach, bool allowed)
 {
-	for (size_t i = 0; i < MAX_GUESTS; i++)
+	size_t places = allowed ? MAX_GUESTS : MAX_STRANGERS;
+
+	for (size_t i = 0; i < places; i++)
 		if (attach->guests[i].socket < 0)
 			return &attach->guests[i];
 	return NULL;
@@ -237,23 +259,18 @@ static void on_accepted(struct listener *listener, int socket, const struct ucre
 {
 	struct attach *attach = container_of(listener, struct attach, listener);
 	struct loop *loop = attach->primary->loop;
-	struct guest *guest = free_place(attach);
+	struct guest *guest = free_place(attach, allowed);
 	struct attach_refused refused;
 
-	if (!allowed)
-		attach_refuse(&refused, -EACCES, REFUSED_ATTACH_PEER,
-			      "user %u may not attach; run it as root or as the primary's user",
-			      peer->uid);
-	else if (!guest)
+	if (!guest) {
 		attach_refuse(&refused, -EBUSY, REFUSED_ATTACH_FULL,
 			      "too many processes are attaching at once; try again");
-	if (!allowed || !guest) {
-		send_refused(attach, socket, peer, &refused);
-		hf_fd_close(&socket);
+		turn_away(attach, socket, peer, &refused);
 		return;
 	}
 	guest->socket = socket;
 	guest->peer = *peer;
+	guest->allowed = allowed;
 	guest->source = (struct loop_source){.ready = on_guest, .fd = -1};
 	guest->deadline = (struct loop_timer){.fire = on_deadline};
 	if (loop_add(loop, &guest->source, socket, EPOLLIN) < 0 ||

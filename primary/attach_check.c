@@ -115,22 +115,21 @@ int attach_identify(const struct conf *conf, int socket, const struct ucred *pee
 {
 	/* 0: a process of another pid namespace, which has no number here. */
 	int pidfd = peer->pid > 0 ? open_pidfd(socket, peer) : -ESRCH;
+	int error = pidfd < 0 ? pidfd : 0;
 
-	if (pidfd < 0) {
-		attach_refuse(
-			refused, pidfd, REFUSED_ATTACH_PEER,
-			"the process that connected cannot be watched (%s); attach from a process "
-			"that lives, in the primary's pid namespace",
-			strerrordesc_np(-pidfd));
+	if (!error && pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
+		error = -errno;
+	if (!error || (error == -EPERM && !conf->fence))
 		return pidfd;
-	}
-	if (conf->fence && pidfd_send_signal(pidfd, 0, NULL, 0) < 0) {
-		hf_fd_close(&pidfd);
-		attach_refuse(
-			refused, -EACCES, REFUSED_ATTACH_PEER,
-			"the primary may not kill this process, so it could not stop it; run it as "
-			"the primary's user");
-		return -EACCES;
-	}
-	return pidfd;
+	hf_fd_close(&pidfd);
+	if (error == -EPERM)
+		attach_refuse(refused, -EACCES, REFUSED_ATTACH_PEER,
+			      "the primary may not kill this process, so it could not stop it; run "
+			      "it as the primary's user");
+	else
+		attach_refuse(refused, error, REFUSED_ATTACH_PEER,
+			      "the process that connected cannot be watched (%s); attach from a "
+			      "process that lives, in the primary's pid namespace",
+			      strerrordesc_np(-error));
+	return refused->error;
 }

@@ -36,6 +36,7 @@
 
 #define TAG		  "control"
 #define MAX_CLIENTS	  64u
+#define MAX_STRANGERS	  16u
 #define PACKETS_PER_ROUND 8u
 #define STALL_NS	  (10 * NS_PER_S)
 
@@ -45,6 +46,7 @@ typedef Holdfast__Control__Response Response;
 struct client {
 	struct control *control;
 	int socket; /* -1: free place */
+	bool allowed;
 	struct loop_source source;
 	struct loop_timer stall;
 	struct event_follower follower;
@@ -186,6 +188,14 @@ static void cut_off(struct client *client, enum refusal reason)
 	(void)shutdown(client->socket, SHUT_RDWR);
 }
 
+/* An answer to its request, not a closed door: a client that is writing does not read. */
+static int refuse_user(struct client *client, Response *response)
+{
+	refusal_count(client->control->primary, REFUSED_CONTROL_PEER);
+	return answer_refuse(response, -EACCES,
+			     "only root and the user of holdfastd may; run it with sudo");
+}
+
 /* The next Response, packed. 0; ANSWER_WAIT: none now; -errno. */
 static int build_packet(struct client *client)
 {
@@ -193,7 +203,8 @@ static int build_packet(struct client *client)
 	int error;
 
 	client->answer.arena_used = 0;
-	error = run_step(&client->answer, &response);
+	error = client->allowed ? run_step(&client->answer, &response)
+				: refuse_user(client, &response);
 	if (error == ANSWER_WAIT)
 		return error;
 	if (error) {
@@ -329,46 +340,42 @@ static void on_client(struct loop_source *source, uint32_t events)
 		client_gone(client);
 }
 
-static struct client *free_place(struct control *control)
+/* Who will be refused anyway has only the first few places. */
+static struct client *free_place(struct control *control, bool allowed)
 {
-	for (size_t i = 0; i < MAX_CLIENTS; i++)
+	size_t places = allowed ? MAX_CLIENTS : MAX_STRANGERS;
+
+	for (size_t i = 0; i < places; i++)
 		if (control->clients[i].socket < 0)
 			return &control->clients[i];
 	return NULL;
 }
 
-static void refuse_client(struct control *control, int socket, int error, enum refusal counter,
-			  const char *reason)
+static void turn_away(struct control *control, int socket)
 {
 	Response response = HOLDFAST__CONTROL__RESPONSE__INIT;
 
-	response.error = error;
-	response.reason = answer_borrow(reason);
-	(void)hf_frame_send(socket, &response.base, NULL, 0);
-	hf_fd_close(&socket);
-	refusal_count(control->primary, counter);
+	response.error = -EBUSY;
+	response.reason = answer_borrow("too many clients at once; end some of them");
+	listener_turn_away(socket, &response.base);
+	refusal_count(control->primary, REFUSED_NO_RESOURCES);
 	if (hf_log_allowed(&control->log_limit))
-		log_warning(TAG, "refused a client: %s", reason);
+		log_warning(TAG, "refused a client: %s", response.reason);
 }
 
 static void on_accepted(struct listener *listener, int socket, const struct ucred *peer,
 			bool allowed)
 {
 	struct control *control = container_of(listener, struct control, listener);
-	struct client *client = free_place(control);
+	struct client *client = free_place(control, allowed);
 
 	(void)peer;
-	if (!allowed) {
-		refuse_client(control, socket, -EACCES, REFUSED_CONTROL_PEER,
-			      "only root and the user of holdfastd may; run it with sudo");
-		return;
-	}
 	if (!client) {
-		refuse_client(control, socket, -EBUSY, REFUSED_NO_RESOURCES,
-			      "too many clients at once; end some of them");
+		turn_away(control, socket);
 		return;
 	}
 	client->socket = socket;
+	client->allowed = allowed;
 	client->cut = false;
 	client->source = (struct loop_source){.ready = on_client, .fd = -1};
 	client->stall = (struct loop_timer){.fire = on_stall};

@@ -21,6 +21,7 @@
 #include "log.h"
 
 #define ACCEPTS_PER_ROUND 16u
+#define PACKETS_DROPPED	  16u
 #define PAUSE_NS	  (100 * NS_PER_MS)
 
 static void pause_accepting(struct listener *listener, int error)
@@ -87,6 +88,19 @@ int listener_open(struct listener *listener, struct loop *loop, const char *run_
 	if (error)
 		listener_close(listener);
 	return error;
+}
+
+/* What the peer has sent already is taken out: a socket that is closed over unread packets gives
+ * the peer a reset in the place of our words. */
+void listener_turn_away(int socket, const ProtobufCMessage *message)
+{
+	char byte;
+
+	(void)hf_frame_send(socket, message, NULL, 0);
+	for (unsigned int i = 0; i < PACKETS_DROPPED; i++)
+		if (recv(socket, &byte, sizeof(byte), MSG_DONTWAIT) <= 0)
+			break;
+	hf_fd_close(&socket);
 }
 
 void listener_close(struct listener *listener)

@@ -3,6 +3,7 @@
 #ifndef PRIMARY_LISTENER_H
 #define PRIMARY_LISTENER_H
 
+#include <protobuf-c/protobuf-c.h>
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/types.h>
@@ -23,6 +24,8 @@ struct listener {
 /* Listen on RUN_DIR/FILE. `accepted` is set before. 0 or -errno. */
 int listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
 		  const char *file, mode_t mode);
+/* Say why not, as far as the socket takes it, and close it. */
+void listener_turn_away(int socket, const ProtobufCMessage *message);
 /* Close, and remove the socket's file. No-op when it is not open. */
 void listener_close(struct listener *listener);
 

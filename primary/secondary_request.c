@@ -33,16 +33,16 @@ static void on_port_add(struct primary *primary, const Request *request, Reply *
 {
 	const Holdfast__Attach__PortAdd *add = request->port_add;
 	const char *reason = "the port was not added; see the log of holdfastd";
+	int error;
 
 	if (add->kind != HOLDFAST__ATTACH__PORT_KIND__VHOST_USER) {
 		set_reason(reply, -EOPNOTSUPP,
 			   "vhost-cuse ports are not in this build; add a vhost-user port");
 		return;
 	}
-	set_reason(reply,
-		   port_add(primary, add->name, add->path, add->client, HF_SHM_MAX_VRINGS / 2,
-			    &reason),
-		   reason);
+	error = port_add(primary, add->name, add->path, add->client, HF_SHM_MAX_VRINGS / 2,
+			 &reason);
+	set_reason(reply, error, reason);
 }
 
 static void on_port_del(struct primary *primary, const Request *request, Reply *reply)
@@ -55,18 +55,17 @@ static void on_feature_change(struct primary *primary, const Request *request, R
 {
 	const Holdfast__Attach__FeatureChange *change = request->feature_change;
 	const char *reason = NULL;
+	int error = feature_change(primary, change->port, change->mask, change->enable, &reason);
 
-	set_reason(reply,
-		   feature_change(primary, change->port, change->mask, change->enable, &reason),
-		   reason);
+	set_reason(reply, error, reason);
 }
 
 static void on_feature_get(struct primary *primary, const Request *request, Reply *reply)
 {
 	const char *reason = NULL;
+	int error = feature_get(primary, request->feature_get->port, &reply->value, &reason);
 
-	set_reason(reply, feature_get(primary, request->feature_get->port, &reply->value, &reason),
-		   reason);
+	set_reason(reply, error, reason);
 }
 
 static const struct {
