@@ -32,13 +32,6 @@ static Holdfast__Attach__Role role_to_wire(enum hf_role role)
 	return HOLDFAST__ATTACH__ROLE__VSWITCH;
 }
 
-int hf_attach_send(struct hf_service *service, Holdfast__Attach__ToPrimary *message)
-{
-	if (service->socket < 0)
-		return -ENOTCONN;
-	return hf_frame_send(service->socket, &message->base, NULL, 0);
-}
-
 static int say_hello(struct hf_service *service)
 {
 	Holdfast__Attach__Hello hello = HOLDFAST__ATTACH__HELLO__INIT;
@@ -55,7 +48,7 @@ static int say_hello(struct hf_service *service)
 	hello.version = (char *)(uintptr_t)hf_version();
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_HELLO;
 	message.hello = &hello;
-	return hf_attach_send(service, &message);
+	return hf_service_send(service, &message);
 }
 
 int hf_attach(struct hf_service *service)

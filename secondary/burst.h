@@ -6,6 +6,7 @@
 #include <holdfast/packet.h>
 
 #include "device.h"
+#include "notify.h"
 #include "vring.h"
 
 /*
@@ -30,7 +31,7 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 	if (unlikely(!hf_burst_enter(v->lane, v->grant_word, mine, v->fence, ret_enabled)))
 		return NULL;
 	if (unlikely(v->fresh))
-		hf_vring_first_burst(v);
+		hf_notify_first_burst(v);
 	return v;
 }
 

@@ -81,7 +81,7 @@ static int call(struct hf_service *service, Holdfast__Attach__ToPrimary *message
 	if (!service->welcomed)
 		return -ENOTCONN;
 	message->request = ++service->requests;
-	error = hf_attach_send(service, message);
+	error = hf_service_send(service, message);
 	while (!error && !result) {
 		uint64_t now = hf_now_ns();
 		ssize_t n;

@@ -328,7 +328,7 @@ void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__Dev
 	retired.session = m->session;
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED;
 	message.retired = &retired;
-	(void)hf_attach_send(service, &message);
+	(void)hf_service_send(service, &message);
 }
 
 void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *m)

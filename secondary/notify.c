@@ -16,3 +16,10 @@ void hf_notify_call_now(struct hf_vring *v)
 	else
 		hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS, 1);
 }
+
+void hf_notify_first_burst(struct hf_vring *v)
+{
+	v->fresh = false;
+	hf_notify_kicks_off(v);
+	hf_notify_call_now(v);
+}

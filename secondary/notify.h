@@ -15,6 +15,9 @@
 
 /* Write the call eventfd. */
 void hf_notify_call_now(struct hf_vring *vring);
+/* First burst after a grant: kicks off, and one call, for what a predecessor may have left
+ * uncalled. Data thread, inside a burst. */
+void hf_notify_first_burst(struct hf_vring *vring);
 
 /* Where the driver put used_event: behind the available ring. */
 static inline uint16_t hf_notify_used_event(const struct hf_vring *v)

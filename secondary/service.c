@@ -188,7 +188,7 @@ static void say_bye(struct hf_service *service)
 
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE;
 	message.bye = &bye;
-	(void)hf_attach_send(service, &message);
+	(void)hf_service_send(service, &message);
 }
 
 void hf_service_disconnect(struct hf_service *service)

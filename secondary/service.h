@@ -8,6 +8,7 @@
 #ifndef SECONDARY_SERVICE_H
 #define SECONDARY_SERVICE_H
 
+#include <errno.h>
 #include <holdfast/driver.h>
 #include <holdfast/service.h>
 
@@ -61,12 +62,20 @@ struct hf_service {
 	uint64_t requests;
 };
 
+/* 0; -ENOTCONN; -EAGAIN: the primary does not read; -errno. */
+static inline int hf_service_send(const struct hf_service *service,
+				  const Holdfast__Attach__ToPrimary *message)
+{
+	if (service->socket < 0)
+		return -ENOTCONN;
+	return hf_frame_send(service->socket, &message->base, NULL, 0);
+}
+
 /* attach.c: the life of the connection. */
 int hf_attach(struct hf_service *service); /* connect and say Hello */
 int hf_attach_welcome(struct hf_service *service, const Holdfast__Attach__Welcome *welcome,
 		      struct hf_frame *frame);
 void hf_attach_lost(struct hf_service *service, const char *why);
-int hf_attach_send(struct hf_service *service, Holdfast__Attach__ToPrimary *message);
 
 /* messages.c: one packet from the primary. */
 void hf_message_handle(struct hf_service *service, struct hf_frame *frame);

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "fd.h"
-#include "notify.h"
 #include "offload.h"
 
 /* What a guest needs to have negotiated so that no packet is ever changed on the way to it. */
@@ -101,11 +100,4 @@ void hf_vring_break(struct hf_vring *v, enum hf_counter reason)
 	hf_store_release(&v->lane->broken, (uint16_t)(reason + 1));
 	if (v->err_fd >= 0)
 		(void)eventfd_write(v->err_fd, 1);
-}
-
-void hf_vring_first_burst(struct hf_vring *v)
-{
-	v->fresh = false;
-	hf_notify_kicks_off(v);
-	hf_notify_call_now(v);
 }

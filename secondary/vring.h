@@ -102,9 +102,6 @@ void hf_vring_destroy(struct hf_vring *vring);
  * be trusted. `reason` is a HF_COUNTER_BREAK_…. Data thread, inside a burst.
  */
 void hf_vring_break(struct hf_vring *vring, enum hf_counter reason);
-/* First burst after a grant: kicks off, and one call, for what a predecessor may have left
- * uncalled. Data thread, inside a burst. */
-void hf_vring_first_burst(struct hf_vring *vring);
 
 static inline void hf_count(struct hf_vring *v, enum hf_counter counter, uint64_t n)
 {
