@@ -19,31 +19,6 @@
 #define REGIONS_PER_PACKET 256u
 #define VRINGS_PER_PACKET  64u
 
-int control_port_add(struct answer *answer, Holdfast__Control__Response *response)
-{
-	const Holdfast__Control__PortAddRequest *add = answer->request->port_add;
-	uint32_t pairs = add->queue_pairs ? add->queue_pairs : HF_SHM_MAX_VRINGS / 2;
-	const char *reason = "the port was not added; see the log of holdfastd";
-	int error;
-
-	if (add->kind != HOLDFAST__CONTROL__PORT_KIND__VHOST_USER)
-		return answer_refuse(
-			response, -EOPNOTSUPP,
-			"vhost-cuse ports are not in this build; add a vhost-user port");
-	if (pairs > HF_SHM_MAX_VRINGS / 2)
-		return answer_refuse(response, -EINVAL,
-				     "a port has at most 128 queue pairs; give it fewer");
-	error = port_add(answer->primary, add->name, add->path, add->client, pairs, &reason);
-	return error ? answer_refuse(response, error, reason) : 0;
-}
-
-int control_port_del(struct answer *answer, Holdfast__Control__Response *response)
-{
-	int error = port_del(answer->primary, answer->request->port_del->name);
-
-	return error ? answer_refuse(response, error, control_no_port) : 0;
-}
-
 static Holdfast__Control__PortState state_of(const struct port *port)
 {
 	if (device_state(&port->device) == HF_DEVICE_READY)
@@ -103,6 +78,52 @@ static Holdfast__Control__Port *fill_port(struct answer *answer, const struct po
 	to->started_vrings = count_started(device);
 	to->refused_messages = port->refused_messages;
 	return to;
+}
+
+/* An answer has a body always: an empty message is an empty packet, and that is the end of a
+ * connection. After `add` it is the port, after `del` nothing. */
+static void answer_ports(struct answer *answer, Holdfast__Control__Response *response,
+			 const struct port *port)
+{
+	Holdfast__Control__PortListReply *reply = answer_alloc(answer, 1, sizeof(*reply));
+
+	holdfast__control__port_list_reply__init(reply);
+	reply->ports = answer_alloc(answer, 1, sizeof(reply->ports[0]));
+	if (port)
+		reply->ports[reply->n_ports++] = fill_port(answer, port);
+	response->body_case = HOLDFAST__CONTROL__RESPONSE__BODY_PORT_LIST;
+	response->port_list = reply;
+}
+
+int control_port_add(struct answer *answer, Holdfast__Control__Response *response)
+{
+	const Holdfast__Control__PortAddRequest *add = answer->request->port_add;
+	uint32_t pairs = add->queue_pairs ? add->queue_pairs : HF_SHM_MAX_VRINGS / 2;
+	const char *reason = "the port was not added; see the log of holdfastd";
+	int error;
+
+	if (add->kind != HOLDFAST__CONTROL__PORT_KIND__VHOST_USER)
+		return answer_refuse(
+			response, -EOPNOTSUPP,
+			"vhost-cuse ports are not in this build; add a vhost-user port");
+	if (pairs > HF_SHM_MAX_VRINGS / 2)
+		return answer_refuse(response, -EINVAL,
+				     "a port has at most 128 queue pairs; give it fewer");
+	error = port_add(answer->primary, add->name, add->path, add->client, pairs, &reason);
+	if (error)
+		return answer_refuse(response, error, reason);
+	answer_ports(answer, response, port_find(answer->primary, add->name));
+	return 0;
+}
+
+int control_port_del(struct answer *answer, Holdfast__Control__Response *response)
+{
+	int error = port_del(answer->primary, answer->request->port_del->name);
+
+	if (error)
+		return answer_refuse(response, error, control_no_port);
+	answer_ports(answer, response, NULL);
+	return 0;
 }
 
 /* The next port at or after answer->port that belongs into the list. */
