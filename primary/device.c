@@ -90,7 +90,7 @@ enum hf_shm_device_state device_state(const struct device *device)
 static bool vring_touched(const struct vring *vring)
 {
 	return vring->size || vring->address_given || vring->has_kick || vring->call >= 0 ||
-	       vring->err >= 0 || vring->enabled || vring->base;
+	       vring->err >= 0 || vring->base;
 }
 
 uint32_t device_nr_vrings(const struct device *device)

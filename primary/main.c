@@ -28,6 +28,7 @@
 #include "grant.h"
 #include "log.h"
 #include "loop.h"
+#include "placement.h"
 #include "port.h"
 #include "primary.h"
 
@@ -129,7 +130,6 @@ static void free_tables(struct holdfastd *d)
 	loop_destroy(p->loop);
 }
 
-/* Near the most guests: that is where hugepages were left for us; guests come later. */
 static int make_directory(struct holdfastd *d)
 {
 	struct primary *p = &d->primary;
@@ -138,7 +138,7 @@ static int make_directory(struct holdfastd *d)
 
 	error = hf_memory_create(&p->directory_memory, "holdfast-directory",
 				 hf_directory_size(d->conf.max_devices, d->conf.max_secondaries),
-				 HF_NODE_ANY, d->conf.huge_pages);
+				 placement_node(), d->conf.huge_pages);
 	if (error) {
 		log_error(TAG, "no memory for the directory: %s; lower --max-devices",
 			  strerror(-error));

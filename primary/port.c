@@ -14,8 +14,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include "check.h"
 #include "clock.h"
@@ -25,118 +23,11 @@
 #include "publish.h"
 #include "refusal.h"
 #include "session.h"
-#include "vu_wire.h"
+#include "stream.h"
 
-#define BACKLOG		 16
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_LAST_NS	 (2 * NS_PER_S)
 #define MAX_QUEUE_PAIRS	 (HF_SHM_MAX_VRINGS / 2)
-
-uint64_t port_supported_features(void)
-{
-	static const uint8_t bits[] = {
-		VIRTIO_NET_F_CSUM,	 VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_MTU,
-		VIRTIO_NET_F_GUEST_TSO4, VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_ECN,
-		VIRTIO_NET_F_GUEST_UFO,	 VIRTIO_NET_F_HOST_TSO4,  VIRTIO_NET_F_HOST_TSO6,
-		VIRTIO_NET_F_HOST_ECN,	 VIRTIO_NET_F_HOST_UFO,	  VIRTIO_NET_F_MRG_RXBUF,
-		VIRTIO_NET_F_CTRL_VQ,	 VIRTIO_NET_F_CTRL_RX,	  VIRTIO_NET_F_GUEST_ANNOUNCE,
-		VIRTIO_NET_F_MQ,	 VIRTIO_F_ANY_LAYOUT,	  VIRTIO_F_INDIRECT_DESC,
-		VIRTIO_F_EVENT_IDX,	 VU_F_PROTOCOL_FEATURES,  VIRTIO_F_VERSION_1,
-		VIRTIO_F_IN_ORDER,
-	};
-	uint64_t features = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
-		features |= VIRTIO_BIT(bits[i]);
-	return features;
-}
-
-uint64_t port_offered_features(const struct port *port)
-{
-	uint64_t features = port_supported_features() & port->primary->features_enabled &
-			    ~port->features_disabled;
-
-	if (port->queue_pairs < 2)
-		features &= ~VIRTIO_BIT(VIRTIO_NET_F_MQ);
-	/* Not a virtio feature, and nothing works well without it. */
-	return features | VIRTIO_BIT(VU_F_PROTOCOL_FEATURES);
-}
-
-/* --- sockets --- */
-
-static int new_socket(const char *path, struct sockaddr_un *address)
-{
-	int fd;
-
-	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) >= sizeof(address->sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address->sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return fd < 0 ? -errno : fd;
-}
-
-static int connect_to(const char *path)
-{
-	struct sockaddr_un address;
-	int fd = new_socket(path, &address);
-
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-		int error = errno;
-
-		hf_fd_close(&fd);
-		return -error;
-	}
-	return fd;
-}
-
-/* A socket whose process died may go; one that answers may not, nor may any other file. */
-static int clear_stale(const char *path)
-{
-	struct stat st;
-	int fd;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = connect_to(path);
-	if (fd != -ECONNREFUSED) {
-		hf_fd_close(&fd);
-		return -EADDRINUSE;
-	}
-	return unlink(path) < 0 ? -errno : 0;
-}
-
-static int listen_at(const char *path, mode_t mode)
-{
-	struct sockaddr_un address;
-	int error = clear_stale(path), fd;
-	mode_t mask;
-
-	if (error)
-		return error;
-	fd = new_socket(path, &address);
-	if (fd < 0)
-		return fd;
-	/* Never there with a wider mode than asked for, not even for a moment. */
-	mask = umask(0777 & ~mode);
-	error = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
-	umask(mask);
-	if (!error && listen(fd, BACKLOG) < 0)
-		error = -errno;
-	if (error)
-		hf_fd_close(&fd);
-	return error ? error : fd;
-}
-
-static pid_t peer_pid(int fd)
-{
-	struct ucred peer = {0};
-	socklen_t len = sizeof(peer);
-
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
-}
 
 /* --- from socket to session --- */
 
@@ -178,7 +69,7 @@ static bool open_session(struct port *port, int fd)
 {
 	int error;
 
-	port->peer_pid = peer_pid(fd);
+	port->peer_pid = stream_peer_pid(fd);
 	error = session_create(port, fd);
 	if (error)
 		note_error(port, "cannot serve the front-end", -error);
@@ -192,7 +83,8 @@ static void refuse_second(struct port *port, int fd)
 	refusal_count(port->primary, REFUSED_SECOND_CLIENT);
 	if (hf_log_allowed(&port->session->log_limit))
 		log_warning(port->device.tag, "process %d refused: process %d is connected; %s",
-			    peer_pid(fd), port->peer_pid, refusal_remedy(REFUSED_SECOND_CLIENT));
+			    stream_peer_pid(fd), port->peer_pid,
+			    refusal_remedy(REFUSED_SECOND_CLIENT));
 	hf_fd_close(&fd);
 }
 
@@ -232,7 +124,7 @@ static void retry_later(struct port *port)
 
 static void connect_now(struct port *port)
 {
-	int fd = connect_to(port->path);
+	int fd = stream_connect(port->path);
 
 	if (fd < 0)
 		note_error(port, "cannot connect", -fd);
@@ -354,7 +246,7 @@ static int open_socket(struct port *port, const char **ret_reason)
 		connect_now(port);
 		return 0;
 	}
-	port->listener = listen_at(port->path, port->primary->conf->socket_mode);
+	port->listener = stream_listen(port->path, port->primary->conf->socket_mode);
 	if (port->listener < 0) {
 		error = port->listener;
 		port->listener = -1;

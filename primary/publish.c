@@ -35,28 +35,6 @@ uint32_t publish_vring_flags(const struct vring *vring)
 	return flags;
 }
 
-/* The node that most of the memory is on; -1 when it is not known of any. */
-static int32_t node_of_most(const struct hf_memtab *memory)
-{
-	uint64_t most = 0;
-	int32_t node = -1;
-
-	for (uint32_t i = 0; i < memory->count; i++) {
-		uint64_t sum = 0;
-
-		if (memory->regions[i].node < 0)
-			continue;
-		for (uint32_t j = 0; j < memory->count; j++)
-			if (memory->regions[j].node == memory->regions[i].node)
-				sum += memory->regions[j].size;
-		if (sum > most) {
-			most = sum;
-			node = memory->regions[i].node;
-		}
-	}
-	return node;
-}
-
 static void fill_vring(struct hf_shm_vring *to, const struct vring *from)
 {
 	*to = (struct hf_shm_vring){
@@ -83,7 +61,7 @@ static void fill_device(struct hf_shm_device *to, const struct device *from)
 	 * before shows nothing of them. */
 	to->nr_vrings = device_nr_vrings(from);
 	to->kind = 0;
-	to->node = node_of_most(&from->memory);
+	to->node = from->node;
 	to->mtu = from->mtu;
 	to->status = from->status;
 	memset(to->name, 0, sizeof(to->name));

@@ -16,12 +16,10 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "check.h"
 #include "clock.h"
@@ -108,96 +106,20 @@ bool session_peer_gone(const struct session *session)
 	       (poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & (POLLRDHUP | POLLHUP | POLLERR)));
 }
 
-/* --- refusing --- */
-
-enum vu_outcome session_refuse(struct session *session, enum refusal reason, const char *format,
-			       ...)
-{
-	va_list args;
-
-	session->refused = reason;
-	va_start(args, format);
-	vsnprintf(session->refused_detail, sizeof(session->refused_detail), format, args);
-	va_end(args);
-	return VU_REFUSED;
-}
-
-/* Count, log, tell: the same for a message and for a stream that cannot be followed. */
-static void report_refusal(struct session *session, const char *what)
-{
-	struct port *port = session->port;
-	const char *name = refusal_name(session->refused);
-	const char *detail = session->refused_detail;
-
-	refusal_count(session->primary, session->refused);
-	port->refused_messages++;
-	snprintf(port->last_error, sizeof(port->last_error), "%s refused: %s", what, name);
-	if (!hf_log_allowed(&session->log_limit))
-		return;
-	log_warning(session->device->tag, "%s refused: %s%s%s; %s", what, name, *detail ? ", " : "",
-		    detail, refusal_remedy(session->refused));
-	event_emit(session->primary, HOLDFAST__CONTROL__EVENT_KIND__MESSAGE_REFUSED, port->name,
-		   NULL, -1, 0, "%s: %s", what, name);
-}
+/* --- answers --- */
 
 static void end_refused(struct session *session, enum refusal reason, const char *what)
 {
 	(void)session_refuse(session, reason, "%s", "");
-	report_refusal(session, what);
+	session_report_refusal(session, what);
 	session_end(session, refusal_name(reason));
-}
-
-/* --- replying --- */
-
-static void reply(struct session *session, const void *payload, size_t size)
-{
-	struct vu_header header = {.request = session->msg.request,
-				   .flags = VU_VERSION | VU_REPLY,
-				   .size = (uint32_t)size};
-
-	memcpy(session->reply.bytes, &header, sizeof(header));
-	memcpy(session->reply.bytes + sizeof(header), payload, size);
-	session->reply.len = sizeof(header) + size;
-	session->reply.sent = 0;
-}
-
-enum vu_outcome session_reply_u64(struct session *session, uint64_t value)
-{
-	reply(session, &value, sizeof(value));
-	return VU_REPLIED;
-}
-
-enum vu_outcome session_reply_state(struct session *session, uint32_t index, uint32_t num)
-{
-	struct vu_vring_state state = {.index = index, .num = num};
-
-	reply(session, &state, sizeof(state));
-	return VU_REPLIED;
-}
-
-/* Send what is left of the reply. 0 all gone; -EAGAIN; or another -errno: the peer is gone. */
-static int flush(struct session *session)
-{
-	while (session->reply.sent < session->reply.len) {
-		ssize_t n =
-			send(session->socket, session->reply.bytes + session->reply.sent,
-			     session->reply.len - session->reply.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		session->reply.sent += (size_t)n;
-	}
-	session->reply.len = session->reply.sent = 0;
-	return 0;
 }
 
 /* False: the session is over. */
 static bool send_reply(struct session *session)
 {
 	struct loop *loop = session->primary->loop;
-	int error = flush(session);
+	int error = session_flush(session);
 
 	if (!error)
 		return true;
@@ -316,7 +238,7 @@ static bool message_refused(struct session *session)
 			     session->refused == REFUSED_UNSUPPORTED_REQUEST;
 	char room[32];
 
-	report_refusal(session, message_name(msg, room, sizeof(room)));
+	session_report_refusal(session, message_name(msg, room, sizeof(room)));
 	vu_msg_release(msg);
 	/* Answered also where REPLY_ACK was not acknowledged: DPDK sets the bit from what it
 	 * negotiated with a back-end before us, and waits. */
@@ -399,7 +321,7 @@ static void read_messages(struct session *session)
 
 static void write_reply(struct session *session)
 {
-	int error = flush(session);
+	int error = session_flush(session);
 
 	if (error == -EAGAIN)
 		return;

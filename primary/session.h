@@ -86,6 +86,13 @@ void session_destroy(struct session *session);
 /* Has the other side closed (whatever is left to read)? */
 bool session_peer_gone(const struct session *session);
 
+/* --- for session.c --- */
+
+/* Count, log, tell: the same for a message and for a stream that cannot be followed. */
+void session_report_refusal(struct session *session, const char *what);
+/* Send what is left of the reply. 0: all gone; -EAGAIN; or another -errno: the peer is gone. */
+int session_flush(struct session *session);
+
 /* --- for handlers --- */
 
 /* Say no. Always returns VU_REFUSED. */

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the front-end, the log and the counters are told: replies and refusals. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "device.h"
+#include "event.h"
+#include "port.h"
+#include "session.h"
+
+enum vu_outcome session_refuse(struct session *session, enum refusal reason, const char *format,
+			       ...)
+{
+	va_list args;
+
+	session->refused = reason;
+	va_start(args, format);
+	vsnprintf(session->refused_detail, sizeof(session->refused_detail), format, args);
+	va_end(args);
+	return VU_REFUSED;
+}
+
+void session_report_refusal(struct session *session, const char *what)
+{
+	struct port *port = session->port;
+	const char *name = refusal_name(session->refused);
+	const char *detail = session->refused_detail;
+
+	refusal_count(session->primary, session->refused);
+	port->refused_messages++;
+	snprintf(port->last_error, sizeof(port->last_error), "%s refused: %s", what, name);
+	if (!hf_log_allowed(&session->log_limit))
+		return;
+	log_warning(session->device->tag, "%s refused: %s%s%s; %s", what, name, *detail ? ", " : "",
+		    detail, refusal_remedy(session->refused));
+	event_emit(session->primary, HOLDFAST__CONTROL__EVENT_KIND__MESSAGE_REFUSED, port->name,
+		   NULL, -1, 0, "%s: %s", what, name);
+}
+
+static void reply(struct session *session, const void *payload, size_t size)
+{
+	struct vu_header header = {.request = session->msg.request,
+				   .flags = VU_VERSION | VU_REPLY,
+				   .size = (uint32_t)size};
+
+	memcpy(session->reply.bytes, &header, sizeof(header));
+	memcpy(session->reply.bytes + sizeof(header), payload, size);
+	session->reply.len = sizeof(header) + size;
+	session->reply.sent = 0;
+}
+
+enum vu_outcome session_reply_u64(struct session *session, uint64_t value)
+{
+	reply(session, &value, sizeof(value));
+	return VU_REPLIED;
+}
+
+enum vu_outcome session_reply_state(struct session *session, uint32_t index, uint32_t num)
+{
+	struct vu_vring_state state = {.index = index, .num = num};
+
+	reply(session, &state, sizeof(state));
+	return VU_REPLIED;
+}
+
+int session_flush(struct session *session)
+{
+	while (session->reply.sent < session->reply.len) {
+		ssize_t n =
+			send(session->socket, session->reply.bytes + session->reply.sent,
+			     session->reply.len - session->reply.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		session->reply.sent += (size_t)n;
+	}
+	session->reply.len = session->reply.sent = 0;
+	return 0;
+}

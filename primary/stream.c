@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "stream.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fd.h"
+
+#define BACKLOG 16
+
+static int new_socket(const char *path, struct sockaddr_un *address)
+{
+	int fd;
+
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) >= sizeof(address->sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address->sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+int stream_connect(const char *path)
+{
+	struct sockaddr_un address;
+	int fd = new_socket(path, &address);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+		int error = errno;
+
+		hf_fd_close(&fd);
+		return -error;
+	}
+	return fd;
+}
+
+/* A socket whose process died may go; one that answers may not, nor may any other file. */
+static int clear_stale(const char *path)
+{
+	struct stat st;
+	int fd;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (!S_ISSOCK(st.st_mode))
+		return -EEXIST;
+	fd = stream_connect(path);
+	if (fd != -ECONNREFUSED) {
+		hf_fd_close(&fd);
+		return -EADDRINUSE;
+	}
+	return unlink(path) < 0 ? -errno : 0;
+}
+
+int stream_listen(const char *path, mode_t mode)
+{
+	struct sockaddr_un address;
+	int error = clear_stale(path), fd;
+	mode_t mask;
+
+	if (error)
+		return error;
+	fd = new_socket(path, &address);
+	if (fd < 0)
+		return fd;
+	/* Never there with a wider mode than asked for, not even for a moment. */
+	mask = umask(0777 & ~mode);
+	error = bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	umask(mask);
+	if (!error && listen(fd, BACKLOG) < 0)
+		error = -errno;
+	if (error)
+		hf_fd_close(&fd);
+	return error ? error : fd;
+}
+
+pid_t stream_peer_pid(int fd)
+{
+	struct ucred peer = {0};
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
+}
