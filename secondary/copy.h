@@ -11,12 +11,33 @@
 
 #include "check.h"
 
-struct hf_bytes16 {
-	uint8_t b[16];
-};
-struct hf_bytes32 {
-	uint8_t b[32];
-};
+/* A register, not a struct: those the compiler copies through the stack. Unaligned, and of any
+ * type's bytes. */
+typedef uint64_t hf_bytes16 __attribute__((vector_size(16), aligned(1), may_alias));
+
+/* All loads before all stores: the compiler cannot know that the two do not overlap. */
+
+static inline void hf_copy_16_32(uint8_t *to, const uint8_t *from, size_t len)
+{
+	hf_bytes16 a = *(const hf_bytes16 *)(const void *)from;
+	hf_bytes16 b = *(const hf_bytes16 *)(const void *)(from + len - 16);
+
+	*(hf_bytes16 *)(void *)to = a;
+	*(hf_bytes16 *)(void *)(to + len - 16) = b;
+}
+
+static inline void hf_copy_33_64(uint8_t *to, const uint8_t *from, size_t len)
+{
+	hf_bytes16 a = *(const hf_bytes16 *)(const void *)from;
+	hf_bytes16 b = *(const hf_bytes16 *)(const void *)(from + 16);
+	hf_bytes16 c = *(const hf_bytes16 *)(const void *)(from + len - 32);
+	hf_bytes16 d = *(const hf_bytes16 *)(const void *)(from + len - 16);
+
+	*(hf_bytes16 *)(void *)to = a;
+	*(hf_bytes16 *)(void *)(to + 16) = b;
+	*(hf_bytes16 *)(void *)(to + len - 32) = c;
+	*(hf_bytes16 *)(void *)(to + len - 16) = d;
+}
 
 #define HF_MOVE_ENDS(type, to, from, len)                                                          \
 	do {                                                                                       \
@@ -51,16 +72,15 @@ static inline void hf_copy(uint8_t *to, const uint8_t *from, size_t len)
 		return;
 	}
 	while (len > 64) {
-		__builtin_memcpy(to, from, sizeof(struct hf_bytes32));
-		__builtin_memcpy(to + 32, from + 32, sizeof(struct hf_bytes32));
+		hf_copy_33_64(to, from, 64);
 		to += 64;
 		from += 64;
 		len -= 64;
 	}
 	if (len > 32)
-		HF_MOVE_ENDS(struct hf_bytes32, to, from, len);
+		hf_copy_33_64(to, from, len);
 	else if (len >= 16)
-		HF_MOVE_ENDS(struct hf_bytes16, to, from, len);
+		hf_copy_16_32(to, from, len);
 	else
 		hf_copy_tiny(to, from, len);
 }
