@@ -27,7 +27,8 @@ struct sentence {
 #define CHECK_EQ(actual, expected)                                                                 \
 	suite_check_equal((long long)(actual), (long long)(expected), #actual, #expected,          \
 			  __FILE__, __LINE__)
-#define CHECK(condition) CU_ASSERT(condition)
+#define CHECK(condition)                                                                           \
+	CU_assertImplementation(!!(condition), __LINE__, #condition, __FILE__, "", CU_FALSE)
 /* What the rest of the test cannot go on without. */
 #define REQUIRE(condition) CU_ASSERT_FATAL(condition)
 

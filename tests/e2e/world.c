@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "control.pb-c.h"
+#include "frame.h"
+#include "suite.h"
+
+#define WAIT_MS	 20000
+#define MAX_ARGS 96
+
+static const char *program(const char *variable)
+{
+	const char *path = getenv(variable);
+
+	REQUIRE(path != NULL);
+	return path;
+}
+
+/* Nothing of the test's own is inherited: no descriptor, no map (exec). */
+static pid_t start(const char *const *argv, int *ret_stdin)
+{
+	int ends[2];
+	pid_t pid;
+
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[0], STDIN_FILENO);
+		close_range(3, ~0u, 0);
+		execv(argv[0], (char *const *)(uintptr_t)argv);
+		_exit(127);
+	}
+	close(ends[0]);
+	if (ret_stdin)
+		*ret_stdin = ends[1];
+	else
+		close(ends[1]);
+	REQUIRE(pid > 0);
+	return pid;
+}
+
+static void wait_for_file(const char *path)
+{
+	for (int i = 0; i < WAIT_MS && access(path, F_OK) < 0; i++)
+		usleep(1000);
+	CHECK_EQ(access(path, F_OK), 0);
+}
+
+void world_open(struct world *world, const char *const *arguments)
+{
+	const char *argv[MAX_ARGS] = {program("HOLDFASTD"), "--log-level", "error", "--run-dir"};
+	char path[128];
+	size_t n = 4;
+
+	signal(SIGPIPE, SIG_IGN);
+	*world = (struct world){0};
+	snprintf(world->dir, sizeof(world->dir), "/tmp/hf-e2e-XXXXXX");
+	REQUIRE(mkdtemp(world->dir) != NULL);
+	argv[n++] = world->dir;
+	for (; arguments && *arguments && n + 1 < MAX_ARGS; arguments++)
+		argv[n++] = *arguments;
+	world->primary = start(argv, NULL);
+	snprintf(path, sizeof(path), "%s/control.sock", world->dir);
+	wait_for_file(path);
+	snprintf(path, sizeof(path), "%s/attach.sock", world->dir);
+	wait_for_file(path);
+}
+
+/* Wait at most `ms`; the status, or -1: it lives. */
+static int reap(pid_t pid, int ms)
+{
+	int status = 0;
+
+	for (int i = 0; i < ms; i++) {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return status;
+		usleep(1000);
+	}
+	return -1;
+}
+
+static void remove_dir(const char *path)
+{
+	DIR *dir = opendir(path);
+	struct dirent *e;
+
+	while (dir && (e = readdir(dir)))
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(dir), e->d_name, 0);
+	if (dir)
+		closedir(dir);
+	rmdir(path);
+}
+
+void world_close(struct world *world)
+{
+	int status;
+
+	for (size_t i = 0; i < WORLD_SECONDARIES; i++)
+		if (world->secondaries[i].pid)
+			CHECK_EQ(world_stop_echo(world, i), 0);
+	kill(world->primary, SIGTERM);
+	status = reap(world->primary, WAIT_MS);
+	if (status == -1) {
+		kill(world->primary, SIGKILL);
+		waitpid(world->primary, NULL, 0);
+	}
+	CHECK_EQ(status, 0);
+	remove_dir(world->dir);
+}
+
+const char *world_port_path(const struct world *world, const char *name)
+{
+	static char path[160];
+
+	snprintf(path, sizeof(path), "%s/%s.sock", world->dir, name);
+	return path;
+}
+
+void world_add_port(struct world *world, const char *name, bool client, const char *path)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__PortAddRequest add = HOLDFAST__CONTROL__PORT_ADD_REQUEST__INIT;
+	Holdfast__Control__Response *response;
+	static uint8_t bytes[HF_FRAME_MAX_BYTES];
+	static struct hf_frame frame = {.bytes = bytes};
+	int fd = hf_seqpacket_connect(world_port_path(world, "control"));
+
+	REQUIRE(fd >= 0);
+	request.protocol = HF_CONTROL_PROTOCOL;
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD;
+	request.port_add = &add;
+	add.name = (char *)(uintptr_t)name;
+	add.path = (char *)(uintptr_t)(path ? path : "");
+	add.client = client;
+	REQUIRE(hf_frame_send(fd, &request.base, NULL, 0) == 0);
+	REQUIRE(hf_frame_receive(fd, &frame) >= 0);
+	response = (void *)hf_frame_unpack(&holdfast__control__response__descriptor, frame.bytes,
+					   frame.len);
+	REQUIRE(response != NULL);
+	CHECK_EQ(response->error, 0);
+	hf_frame_free_unpacked(&response->base);
+	close(fd);
+}
+
+void world_start_echo(struct world *world, size_t index, const char *name, const char *role,
+		      const char *const *globs)
+{
+	const char *argv[MAX_ARGS] = {program("ECHO"), world->dir, name, role};
+	struct world_secondary *s = &world->secondaries[index];
+	size_t n = 4;
+
+	for (; *globs && n + 1 < MAX_ARGS; globs++)
+		argv[n++] = *globs;
+	s->pid = start(argv, &s->stdin);
+}
+
+int world_stop_echo(struct world *world, size_t index)
+{
+	struct world_secondary *s = &world->secondaries[index];
+	int status;
+
+	close(s->stdin);
+	status = reap(s->pid, WAIT_MS);
+	if (status == -1) {
+		kill(s->pid, SIGKILL);
+		waitpid(s->pid, NULL, 0);
+	}
+	s->pid = 0;
+	return status;
+}
+
+void world_signal_echo(struct world *world, size_t index, int number)
+{
+	kill(world->secondaries[index].pid, number);
+}
+
+void world_trap_echo(struct world *world, size_t index)
+{
+	world_signal_echo(world, index, SIGUSR1);
+	usleep(20000); /* it polls */
+}
+
+bool world_echo_stopped(const struct world *world, size_t index)
+{
+	char path[64], state;
+	FILE *file;
+	int got;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", world->secondaries[index].pid);
+	for (int i = 0; i < WAIT_MS; i++) {
+		file = fopen(path, "re");
+		got = file ? fscanf(file, "%*d %*s %c", &state) : 0;
+		if (file)
+			fclose(file);
+		if (got == 1 && state == 'T')
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+int world_reap_echo(struct world *world, size_t index)
+{
+	struct world_secondary *s = &world->secondaries[index];
+	int status = reap(s->pid, WAIT_MS);
+
+	if (status == -1)
+		return -1;
+	close(s->stdin);
+	s->pid = 0;
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+size_t world_maps(pid_t pid, int fd)
+{
+	char path[64], line[512];
+	unsigned long inode;
+	struct stat st = {0};
+	size_t n = 0;
+	FILE *maps;
+
+	if (fd >= 0)
+		fstat(fd, &st);
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	maps = fopen(path, "re");
+	while (maps && fgets(line, sizeof(line), maps))
+		n += fd < 0 ||
+		     (sscanf(line, "%*s %*s %*s %*s %lu", &inode) == 1 && inode == st.st_ino);
+	if (maps)
+		fclose(maps);
+	return n;
+}
+
+size_t world_fds(pid_t pid, int fd)
+{
+	struct stat wanted = {0}, st;
+	char path[64];
+	struct dirent *e;
+	size_t n = 0;
+	DIR *dir;
+
+	if (fd >= 0)
+		fstat(fd, &wanted);
+	snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	while (dir && (e = readdir(dir)))
+		if (e->d_name[0] != '.' && fstatat(dirfd(dir), e->d_name, &st, 0) == 0)
+			n += fd < 0 || (st.st_ino == wanted.st_ino && st.st_dev == wanted.st_dev);
+	if (dir)
+		closedir(dir);
+	return n;
+}
+
+bool world_maps_become(pid_t pid, int fd, size_t count)
+{
+	for (int i = 0; i < WAIT_MS; i++) {
+		if (world_maps(pid, fd) == count)
+			return true;
+		usleep(1000);
+	}
+	printf("    maps: %zu, must become %zu\n", world_maps(pid, fd), count);
+	return false;
+}
+
+bool world_fds_become(pid_t pid, size_t count)
+{
+	for (int i = 0; i < WAIT_MS; i++) {
+		if (world_fds(pid, -1) == count)
+			return true;
+		usleep(1000);
+	}
+	printf("    descriptors: %zu, must become %zu\n", world_fds(pid, -1), count);
+	return false;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A primary and its secondaries as real processes, in a run directory of their own.
+ *
+ * HOLDFASTD and ECHO (environment) name the programs. Everything that was started is ended by
+ * world_close, and the directory removed. REQUIREs on the way: for use inside test functions.
+ */
+#ifndef E2E_WORLD_H
+#define E2E_WORLD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define WORLD_SECONDARIES 8u
+
+struct world_secondary {
+	pid_t pid; /* 0: none */
+	int stdin; /* its end is the secondary's */
+};
+
+struct world {
+	char dir[64];
+	pid_t primary;
+	struct world_secondary secondaries[WORLD_SECONDARIES];
+};
+
+/* Start holdfastd with these further arguments (NULL-terminated; NULL: none), wait until it
+ * serves. */
+void world_open(struct world *world, const char *const *arguments);
+/* End everything; the primary must exit with 0. */
+void world_close(struct world *world);
+
+/* Create a port by the control socket. */
+void world_add_port(struct world *world, const char *name, bool client, const char *path);
+/* RUN_DIR/NAME.sock */
+const char *world_port_path(const struct world *world, const char *name);
+
+/* Start a secondary that echoes the ports of these globs (NULL-terminated), into place `index`. */
+void world_start_echo(struct world *world, size_t index, const char *name, const char *role,
+		      const char *const *globs);
+/* End it in good order; its exit status. */
+int world_stop_echo(struct world *world, size_t index);
+void world_signal_echo(struct world *world, size_t index, int signal);
+/* Make it stop itself in the middle of a dequeue burst, once two packets come in one. */
+void world_trap_echo(struct world *world, size_t index);
+/* Is it stopped, within a bounded time? */
+bool world_echo_stopped(const struct world *world, size_t index);
+/* Wait for its death, bounded; the signal that killed it, 0: none, -1: it lives. */
+int world_reap_echo(struct world *world, size_t index);
+
+/* How many lines of /proc/PID/maps, or descriptors of /proc/PID/fd, are of the file behind `fd`;
+ * fd -1: all of them. */
+size_t world_maps(pid_t pid, int fd);
+size_t world_fds(pid_t pid, int fd);
+/* Until `count` is what the process has, bounded; is it? */
+bool world_maps_become(pid_t pid, int fd, size_t count);
+bool world_fds_become(pid_t pid, size_t count);
+
+#endif
