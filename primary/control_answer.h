@@ -18,7 +18,7 @@ struct port;
 struct vring;
 
 /* Room for the largest Response's parts; every step bounds what it takes by constants. */
-#define ANSWER_ARENA_BYTES (256u * 1024)
+#define ANSWER_ARENA_BYTES ((size_t)256 * 1024)
 
 struct answer {
 	struct primary *primary;

@@ -30,7 +30,7 @@
 #include "send_queue.h"
 
 /* A lane full of grants, each a packet of some 100 bytes, with a device's memory before. */
-#define QUEUE_BYTES	   (8u * 1024 * 1024)
+#define QUEUE_BYTES	   ((size_t)8 * 1024 * 1024)
 #define QUEUE_PACKETS	   16384u
 #define MESSAGES_PER_ROUND 16u
 #define LINGER_NS	   NS_PER_S
