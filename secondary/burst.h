@@ -28,7 +28,9 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 	mine = hf_load_acquire(&v->my_grant);
 	if (unlikely(!mine))
 		return NULL;
-	if (unlikely(!hf_burst_enter(v->lane, v->grant_word, mine, v->fence, ret_enabled)))
+	/* Read once: the control thread may be writing the next grant's, see hf_vring_setup. */
+	if (unlikely(!hf_burst_enter(hf_read_once(&v->lane), hf_read_once(&v->grant_word), mine,
+				     hf_read_once(&v->fence), ret_enabled)))
 		return NULL;
 	if (unlikely(v->fresh))
 		hf_notify_first_burst(v);

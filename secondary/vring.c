@@ -49,8 +49,11 @@ int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 
 	if (!is_pow2(s->size) || s->size > HF_VRING_MAX_SIZE || locate_rings(v, s))
 		return -EINVAL;
-	v->grant_word = s->grant_word;
-	v->lane = s->lane;
+	/* A burst that still holds an old grant looks at these on its way to being turned away:
+	 * they are the same for every grant of a session, but the look must not be a data race. */
+	hf_write_once(&v->grant_word, s->grant_word);
+	hf_write_once(&v->lane, s->lane);
+	hf_write_once(&v->fence, s->fence);
 	v->map = s->map;
 	v->features = s->features;
 	v->size = s->size;
@@ -58,7 +61,6 @@ int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 	v->mergeable = s->features & HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
 	v->indirect = s->features & HF_FEATURE(HF_F_INDIRECT_DESC);
 	v->event_idx = s->features & HF_FEATURE(HF_F_EVENT_IDX);
-	v->fence = s->fence;
 	/* virtio 1.1, 5.1.6.1: without either feature num_buffers is not there. */
 	v->header_bytes = v->mergeable || version_1 ? 12 : 10;
 	v->next = s->next;
