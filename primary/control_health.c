@@ -96,12 +96,6 @@ static char *how_many(struct answer *answer, uint32_t bad, uint32_t all, const c
 
 static void fill_checks(struct answer *answer, Reply *reply, const struct tally *t)
 {
-	const struct primary *primary = answer->primary;
-
-	check(answer, reply, "directory_on_huge_pages",
-	      reply->directory_on_huge_pages || !primary->conf->huge_pages,
-	      answer_text(answer, "page size %u KiB, %u hugepages free",
-			  primary->directory_memory.page_bytes / 1024, reply->huge_pages_free));
 	check(answer, reply, "ports_not_listening", !t->failed,
 	      how_many(answer, t->failed, t->ports, t->failed_name));
 	check(answer, reply, "ready_ports_without_owner", !t->orphaned,
