@@ -418,6 +418,25 @@ static void metadata_that_lies_is_dropped_and_counted(void)
 	close_guest();
 }
 
+static void a_fragment_is_not_segmented(void)
+{
+	static const uint8_t fields[][2] = {{0x20, 0}, {0, 1}, {0x20, 185}, {0x1f, 0xff}};
+	struct net_shape shape = {.ip = 4, .proto = IPPROTO_TCP, .payload = 500, .partial = true};
+	struct hf_offload offload;
+	uint32_t len = net_build(frame, &shape, &offload);
+
+	offload.gso_type = HF_GSO_TCPV4;
+	offload.gso_size = 100;
+	open_guest(MERGEABLE, 8, BUFFER_BYTES);
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
+		memcpy(frame + 14 + 6, fields[i], 2); /* more fragments, or an offset */
+		CHECK_EQ(deliver(len, &offload, 1), 1);
+		CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_BAD_METADATA), i + 1);
+	}
+	CHECK_EQ(driver_used_idx(&rig.rx), 0);
+	close_guest();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_checksum_is_completed_for_every_kind_of_frame),
 	SENTENCE(a_checksum_is_completed_over_segments),
@@ -430,5 +449,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(segments_are_all_delivered_or_none),
 	SENTENCE(udp_is_cut_into_valid_fragments),
 	SENTENCE(metadata_that_lies_is_dropped_and_counted),
+	SENTENCE(a_fragment_is_not_segmented),
 };
 SUITE("offload", sentences)

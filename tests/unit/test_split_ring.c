@@ -264,7 +264,8 @@ static void the_shortest_and_the_largest_packet_are_delivered(void)
 static void room_is_enough_to_the_byte(void)
 {
 	for (uint32_t room = 98; room <= 101; room++)
-		for (uint32_t first = 0; first <= room; first += 49) {
+		for (uint32_t part = 0; part <= 2; part++) {
+			uint32_t first = room * part / 2;
 			struct hf_packet second = {.data = data[1], .room = room - first};
 			struct piece piece = {0};
 
