@@ -11,7 +11,7 @@
 
 #include "say.h"
 
-#define HELP_COLUMN 24
+#define HELP_COLUMN 28
 
 static int refuse(const char *option, const char *value, const char *remedy)
 {

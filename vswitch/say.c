@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* One write per line, so lines of several threads do not mix. */
-static void line(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void line(const char *format, va_list arguments)
 {
 	char text[512];
 

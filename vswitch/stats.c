@@ -71,16 +71,22 @@ struct worker_stats *stats_create(unsigned workers)
 	return sets;
 }
 
+static counter *counter_at(const void *set, size_t offset)
+{
+	return (counter *)(uintptr_t)((const char *)set + offset);
+}
+
 void stats_clear_port(struct worker_stats *sets, unsigned workers, uint16_t port)
 {
 	for (unsigned w = 0; w < workers; w++)
-		memset(&sets[w].ports[port], 0, sizeof(sets[w].ports[port]));
+		for (size_t i = 0; i < NR_COLUMNS; i++)
+			atomic_store_explicit(counter_at(&sets[w].ports[port], columns[i].offset),
+					      0, memory_order_relaxed);
 }
 
 static uint64_t read_counter(const void *set, size_t offset)
 {
-	return atomic_load_explicit((const counter *)(const void *)((const char *)set + offset),
-				    memory_order_relaxed);
+	return atomic_load_explicit(counter_at(set, offset), memory_order_relaxed);
 }
 
 void stats_print_header(FILE *out)

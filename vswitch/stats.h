@@ -57,7 +57,8 @@ void stats_received(struct port_stats *stats, struct hf_packet *const *packets, 
 
 /* Zeroed sets for `workers` workers, cache-line aligned; free with free(). */
 struct worker_stats *stats_create(unsigned workers);
-/* Forget a port's numbers. No worker may know the port. */
+/* Forget the numbers of a port that no worker knows. (One may just be counting what it did not
+ * send to the port before it; that number may survive.) */
 void stats_clear_port(struct worker_stats *sets, unsigned workers, uint16_t port);
 
 /* The table: a header, then a line per port, then totals of the switch. */

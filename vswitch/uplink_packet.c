@@ -20,6 +20,7 @@
 #include "uplink.h"
 
 #define TAG_BYTES    4u
+#define TAG_OFFSET   ((size_t)12) /* behind the addresses */
 #define SOCKET_BYTES (4 << 20)
 
 #ifndef PACKET_IGNORE_OUTGOING
@@ -81,12 +82,12 @@ static const struct tpacket_auxdata *find_auxdata(struct msghdr *message)
 /* Put the tag back after the addresses. */
 static bool restore_tag(struct hf_packet *packet, uint16_t protocol, uint16_t tag)
 {
-	uint8_t *at = packet->data + 2u * ETH_ALEN;
+	uint8_t *at = packet->data + TAG_OFFSET;
 	struct hf_offload *offload = &packet->offload;
 
 	if (packet->len + TAG_BYTES > packet->room)
 		return false;
-	memmove(at + TAG_BYTES, at, packet->len - 2u * ETH_ALEN);
+	memmove(at + TAG_BYTES, at, packet->len - TAG_OFFSET);
 	at[0] = (uint8_t)(protocol >> 8);
 	at[1] = (uint8_t)protocol;
 	at[2] = (uint8_t)(tag >> 8);
