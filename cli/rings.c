@@ -15,7 +15,6 @@ static const struct column region_columns[] = {
 	{"user_addr", "USER ADDR", CELL_NUMBER, .show = SHOW_HEX},
 	{"file_offset", "OFFSET", CELL_NUMBER, .show = SHOW_HEX},
 	{"fd", "FD", CELL_SIGNED},
-	{"mapped_at", "MAPPED AT", CELL_NUMBER, .show = SHOW_HEX},
 	{"page_bytes", "PAGE", CELL_NUMBER, .show = SHOW_SIZE},
 	{"node", "NODE", CELL_SIGNED},
 };

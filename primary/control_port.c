@@ -173,7 +173,6 @@ static void fill_region(Holdfast__Control__Region *to, const struct device *devi
 	to->user_addr = from->user_addr;
 	to->file_offset = from->file_offset;
 	to->fd = device->region_fds[i];
-	to->mapped_at = device->map ? (uintptr_t)hf_guestmap_whole(device->map, from->gpa, 1) : 0;
 	to->page_bytes = from->page_bytes;
 	to->node = from->node;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A vring as it is now, for people: what the front-end set up, what stands in guest memory, what
- * its owner says. Guest memory and lane are hostile and change while we look: every word is read
- * once, through an address that was checked for the whole of what is read, and only shown.
+ * its owner says. Guest memory and lane are hostile and change while we look: guest memory is
+ * copied out by device_read, every word of the lane is read once, and both are only shown.
  */
 #include <endian.h>
 
@@ -31,20 +31,17 @@ static_assert(sizeof(struct ring_descriptor) == 16, "virtio 1.1, 2.6.5");
 
 static void fill_rings(Holdfast__Control__Vring *to, const struct vring *vring)
 {
-	const struct hf_guestmap *map = vring->device->map;
-	const struct ring_head *avail, *used;
+	const struct device *device = vring->device;
+	struct ring_head avail, used;
 
-	if (!map || !vring->has_address)
-		return;
-	avail = hf_guestmap_whole(map, vring->avail_gpa, sizeof(*avail));
-	used = hf_guestmap_whole(map, vring->used_gpa, sizeof(*used));
-	if (!avail || !used)
+	if (!vring->has_address || !device_read(device, vring->avail_gpa, &avail, sizeof(avail)) ||
+	    !device_read(device, vring->used_gpa, &used, sizeof(used)))
 		return;
 	to->mapped = true;
-	to->avail_flags = le16toh(hf_read_once(&avail->flags));
-	to->avail_idx = le16toh(hf_read_once(&avail->idx));
-	to->used_flags = le16toh(hf_read_once(&used->flags));
-	to->used_idx = le16toh(hf_read_once(&used->idx));
+	to->avail_flags = le16toh(avail.flags);
+	to->avail_idx = le16toh(avail.idx);
+	to->used_flags = le16toh(used.flags);
+	to->used_idx = le16toh(used.idx);
 }
 
 static void fill_owner(Holdfast__Control__Vring *to, const struct vring *vring)
@@ -86,30 +83,29 @@ static void fill_descriptor(Holdfast__Control__Descriptor *to, const struct ring
 {
 	holdfast__control__descriptor__init(to);
 	to->index = index;
-	to->addr = le64toh(hf_read_once(&from->addr));
-	to->len = le32toh(hf_read_once(&from->len));
-	to->flags = le16toh(hf_read_once(&from->flags));
-	to->next = le16toh(hf_read_once(&from->next));
+	to->addr = le64toh(from->addr);
+	to->len = le32toh(from->len);
+	to->flags = le16toh(from->flags);
+	to->next = le16toh(from->next);
 }
 
 uint32_t control_fill_descriptors(struct answer *answer, Holdfast__Control__Vring *to,
 				  const struct vring *vring, uint32_t first)
 {
-	const struct hf_guestmap *map = vring->device->map;
-	const struct ring_descriptor *table = NULL;
+	struct ring_descriptor table[DESCRIPTORS_PER_PACKET];
 	Holdfast__Control__Descriptor *descriptors;
 	uint32_t n;
 
-	if (map && vring->has_address && first < vring->size)
-		table = hf_guestmap_whole(map, vring->desc_gpa,
-					  (uint64_t)vring->size * sizeof(*table));
-	if (!table)
+	if (!vring->has_address || first >= vring->size)
 		return 0;
 	n = (uint32_t)min_u64(DESCRIPTORS_PER_PACKET, vring->size - first);
+	if (!device_read(vring->device, vring->desc_gpa + first * sizeof(table[0]), table,
+			 n * sizeof(table[0])))
+		return 0;
 	descriptors = answer_alloc(answer, n, sizeof(*descriptors));
 	to->descriptors = answer_alloc(answer, n, sizeof(to->descriptors[0]));
 	for (uint32_t i = 0; i < n; i++) {
-		fill_descriptor(&descriptors[i], &table[first + i], first + i);
+		fill_descriptor(&descriptors[i], &table[i], first + i);
 		to->descriptors[to->n_descriptors++] = &descriptors[i];
 	}
 	return first + n < vring->size ? first + n : 0;

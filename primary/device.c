@@ -10,6 +10,7 @@
 #include "device.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "check.h"
 #include "fd.h"
@@ -62,10 +63,8 @@ void device_reset(struct device *device)
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
 		vring_clear(&device->vrings[i]);
 	hf_fd_close_all(device->region_fds, device->memory.count);
-	hf_guestmap_destroy(device->map);
 	if (device->memory.count)
 		device->mem_generation++;
-	device->map = NULL;
 	device->memory.count = 0;
 	device->session = 0;
 	device->features = 0;
@@ -81,10 +80,23 @@ enum hf_shm_device_state device_state(const struct device *device)
 {
 	if (!device->session)
 		return HF_DEVICE_PORT;
-	for (uint32_t i = 0; device->map && i < HF_SHM_MAX_VRINGS; i++)
+	for (uint32_t i = 0; device->memory.count && i < HF_SHM_MAX_VRINGS; i++)
 		if (device->vrings[i].started)
 			return HF_DEVICE_READY;
 	return HF_DEVICE_SESSION;
+}
+
+bool device_read(const struct device *device, uint64_t gpa, void *to, uint64_t bytes)
+{
+	int at = hf_memtab_find_gpa(&device->memory, gpa);
+	const struct hf_shm_region *region;
+
+	if (at < 0)
+		return false;
+	region = &device->memory.regions[at];
+	return bytes <= region->size - (gpa - region->gpa) &&
+	       pread(device->region_fds[at], to, bytes,
+		     (off_t)(region->file_offset + (gpa - region->gpa))) == (ssize_t)bytes;
 }
 
 static bool vring_touched(const struct vring *vring)

@@ -16,7 +16,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "guestmap.h"
 #include "layout.h"
 #include "loop.h"
 #include "memtab.h"
@@ -78,7 +77,6 @@ struct device {
 	struct hf_memtab memory;
 	int region_fds[HF_SHM_MAX_REGIONS]; /* owned, in the table's order */
 	uint64_t mem_generation;
-	struct hf_guestmap *map; /* of `memory`, in this process; NULL without memory */
 	int node;
 
 	struct vring vrings[HF_SHM_MAX_VRINGS];
@@ -90,13 +88,19 @@ struct device {
 
 void device_init(struct device *device, struct primary *primary, struct port *port, uint32_t slot);
 /* The session is over and everything is revoked: as after device_init, but mem_generation and the
- * counters go on. Closes every descriptor, unmaps the memory. */
+ * counters go on. Closes every descriptor. */
 void device_reset(struct device *device);
 
 /* What the directory says: PORT, SESSION, or READY (memory, and at least one started vring). */
 enum hf_shm_device_state device_state(const struct device *device);
 /* One more than the highest vring that the front-end has said anything about. */
 uint32_t device_nr_vrings(const struct device *device);
+/*
+ * Copy guest memory out: [gpa, gpa + bytes), which has to lie in one region. Through the region's
+ * descriptor, never through a map: a file that the front-end cuts short at this moment is an error
+ * here, and would be the end of every guest's primary there. False: it cannot be read.
+ */
+bool device_read(const struct device *device, uint64_t gpa, void *to, uint64_t bytes);
 /* Size, address and kick are there. */
 bool vring_configured(const struct vring *vring);
 /* Does the front-end see it as started? */

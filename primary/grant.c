@@ -166,7 +166,7 @@ static void give_wanted(struct device *device)
 
 void grant_offer(struct device *device)
 {
-	if (device->port->removing || !device->map)
+	if (device->port->removing || !device->memory.count)
 		return;
 	if (!settle_owner(device) || !count_wanted(device))
 		return;

@@ -13,6 +13,7 @@
  */
 #include "grant_vring.h"
 
+#include <endian.h>
 #include <errno.h>
 
 #include "directory.h"
@@ -28,6 +29,8 @@
 
 /* Looks at `busy` before we wait by timer: most bursts are over in a few microseconds. */
 #define QUIET_LOOKS 64u
+/* In the used ring, behind its flags. */
+#define USED_IDX_OFFSET 2u
 
 static void relax(void)
 {
@@ -143,12 +146,13 @@ bool grant_vring_quiet(const struct vring *vring)
 static void read_position(struct vring *vring, const struct hf_lane_vring *entry)
 {
 	struct recover_lane lane = recover_read_lane(entry);
-	const struct hf_guestmap *map = vring->device->map;
-	uint16_t guest_used;
+	uint16_t guest_used = 0;
 	struct recovered r;
 	bool known;
 
-	known = map && recover_read_used(hf_guestmap_whole(map, vring->used_gpa, 4), &guest_used);
+	known = device_read(vring->device, vring->used_gpa + USED_IDX_OFFSET, &guest_used,
+			    sizeof(guest_used));
+	guest_used = le16toh(guest_used);
 	r = recover_split(&lane, vring->size, vring->base_used, known ? &guest_used : NULL);
 	if (r.lied) {
 		refusal_count(vring->device->primary, REFUSED_LANE_LIES);

@@ -17,9 +17,6 @@
  */
 #include "recover.h"
 
-#include <endian.h>
-#include <stddef.h>
-
 #include "order.h"
 
 struct recover_lane recover_read_lane(const struct hf_lane_vring *lane)
@@ -32,16 +29,6 @@ struct recover_lane recover_read_lane(const struct hf_lane_vring *lane)
 		.intent = hf_read_once(&lane->intent),
 		.intent_count = hf_read_once(&lane->intent_count),
 	};
-}
-
-bool recover_read_used(const void *used, uint16_t *ret_idx)
-{
-	const uint16_t *words = used; /* flags, idx, ring[] */
-
-	if (!used)
-		return false;
-	*ret_idx = le16toh(hf_load_acquire(&words[1]));
-	return true;
 }
 
 static bool believable(const struct recover_lane *lane, uint16_t size)

@@ -27,12 +27,9 @@ struct recovered {
 /* Copy what another process may be writing: every word once. */
 struct recover_lane recover_read_lane(const struct hf_lane_vring *lane);
 
-/* used->idx of a ring of `size` entries whose used ring is at `used`, or NULL: cannot be read. */
-bool recover_read_used(const void *used, uint16_t *ret_idx);
-
 /*
  * The position after the last burst of the previous owner. `guest_used`: used->idx in the guest's
- * memory, NULL when it is not mapped. `last_known`: where that owner started.
+ * memory, NULL when it cannot be read. `last_known`: where that owner started.
  */
 struct recovered recover_split(const struct recover_lane *lane, uint16_t size, uint16_t last_known,
 			       const uint16_t *guest_used);

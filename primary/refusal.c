@@ -5,9 +5,12 @@
 #include "check.h"
 #include "primary.h"
 
-#define UPGRADE	  "use a front-end that follows the vhost-user specification"
-#define RESTART	  "restart the front-end"
-#define LIBRARY	  "use the library or command that came with this primary"
+#define UPGRADE "use a front-end that follows the vhost-user specification"
+#define RESTART "restart the front-end"
+#define LIBRARY "use the library or command that came with this primary"
+#define MEMORY                                                                                     \
+	"guest memory must be a memfd or a file on tmpfs or hugetlbfs (QEMU: "                     \
+	"memory-backend-memfd,share=on)"
 #define ADDRESSES "the front-end must share all guest memory (QEMU: share=on)"
 
 static const char *const names[] = {
@@ -28,7 +31,7 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_UNSUPPORTED_FEATURE] = "acknowledge offered features only (holdfast feature get)",
 	[REFUSED_REGION_RANGE] = ADDRESSES,
 	[REFUSED_REGION_TABLE_FULL] = "give the guest fewer memory slots",
-	[REFUSED_REGION_FILE] = ADDRESSES,
+	[REFUSED_REGION_FILE] = MEMORY,
 	[REFUSED_REGION_MAP] = ADDRESSES,
 	[REFUSED_RING_ADDRESS] = ADDRESSES,
 	[REFUSED_NO_RESOURCES] = "raise the limits of memory and open files of holdfastd",

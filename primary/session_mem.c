@@ -1,16 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The memory table. Replaced, never edited: each of the three requests builds the whole next
- * table beside the one in force, with its descriptors and its map; whatever is wrong shows while
- * nothing has changed yet. Then all rings are taken back, the tables are exchanged, and the rings
+ * table beside the one in force, with its descriptors; whatever is wrong shows while nothing has
+ * changed yet. Then all rings are taken back, the tables are exchanged, and the rings
  * go on in the new one, those that still lie in it. One that lost its memory is suspended: QEMU
  * takes a region away and gives it back when only its size changes.
+ *
+ * The primary keeps no map of guest memory: the front-end can cut its file short at any time, and
+ * a touch would end this process for all of them. A secondary maps it, and guards itself.
  *
  * QEMU 7.2 has a vhost device for each queue pair and sends ADD_MEM_REG and REM_MEM_REG from all
  * of them: the same region is added, and removed, once a pair. So adding what is there already is
  * done, as is removing what was just removed; anything else that does not fit is refused.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,6 +25,7 @@
 #include "device.h"
 #include "fd.h"
 #include "guard.h"
+#include "guestmap.h"
 #include "memory.h"
 #include "primary.h"
 #include "session.h"
@@ -30,7 +35,6 @@
 struct memory_draft {
 	struct hf_memtab table;
 	int fds[HF_SHM_MAX_REGIONS];
-	struct hf_guestmap *map;
 	int fresh[VU_MAX_TABLE_REGIONS];
 	uint32_t nr_fresh;
 	int retired[HF_SHM_MAX_REGIONS];
@@ -42,7 +46,6 @@ void memory_draft_free(struct memory_draft *draft)
 	if (!draft)
 		return;
 	hf_fd_close_all(draft->fresh, draft->nr_fresh);
-	hf_guestmap_destroy(draft->map);
 	free(draft);
 }
 
@@ -64,45 +67,20 @@ static struct memory_draft *draft_begin(const struct device *device, bool keep)
 	return draft;
 }
 
-/* A plain file that is long enough: what lies behind its end would be a SIGBUS for everybody. */
+/*
+ * Memory: a memfd, or a file on tmpfs or hugetlbfs, all of which and nothing else can be sealed.
+ * Reading from any other file could block the primary for as long as who serves it likes (FUSE,
+ * NFS). Asked first: fstat could block as well. And long enough: what lies behind the end of the
+ * file would be a SIGBUS for everybody.
+ */
 static bool file_ok(int fd, const struct vu_region *region, uint64_t *ret_file_id)
 {
 	struct stat st;
 
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size < 0 ||
-	    region->file_offset + region->size > (uint64_t)st.st_size)
+	if (fcntl(fd, F_GET_SEALS) < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    st.st_size < 0 || region->file_offset + region->size > (uint64_t)st.st_size)
 		return false;
 	*ret_file_id = (uint64_t)st.st_dev << 32 ^ st.st_ino;
-	return true;
-}
-
-/* Add a region; its descriptor moves into the draft. 0 or a refusal by *ret_reason. */
-static bool draft_add(struct memory_draft *draft, const struct vu_region *from, int *fd,
-		      enum refusal *ret_reason)
-{
-	struct hf_shm_region region = {.gpa = from->gpa,
-				       .size = from->size,
-				       .user_addr = from->user_addr,
-				       .file_offset = from->file_offset,
-				       .node = HF_NODE_ANY};
-	uint32_t at;
-	int error;
-
-	*ret_reason = REFUSED_REGION_FILE;
-	if (!file_ok(*fd, from, &region.file_id))
-		return false;
-	region.page_bytes = (uint32_t)hf_page_bytes_of(*fd);
-	error = hf_memtab_add(&draft->table, &region, &at);
-	if (error) {
-		*ret_reason = error == -EEXIST	 ? REFUSED_REGION_OVERLAP
-			      : error == -ENOSPC ? REFUSED_REGION_TABLE_FULL
-						 : REFUSED_REGION_RANGE;
-		return false;
-	}
-	memmove(&draft->fds[at + 1], &draft->fds[at],
-		(draft->table.count - 1 - at) * sizeof(draft->fds[0]));
-	draft->fds[at] = *fd;
-	draft->fresh[draft->nr_fresh++] = hf_fd_take(fd);
 	return true;
 }
 
@@ -125,22 +103,53 @@ static int32_t node_of(const struct hf_shm_region *region, const struct hf_mappe
 	return hf_node_of_page(first);
 }
 
-/* Map the whole draft and find the nodes that are not known yet. */
-static bool draft_map(struct memory_draft *draft, enum refusal *ret_reason)
+/* Can it be mapped, to read and to write? Its first page is, for a moment, and tells its node. */
+static int probe(struct hf_shm_region *region, int fd)
 {
-	struct hf_memtab *table = &draft->table;
+	struct hf_shm_region first = *region;
+	struct hf_guestmap *map;
 	int error;
 
-	if (!table->count)
-		return true;
-	error = hf_guestmap_create(&draft->map, table->regions, draft->fds, table->count);
+	first.size = min_u64(region->size, region->page_bytes);
+	error = hf_guestmap_create(&map, &first, &fd, 1);
+	if (error)
+		return error;
+	region->node = node_of(region, &map->regions[0]);
+	hf_guestmap_destroy(map);
+	return 0;
+}
+
+/* Add a region; its descriptor moves into the draft. 0 or a refusal by *ret_reason. */
+static bool draft_add(struct memory_draft *draft, const struct vu_region *from, int *fd,
+		      enum refusal *ret_reason)
+{
+	struct hf_shm_region region = {.gpa = from->gpa,
+				       .size = from->size,
+				       .user_addr = from->user_addr,
+				       .file_offset = from->file_offset,
+				       .node = HF_NODE_ANY};
+	uint32_t at;
+	int error;
+
+	*ret_reason = REFUSED_REGION_FILE;
+	if (!file_ok(*fd, from, &region.file_id))
+		return false;
+	region.page_bytes = (uint32_t)hf_page_bytes_of(*fd);
+	error = probe(&region, *fd);
 	*ret_reason = error == -ENOMEM ? REFUSED_NO_RESOURCES : REFUSED_REGION_MAP;
 	if (error)
 		return false;
-	for (uint32_t i = 0; i < table->count; i++)
-		if (table->regions[i].node == HF_NODE_ANY)
-			table->regions[i].node =
-				node_of(&table->regions[i], &draft->map->regions[i]);
+	error = hf_memtab_add(&draft->table, &region, &at);
+	if (error) {
+		*ret_reason = error == -EEXIST	 ? REFUSED_REGION_OVERLAP
+			      : error == -ENOSPC ? REFUSED_REGION_TABLE_FULL
+						 : REFUSED_REGION_RANGE;
+		return false;
+	}
+	memmove(&draft->fds[at + 1], &draft->fds[at],
+		(draft->table.count - 1 - at) * sizeof(draft->fds[0]));
+	draft->fds[at] = *fd;
+	draft->fresh[draft->nr_fresh++] = hf_fd_take(fd);
 	return true;
 }
 
@@ -168,18 +177,15 @@ static enum vu_outcome put_in_force(struct session *session, struct vu_msg *msg)
 {
 	struct memory_draft *draft = session->next_memory;
 	struct device *device = session->device;
-	struct hf_guestmap *old = device->map;
 
 	(void)msg;
 	session->next_memory = NULL;
 	device->memory = draft->table;
 	memcpy(device->region_fds, draft->fds, draft->table.count * sizeof(int));
-	device->map = draft->map;
 	device->node = node_of_most(&device->memory);
 	device->mem_generation++;
 	hf_fd_close_all(draft->retired, draft->nr_retired);
 	draft->nr_fresh = 0;
-	draft->map = old;
 	memory_draft_free(draft);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		/* A kick was waited for because the ring looked fresh in the old memory. */
@@ -214,8 +220,6 @@ enum vu_outcome vu_set_mem_table(struct session *session, struct vu_msg *msg)
 	for (uint32_t i = 0; i < msg->memory.count; i++)
 		if (!draft_add(draft, &msg->memory.regions[i], &msg->fds[i], &reason))
 			return give_up(session, draft, reason);
-	if (!draft_map(draft, &reason))
-		return give_up(session, draft, reason);
 	return exchange(session, draft);
 }
 
@@ -230,8 +234,7 @@ static enum vu_outcome add_region(struct session *session, struct vu_msg *msg)
 	struct memory_draft *draft = draft_begin(session->device, true);
 	enum refusal reason = REFUSED_NO_RESOURCES;
 
-	if (!draft || !draft_add(draft, &msg->memory.regions[0], &msg->fds[0], &reason) ||
-	    !draft_map(draft, &reason))
+	if (!draft || !draft_add(draft, &msg->memory.regions[0], &msg->fds[0], &reason))
 		return give_up(session, draft, reason);
 	return exchange(session, draft);
 }
@@ -289,8 +292,6 @@ enum vu_outcome vu_rem_mem_reg(struct session *session, struct vu_msg *msg)
 	draft->retired[draft->nr_retired++] = draft->fds[at];
 	memmove(&draft->fds[at], &draft->fds[at + 1],
 		(draft->table.count - at) * sizeof(draft->fds[0]));
-	if (!draft_map(draft, &reason))
-		return give_up(session, draft, reason);
 	session->removed[session->nr_removed++ % SESSION_REMEMBERED] = *region;
 	return exchange(session, draft);
 }

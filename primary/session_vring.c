@@ -12,6 +12,7 @@
  * died; nobody would ever kick again. So a ring that shows any trace of use is started at once.
  * Starting early does no harm, since an empty ring moves no packets; starting late is a dead link.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -37,20 +38,13 @@ static struct vring *named(struct session *session, const struct vu_msg *msg)
 
 /* --- starting --- */
 
-/*
- * A 16-bit word of guest memory, read through the region's descriptor and not through our map: a
- * file that the front-end cuts short at this moment is an error here, not a SIGBUS. False: cannot.
- */
+/* A 16-bit word of a ring, little-endian as the ring is. False: cannot be read. */
 static bool read_word(const struct device *device, uint64_t gpa, uint16_t *ret_word)
 {
-	int at = hf_memtab_find_gpa(&device->memory, gpa);
-	const struct hf_shm_region *region;
-
-	if (at < 0)
+	if (!device_read(device, gpa, ret_word, sizeof(*ret_word)))
 		return false;
-	region = &device->memory.regions[at];
-	return pread(device->region_fds[at], ret_word, sizeof(*ret_word),
-		     (off_t)(region->file_offset + (gpa - region->gpa))) == sizeof(*ret_word);
+	*ret_word = le16toh(*ret_word);
+	return true;
 }
 
 /* Was the ring, as far as can be seen, never used since the driver laid it out? */

@@ -24,6 +24,9 @@
 
 #define LOOK_NS (200 * NS_PER_US)
 
+/* The guests' own view of their memory, by slot. */
+static struct hf_guestmap *maps[RIG_PORTS];
+
 void rig_open(struct rig *rig)
 {
 	struct primary *p = &rig->primary;
@@ -156,8 +159,8 @@ struct port *rig_port(struct rig *rig, const char *name, uint32_t nr_vrings)
 		(struct hf_shm_region){.size = RIG_MEMORY, .user_addr = 1ull << 40, .node = -1};
 	device->region_fds[0] = new_memory(RIG_MEMORY);
 	device->mem_generation = 1;
-	REQUIRE(hf_guestmap_create(&device->map, device->memory.regions, device->region_fds, 1) ==
-		0);
+	REQUIRE(hf_guestmap_create(&maps[device->slot], device->memory.regions, device->region_fds,
+				   1) == 0);
 	for (uint32_t i = 0; i < nr_vrings; i++)
 		set_up_vring(&device->vrings[i]);
 	publish_device(device);
@@ -167,14 +170,21 @@ struct port *rig_port(struct rig *rig, const char *name, uint32_t nr_vrings)
 void rig_port_free(struct rig *rig, struct port *port)
 {
 	rig->primary.ports[port->device.slot] = NULL;
+	hf_guestmap_destroy(maps[port->device.slot]);
+	maps[port->device.slot] = NULL;
 	device_reset(&port->device);
 	publish_free(&port->device);
 	free(port);
 }
 
+void *rig_guest(const struct device *device, uint64_t gpa, uint64_t len)
+{
+	return hf_guestmap_whole(maps[device->slot], gpa, len);
+}
+
 uint16_t *rig_used_idx(const struct vring *vring)
 {
-	uint16_t *used = hf_guestmap_whole(vring->device->map, vring->used_gpa, 4);
+	uint16_t *used = rig_guest(vring->device, vring->used_gpa, 4);
 
 	REQUIRE(used != NULL);
 	return used + 1;

@@ -47,6 +47,8 @@ bool rig_until(struct rig *rig, bool (*condition)(void *context), void *context,
 struct port *rig_port(struct rig *rig, const char *name, uint32_t nr_vrings);
 /* Take the port away as the end of its session does: everything revoked before. */
 void rig_port_free(struct rig *rig, struct port *port);
+/* [gpa, gpa + len) of the guest's memory, mapped; NULL: not in its one region. */
+void *rig_guest(const struct device *device, uint64_t gpa, uint64_t len);
 /* used->idx of a vring in the guest's memory. */
 uint16_t *rig_used_idx(const struct vring *vring);
 

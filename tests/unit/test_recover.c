@@ -105,20 +105,9 @@ static void every_instant_of_publishing_has_one_answer(void)
 	}
 }
 
-static void used_index_is_read_where_the_ring_has_it(void)
-{
-	uint8_t ring[8] = {0xaa, 0xaa, 0x34, 0x12, 0xbb};
-	uint16_t idx = 0;
-
-	CHECK(recover_read_used(ring, &idx));
-	CHECK_EQ(idx, 0x1234);
-	CHECK(!recover_read_used(NULL, &idx));
-}
-
 static const struct sentence sentences[] = {
 	SENTENCE(position_is_what_lane_and_guest_agree_on),
 	SENTENCE(the_largest_ring_has_room_for_its_whole_window),
 	SENTENCE(every_instant_of_publishing_has_one_answer),
-	SENTENCE(used_index_is_read_where_the_ring_has_it),
 };
 SUITE("recover", sentences)

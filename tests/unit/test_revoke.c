@@ -112,8 +112,31 @@ static struct runner runner_for(struct vring *vring)
 				       ->vrings[vring->index]
 				       .grant,
 		.used_idx = rig_used_idx(vring),
-		.scratch = hf_guestmap_whole(device->map, RIG_MEMORY - 4096, 8),
+		.scratch = rig_guest(device, RIG_MEMORY - 4096, 8),
 	};
+}
+
+static void a_position_is_recovered_though_the_guest_cut_its_file_short(void)
+{
+	struct vring *vring;
+	struct port *port;
+	struct waiting w;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	vring = &port->device.vrings[0];
+	grant_offer(&port->device);
+	rig_lane(vring)->avail = rig_lane(vring)->used = 7;
+	REQUIRE(ftruncate(port->device.region_fds[0], 0) == 0);
+	w = waiting_for(vring);
+	revoke_start(&w.revocation, &port->device, 0);
+	CHECK_EQ(w.done, 1);
+	CHECK_EQ(vring->base, 7);
+	hf_fd_close(&s);
+	rig_close(&rig);
 }
 
 static void nothing_is_touched_after_done(void)
@@ -624,6 +647,7 @@ static void a_closed_socket_is_called_what_it_was(void)
 }
 
 static const struct sentence sentences[] = {
+	SENTENCE(a_position_is_recovered_though_the_guest_cut_its_file_short),
 	SENTENCE(nothing_is_touched_after_done),
 	SENTENCE(a_burst_in_progress_is_waited_for),
 	SENTENCE(overlapping_revocations_are_done_once_each),

@@ -256,6 +256,28 @@ static void memory_that_cannot_be_mapped_writable_is_refused(void)
 	end();
 }
 
+/* Whoever serves such a file may let a reader wait for ever. */
+static void a_file_of_an_ordinary_file_system_is_no_memory(void)
+{
+	struct vu_region region = {0, 4096, 0, 0};
+	char disk[] = "/var/tmp/holdfast-XXXXXX", shm[] = "/dev/shm/holdfast-XXXXXX";
+	int fd;
+
+	begin();
+	fd = mkstemp(disk);
+	REQUIRE(fd >= 0 && unlink(disk) == 0 && ftruncate(fd, 4096) == 0);
+	if (fcntl(fd, F_GET_SEALS) < 0)
+		refused_table(&region, 1, &fd, REFUSED_REGION_FILE);
+	close(fd);
+	fd = mkstemp(shm);
+	REQUIRE(fd >= 0 && unlink(shm) == 0 && ftruncate(fd, 4096) == 0);
+	front_send(&front, VU_SET_MEM_TABLE, VU_NEED_REPLY,
+		   &(struct vu_mem_table){.count = 1, .regions = {region}}, 40, &fd, 1);
+	CHECK_EQ(front_reply_u64(&front, VU_SET_MEM_TABLE), 0);
+	close(fd);
+	end();
+}
+
 static void unknown_and_overlapping_regions_are_neither_added_nor_removed(void)
 {
 	static const struct vu_region unknown[] = {
@@ -521,6 +543,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_bad_memory_table_leaves_the_old_one_in_force),
 	SENTENCE(odd_but_legal_regions_are_mapped),
 	SENTENCE(memory_that_cannot_be_mapped_writable_is_refused),
+	SENTENCE(a_file_of_an_ordinary_file_system_is_no_memory),
 	SENTENCE(unknown_and_overlapping_regions_are_neither_added_nor_removed),
 	SENTENCE(only_an_eventfd_is_a_kick_a_call_or_an_error),
 	SENTENCE(event_descriptors_are_made_non_blocking),
