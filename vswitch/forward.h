@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Forwarding: learn, decide, group by destination, deliver. One of these per worker. */
+/* Forwarding: learn, decide, group by destination. One of these per worker. */
 #ifndef VSWITCH_FORWARD_H
 #define VSWITCH_FORWARD_H
 
@@ -20,29 +20,22 @@ struct forward {
 	struct worker_stats *stats;
 	unsigned worker;
 	unsigned nr_workers;
-	struct handover *out[MAX_WORKERS]; /* to each other worker */
-	struct handover *in[MAX_WORKERS];  /* from each other worker */
+	struct handover *out[MAX_WORKERS]; /* to each worker, itself too */
+	struct handover *in[MAX_WORKERS];  /* from each worker */
 	struct idle *idle[MAX_WORKERS];	   /* to wake them */
 	/* Of this round. */
 	const struct table *table;
-	uint32_t now;	 /* seconds, monotonic */
-	uint32_t handed; /* set of workers that were given something since the last flush */
+	unsigned may_keep; /* packets that may still be left for others */
+	uint32_t now;	   /* seconds, monotonic */
+	uint32_t handed;   /* set of workers that were left something since the last flush */
 };
 
 /*
  * Forward packets that came in on `ingress`. They stay the caller's; those with
- * PACKET_REFERENCES other than 0 afterwards are being read by other workers, until
- * forward_take_back() has brought the number back to 0.
+ * PACKET_REFERENCES other than 0 afterwards, `may_keep` at most, are being read by other workers
+ * until deliver_take_back() has brought the number back to 0.
  */
 void forward_burst(struct forward *f, const struct port *ingress, struct hf_packet *const *packets,
 		   uint16_t nr);
-
-/* Deliver what worker `origin` handed over. True if there was anything. */
-bool forward_inbox(struct forward *f, unsigned origin);
-/* Is there anything in any inbox? */
-bool forward_inbox_due(const struct forward *f);
-
-/* A packet whose last reference was given back by worker `peer`, or NULL. Call until NULL. */
-struct hf_packet *forward_take_back(struct forward *f, unsigned peer);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packets on their way from one worker (the producer) to another (the consumer).
+ * Packets that one worker (the producer) left for another (the consumer, perhaps itself) to
+ * deliver, because somebody was running the transmit queue at that moment (deliver.c).
  *
  * Theory of operation: one ring per ordered pair of workers, with three indices that only grow.
  *
@@ -8,6 +9,7 @@
  *
  *   head       written by the producer: entries below it are filled
  *   tail       written by the consumer: entries below it are dealt with, their packets copied out
+ *              (entries above it may be, too: queues that are stuck are passed over)
  *   reclaimed  the producer's own: entries below it were taken back, their slots may be reused
  *
  * So the ring is its own way back: the producer gets its packets where it left them, no second
@@ -16,8 +18,8 @@
  * difference only.
  *
  * Memory orders: head is released by handover_publish() and acquired by handover_peek(): the
- * packet's bytes and the entry come before. tail is released by handover_done() and acquired by
- * handover_take_back(): the consumer's reads come before the producer's reuse.
+ * packet's bytes and the entry come before. tail is released by handover_give_back() and acquired
+ * by handover_take_back(): the consumer's reads come before the producer's reuse.
  */
 #ifndef VSWITCH_HANDOVER_H
 #define VSWITCH_HANDOVER_H
@@ -28,8 +30,6 @@
 #include <stdint.h>
 
 #include "limits.h"
-
-#define HANDOVER_FLOOD 0xffffu /* as queue: flood for `port`, on which the packet came in */
 
 struct handover_entry {
 	struct hf_packet *packet;
@@ -45,10 +45,30 @@ struct handover {
 	uint32_t reclaimed;
 	/* The consumer's line. */
 	_Alignas(CACHE_LINE) _Atomic uint32_t tail;
+	bool delivered[HANDOVER_SLOTS]; /* of the entries between tail and head */
 	_Alignas(CACHE_LINE) struct handover_entry slots[HANDOVER_SLOTS];
 };
 
 _Static_assert((HANDOVER_SLOTS & (HANDOVER_SLOTS - 1)) == 0, "indices wrap with the slots");
+
+/* Do two entries go to the same place? */
+static inline bool handover_same(const struct handover_entry *a, const struct handover_entry *b)
+{
+	return a->port == b->port && a->queue == b->queue && a->serial == b->serial;
+}
+
+/* Producer: is there an entry for the same queue that the consumer has not given back? */
+static inline bool handover_holds(const struct handover *ring, const struct handover_entry *like)
+{
+	/* Acquire: what the consumer did with them comes before what the producer does next. */
+	uint32_t index = atomic_load_explicit(&ring->tail, memory_order_acquire);
+
+	for (; index != ring->filled; index++) {
+		if (handover_same(&ring->slots[index % HANDOVER_SLOTS], like))
+			return true;
+	}
+	return false;
+}
 
 /* Producer: add an entry, not yet visible. False: full. */
 static inline bool handover_push(struct handover *ring, struct handover_entry entry)
@@ -90,15 +110,24 @@ static inline const struct handover_entry *handover_at(const struct handover *ri
 	return &ring->slots[index % HANDOVER_SLOTS];
 }
 
-/* Do two entries go to the same place? */
-static inline bool handover_same(const struct handover_entry *a, const struct handover_entry *b)
+/* Consumer: the entry is dealt with, perhaps before earlier ones. */
+static inline void handover_delivered(struct handover *ring, uint32_t index)
 {
-	return a->port == b->port && a->queue == b->queue && a->serial == b->serial;
+	ring->delivered[index % HANDOVER_SLOTS] = true;
 }
 
-/* Consumer: entries below `index` are dealt with. */
-static inline void handover_done(struct handover *ring, uint32_t index)
+static inline bool handover_is_delivered(const struct handover *ring, uint32_t index)
 {
+	return ring->delivered[index % HANDOVER_SLOTS];
+}
+
+/* Consumer: give back all entries before the first that is not dealt with. */
+static inline void handover_give_back(struct handover *ring)
+{
+	uint32_t index = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+	for (; handover_is_delivered(ring, index); index++)
+		ring->delivered[index % HANDOVER_SLOTS] = false;
 	atomic_store_explicit(&ring->tail, index, memory_order_release);
 }
 

@@ -10,7 +10,7 @@
 #define MAX_WORKERS	32u   /* a set of workers fits a 32-bit mask */
 #define MAX_UPLINKS	16u
 #define PACKET_ROOM	(65536u + 128u) /* the largest GSO frame is 65562 bytes */
-#define HANDOVER_SLOTS	128u		/* packets on their way from one worker to another */
+#define HANDOVER_SLOTS	128u		/* packets that one worker left for another */
 #define STATION_BUCKETS 8192u		/* of four stations each: 32768 stations, 512 KiB */
 #define CACHE_LINE	64
 

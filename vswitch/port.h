@@ -36,6 +36,14 @@ struct port_ops {
 	void (*close)(struct port *port);
 };
 
+/*
+ * Whose turn it is to run a transmit queue: the library allows one thread at a time. Nobody waits
+ * for a turn (deliver.c says what happens instead), and a switch of one worker takes none.
+ */
+struct turn {
+	_Alignas(CACHE_LINE) atomic_bool taken;
+};
+
 struct port {
 	/* Fixed while any worker knows the port. */
 	const struct port_ops *ops;
@@ -44,14 +52,31 @@ struct port {
 	uint16_t id;	 /* index in the table of ports */
 	char name[HF_NAME_MAX + 1];
 
+	struct turn turns[HF_MAX_QUEUE_PAIRS]; /* any worker */
+
 	/* Control thread only. */
 	bool transmit_on[HF_MAX_QUEUE_PAIRS];
 	bool receive_on[HF_MAX_QUEUE_PAIRS];
 	int wait_fd[HF_MAX_QUEUE_PAIRS]; /* of receive queues, our own duplicate; -1: none */
 };
 
-/* Which worker runs a queue. Both queues of a pair have the same, so a device's lines stay in one
- * cache; ports and pairs go around the workers. */
+static inline bool port_take_turn(struct port *port, uint16_t queue)
+{
+	atomic_bool *taken = &port->turns[queue / 2u].taken;
+
+	/* Acquire: pairs with the release below; what the last one did to the vring's state comes
+	 * before what we do. A look first: a line that is only read is not fought for. */
+	return !atomic_load_explicit(taken, memory_order_relaxed) &&
+	       !atomic_exchange_explicit(taken, true, memory_order_acquire);
+}
+
+static inline void port_end_turn(struct port *port, uint16_t queue)
+{
+	atomic_store_explicit(&port->turns[queue / 2u].taken, false, memory_order_release);
+}
+
+/* The worker that runs a receive queue, prefers a transmit queue and delivers what others left for
+ * it. One for both queues of a pair; ports and pairs go around the workers. */
 static inline unsigned port_queue_owner(const struct port *port, uint16_t queue, unsigned workers)
 {
 	return (port->id + queue / 2u) % workers;

@@ -27,7 +27,7 @@ struct port_stats {
 	counter tx_bytes;
 	counter tx_no_buffer; /* dropped: the guest or the kernel had no room */
 	counter tx_no_queue;  /* dropped: no queue of the port is enabled */
-	counter tx_handover;  /* dropped: the ring to the worker that owns the queue was full */
+	counter tx_handover;  /* dropped: its turn was taken, and the ring to its owner full */
 	counter tx_error;     /* dropped: refused by the kernel (too large, link down, malformed) */
 };
 
@@ -36,8 +36,8 @@ struct worker_stats {
 	counter learned;
 	counter moved;
 	counter not_learned;	/* the forwarding database was full */
-	counter handed_over;	/* packets given to other workers */
-	counter handover_stale; /* packets from other workers for a port that had gone */
+	counter handed_over;	/* packets left for other workers */
+	counter handover_stale; /* of those: dropped, the queue was off or the port gone by then */
 	counter sleeps;
 };
 

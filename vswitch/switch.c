@@ -23,6 +23,15 @@
 
 #include "say.h"
 
+static void *allocate_lines(size_t count, size_t size)
+{
+	void *memory = aligned_alloc(CACHE_LINE, count * size);
+
+	if (memory)
+		memset(memory, 0, count * size);
+	return memory;
+}
+
 static void publish(struct vswitch *sw)
 {
 	struct table *table = table_build(sw->ports, sw->nr_workers);
@@ -110,7 +119,7 @@ struct port *vswitch_add_port(struct vswitch *sw, const struct port_ops *ops, vo
 
 	while (id < MAX_PORTS && sw->ports[id])
 		id++;
-	port = id < MAX_PORTS ? calloc(1, sizeof(*port)) : NULL;
+	port = id < MAX_PORTS ? allocate_lines(1, sizeof(*port)) : NULL;
 	if (!port)
 		return NULL;
 	port->ops = ops;
@@ -179,15 +188,6 @@ static void connect_worker(struct vswitch *sw, unsigned index)
 		f->in[peer] = &sw->rings[peer * sw->nr_workers + index];
 		f->idle[peer] = &sw->workers[peer].idle;
 	}
-}
-
-static void *allocate_lines(size_t count, size_t size)
-{
-	void *memory = aligned_alloc(CACHE_LINE, count * size);
-
-	if (memory)
-		memset(memory, 0, count * size);
-	return memory;
 }
 
 static int allocate(struct vswitch *sw, const struct vswitch_config *config)

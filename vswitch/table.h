@@ -20,7 +20,6 @@ struct route {
 	struct port *port;	/* NULL: no such port, or none of its transmit queues is on */
 	const uint16_t *queues; /* choose among these, by flow */
 	uint16_t nr_queues;
-	bool local; /* the worker runs these queues itself; else port_queue_owner() does */
 };
 
 struct view {
@@ -28,16 +27,13 @@ struct view {
 	unsigned nr_sources;
 	bool must_poll;	      /* one of the sources is not waitable */
 	struct route *routes; /* MAX_PORTS, by port id */
-	uint16_t *near;	      /* ids of the ports with a local route */
-	unsigned nr_near;
-	uint16_t *far; /* ids of the ports with another route */
-	unsigned nr_far;
-	uint32_t far_workers; /* set of the workers that run queues of far ports */
 };
 
 struct table {
 	unsigned nr_workers;
-	uint16_t *ids;	     /* storage of near, far and queues */
+	uint16_t *reachable; /* ids of the ports that have a route */
+	unsigned nr_reachable;
+	uint16_t *queues;    /* storage of the routes */
 	struct view views[]; /* by worker */
 };
 

@@ -2,15 +2,14 @@
 /*
  * Theory of operation
  *
- * One round: take back packets from the other workers, deliver what they handed over, then one
- * burst from each receive queue of ours. Between rounds the worker holds nothing of the port
- * table; that is where it passes (quiesce.h) and where it may sleep (idle.h).
+ * One round: take back packets from other workers, deliver what they left for us, then one burst
+ * from each receive queue of ours. Between rounds the worker holds nothing of the port table; that
+ * is where it passes (quiesce.h) and where it may sleep (idle.h).
  *
  * Packets: a burst is received into the same BURST packets every time, which keeps them in the
- * cache. One that went to another worker leaves the hand and is replaced by a spare. There are
- * HANDOVER_SLOTS spares per other worker, and each packet that is away occupies a slot in at least
- * one ring until it is taken back: so the spares cannot run out, and a worker that is stuck cannot
- * stop another one's receiving.
+ * cache. One that was left for another worker leaves the hand and is replaced by a spare.
+ * Forwarding keeps no more packets than there are spares, so the hand is always full, and a worker
+ * that is stuck cannot stop another one's receiving.
  */
 #include "worker.h"
 
@@ -21,6 +20,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "deliver.h"
 #include "say.h"
 
 #define ADAPTIVE_ROUNDS 256u /* empty ones, before an adaptive worker sleeps */
@@ -37,13 +37,10 @@ static uint32_t seconds_now(void)
 
 static void take_back(struct worker *worker)
 {
-	struct forward *f = &worker->forward;
 	struct hf_packet *packet;
 
-	for (unsigned peer = 0; peer < f->nr_workers; peer++) {
-		if (peer == f->worker)
-			continue;
-		while ((packet = forward_take_back(f, peer)))
+	for (unsigned peer = 0; peer < worker->forward.nr_workers; peer++) {
+		while ((packet = deliver_take_back(&worker->forward, peer)))
 			worker->spare[worker->nr_spare++] = packet;
 	}
 }
@@ -52,10 +49,8 @@ static bool run_inboxes(struct worker *worker)
 {
 	bool busy = false;
 
-	for (unsigned origin = 0; origin < worker->forward.nr_workers; origin++) {
-		if (origin != worker->forward.worker)
-			busy |= forward_inbox(&worker->forward, origin);
-	}
+	for (unsigned origin = 0; origin < worker->forward.nr_workers; origin++)
+		busy |= deliver_inbox(&worker->forward, origin);
 	return busy;
 }
 
@@ -67,6 +62,7 @@ static bool run_source(struct worker *worker, const struct source *source)
 
 	if (!came)
 		return false;
+	worker->forward.may_keep = worker->nr_spare;
 	forward_burst(&worker->forward, port, worker->hand, came);
 	for (uint16_t i = 0; i < came; i++) {
 		if (worker->hand[i]->user[PACKET_REFERENCES])
@@ -96,7 +92,7 @@ static bool has_news(void *context)
 	struct worker *worker = context;
 
 	return atomic_load_explicit(&worker->stop, memory_order_relaxed) ||
-	       quiesce_due(worker->quiesce, &worker->reader) || forward_inbox_due(&worker->forward);
+	       quiesce_due(worker->quiesce, &worker->reader) || deliver_inbox_due(&worker->forward);
 }
 
 static void loop(struct worker *worker)
@@ -144,11 +140,8 @@ static int pin(const struct worker *worker)
 /* In the thread, after pinning: the pool lies on the node of whoever creates it. */
 static int get_packets(struct worker *worker)
 {
-	unsigned spares = (worker->forward.nr_workers - 1) * HANDOVER_SLOTS;
+	unsigned spares = worker->forward.nr_workers > 1 ? HANDOVER_SLOTS : 0;
 
-	worker->spare = calloc(spares + 1, sizeof(struct hf_packet *));
-	if (!worker->spare)
-		return -ENOMEM;
 	worker->pool = hf_packet_pool_create(NULL, BURST + spares, PACKET_ROOM);
 	if (!worker->pool)
 		return errno ? -errno : -ENOMEM;
@@ -188,9 +181,7 @@ void worker_free_packets(struct worker *worker)
 {
 	if (worker->pool)
 		hf_packet_pool_destroy(worker->pool);
-	free(worker->spare);
 	worker->pool = NULL;
-	worker->spare = NULL;
 }
 
 int worker_start(struct worker *worker)

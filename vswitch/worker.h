@@ -33,7 +33,7 @@ struct worker {
 	/* The thread's own. */
 	struct hf_packet_pool *pool;
 	struct hf_packet *hand[BURST]; /* always full: receive bursts go here */
-	struct hf_packet **spare;      /* more than ever are with other workers; see worker.c */
+	struct hf_packet *spare[HANDOVER_SLOTS];
 	unsigned nr_spare;
 
 	/* The thread's answer to worker_start(). */

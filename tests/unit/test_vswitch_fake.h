@@ -15,8 +15,9 @@ struct fake {
 	uint16_t queues[FAKE_SENT]; /* of each packet */
 	unsigned nr_sent;
 	unsigned calls;
-	unsigned room;	  /* takes so many more */
-	unsigned at_once; /* takes at most so many in one call */
+	unsigned room;		     /* takes so many more */
+	void (*while_sending)(void); /* what happens elsewhere meanwhile */
+	unsigned at_once;	     /* takes at most so many in one call */
 };
 
 static uint16_t fake_transmit(struct port *port, uint16_t queue, struct hf_packet *const *packets,
@@ -26,6 +27,8 @@ static uint16_t fake_transmit(struct port *port, uint16_t queue, struct hf_packe
 	uint16_t taken = 0;
 
 	fake->calls++;
+	if (fake->while_sending)
+		fake->while_sending();
 	while (taken < nr && taken < fake->at_once && fake->room && fake->nr_sent < FAKE_SENT) {
 		fake->sent[fake->nr_sent] = packets[taken++];
 		fake->queues[fake->nr_sent++] = queue;

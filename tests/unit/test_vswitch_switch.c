@@ -314,6 +314,29 @@ static void sleeping_workers_wake_each_other_for_every_frame(void)
 	ping(WORKER_INTERRUPT, 3);
 }
 
+/* The test stands in for a third worker that is in the queue. */
+static void packets_left_for_a_sleeping_owner_wake_it(void)
+{
+	const struct timespec moment = {.tv_nsec = 500000};
+	struct vswitch *sw = begin(2, WORKER_INTERRUPT, 1);
+
+	introduce(sw);
+	for (unsigned i = 0; i < 100; i++) {
+		struct port *port = boxes[1].port; /* where frame 0, 3, 6 … of box 0 go */
+
+		while (!port_take_turn(port, 0))
+			sched_yield();
+		send_frames(0, 0, 3);
+		CHECK(wait_until(&delivered, 3 * i + 2));
+		nanosleep(&moment, NULL);
+		CHECK_EQ(atomic_load(&delivered), 3 * i + 2);
+		port_end_turn(port, 0);
+		CHECK(wait_until(&delivered, 3 * i + 3));
+	}
+	CHECK_EQ(atomic_load(&sw->stats[0].handed_over), 100);
+	end(sw);
+}
+
 static void an_idle_switch_uses_no_processor_time(void)
 {
 	struct vswitch *sw = begin(2, WORKER_ADAPTIVE, 2);
@@ -466,6 +489,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_sleeping_worker_is_woken_by_every_frame),
 	SENTENCE(an_adaptive_worker_is_woken_by_every_frame),
 	SENTENCE(sleeping_workers_wake_each_other_for_every_frame),
+	SENTENCE(packets_left_for_a_sleeping_owner_wake_it),
 	SENTENCE(an_idle_switch_uses_no_processor_time),
 	SENTENCE(a_queue_that_only_says_it_has_frames_costs_no_core),
 	SENTENCE(every_frame_is_delivered_or_counted),
