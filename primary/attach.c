@@ -29,6 +29,7 @@
 #include "frame.h"
 #include "grant.h"
 #include "listener.h"
+#include "lane.h"
 #include "log.h"
 #include "primary.h"
 #include "refusal.h"
@@ -108,6 +109,7 @@ static void send_welcome(struct attach *attach, struct secondary *secondary)
 	welcome.epoch = primary->directory.header.epoch;
 	welcome.lane_bytes = secondary->lane.size;
 	welcome.version = version;
+	welcome.fence = !hf_lane_can_fence();
 	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_WELCOME;
 	message.welcome = &welcome;
 	secondary_send(secondary, &message, fds, ARRAY_SIZE(fds));

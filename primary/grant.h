@@ -83,6 +83,13 @@ void grant_send_rarp(struct device *device, const uint8_t mac[6]);
 /* The session is over and all vrings are revoked: owner and standbys drop the device's memory. */
 void grant_retire(struct device *device);
 
+/*
+ * The owner says that it cannot run the vring it was given by `grant` (no memory, no map): it is
+ * taken back, and not offered again before the front-end sets it up anew. 0, also when the grant
+ * is another one by now; -EPROTO: a burst runs on it all the same.
+ */
+int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t grant, int error);
+
 /* A secondary is dead (pidfd): its vrings have positions recovered from ring and lane, waiting
  * revocations complete, and its devices are offered to others. */
 void grant_secondary_died(struct primary *primary, struct secondary *secondary);

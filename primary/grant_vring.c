@@ -15,9 +15,11 @@
 
 #include <endian.h>
 #include <errno.h>
+#include <string.h>
 
 #include "directory.h"
 #include "event.h"
+#include "grant.h"
 #include "lane.h"
 #include "port.h"
 #include "primary.h"
@@ -89,6 +91,9 @@ static void send_grant(const struct vring *vring)
 	grant.avail_gpa = vring->avail_gpa;
 	grant.used_gpa = vring->used_gpa;
 	grant.flags = publish_vring_flags(vring);
+	grant.features = device->features;
+	grant.mtu = device->mtu;
+	grant.mem_generation = device->mem_generation;
 	if (grant.has_kick)
 		fds[nr_fds++] = vring->kick;
 	if (grant.has_call)
@@ -238,4 +243,24 @@ void grant_vring_check_broken(struct vring *vring)
 const struct hf_lane_vring *grant_lane(const struct vring *vring)
 {
 	return vring->owner ? entry_of(vring) : NULL;
+}
+
+int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t grant, int error)
+{
+	struct device *device = vring->device;
+
+	if (vring->owner != secondary || vring->grant != grant || vring->revoking)
+		return 0;
+	grant_vring_withdraw(vring);
+	hf_lane_fence_all();
+	/* Its leaving takes the vring back, with all that a revocation does. */
+	if (!grant_vring_quiet(vring))
+		return -EPROTO;
+	grant_vring_take_back(vring);
+	vring->broken = true;
+	publish_device(device);
+	event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN, device->port->name,
+		   secondary->name, vring->index, 0, "cannot be run: %s",
+		   strerror(error < 0 && error > -4096 ? -error : EINVAL));
+	return 0;
 }

@@ -5,16 +5,12 @@
  */
 #include "placement.h"
 
-/* First: hugetlbfs.h forgets to include it. */
-#include <stddef.h>
-
-#include <hugetlbfs.h>
 #include <numa.h>
 #include <stdio.h>
 
 #include "memory.h"
 
-static long free_pages_on(int node, long page_bytes)
+static long free_pages_on(int node)
 {
 	char path[128];
 	long pages = 0;
@@ -22,7 +18,7 @@ static long free_pages_on(int node, long page_bytes)
 
 	snprintf(path, sizeof(path),
 		 "/sys/devices/system/node/node%d/hugepages/hugepages-%ldkB/free_hugepages", node,
-		 page_bytes / 1024);
+		 HF_HUGE_BYTES / 1024);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -34,13 +30,13 @@ static long free_pages_on(int node, long page_bytes)
 
 int placement_node(void)
 {
-	long page_bytes = gethugepagesize(), most = 0;
+	long most = 0;
 	int best = HF_NODE_ANY;
 
-	if (page_bytes <= 0 || numa_available() < 0 || numa_max_node() == 0)
+	if (numa_available() < 0 || numa_max_node() == 0)
 		return HF_NODE_ANY;
 	for (int node = 0; node <= numa_max_node(); node++) {
-		long pages = free_pages_on(node, page_bytes);
+		long pages = free_pages_on(node);
 
 		if (pages > most) {
 			most = pages;

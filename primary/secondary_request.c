@@ -95,6 +95,18 @@ static void answer(struct secondary *secondary, const Request *request)
 		secondary_send(secondary, &message, NULL, 0);
 }
 
+/* It cannot run a vring it was given; -EPROTO: it says so from inside a burst on it. */
+static int on_vring_refused(struct secondary *secondary, const Holdfast__Attach__VringRefused *m)
+{
+	const struct primary *primary = secondary->primary;
+	struct port *port =
+		m->device < primary->conf->max_devices ? primary->ports[m->device] : NULL;
+
+	if (!port || port->device.session != m->session || m->vring >= HF_SHM_MAX_VRINGS)
+		return 0;
+	return grant_refused(secondary, &port->device.vrings[m->vring], m->grant, m->error);
+}
+
 int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPrimary *request)
 {
 	const Holdfast__Attach__Retired *retired;
@@ -106,6 +118,8 @@ int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPri
 		retired = request->retired;
 		secondary_lane_retired(secondary, retired->device, retired->session);
 		return 0;
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_VRING_REFUSED:
+		return on_vring_refused(secondary, request->vring_refused);
 	default:
 		if ((size_t)request->body_case >= ARRAY_SIZE(handlers) ||
 		    !handlers[request->body_case].run)

@@ -2,6 +2,7 @@
 #include "frame.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,10 +28,12 @@ int hf_seqpacket_connect(const char *path)
 
 	if (error)
 		return error;
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
+	/* A backlog that is full is an answer (-EAGAIN), not a wait. */
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    fcntl(fd, F_SETFL, 0) < 0) {
 		error = -errno;
 		hf_fd_close(&fd);
 		return error;
@@ -135,6 +138,9 @@ ssize_t hf_frame_receive(int fd, struct hf_frame *frame)
 		hf_frame_close_fds(frame);
 		return -EMSGSIZE;
 	}
+	/* A packet of no bytes looks like the end, and may bring descriptors all the same. */
+	if (n == 0)
+		hf_frame_close_fds(frame);
 	frame->len = (size_t)n;
 	return n;
 }

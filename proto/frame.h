@@ -28,7 +28,8 @@ struct hf_frame {
 /* A listening SOCK_SEQPACKET socket at `path` with `mode`; a stale socket file is replaced, a live
  * one is -EADDRINUSE. fd or -errno. Non-blocking, CLOEXEC. */
 int hf_seqpacket_listen(const char *path, mode_t mode);
-/* Connect (blocking socket). fd or -errno. */
+/* Connect, without waiting; the socket is a blocking one. fd; -EAGAIN: its backlog is full; -errno.
+ */
 int hf_seqpacket_connect(const char *path);
 
 /*

@@ -78,6 +78,7 @@ static int map_lane(struct hf_service *service, int fd, uint64_t bytes)
 
 	if (error)
 		return error;
+	hf_map_not_in_children(service->lane, bytes);
 	service->lane_bytes = bytes;
 	return hf_lane_verify(service->lane, bytes);
 }
@@ -116,6 +117,7 @@ int hf_attach_welcome(struct hf_service *service, const Holdfast__Attach__Welcom
 		return error;
 	}
 	service->id = welcome->id;
+	service->fence = welcome->fence;
 	service->welcomed = true;
 	service->attempts = 0;
 	log_info(service->tag, "attached to primary %s as secondary %u", welcome->version,
@@ -123,7 +125,7 @@ int hf_attach_welcome(struct hf_service *service, const Holdfast__Attach__Welcom
 	return 0;
 }
 
-static void drop_deferred(struct hf_service *service)
+static void drop_unfinished(struct hf_service *service)
 {
 	while (service->deferred) {
 		struct hf_deferred *d = service->deferred;
@@ -133,6 +135,12 @@ static void drop_deferred(struct hf_service *service)
 		free(d);
 	}
 	service->deferred_tail = &service->deferred;
+	while (service->unsaid) {
+		struct hf_unsaid *unsaid = service->unsaid;
+
+		service->unsaid = unsaid->next;
+		free(unsaid);
+	}
 }
 
 void hf_attach_lost(struct hf_service *service, const char *why)
@@ -141,7 +149,7 @@ void hf_attach_lost(struct hf_service *service, const char *why)
 		log_warning(service->tag, "lost the primary (%s): trying again until it is back",
 			    why);
 	hf_fd_close(&service->socket);
-	drop_deferred(service);
+	drop_unfinished(service);
 	if (service->devices)
 		hf_grants_drop_all(service);
 	unmap_all(service);

@@ -32,14 +32,21 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 	if (unlikely(!hf_burst_enter(hf_read_once(&v->lane), hf_read_once(&v->grant_word), mine,
 				     hf_read_once(&v->fence), ret_enabled)))
 		return NULL;
+	v->budget = HF_BURST_BUDGET;
 	if (unlikely(v->fresh))
 		hf_notify_first_burst(v);
+	if (unlikely(hf_read_once(&v->call_again))) {
+		hf_write_once(&v->call_again, 0u);
+		v->call_due = true;
+	}
 	return v;
 }
 
 static inline void hf_burst_end(struct hf_vring *v)
 {
 	hf_burst_leave(v->lane);
+	if (v->call_due | v->err_due)
+		hf_notify_write(v);
 }
 
 /* Sums of a burst, added to the lane once at its end; sizes go to the lane as they come. */
@@ -71,7 +78,7 @@ static inline void hf_tally_packet(struct hf_vring *v, struct hf_tally *t,
 		size = len <= 1518 ? HF_COUNTER_SIZE_1024_1518_PACKETS
 				   : HF_COUNTER_SIZE_1519_MAX_PACKETS;
 	hf_count(v, size, 1);
-	if (unlikely(frame[0] & 1)) {
+	if (unlikely(packet->len && (frame[0] & 1))) {
 		bool broadcast = packet->len >= 6 && (frame[0] & frame[1] & frame[2] & frame[3] &
 						      frame[4] & frame[5]) == 0xff;
 

@@ -37,6 +37,8 @@ int hf_chain_read_pieces(struct hf_vring *v, const struct hf_chain *c, struct vr
 		memcpy(bytes + have, from, piece);
 		have += piece;
 	}
+	/* From here on the compiler may not look at guest memory again. */
+	hf_compiler_barrier();
 	memcpy(ret_desc, bytes, sizeof(bytes));
 	return 0;
 }

@@ -74,6 +74,7 @@ static inline int hf_chain_next(struct hf_vring *v, struct hf_chain *c, struct v
 		if (reason < 0)
 			return reason;
 	}
+	v->budget--;
 	if (unlikely(++c->seen > v->size))
 		return HF_CHAIN_DROP(LOOP);
 	c->more = ret_desc->flags & VRING_DESC_F_NEXT;

@@ -112,6 +112,8 @@ static int dequeue_chain(struct hf_vring *v, uint16_t head, struct hf_packet *pa
 	if (!sink.total)
 		return HF_CHAIN_DROP(SHORT_CHAIN);
 	packet->total = sink.total;
+	/* The header is the copy, not what the compiler could read again. */
+	hf_compiler_barrier();
 	if (!hf_header_to_offload(sink.header, v->features, packet))
 		return HF_CHAIN_DROP(BAD_HEADER);
 	return 0;
@@ -171,19 +173,23 @@ static bool take_rarp(struct hf_device *device, struct hf_packet *packet)
 {
 	static const uint8_t tail[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
 	uint8_t frame[64] = {0};
+	uint64_t rarp;
 
-	if (packet->room < sizeof(frame) || !hf_load_acquire(&device->rarp_pending))
+	if (packet->room < sizeof(frame))
+		return false;
+	/* Several threads dequeue from one device: one of them gets it. */
+	rarp = hf_exchange(&device->rarp, (uint64_t)0);
+	if (!rarp)
 		return false;
 	memset(frame, 0xff, 6);
-	memcpy(frame + 6, device->rarp_mac, 6);
+	memcpy(frame + 6, &rarp, 6);
 	memcpy(frame + 12, tail, sizeof(tail));
-	memcpy(frame + 22, device->rarp_mac, 6);
-	memcpy(frame + 32, device->rarp_mac, 6);
+	memcpy(frame + 22, &rarp, 6);
+	memcpy(frame + 32, &rarp, 6);
 	memcpy(packet->data, frame, sizeof(frame));
 	packet->len = packet->total = sizeof(frame);
 	packet->offload = (struct hf_offload){0};
 	clear_rest(packet);
-	hf_store_release(&device->rarp_pending, 0u);
 	return true;
 }
 
@@ -193,7 +199,7 @@ static uint16_t dequeue_ready(struct hf_vring *v, struct hf_packet *const *packe
 {
 	uint16_t old = v->next, n = 0, got = 0, head;
 
-	for (; n < ready && hf_vring_head(v, n, &head); n++) {
+	for (; n < ready && v->budget > 0 && hf_vring_head(v, n, &head); n++) {
 		struct hf_packet *packet = packets[got];
 
 		if (likely(dequeue_simple(v, head, packet))) {
@@ -233,7 +239,7 @@ uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 	if (unlikely(v->broken))
 		goto out;
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
-	if (unlikely(hf_read_once(&device->rarp_pending)) && count && enabled &&
+	if (unlikely(hf_read_once(&device->rarp)) && count && enabled &&
 	    take_rarp(device, packets[0])) {
 		got = 1;
 		hf_tally_packet(v, &tally, packets[0]);

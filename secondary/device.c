@@ -89,7 +89,7 @@ bool hf_device_vring_enabled(const struct hf_device *device, uint16_t queue)
 		queue < HF_MAX_VRINGS ? hf_load_acquire(&device->vrings[queue]) : NULL;
 	uint64_t mine = v ? hf_load_acquire(&v->my_grant) : 0;
 
-	return mine && hf_read_once(v->grant_word) == (mine | HF_GRANT_ENABLED);
+	return mine && hf_read_once(hf_read_once(&v->grant_word)) == (mine | HF_GRANT_ENABLED);
 }
 
 void hf_device_set_running(struct hf_device *device, bool running)
@@ -130,10 +130,12 @@ int hf_device_counters(const struct hf_device *device, uint16_t queue, uint64_t 
 {
 	const struct hf_vring *v =
 		queue < HF_MAX_VRINGS ? hf_load_acquire(&device->vrings[queue]) : NULL;
+	const struct hf_lane_vring *lane;
 
 	if (!v || !hf_load_acquire(&v->my_grant))
 		return -ENOTCONN;
+	lane = hf_read_once(&v->lane);
 	for (size_t i = 0; i < nr_values && i < HF_NR_COUNTERS; i++)
-		values[i] = hf_read_once(&v->lane->counters[i]);
+		values[i] = hf_read_once(&lane->counters[i]);
 	return 0;
 }

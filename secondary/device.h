@@ -21,12 +21,13 @@ struct hf_service;
 static_assert(HF_MAX_VRINGS == HF_SHM_MAX_VRINGS, "the API and the ABI agree");
 static_assert(HF_NAME_MAX + 1 == HF_SHM_NAME_BYTES, "the API and the ABI agree");
 
+#define HF_RARP_PENDING (1ull << 63)
+
 struct hf_device {
 	/* Control thread writes, data threads read. */
 	uint32_t running;
-	uint32_t rarp_pending; /* set by the control thread, cleared by the burst that sent it */
 	struct hf_vring *vrings[HF_MAX_VRINGS];
-	uint8_t rarp_mac[6];
+	uint64_t rarp; /* 0, or a MAC in its first six bytes and HF_RARP_PENDING: announce it */
 
 	/* The control thread's, constant between new_device and destroy_device but for the map. */
 	struct hf_service *service;

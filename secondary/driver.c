@@ -86,8 +86,10 @@ static int call(struct hf_service *service, Holdfast__Attach__ToPrimary *message
 		uint64_t now = hf_now_ns();
 		ssize_t n;
 
-		if (now >= deadline || poll(&p, 1, (int)((deadline - now) / NS_PER_MS) + 1) < 0)
-			return now >= deadline ? -ETIMEDOUT : -errno;
+		if (now >= deadline)
+			return -ETIMEDOUT;
+		if (poll(&p, 1, (int)((deadline - now) / NS_PER_MS) + 1) < 0 && errno != EINTR)
+			return -errno;
 		n = hf_frame_receive(service->socket, &service->request_frame);
 		if (n == -EAGAIN)
 			continue;

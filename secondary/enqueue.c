@@ -11,6 +11,8 @@
 #include "notify.h"
 #include "offload.h"
 
+#define PACKET_MAX (1u << 20) /* bytes; no frame is that long, and sums of such cannot wrap */
+
 /* Are the caller's numbers about its own packet consistent? */
 static bool packet_ok(const struct hf_packet *packet)
 {
@@ -18,7 +20,7 @@ static bool packet_ok(const struct hf_packet *packet)
 
 	for (const struct hf_packet *s = packet; s; s = s->next)
 		sum += s->len;
-	return packet->total && packet->len && sum == packet->total;
+	return packet->total && packet->total <= PACKET_MAX && packet->len && sum == packet->total;
 }
 
 /* A packet that asks something of the guest, or is a chain of segments. */
@@ -45,7 +47,7 @@ static inline enum hf_enqueue_result enqueue_packet(struct hf_vring *v,
 	static const struct hf_offload none;
 
 	if (likely(hf_offload_is_none(&packet->offload) && !packet->next && packet->total &&
-		   packet->total == packet->len))
+		   packet->total == packet->len && packet->total <= PACKET_MAX))
 		return hf_enqueue_one(v, packet, &none, used);
 	return enqueue_special(v, packet, used);
 }

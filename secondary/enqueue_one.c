@@ -177,6 +177,9 @@ static enum hf_enqueue_result enqueue_general(struct hf_vring *v, const struct h
 		if (result >= 0)
 			break;
 		give_back(v, &w, used, result);
+		/* What was given back is published; the packet has to wait. */
+		if (v->budget <= 0)
+			return HF_ENQUEUE_NO_BUFFER;
 	}
 	if (result == WRITE_SMALL)
 		return drop(v, HF_COUNTER_DROP_GUEST_BUFFER_SMALL);

@@ -42,7 +42,9 @@ int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool 
 
 	if (!v)
 		return -ENOTCONN;
-	if (enable)
+	if (v->broken)
+		result = 0;
+	else if (enable)
 		result = hf_notify_kicks_on(v);
 	else if (v->kicks_on)
 		hf_notify_kicks_off(v);

@@ -20,6 +20,7 @@
 
 #include "fd.h"
 #include "log.h"
+#include "notify.h"
 #include "service.h"
 
 static struct hf_device **slot_of(struct hf_service *service, uint32_t slot)
@@ -33,6 +34,16 @@ static struct hf_device *find(struct hf_service *service, uint32_t slot, uint64_
 	struct hf_device **place = slot_of(service, slot);
 
 	return place && *place && (*place)->session == session ? *place : NULL;
+}
+
+/*
+ * What the switch hears is "run it". A ring that is granted but disabled supplies nothing, so an
+ * enqueue queue is not to be run then; a dequeue queue is, since what the guest sends has to be
+ * discarded (vhost-user, "Ring states").
+ */
+static bool to_be_run(uint32_t queue, bool enabled)
+{
+	return enabled || queue % 2 == 1;
 }
 
 static void tell_state(struct hf_device *device, uint16_t queue, bool enabled)
@@ -143,6 +154,15 @@ static int take_snapshot(struct hf_service *service, struct hf_device *device)
 	return 0;
 }
 
+/* Bursts may be using the map. */
+static bool any_granted(const struct hf_device *device)
+{
+	for (uint32_t q = 0; q < HF_MAX_VRINGS; q++)
+		if (device->vrings[q] && device->vrings[q]->granted)
+			return true;
+	return false;
+}
+
 void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__DeviceReady *m)
 {
 	struct hf_device *device = find(service, m->device, m->session);
@@ -152,6 +172,11 @@ void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__Devi
 	if (!device || !device->pending_fds || device->pending_have != device->pending_total ||
 	    device->pending_generation != m->mem_generation)
 		return;
+	if (any_granted(device)) {
+		log_error(service->tag, "new memory of port %s while its vrings run: ignored",
+			  device->name);
+		return;
+	}
 	error = take_snapshot(service, device);
 	if (!error)
 		error = hf_guestmap_create(&map, service->snapshot->regions, device->pending_fds,
@@ -196,6 +221,15 @@ static int replace_call_fd(struct hf_vring *v, int *fd)
 	return 0;
 }
 
+/* Other threads read these words: they hold a whole answer at any time. */
+static void put_fd(int *place, int fd)
+{
+	int old = *place;
+
+	hf_write_once(place, fd);
+	hf_fd_close(&old);
+}
+
 /* Take the grant's descriptors in their order; those that are not there stay -1. */
 static int take_fds(struct hf_vring *v, const Holdfast__Attach__VringGrant *m,
 		    struct hf_frame *frame)
@@ -212,10 +246,8 @@ static int take_fds(struct hf_vring *v, const Holdfast__Attach__VringGrant *m,
 		call = &frame->fds[i++];
 	if (m->has_err)
 		err = hf_fd_take(&frame->fds[i++]);
-	hf_fd_close(&v->kick_fd);
-	hf_fd_close(&v->err_fd);
-	hf_write_once(&v->kick_fd, kick);
-	v->err_fd = err;
+	put_fd(&v->kick_fd, kick);
+	put_fd(&v->err_fd, err);
 	return replace_call_fd(v, call);
 }
 
@@ -230,6 +262,23 @@ static void announce(struct hf_service *service, struct hf_device *device)
 		device->declined = service->ops->new_device(device, service->context) != 0;
 }
 
+/* The primary must not believe that somebody runs the ring. */
+static void refuse_grant(struct hf_service *service, const Holdfast__Attach__VringGrant *m,
+			 int error)
+{
+	Holdfast__Attach__VringRefused refused = HOLDFAST__ATTACH__VRING_REFUSED__INIT;
+	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	refused.device = m->device;
+	refused.session = m->session;
+	refused.vring = m->vring;
+	refused.grant = m->grant;
+	refused.error = error;
+	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_VRING_REFUSED;
+	message.vring_refused = &refused;
+	(void)hf_service_send(service, &message);
+}
+
 void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__VringGrant *m,
 		       struct hf_frame *frame)
 {
@@ -239,22 +288,26 @@ void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__Vring
 	struct hf_vring_setup setup;
 	int error;
 
-	if (!v || !slot || !device->map || v->granted)
+	if (!v || !slot || v->granted)
 		return;
+	device->features = m->features;
+	hf_write_once(&device->mtu, (uint16_t)m->mtu);
 	setup = (struct hf_vring_setup){
 		.grant = m->grant & ~HF_GRANT_ENABLED,
 		.grant_word = &slot->vrings[m->vring].grant,
 		.lane = lane_of(service, v, m->lane_entry),
 		.map = device->map,
-		.features = device->features,
+		.features = m->features,
 		.desc_gpa = m->desc_gpa,
 		.avail_gpa = m->avail_gpa,
 		.used_gpa = m->used_gpa,
 		.size = m->size <= HF_VRING_MAX_SIZE ? (uint16_t)m->size : 0,
 		.next = (uint16_t)m->used,
-		.fence = !service->membarrier,
+		.fence = !service->membarrier || service->fence,
 	};
 	error = setup.lane && setup.grant ? take_fds(v, m, frame) : -EPROTO;
+	if (!error && (!device->map || device->mem_generation != m->mem_generation))
+		error = -ENXIO;
 	if (!error) {
 		hf_write_once(&setup.lane->running, device->running);
 		error = hf_vring_setup(v, &setup);
@@ -262,12 +315,13 @@ void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__Vring
 	if (error) {
 		log_error(service->tag, "cannot run vring %u of port %s: %s", m->vring,
 			  device->name, strerror(-error));
+		refuse_grant(service, m, error);
 		return;
 	}
 	v->granted = true;
 	v->lane_entry = m->lane_entry;
 	announce(service, device);
-	tell_state(device, (uint16_t)m->vring, m->enabled);
+	tell_state(device, (uint16_t)m->vring, to_be_run(m->vring, m->enabled));
 }
 
 static struct hf_vring *granted_vring(struct hf_device *device, uint32_t queue)
@@ -288,9 +342,9 @@ void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__Vrin
 	if (replace_call_fd(v, m->has_call ? &frame->fds[0] : NULL))
 		log_error(service->tag, "vring %u of port %s has no call descriptor any more",
 			  m->vring, device->name);
-	/* A call that went to the old descriptor just before may not have been looked at. */
-	if (m->has_call)
-		(void)eventfd_write(v->call_fd, 1);
+	/* A call that went to the old descriptor just before may not have been looked at. The data
+	 * thread calls: a write could block, and nobody would rescue this thread. */
+	hf_write_once(&v->call_again, 1u);
 }
 
 void hf_on_vring_state(struct hf_service *service, const Holdfast__Attach__VringState *m)
@@ -298,7 +352,7 @@ void hf_on_vring_state(struct hf_service *service, const Holdfast__Attach__Vring
 	struct hf_device *device = find(service, m->device, m->session);
 
 	if (granted_vring(device, m->vring))
-		tell_state(device, (uint16_t)m->vring, m->enabled);
+		tell_state(device, (uint16_t)m->vring, to_be_run(m->vring, m->enabled));
 }
 
 void hf_on_vring_revoke(struct hf_service *service, const Holdfast__Attach__VringRevoke *m)
@@ -314,31 +368,71 @@ void hf_on_vring_revoke(struct hf_service *service, const Holdfast__Attach__Vrin
 	(void)hf_lane_quiescent(v->lane);
 	tell_state(device, (uint16_t)m->vring, false);
 	v->granted = false;
-	hf_fd_close(&v->kick_fd);
+	put_fd(&v->kick_fd, -1);
 }
 
-void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *m)
+static int say_retired(struct hf_service *service, uint32_t device, uint64_t session)
 {
 	Holdfast__Attach__Retired retired = HOLDFAST__ATTACH__RETIRED__INIT;
 	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
 
-	if (find(service, m->device, m->session))
-		destroy(service, slot_of(service, m->device));
-	retired.device = m->device;
-	retired.session = m->session;
+	retired.device = device;
+	retired.session = session;
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED;
 	message.retired = &retired;
-	(void)hf_service_send(service, &message);
+	return hf_service_send(service, &message);
+}
+
+/* The primary does not read just now. It keeps our lane entries until it hears this. */
+static void remember_retired(struct hf_service *service, uint32_t device, uint64_t session)
+{
+	struct hf_unsaid *unsaid = malloc(sizeof(*unsaid));
+
+	if (!unsaid)
+		return;
+	*unsaid = (struct hf_unsaid){.next = service->unsaid, .device = device, .session = session};
+	service->unsaid = unsaid;
+}
+
+void hf_grants_say_unsaid(struct hf_service *service)
+{
+	while (service->unsaid) {
+		struct hf_unsaid *unsaid = service->unsaid;
+
+		if (say_retired(service, unsaid->device, unsaid->session) == -EAGAIN)
+			return;
+		service->unsaid = unsaid->next;
+		free(unsaid);
+	}
+}
+
+void hf_grants_rescue(struct hf_service *service)
+{
+	for (uint32_t i = 0; i < service->directory.header.max_devices; i++) {
+		struct hf_device *device = service->devices[i];
+
+		for (uint32_t q = 0; device && q < device->nr_vrings; q++)
+			if (device->vrings[q])
+				hf_notify_rescue(device->vrings[q]);
+	}
+}
+
+void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *m)
+{
+	if (find(service, m->device, m->session))
+		destroy(service, slot_of(service, m->device));
+	if (say_retired(service, m->device, m->session) == -EAGAIN)
+		remember_retired(service, m->device, m->session);
 }
 
 void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *m)
 {
 	struct hf_device *device = find(service, m->device, m->session);
+	uint64_t rarp = 0;
 
-	if (!device || m->mac.len != sizeof(device->rarp_mac) ||
-	    hf_load_acquire(&device->rarp_pending))
+	if (!device || m->mac.len != 6)
 		return;
-	memcpy(device->rarp_mac, m->mac.data, sizeof(device->rarp_mac));
-	/* Pairs with take_rarp: who sees the flag sees the address. */
-	hf_store_release(&device->rarp_pending, 1u);
+	memcpy(&rarp, m->mac.data, 6);
+	/* Partner: take_rarp. Only the latest counts. */
+	(void)hf_exchange(&device->rarp, rarp | HF_RARP_PENDING);
 }

@@ -14,7 +14,8 @@ static void handle(struct hf_service *service, const Holdfast__Attach__ToSeconda
 			hf_attach_lost(service, "its welcome is of no use");
 		break;
 	case HOLDFAST__ATTACH__TO_SECONDARY__BODY_REFUSED:
-		log_error(service->tag, "the primary refused: %s", m->refused->reason);
+		if (hf_log_allowed(&service->log_limit))
+			log_error(service->tag, "the primary refused: %s", m->refused->reason);
 		break;
 	case HOLDFAST__ATTACH__TO_SECONDARY__BODY_DEVICE_MEMORY:
 		hf_on_device_memory(service, m->device_memory, frame);

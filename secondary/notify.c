@@ -2,24 +2,60 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
-void hf_notify_call_now(struct hf_vring *v)
+static void write_one(struct hf_vring *v, int fd)
 {
 	uint64_t one = 1;
 
-	if (!hf_read_once(&v->has_call))
-		return;
+	hf_write_once(&v->writes, v->writes + 1);
 	/* EAGAIN: the counter is full, so the guest has been called and did not look yet. */
-	if (write(v->call_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS_ERROR, 1);
-	else
+	hf_write_once(&v->writes, v->writes + 1);
+}
+
+void hf_notify_write(struct hf_vring *v)
+{
+	int err = hf_read_once(&v->err_fd);
+
+	if (v->err_due && err >= 0)
+		write_one(v, err);
+	v->err_due = false;
+	if (v->call_due && hf_read_once(&v->has_call)) {
 		hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS, 1);
+		write_one(v, v->call_fd);
+	}
+	v->call_due = false;
+}
+
+/* Empty an eventfd: a writer that waits for room goes on. RWF_NOWAIT whatever its flags are. */
+static void drain(int fd)
+{
+	uint64_t value;
+	struct iovec iov = {.iov_base = &value, .iov_len = sizeof(value)};
+
+	if (fd >= 0)
+		(void)!preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+}
+
+void hf_notify_rescue(struct hf_vring *v)
+{
+	uint32_t writes = hf_read_once(&v->writes);
+
+	/* Odd, and the same as at the last look: it is in the same write still. */
+	if (writes % 2 && writes == v->writes_seen) {
+		hf_write_once(&v->has_call, false);
+		drain(v->call_fd);
+		drain(v->err_fd);
+	}
+	v->writes_seen = writes;
 }
 
 void hf_notify_first_burst(struct hf_vring *v)
 {
 	v->fresh = false;
 	hf_notify_kicks_off(v);
-	hf_notify_call_now(v);
+	v->call_due = true;
 }

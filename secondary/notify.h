@@ -13,8 +13,16 @@
 
 #include "vring.h"
 
-/* Write the call eventfd. */
-void hf_notify_call_now(struct hf_vring *vring);
+/*
+ * Write what the burst decided to write: call, and err when the ring broke. After hf_burst_leave:
+ * the descriptors are the front-end's as well, which can make a write to them block (by filling
+ * the counter and clearing O_NONBLOCK), and a thread that hangs in a burst gets its process
+ * fenced. hf_notify_rescue ends such a write. Data thread.
+ */
+void hf_notify_write(struct hf_vring *vring);
+/* Control thread, about twice a second: free a data thread that has hung in hf_notify_write since
+ * the last look, and never call by this descriptor again. */
+void hf_notify_rescue(struct hf_vring *vring);
 /* First burst after a grant: kicks off, and one call, for what a predecessor may have left
  * uncalled. Data thread, inside a burst. */
 void hf_notify_first_burst(struct hf_vring *vring);
@@ -47,7 +55,7 @@ static inline void hf_notify_guest(struct hf_vring *v, uint16_t old)
 	else
 		wanted = !(hf_read_once(&v->avail->flags) & VRING_AVAIL_F_NO_INTERRUPT);
 	if (wanted)
-		hf_notify_call_now(v);
+		v->call_due = true;
 	else
 		hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS_SUPPRESSED, 1);
 }

@@ -251,10 +251,18 @@ static uint32_t longest_frame(const struct hf_frame_layout *l)
 	return 65535u + l->l3 + (l->ip_version == 6 ? 40u : 0u);
 }
 
+/* Each takes at least one chain. */
+static uint32_t segments(const struct cut *c, bool udp)
+{
+	uint32_t bytes = c->total - (udp ? c->layout.l4 : c->layout.payload);
+
+	return bytes ? (bytes + c->size - 1) / c->size : 1;
+}
+
 static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_t *used)
 {
 	bool udp = (c->offload->gso_type & ~HF_GSO_ECN) == HF_GSO_UDP;
-	uint16_t start = *used;
+	uint32_t start = *used, needed;
 	enum hf_enqueue_result result;
 
 	c->size = udp ? c->offload->gso_size & ~7u : c->offload->gso_size;
@@ -262,12 +270,18 @@ static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_
 	    !hf_frame_layout(c->frame, (uint32_t)min_u64(c->total, HF_LAYOUT_PEEK), &c->layout) ||
 	    c->total > longest_frame(&c->layout))
 		return drop(v, HF_COUNTER_DROP_BAD_METADATA);
+	/* A gso_size of 1 turns one frame into tens of thousands: count before cutting. */
+	needed = segments(c, udp);
+	if (needed > v->size)
+		return drop(v, HF_COUNTER_DROP_TOO_BIG);
+	if (hf_vring_available(v, (uint16_t)min_u64(start + needed, v->size)) < start + needed)
+		return HF_ENQUEUE_NO_BUFFER;
 	result = udp ? enqueue_fragments(v, c, used) : enqueue_tcp(v, c, used);
 	if (result == HF_ENQUEUE_DONE) {
 		hf_count(v, HF_COUNTER_SOFTWARE_GSO, 1);
 		return result;
 	}
-	*used = start;
+	*used = (uint16_t)start;
 	/* The whole ring is ours and the segments still do not fit: no later try will be better. */
 	if (result == HF_ENQUEUE_NO_BUFFER && !start && !v->broken &&
 	    hf_vring_available(v, v->size) == v->size)

@@ -112,8 +112,13 @@ static void receive(struct hf_service *service)
 
 		if (n == -EAGAIN)
 			return;
-		if (n == -EMSGSIZE) /* gone, descriptors closed */
-			continue;
+		/* The packet is gone, and we can no longer know what we were granted. */
+		if (n == -EMSGSIZE) {
+			log_error(service->tag, "no room for the descriptors the primary sent: "
+						"raise the limit, ulimit -n");
+			hf_attach_lost(service, "descriptors were lost");
+			return;
+		}
 		if (n <= 0) {
 			hf_attach_lost(service, n ? strerror((int)-n) : "it closed");
 			return;
@@ -133,7 +138,10 @@ static int wait_for_welcome(struct hf_service *service)
 	int error = -EPROTO;
 	ssize_t n;
 
-	if (poll(&p, 1, WELCOME_WAIT_MS) <= 0)
+	do {
+		n = poll(&p, 1, WELCOME_WAIT_MS);
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0)
 		return -ETIMEDOUT;
 	n = hf_frame_receive(service->socket, &service->frame);
 	if (n <= 0)
@@ -208,6 +216,8 @@ static void beat(struct hf_service *service)
 
 	if (header)
 		hf_write_once(&header->heartbeat_ns, hf_now_ns());
+	if (service->devices)
+		hf_grants_rescue(service);
 }
 
 /* Without a primary: try again; the period is short, and longer after a while. */
@@ -248,8 +258,10 @@ int hf_service_dispatch(struct hf_service *service)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == service->timer || events[i].data.fd == service->wake)
 			drain(events[i].data.fd);
+		if (events[i].data.fd == service->timer)
+			beat(service);
 	}
-	beat(service);
+	hf_grants_say_unsaid(service);
 	hf_message_handle_deferred(service);
 	if (service->socket >= 0)
 		receive(service);

@@ -16,6 +16,7 @@
 #include "device.h"
 #include "directory.h"
 #include "frame.h"
+#include "log.h"
 
 #define HF_RUN_DIR_DEFAULT "/run/holdfast"
 #define HF_GLOBS_MAX	   64u
@@ -25,6 +26,13 @@ struct hf_deferred {
 	struct hf_deferred *next;
 	struct hf_frame frame;
 	uint8_t bytes[];
+};
+
+/* A Retired that could not be sent yet. */
+struct hf_unsaid {
+	struct hf_unsaid *next;
+	uint64_t session;
+	uint32_t device;
 };
 
 struct hf_service {
@@ -37,6 +45,8 @@ struct hf_service {
 	char *ports[HF_GLOBS_MAX];
 	size_t nr_ports;
 	bool membarrier;
+	bool fence; /* the primary said in Welcome: it cannot fence our threads */
+	struct hf_log_limit log_limit;
 	const struct hf_device_ops *ops;
 	void *context;
 
@@ -59,6 +69,7 @@ struct hf_service {
 	struct hf_frame frame;		/* scratch of dispatch */
 	struct hf_frame request_frame;	/* scratch of a request, which may run inside dispatch */
 	struct hf_deferred *deferred, **deferred_tail;
+	struct hf_unsaid *unsaid;
 	uint64_t requests;
 };
 
@@ -95,5 +106,9 @@ void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__Dev
 void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *message);
 /* destroy_device for all, and free them. */
 void hf_grants_drop_all(struct hf_service *service);
+/* Send again what could not be sent. */
+void hf_grants_say_unsaid(struct hf_service *service);
+/* Data threads that hang in a write to a front-end's descriptor; about twice a second. */
+void hf_grants_rescue(struct hf_service *service);
 
 #endif

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -68,6 +67,7 @@ int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 	v->fresh = true;
 	v->broken = false;
 	v->kicks_on = false;
+	v->call_due = v->err_due = false;
 	v->hot_gpa = v->hot_size = 0;
 	v->hot_address = NULL;
 	if (!v->scratch && (s->features & ALL_GUEST_OFFLOADS) != ALL_GUEST_OFFLOADS) {
@@ -100,6 +100,5 @@ void hf_vring_break(struct hf_vring *v, enum hf_counter reason)
 	v->broken = true;
 	hf_count(v, reason, 1);
 	hf_store_release(&v->lane->broken, (uint16_t)(reason + 1));
-	if (v->err_fd >= 0)
-		(void)eventfd_write(v->err_fd, 1);
+	v->err_due = true;
 }

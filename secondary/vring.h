@@ -32,6 +32,12 @@
 #define HF_F_VERSION_1	   32
 #define HF_VRING_MAX_SIZE  32768u
 #define HF_NET_HEADER_MAX  12u
+/*
+ * A guest can make every chain as long as the ring, and most of them bad, so a burst is bounded by
+ * descriptors as well as by packets: no chain is begun when the budget is spent. Without it one
+ * burst on a large ring could take seconds, and its owner be fenced for it.
+ */
+#define HF_BURST_BUDGET 8192
 
 /* What hf_vring_setup needs; values from a grant, not yet trusted. */
 struct hf_vring_setup {
@@ -65,13 +71,18 @@ struct hf_vring {
 	/* A number that stays ours from first grant to the end of the device: a new call
 	 * descriptor is dup'ed over it, so a burst never writes into a stranger's file. */
 	int call_fd;
+	uint32_t writes;     /* data thread: one more before and after each write; see notify.c */
+	uint32_t call_again; /* control thread: the descriptor changed, call once */
 
 	/* The data thread's, between hf_burst_enter and hf_burst_leave. */
 	uint16_t next;	     /* next available and next used index */
 	uint16_t avail_seen; /* avail->idx as last read, checked */
 	bool fresh;	     /* first burst since the grant */
 	bool broken;
-	bool kicks_on;	  /* we asked the guest to kick */
+	bool kicks_on; /* we asked the guest to kick */
+	bool call_due; /* decided in the burst, written after it */
+	bool err_due;
+	int32_t budget;	  /* descriptors this burst may still look at; see HF_BURST_BUDGET */
 	uint64_t hot_gpa; /* region of the last translation */
 	uint64_t hot_size;
 	uint8_t *hot_address;
@@ -85,6 +96,7 @@ struct hf_vring {
 	bool granted;
 	bool enabled;
 	uint32_t lane_entry;
+	uint32_t writes_seen; /* `writes` at the last look */
 };
 
 /*
@@ -143,17 +155,20 @@ static inline uint8_t *hf_vring_whole(struct hf_vring *v, uint64_t gpa, uint64_t
  */
 static inline uint16_t hf_vring_available(struct hf_vring *v, uint16_t want)
 {
-	uint16_t ready = (uint16_t)(v->avail_seen - v->next);
+	uint16_t known = (uint16_t)(v->avail_seen - v->next), ready;
+	uint16_t seen;
 
-	if (ready >= want)
+	if (known >= want)
 		return want;
-	v->avail_seen = hf_load_acquire(&v->avail->idx);
-	ready = (uint16_t)(v->avail_seen - v->next);
-	if (unlikely(ready > v->size)) {
-		v->avail_seen = v->next;
+	seen = hf_load_acquire(&v->avail->idx);
+	ready = (uint16_t)(seen - v->next);
+	/* It only grows, and never by more than the ring has: what was taken back may have been
+	 * used in this very burst. */
+	if (unlikely(ready > v->size || ready < known)) {
 		hf_vring_break(v, HF_COUNTER_BREAK_AVAIL_IDX);
 		return 0;
 	}
+	v->avail_seen = seen;
 	return ready < want ? ready : want;
 }
 

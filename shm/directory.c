@@ -4,15 +4,17 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "check.h"
 #include "guard.h"
 #include "log.h"
 #include "seq.h"
 
-#define TAG	     "directory"
-#define HEADER_BYTES 4096u
-#define COUNT_MAX    65536u
+#define TAG		  "directory"
+#define HEADER_BYTES	  4096u
+#define COUNT_MAX	  65536u
+#define SNAPSHOT_PAUSE_NS 100000 /* half of the tries: 50 ms and more altogether */
 
 /* What comes before the regions, and is copied whole. */
 #define HEAD_BYTES offsetof(struct hf_shm_device, regions)
@@ -155,17 +157,21 @@ int hf_directory_snapshot(const struct hf_directory *directory, uint32_t slot,
 			  struct hf_shm_device *ret_copy)
 {
 	const struct hf_shm_device *device = hf_directory_device(directory, slot);
+	const struct timespec pause = {.tv_nsec = SNAPSHOT_PAUSE_NS};
 
 	if (!device)
 		return -ENOENT;
 	for (unsigned int tries = 0; tries < HF_SEQ_TRIES; tries++) {
 		uint32_t begun = hf_seq_read_begin(&device->seq);
 
-		if (begun & 1u)
-			continue;
-		copy_device(ret_copy, device);
-		if (!hf_seq_read_retry(&device->seq, begun))
-			return 0;
+		if (!(begun & 1u)) {
+			copy_device(ret_copy, device);
+			if (!hf_seq_read_retry(&device->seq, begun))
+				return 0;
+		}
+		/* The writer may have lost its processor in the middle: let it have one. */
+		if (tries >= HF_SEQ_TRIES / 2)
+			(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 	}
 	return -EBUSY;
 }

@@ -55,6 +55,8 @@ int hf_map_guarded(int fd, uint64_t offset, size_t size, bool writable, void **r
 		munmap(hole, reserved);
 		return error;
 	}
+	/* What is shared, guests' memory above all, is no part of our core dumps. */
+	(void)madvise(base, size, MADV_DONTDUMP);
 	head = (size_t)(base - hole) - guard;
 	tail = reserved - head - size - 2 * guard;
 	if (head)
@@ -71,4 +73,9 @@ void hf_unmap_guarded(void *base, size_t size)
 
 	if (base)
 		munmap((char *)base - guard, size + 2 * guard);
+}
+
+void hf_map_not_in_children(void *base, size_t size)
+{
+	(void)madvise(base, size, MADV_DONTFORK);
 }

@@ -12,9 +12,13 @@ size_t hf_page_bytes_of(int fd);
 
 /*
  * Map [offset, offset + size) of fd, shared. offset and size are multiples of hf_page_bytes_of(fd)
- * and lie inside the file, or -EINVAL. 0 or -errno; unmap with hf_unmap_guarded, same size.
+ * and lie inside the file, or -EINVAL. Not in core dumps.
+ * 0 or -errno; unmap with hf_unmap_guarded, same size.
  */
 int hf_map_guarded(int fd, uint64_t offset, size_t size, bool writable, void **ret_base);
 void hf_unmap_guarded(void *base, size_t size);
+/* A child that this process forks does not get the mapping: the primary, which watches this
+ * process, could believe it dead while a child still stores. */
+void hf_map_not_in_children(void *base, size_t size);
 
 #endif

@@ -20,6 +20,7 @@ static int map_region(struct hf_mapped_region *to, const struct hf_shm_region *f
 	error = hf_map_guarded(fd, first, last - first, true, &to->base);
 	if (error)
 		return error;
+	hf_map_not_in_children(to->base, last - first);
 	to->gpa = from->gpa;
 	to->size = from->size;
 	to->mapped = last - first;

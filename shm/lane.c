@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/membarrier.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -17,11 +18,23 @@ bool hf_lane_register_membarrier(void)
 	return membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0;
 }
 
+bool hf_lane_can_fence(void)
+{
+	static int answer = -1; /* the primary's one thread asks */
+
+	/* Asking is not enough: a filter may allow the query and deny the command. */
+	if (answer < 0)
+		answer = membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0;
+	return answer;
+}
+
 void hf_lane_fence_all(void)
 {
-	/* A kernel that has neither gave no secondary a registration: they fence themselves. */
-	if (membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) < 0)
-		(void)membarrier(MEMBARRIER_CMD_GLOBAL);
+	/* Worked before and fails now: secondaries rely on it, going on would let a burst touch
+	 * memory that a front-end was told is its own. */
+	if (hf_lane_can_fence() && membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) < 0)
+		abort();
+	/* Where there is none the secondaries were told to fence themselves; this is our half. */
 	hf_fence_full();
 }
 

@@ -62,6 +62,8 @@ static inline bool hf_lane_quiescent(const struct hf_lane_vring *lane)
 
 /* Secondary: let the primary fence our threads. False: bursts must use a full fence. */
 bool hf_lane_register_membarrier(void);
+/* Primary: may it? False: Welcome tells secondaries that their bursts must use a full fence. */
+bool hf_lane_can_fence(void);
 /* Primary: a full fence in every thread of every registered process. After the grant's store,
  * before the first hf_lane_quiescent. */
 void hf_lane_fence_all(void);

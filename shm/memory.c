@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <hugetlbfs.h>
+#include <linux/memfd.h>
 #include <numa.h>
 #include <numaif.h>
 #include <sched.h>
@@ -23,15 +24,27 @@ static bool have_numa(void)
 	return numa_available() >= 0;
 }
 
-/* One number of the pool of default-size hugepages. */
-static long pool_number(long huge, const char *what)
+/* Are there 2 MiB pages at all? The default size may be another: 1 GiB is usual on NFV hosts. */
+static bool have_huge_pages(void)
+{
+	long sizes[16];
+	int n = gethugepagesizes(sizes, (int)ARRAY_SIZE(sizes));
+
+	for (int i = 0; i < n; i++)
+		if (sizes[i] == HF_HUGE_BYTES)
+			return true;
+	return false;
+}
+
+/* One number of the pool of 2 MiB pages. */
+static long pool_number(const char *what)
 {
 	char path[128];
 	long number = 0;
 	FILE *file;
 
-	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%ldkB/%s", huge / 1024,
-		 what);
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-%ldkB/%s",
+		 HF_HUGE_BYTES / 1024, what);
 	file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -43,11 +56,9 @@ static long pool_number(long huge, const char *what)
 
 long hf_huge_pages_free(long *ret_total)
 {
-	long huge = gethugepagesize();
-
 	if (ret_total)
-		*ret_total = huge > 0 ? pool_number(huge, "nr_hugepages") : 0;
-	return huge > 0 ? pool_number(huge, "free_hugepages") : 0;
+		*ret_total = pool_number("nr_hugepages");
+	return pool_number("free_hugepages");
 }
 
 int hf_node_of_page(void *address)
@@ -76,6 +87,7 @@ static void place(void *base, size_t size, int node)
 static int map_new(struct hf_memory *memory, const char *name, size_t size, int node,
 		   unsigned int memfd_flags, size_t page_bytes)
 {
+	void *base;
 	int error;
 
 	memory->size = align_up(size, page_bytes);
@@ -85,30 +97,27 @@ static int map_new(struct hf_memory *memory, const char *name, size_t size, int 
 		return -errno;
 	if (ftruncate(memory->fd, (off_t)memory->size) < 0)
 		goto fail;
-	memory->base = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED, memory->fd, 0);
-	if (memory->base == MAP_FAILED)
+	base = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED, memory->fd, 0);
+	if (base == MAP_FAILED)
 		goto fail;
+	memory->base = base;
 	place(memory->base, memory->size, node);
 	/*
 	 * Every page now, or an error now: a page that lacks later would be a SIGBUS.
 	 * Ordinary pages are left to be touched when needed, so that a large directory costs
 	 * only what is used of it.
 	 */
-	if ((memfd_flags & MFD_HUGETLB) && fallocate(memory->fd, 0, 0, (off_t)memory->size) < 0) {
-		error = errno;
-		munmap(memory->base, memory->size);
-		errno = error;
+	if ((memfd_flags & MFD_HUGETLB) && fallocate(memory->fd, 0, 0, (off_t)memory->size) < 0)
 		goto fail;
-	}
 	memory->node = node == HF_NODE_ANY ? hf_node_of_page(memory->base) : node;
 	return 0;
 fail:
 	error = errno;
-	hf_fd_close(&memory->fd);
+	hf_memory_destroy(memory);
 	return -error;
 }
 
-static void warn_ordinary_pages(size_t size, long huge, int error)
+static void warn_ordinary_pages(size_t size, int error)
 {
 	static bool warned; /* benign race: at worst two lines */
 
@@ -118,24 +127,23 @@ static void warn_ordinary_pages(size_t size, long huge, int error)
 	log_warning(TAG,
 		    "no hugepages for %zu KiB (%s): using ordinary pages, slower; reserve some: "
 		    "sysctl vm.nr_hugepages=%zu",
-		    size / 1024, strerror(-error),
-		    huge > 0 ? 64 + align_up(size, (uint64_t)huge) / (size_t)huge : 64);
+		    size / 1024, strerror(-error), 64 + size / (size_t)HF_HUGE_BYTES);
 }
 
 int hf_memory_create(struct hf_memory *memory, const char *name, size_t size, int node,
 		     bool want_huge)
 {
-	long huge = gethugepagesize();
 	int result = -ENODEV;
 
 	*memory = (struct hf_memory){.fd = -1, .node = HF_NODE_ANY};
-	if (!size)
+	if (!size || size > SIZE_MAX / 2)
 		return -EINVAL;
 	if (want_huge) {
-		if (huge > 0)
-			result = map_new(memory, name, size, node, MFD_HUGETLB, (size_t)huge);
+		if (have_huge_pages())
+			result = map_new(memory, name, size, node, MFD_HUGETLB | MFD_HUGE_2MB,
+					 (size_t)HF_HUGE_BYTES);
 		if (result < 0)
-			warn_ordinary_pages(size, huge, result);
+			warn_ordinary_pages(size, result);
 	}
 	if (result < 0)
 		result = map_new(memory, name, size, node, 0, (size_t)getpagesize());

@@ -10,7 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HF_NODE_ANY (-1)
+#define HF_NODE_ANY   (-1)
+#define HF_HUGE_BYTES (2L << 20)
 
 struct hf_memory {
 	int fd;		     /* sealed against shrink and grow; owned */
@@ -31,7 +32,7 @@ void hf_memory_destroy(struct hf_memory *memory);
 /* A second descriptor of the same memory that can only be mapped read-only. >= 0 or -errno. */
 int hf_memory_readonly_fd(const struct hf_memory *memory);
 
-/* Free default-size hugepages (libhugetlbfs); 0 where there is no pool. */
+/* Free 2 MiB pages, and how many the pool has; 0 where there is none. */
 long hf_huge_pages_free(long *ret_total);
 /* NUMA node of the page at `address` in this process, or HF_NODE_ANY. */
 int hf_node_of_page(void *address);

@@ -35,10 +35,11 @@ HF_API int hf_driver_unregister(struct hf_service *service, const char *name);
  *   return value other than 0 declines the device: it stays silent.
  * destroy_device: the device is going. On return no thread of the vSwitch may use the handle any
  *   more; its memory is unmapped and the handle freed right after.
- * vring_state_changed: vring `queue` is granted and enabled (true), or stopped, revoked or
- *   disabled (false). Comes after new_device for each vring that runs. Between false and the next
- *   true bursts on it return 0 (a vring that is granted but disabled still discards what the
- *   guest sends). The kick descriptor of hf_guest_kick_fd() is valid from true until false.
+ * vring_state_changed: vring `queue` is to be run (true), or was stopped or revoked (false). Comes
+ *   after new_device for each vring that runs. Between false and the next true bursts on it return
+ *   0. A dequeue queue that is granted but disabled is to be run too: its bursts return 0 and
+ *   discard what the guest sends, as the protocol asks; hf_device_vring_enabled() tells. The kick
+ *   descriptor of hf_guest_kick_fd() is valid from true until false.
  */
 struct hf_device_ops {
 	int (*new_device)(struct hf_device *device, void *context);

@@ -52,6 +52,10 @@ struct hf_packet {
 	uint64_t user[3]; /* the caller's; never read or written by the library */
 };
 
+#ifndef __cplusplus
+_Static_assert(sizeof(struct hf_packet) == 64, "one cache line");
+#endif
+
 struct hf_packet_pool;
 
 /*

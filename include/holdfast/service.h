@@ -29,7 +29,8 @@ struct hf_service_config {
 };
 
 /*
- * Attach. Blocks at most a few seconds for the primary's answer.
+ * Attach. A child forked afterwards has no part in it (shared memory is not inherited): become a
+ * daemon before. Blocks at most a few seconds for the primary's answer.
  * 0; -ENOENT or -ECONNREFUSED: no primary there; -EPROTO: it speaks another major version;
  * -EACCES: this user may not attach; -EBUSY: its table of secondaries is full.
  * The reason in words went to the log sink.

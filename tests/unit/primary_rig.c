@@ -161,6 +161,10 @@ struct port *rig_port(struct rig *rig, const char *name, uint32_t nr_vrings)
 	device->mem_generation = 1;
 	REQUIRE(hf_guestmap_create(&maps[device->slot], device->memory.regions, device->region_fds,
 				   1) == 0);
+	/* A forked child plays the secondary's part in some tests. */
+	for (uint32_t r = 0; r < maps[device->slot]->count; r++)
+		REQUIRE(madvise(maps[device->slot]->regions[r].base,
+				maps[device->slot]->regions[r].mapped, MADV_DOFORK) == 0);
 	for (uint32_t i = 0; i < nr_vrings; i++)
 		set_up_vring(&device->vrings[i]);
 	publish_device(device);
