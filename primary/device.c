@@ -74,6 +74,7 @@ void device_reset(struct device *device)
 	device->status = 0;
 	device->status_seen = false;
 	device->node = -1;
+	device->rarp_unsent = false;
 }
 
 enum hf_shm_device_state device_state(const struct device *device)

@@ -49,6 +49,7 @@ struct vring {
 	bool suspended; /* was started, then its memory went: starts again when it is back */
 	bool enabled;
 	bool broken;
+	bool call_unsent; /* the owner has an older call descriptor; grant.c only */
 
 	/* Written by grant.c only. */
 	struct secondary *owner; /* NULL: not granted */
@@ -84,6 +85,8 @@ struct device {
 	/* Written by grant.c only. */
 	struct secondary *owner; /* who has, or is sent, this device; one for all its vrings */
 	bool orphaned;		 /* nobody serves it; was said once */
+	bool rarp_unsent;	 /* the owner has not heard of `rarp` */
+	uint8_t rarp[6];
 };
 
 void device_init(struct device *device, struct primary *primary, struct port *port, uint32_t slot);

@@ -9,6 +9,8 @@
  */
 #include "grant.h"
 
+#include <string.h>
+
 #include "directory.h"
 #include "event.h"
 #include "grant_vring.h"
@@ -185,14 +187,13 @@ void grant_offer_all(struct primary *primary)
 			grant_offer(device_at(primary, i));
 }
 
-void grant_send_call(struct vring *vring)
+static void send_call(struct vring *vring)
 {
 	const struct device *device = vring->device;
 	Holdfast__Attach__VringNotify notify = HOLDFAST__ATTACH__VRING_NOTIFY__INIT;
 	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
 
-	if (!vring->owner)
-		return;
+	vring->call_unsent = false;
 	notify.device = device->slot;
 	notify.session = device->session;
 	notify.vring = vring->index;
@@ -202,20 +203,61 @@ void grant_send_call(struct vring *vring)
 	secondary_send(vring->owner, &message, &vring->call, notify.has_call);
 }
 
-void grant_send_rarp(struct device *device, const uint8_t mac[6])
+void grant_send_call(struct vring *vring)
+{
+	if (!vring->owner)
+		return;
+	if (secondary_idle(vring->owner))
+		send_call(vring);
+	else
+		vring->call_unsent = true;
+}
+
+static void send_rarp(struct device *device)
 {
 	Holdfast__Attach__DeviceRarp rarp = HOLDFAST__ATTACH__DEVICE_RARP__INIT;
 	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
-	uint8_t copy[6] = {mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]};
 
-	if (!device->owner)
-		return;
+	device->rarp_unsent = false;
 	rarp.device = device->slot;
 	rarp.session = device->session;
-	rarp.mac = (ProtobufCBinaryData){.len = sizeof(copy), .data = copy};
+	rarp.mac = (ProtobufCBinaryData){.len = sizeof(device->rarp), .data = device->rarp};
 	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_DEVICE_RARP;
 	message.device_rarp = &rarp;
 	secondary_send(device->owner, &message, NULL, 0);
+}
+
+void grant_send_rarp(struct device *device, const uint8_t mac[6])
+{
+	if (!device->owner)
+		return;
+	memcpy(device->rarp, mac, sizeof(device->rarp));
+	if (secondary_idle(device->owner))
+		send_rarp(device);
+	else
+		device->rarp_unsent = true;
+}
+
+void grant_catch_up(struct secondary *secondary)
+{
+	struct primary *primary = secondary->primary;
+
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct device *device = device_at(primary, i);
+
+		if (!device || device->owner != secondary)
+			continue;
+		if (device->rarp_unsent)
+			send_rarp(device);
+		for (uint32_t v = 0; v < HF_SHM_MAX_VRINGS; v++)
+			if (device->vrings[v].call_unsent && device->vrings[v].owner)
+				send_call(&device->vrings[v]);
+	}
+}
+
+bool grant_congested(const struct device *device)
+{
+	return device->owner && secondary_congested(device->owner);
 }
 
 static void retire_from(struct secondary *secondary, uint32_t device_slot)

@@ -39,9 +39,9 @@ struct revocation {
 	struct loop_timer timer;
 	uint64_t started_ns;
 	uint64_t deadline_ns;
-	uint32_t taken_back;  /* vrings, so far */
-	bool disabling;	      /* offer again before `done` */
-	bool overdue;	      /* the deadline was missed, and dealt with */
+	uint32_t taken_back; /* vrings, so far */
+	bool disabling;	     /* offer again before `done` */
+	bool overdue;	     /* the deadline was missed, and dealt with */
 	bool active;
 	struct revocation *next; /* all active ones */
 };
@@ -76,10 +76,18 @@ void grant_offer_all(struct primary *primary);
  */
 void grant_set_enabled(struct revocation *revocation, struct vring *vring, bool enabled);
 
+/*
+ * A front-end can repeat these two as fast as it likes, so while the owner has not read what it was
+ * sent before, only the last one of each counts: it goes out by grant_catch_up.
+ */
 /* The call descriptor changed while granted: the owner gets the new one. */
 void grant_send_call(struct vring *vring);
 /* SEND_RARP: the owner announces this address in the next dequeue burst. */
 void grant_send_rarp(struct device *device, const uint8_t mac[6]);
+/* The secondary has read all it was sent: what was held back. */
+void grant_catch_up(struct secondary *secondary);
+/* Is the device's owner behind with reading? Then its front-end has to wait. */
+bool grant_congested(const struct device *device);
 /* The session is over and all vrings are revoked: owner and standbys drop the device's memory. */
 void grant_retire(struct device *device);
 

@@ -115,6 +115,7 @@ int grant_vring_give(struct vring *vring, struct secondary *secondary)
 		return -ENOSPC;
 	vring->owner = secondary;
 	vring->lane_entry = entry;
+	vring->call_unsent = false; /* the grant brings it */
 	vring->grant = primary->next_grant;
 	primary->next_grant += 2;
 	secondary->nr_vrings++;

@@ -43,6 +43,16 @@ bool secondary_serves(const struct secondary *secondary, const char *port_name)
 	return secondary->nr_globs == 0;
 }
 
+bool secondary_congested(const struct secondary *secondary)
+{
+	return secondary_usable(secondary) && send_queue_crowded(secondary->queue);
+}
+
+bool secondary_idle(const struct secondary *secondary)
+{
+	return send_queue_empty(secondary->queue);
+}
+
 /* Our own shutdown makes the loop report the socket: the rest happens from there. */
 static void cut_off(struct secondary *secondary, int error)
 {

@@ -85,6 +85,10 @@ bool secondary_serves(const struct secondary *secondary, const char *port_name);
 void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *message,
 		    const int *fds, size_t nr_fds);
 
+/* It is behind with reading: nothing that a front-end can repeat at will should be added. */
+bool secondary_congested(const struct secondary *secondary);
+/* It has read everything it was sent. */
+bool secondary_idle(const struct secondary *secondary);
 /* May it be given anything? Not when it leaves, is fenced, dead or cut off. */
 bool secondary_usable(const struct secondary *secondary);
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include "check.h"
 #include "clock.h"
@@ -30,8 +31,11 @@
 #include "send_queue.h"
 
 /* A lane full of grants, each a packet of some 100 bytes, with a device's memory before. */
-#define QUEUE_BYTES	   ((size_t)8 * 1024 * 1024)
-#define QUEUE_PACKETS	   16384u
+#define QUEUE_BYTES   ((size_t)8 * 1024 * 1024)
+#define QUEUE_PACKETS 16384u
+/* Of the descriptors that this process may have; at least as many as one device can need. */
+#define QUEUE_FDS_SHARE	   4u
+#define QUEUE_FDS_LEAST	   2048u
 #define MESSAGES_PER_ROUND 16u
 #define LINGER_NS	   NS_PER_S
 
@@ -80,6 +84,15 @@ static int copy_identity(struct secondary *s, const struct secondary_identity *i
 	return 0;
 }
 
+static size_t queue_fds(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return QUEUE_FDS_LEAST;
+	return max_u64(limit.rlim_cur / QUEUE_FDS_SHARE, QUEUE_FDS_LEAST);
+}
+
 static int create_lane(struct secondary *s)
 {
 	const struct primary *primary = s->primary;
@@ -92,7 +105,7 @@ static int create_lane(struct secondary *s)
 	s->lane_entries = (uint32_t)(s->lane.size / sizeof(struct hf_lane_vring));
 	s->lane_used = calloc(s->lane_entries / 64 + 1, sizeof(s->lane_used[0]));
 	s->devices = calloc(primary->conf->max_devices, sizeof(s->devices[0]));
-	s->queue = send_queue_create(QUEUE_BYTES, QUEUE_PACKETS);
+	s->queue = send_queue_create(QUEUE_BYTES, QUEUE_PACKETS, queue_fds());
 	return s->lane_used && s->devices && s->queue ? 0 : -ENOMEM;
 }
 
@@ -280,6 +293,8 @@ static void on_socket(struct loop_source *source, uint32_t events)
 			secondary_leave(s, false);
 			return;
 		}
+		if (send_queue_empty(s->queue))
+			grant_catch_up(s);
 	}
 	if (events & ~(uint32_t)EPOLLOUT)
 		receive_some(s);

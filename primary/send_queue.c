@@ -26,11 +26,13 @@ struct send_queue {
 	struct packet **last; /* where the next one is linked in */
 	size_t bytes;
 	size_t packets;
+	size_t fds;
 	size_t max_bytes;
 	size_t max_packets;
+	size_t max_fds;
 };
 
-struct send_queue *send_queue_create(size_t max_bytes, size_t max_packets)
+struct send_queue *send_queue_create(size_t max_bytes, size_t max_packets, size_t max_fds)
 {
 	struct send_queue *queue = calloc(1, sizeof(*queue));
 
@@ -39,6 +41,7 @@ struct send_queue *send_queue_create(size_t max_bytes, size_t max_packets)
 	queue->last = &queue->first;
 	queue->max_bytes = max_bytes;
 	queue->max_packets = max_packets;
+	queue->max_fds = max_fds;
 	return queue;
 }
 
@@ -62,6 +65,7 @@ static void drop_first(struct send_queue *queue)
 	if (!queue->first)
 		queue->last = &queue->first;
 	queue->packets--;
+	queue->fds -= packet->nr_fds;
 	queue->bytes -= cost(packet);
 	packet_free(packet);
 }
@@ -73,6 +77,12 @@ void send_queue_destroy(struct send_queue *queue)
 	while (queue->first)
 		drop_first(queue);
 	free(queue);
+}
+
+bool send_queue_crowded(const struct send_queue *queue)
+{
+	return queue->bytes >= queue->max_bytes / 4 || queue->packets >= queue->max_packets / 4 ||
+	       queue->fds >= queue->max_fds / 4;
 }
 
 bool send_queue_empty(const struct send_queue *queue)
@@ -109,7 +119,7 @@ static int enqueue(struct send_queue *queue, uint8_t *bytes, size_t len, const i
 {
 	struct packet *packet;
 
-	if (queue->packets >= queue->max_packets)
+	if (queue->packets >= queue->max_packets || nr_fds > queue->max_fds - queue->fds)
 		return -ENOBUFS;
 	packet = packet_create(bytes, len, fds, nr_fds);
 	if (!packet)
@@ -122,6 +132,7 @@ static int enqueue(struct send_queue *queue, uint8_t *bytes, size_t len, const i
 	*queue->last = packet;
 	queue->last = &packet->next;
 	queue->packets++;
+	queue->fds += nr_fds;
 	queue->bytes += cost(packet);
 	return 0;
 }

@@ -8,6 +8,10 @@
  * epoll would report a hang-up again and again. It is put back afterwards, and says everything
  * that was missed.
  *
+ * What a message makes the primary send to the secondary costs the secondary's queue, and that is
+ * one for all the devices it serves. So who revokes faster than a guest that lives could, or whose
+ * secondary is behind with reading, is not read for a moment; never refused for it.
+ *
  * A refused message leaves the draft as it was. If the front-end asked for an answer it gets one
  * that says no; if it did not, it cannot know that we are not in the state it thinks, and the
  * session ends. Requests that we never offered are the exception: they change no state at all.
@@ -33,6 +37,15 @@
 #define MESSAGES_PER_ROUND 64u
 #define MESSAGE_DEADLINE   (5 * NS_PER_S)
 #define REPLY_DEADLINE	   (5 * NS_PER_S)
+
+/* A round also ends with a message that changed the memory table, and after so long. */
+#define ROUND_NS NS_PER_MS
+
+/* Revocations a front-end may cause: so many at once, then one in so long. */
+#define REVOCATIONS_AT_ONCE 64u
+#define REVOCATION_NS	    NS_PER_MS
+/* How long a front-end waits at a time for its secondary to read. */
+#define CONGESTION_NS (5 * NS_PER_MS)
 
 #define READ_EVENTS  (EPOLLIN | EPOLLRDHUP)
 #define WRITE_EVENTS EPOLLOUT
@@ -70,6 +83,7 @@ void session_end(struct session *session, const char *why)
 	session->state = SESSION_ENDING;
 	loop_remove(session->primary->loop, &session->source);
 	loop_timer_clear(session->primary->loop, &session->deadline);
+	loop_timer_clear(session->primary->loop, &session->pause);
 	event_emit(session->primary, HOLDFAST__CONTROL__EVENT_KIND__SESSION_CLOSED,
 		   session->port->name, NULL, -1, 0, "%s", why);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
@@ -87,6 +101,7 @@ void session_destroy(struct session *session)
 	revoke_cancel(&session->revocation);
 	loop_remove(loop, &session->source);
 	loop_timer_clear(loop, &session->deadline);
+	loop_timer_clear(loop, &session->pause);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
 		vring_stop(session, &session->device->vrings[i]);
 	vu_raw_reset(&session->raw);
@@ -198,11 +213,17 @@ static void revoked(struct revocation *revocation)
 		wake(session);
 }
 
-struct revocation *session_prepare(struct session *session)
+static struct revocation *prepare(struct session *session)
 {
 	session->revoked = false;
 	session->revocation.done = revoked;
 	return &session->revocation;
+}
+
+struct revocation *session_prepare(struct session *session)
+{
+	session->revoked_until_ns = max_u64(session->revoked_until_ns, hf_now_ns()) + REVOCATION_NS;
+	return prepare(session);
 }
 
 enum vu_outcome session_await(struct session *session, vu_resume *resume)
@@ -217,7 +238,13 @@ enum vu_outcome session_await(struct session *session, vu_resume *resume)
 
 enum vu_outcome session_revoke(struct session *session, int vring, vu_resume *resume)
 {
-	revoke_start(session_prepare(session), session->device, vring);
+	struct device *device = session->device;
+	bool owned = false;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		owned |= device->vrings[i].owner && (vring == GRANT_ALL_VRINGS || vring == (int)i);
+	/* What nobody runs costs nothing. */
+	revoke_start(owned ? session_prepare(session) : prepare(session), device, vring);
 	return session_await(session, resume);
 }
 
@@ -297,11 +324,48 @@ static void half_message(struct session *session)
 		end_refused(session, REFUSED_NO_RESOURCES, "message");
 }
 
+/* For how long the next message has to wait; 0: not at all. */
+static uint64_t pause_needed(const struct session *session)
+{
+	uint64_t limit = hf_now_ns() + REVOCATIONS_AT_ONCE * REVOCATION_NS;
+
+	if (vu_recv_begun(&session->raw))
+		return 0;
+	if (session->revoked_until_ns > limit)
+		return session->revoked_until_ns - limit;
+	return grant_congested(session->device) ? CONGESTION_NS : 0;
+}
+
+static void on_pause_over(struct loop_timer *timer)
+{
+	struct session *session = container_of(timer, struct session, pause);
+	int error =
+		loop_add(session->primary->loop, &session->source, session->socket, READ_EVENTS);
+
+	if (error)
+		session_end(session, strerror(-error));
+}
+
+/* True: not read until the timer fires. */
+static bool pause_reading(struct session *session)
+{
+	uint64_t ns = pause_needed(session);
+
+	if (!ns || loop_timer_set(session->primary->loop, &session->pause, ns) < 0)
+		return false;
+	loop_remove(session->primary->loop, &session->source);
+	return true;
+}
+
 static void read_messages(struct session *session)
 {
+	const struct device *device = session->device;
+	uint64_t generation = device->mem_generation, until_ns = hf_now_ns() + ROUND_NS;
 	enum refusal reason;
 
 	for (unsigned int i = 0; i < MESSAGES_PER_ROUND; i++) {
+		if (pause_reading(session))
+			return;
 		switch (vu_recv(&session->raw, session->socket, &reason)) {
 		case VU_RECV_AGAIN:
 			half_message(session);
@@ -313,7 +377,8 @@ static void read_messages(struct session *session)
 			end_refused(session, reason, "message");
 			return;
 		case VU_RECV_MESSAGE:
-			if (!handle(session) || session->state != SESSION_READING)
+			if (!handle(session) || session->state != SESSION_READING ||
+			    device->mem_generation != generation || hf_now_ns() >= until_ns)
 				return;
 		}
 	}
@@ -364,6 +429,7 @@ int session_create(struct port *port, int socket)
 	if (!error) {
 		session->source = (struct loop_source){.ready = on_socket, .fd = -1};
 		session->deadline.fire = on_deadline;
+		session->pause.fire = on_pause_over;
 		error = loop_add(port->primary->loop, &session->source, socket, READ_EVENTS);
 	}
 	if (error) {

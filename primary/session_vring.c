@@ -229,14 +229,14 @@ enum vu_outcome vu_set_vring_enable(struct session *session, struct vu_msg *msg)
 {
 	struct vring *vring = named(session, msg);
 	bool enable = msg->num;
-	bool disabling = vring->owner && vring->enabled && !enable;
+	bool changes = vring->owner && vring->enabled != enable;
 
 	vring->enabled = enable;
-	if (disabling) {
+	if (changes && !enable) {
 		grant_set_enabled(session_prepare(session), vring, false);
 		return session_await(session, done);
 	}
-	if (vring->owner && enable)
+	if (changes)
 		grant_set_enabled(NULL, vring, true);
 	return done(session, msg);
 }

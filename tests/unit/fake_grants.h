@@ -17,7 +17,8 @@ struct fake {
 	unsigned int revocations, calls_sent, rarps, retired, published, freed;
 	uint8_t mac[6];
 	unsigned int refused_events;
-	bool orphan; /* nobody takes vrings */
+	bool orphan;	/* nobody takes vrings */
+	bool congested; /* the secondary does not read */
 };
 extern struct fake fake;
 

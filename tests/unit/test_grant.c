@@ -414,7 +414,7 @@ static void who_does_not_read_is_cut_off_and_its_vrings_go_on(void)
 	grant_offer(&port->device);
 	CHECK(port->device.owner == deaf);
 	for (int i = 0; i < 100000 && !deaf->cut; i++)
-		grant_send_call(&port->device.vrings[0]);
+		grant_set_enabled(NULL, &port->device.vrings[0], true);
 	CHECK(deaf->cut);
 	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_SLOW], 1);
 	CHECK(port->device.vrings[0].owner == deaf); /* not from inside the call */
@@ -444,7 +444,7 @@ static void what_waits_is_sent_in_order_when_there_is_room(void)
 	/* The number goes where the session is: a sequence to look for. */
 	for (unsigned int i = 0; i < 2000; i++) {
 		port->device.session = i;
-		grant_send_call(vring);
+		grant_set_enabled(NULL, vring, true);
 	}
 	CHECK(!secondary->cut);
 	for (unsigned int i = 0; i < 2000; i++) {
@@ -452,11 +452,52 @@ static void what_waits_is_sent_in_order_when_there_is_room(void)
 			rig_until(&rig, NULL, NULL, 1);
 		m = rig_message(s, &fds);
 		REQUIRE(m != NULL);
-		wrong += m->body_case != BODY(VRING_NOTIFY) || fds != 1 ||
-			 m->vring_notify->session != i;
+		wrong += m->body_case != BODY(VRING_STATE) || fds != 0 ||
+			 m->vring_state->session != i;
 		rig_message_free(m);
 	}
 	CHECK_EQ(wrong, 0);
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void calls_and_announcements_do_not_pile_up(void)
+{
+	unsigned int calls = 0, rarps = 0, last = 0;
+	Holdfast__Attach__ToSecondary *m;
+	struct secondary *secondary;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	secondary = rig_secondary(&rig, "slow", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	vring = &port->device.vrings[0];
+	grant_offer(&port->device);
+	rig_drain(s);
+	for (unsigned int i = 1; i <= 50000; i++) {
+		grant_send_rarp(&port->device, (uint8_t[6]){(uint8_t)i, (uint8_t)(i >> 8)});
+		grant_send_call(vring);
+	}
+	CHECK(!secondary->cut);
+	CHECK(!grant_congested(&port->device));
+	do {
+		rig_until(&rig, NULL, NULL, 2);
+		while (recv(s, &(char){0}, 1, MSG_PEEK | MSG_DONTWAIT) > 0 &&
+		       (m = rig_message(s, NULL))) {
+			calls += m->body_case == BODY(VRING_NOTIFY);
+			rarps += m->body_case == BODY(DEVICE_RARP);
+			if (m->body_case == BODY(DEVICE_RARP))
+				last = m->device_rarp->mac.data[0] |
+				       (unsigned int)m->device_rarp->mac.data[1] << 8;
+			rig_message_free(m);
+		}
+	} while (!secondary_idle(secondary) || port->device.rarp_unsent || vring->call_unsent);
+	CHECK(calls < 1000 && rarps < 1000);
+	CHECK_EQ(last, 50000);
 	take_all_back(&port->device);
 	hf_fd_close(&s);
 	rig_close(&rig);
@@ -477,5 +518,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_full_lane_leaves_vrings_idle_and_no_more),
 	SENTENCE(who_does_not_read_is_cut_off_and_its_vrings_go_on),
 	SENTENCE(what_waits_is_sent_in_order_when_there_is_room),
+	SENTENCE(calls_and_announcements_do_not_pile_up),
 };
 SUITE("grant", sentences)

@@ -351,6 +351,61 @@ static void questions_are_answered(void)
 	end();
 }
 
+static void who_revokes_without_end_is_read_slower_but_to_the_last_message(void)
+{
+	unsigned int soon;
+
+	begin_running();
+	fake.revocations = 0;
+	for (unsigned int i = 0; i < 250; i++) /* one in two revokes */
+		front_state(&front, VU_SET_VRING_ENABLE, 0, i & 1);
+	for (int i = 0; i < 4; i++)
+		front_turn();
+	soon = fake.revocations;
+	CHECK(soon >= 64 && soon < 100);
+	front_wait(200);
+	CHECK_EQ(fake.revocations, 125);
+	CHECK(!front_is_closed(&front));
+	end();
+}
+
+static void a_front_end_waits_while_its_secondary_is_behind(void)
+{
+	begin_running();
+	fake.congested = true;
+	front_u64(&front, VU_NET_SET_MTU, 9000);
+	front_wait(20);
+	CHECK_EQ(device()->mtu, 0);
+	fake.congested = false;
+	front_wait(20);
+	CHECK_EQ(device()->mtu, 9000);
+	fake.congested = true;
+	front_u64(&front, VU_NET_SET_MTU, 1500);
+	front_turn();
+	front_close(&front);
+	fake.congested = false;
+	front_wait(20);
+	CHECK(front_port()->session == NULL);
+	front_end();
+}
+
+static void a_changed_memory_table_ends_the_round(void)
+{
+	struct vu_mem_table table = {.count = 1, .regions = {{0, FRONT_MEMORY, FRONT_USER, 0}}};
+	uint64_t generation;
+
+	begin_running();
+	generation = device()->mem_generation;
+	for (int i = 0; i < 8; i++)
+		front_send(&front, VU_SET_MEM_TABLE, 0, &table, 40, &front.memory, 1);
+	front_turn();
+	CHECK(device()->mem_generation - generation <= 4);
+	for (int i = 0; i < 4; i++)
+		front_turn();
+	CHECK_EQ(device()->mem_generation, generation + 8);
+	end();
+}
+
 /* --- memory --- */
 
 static void a_new_memory_table_takes_all_rings_back_first(void)
@@ -532,6 +587,9 @@ static const struct sentence sentences[] = {
 	SENTENCE(every_bit_that_is_not_offered_is_refused),
 	SENTENCE(running_rings_allow_the_same_features_again_and_no_others),
 	SENTENCE(questions_are_answered),
+	SENTENCE(who_revokes_without_end_is_read_slower_but_to_the_last_message),
+	SENTENCE(a_front_end_waits_while_its_secondary_is_behind),
+	SENTENCE(a_changed_memory_table_ends_the_round),
 	SENTENCE(a_new_memory_table_takes_all_rings_back_first),
 	SENTENCE(a_ring_whose_memory_goes_is_suspended_until_it_is_back),
 	SENTENCE(a_suspended_ring_can_be_stopped),
