@@ -129,6 +129,20 @@ static void descriptors_of_a_refused_packet_are_closed(void)
 	close_pair();
 }
 
+static void descriptors_of_an_empty_packet_are_closed(void)
+{
+	int fds[3] = {eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC), eventfd(0, EFD_CLOEXEC)};
+	int before = open_descriptors();
+
+	open_pair();
+	REQUIRE(send_raw(0, fds, 3) == 0);
+	CHECK_EQ(hf_frame_receive(ours, &frame), 0);
+	CHECK_EQ(frame.nr_fds, 0);
+	close_pair();
+	CHECK_EQ(open_descriptors(), before);
+	hf_fd_close_all(fds, 3);
+}
+
 static void a_taken_descriptor_is_not_closed_with_the_others(void)
 {
 	int fds[2] = {STDOUT_FILENO, STDOUT_FILENO}, taken, before;
@@ -319,6 +333,7 @@ static void what_is_no_socket_is_never_removed(void)
 static const struct sentence sentences[] = {
 	SENTENCE(a_message_arrives_whole_with_its_descriptors_closed_on_exec),
 	SENTENCE(descriptors_of_a_refused_packet_are_closed),
+	SENTENCE(descriptors_of_an_empty_packet_are_closed),
 	SENTENCE(a_taken_descriptor_is_not_closed_with_the_others),
 	SENTENCE(size_limits_are_exact),
 	SENTENCE(a_message_over_the_cap_is_not_sent),

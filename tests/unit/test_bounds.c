@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one burst may cost, and what a front-end may do to the thread that runs it: hostile guests
+ * bounded in work, hostile descriptors bounded in time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <holdfast/burst.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fd.h"
+#include "notify.h"
+#include "rig.h"
+#include "suite.h"
+
+#define V1    HF_FEATURE(HF_F_VERSION_1)
+#define BIG   4096u
+#define SMALL 8u
+
+static struct rig rig;
+static uint8_t bytes[64];
+static struct hf_packet packet;
+
+static void open_rig(uint16_t size)
+{
+	struct rig_shape shape = {.features = V1, .size = size};
+
+	REQUIRE(rig_create(&rig, &shape));
+}
+
+static uint16_t move(uint16_t queue, uint16_t n)
+{
+	struct hf_packet *packets[256];
+
+	packet = (struct hf_packet){.data = bytes, .room = 64, .len = 60, .total = 60};
+	for (uint16_t i = 0; i < n; i++)
+		packets[i] = &packet;
+	return queue ? hf_dequeue_burst(rig.device, 1, packets, n)
+		     : hf_enqueue_burst(rig.device, 0, packets, n);
+}
+
+/* Every head names the same endless loop of empty descriptors. */
+static void fill_with_loops(struct driver *d, uint16_t size, uint16_t flags)
+{
+	driver_write_desc(d, d->desc, 0, rig.buffers, 0, (uint16_t)(flags | DRIVER_NEXT), 1);
+	driver_write_desc(d, d->desc, 1, rig.buffers, 0, (uint16_t)(flags | DRIVER_NEXT), 0);
+	for (uint32_t i = 0; i < size; i++)
+		driver_put_head(d, 0);
+	driver_publish(d);
+}
+
+/* One chain may be as long as the ring; the next is not begun when the budget is spent. */
+static void a_burst_of_endless_chains_ends_with_its_budget(void)
+{
+	for (uint16_t queue = 0; queue < 2; queue++) {
+		struct driver *d;
+		uint64_t dropped;
+
+		open_rig(BIG);
+		d = queue ? &rig.tx : &rig.rx;
+		fill_with_loops(d, BIG, queue ? 0 : DRIVER_WRITE);
+		CHECK_EQ(move(queue, 32), 0);
+		dropped = rig_counter(&rig, queue, HF_COUNTER_DROP_LOOP);
+		CHECK(dropped >= 1);
+		CHECK(dropped <= HF_BURST_BUDGET / BIG + 1);
+		/* They are back with the guest, and the rest follows, burst by burst. */
+		CHECK_EQ(driver_used_idx(d), dropped);
+		for (uint32_t i = 0; i < BIG; i++)
+			(void)move(queue, 32);
+		CHECK_EQ(rig_counter(&rig, queue, HF_COUNTER_DROP_LOOP), BIG);
+		rig_destroy(&rig);
+	}
+}
+
+static void an_available_index_that_goes_back_breaks_the_ring(void)
+{
+	struct piece piece = {0};
+
+	open_rig(SMALL);
+	piece = (struct piece){rig.buffers, 200, DRIVER_WRITE};
+	for (uint32_t i = 0; i < SMALL; i++)
+		REQUIRE(driver_put(&rig.rx, &piece, 1) >= 0);
+	driver_publish(&rig.rx);
+	CHECK_EQ(move(0, 4), 4);
+	/* Seven are known to be there; now the guest says that there were only six. */
+	rig.device->vrings[0]->avail_seen = 7;
+	guest_write16(&rig.guest, rig.rx.avail + 2, 6);
+	CHECK_EQ(move(0, 4), 3);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_BREAK_AVAIL_IDX), 1);
+	CHECK_EQ(move(0, 256), 0);
+	CHECK_EQ(driver_used_idx(&rig.rx), 7);
+	rig_destroy(&rig);
+}
+
+static void *burst_once(void *arg)
+{
+	(void)arg;
+	return (void *)(uintptr_t)move(0, 1);
+}
+
+/*
+ * The call descriptor is the front-end's as well: it fills the counter and makes writes wait. The
+ * burst is over by then (nobody is fenced for it), and the control thread ends the write.
+ */
+static void a_call_that_hangs_holds_up_no_burst_and_is_ended(void)
+{
+	struct hf_vring *v;
+	struct piece piece;
+	pthread_t thread;
+	void *moved;
+
+	open_rig(SMALL);
+	v = rig.device->vrings[0];
+	piece = (struct piece){rig.buffers, 200, DRIVER_WRITE};
+	REQUIRE(driver_post(&rig.rx, &piece, 1) >= 0);
+	REQUIRE(fcntl(rig.calls[0], F_SETFL, 0) == 0);
+	REQUIRE(eventfd_write(rig.calls[0], UINT64_MAX - 1) == 0);
+	REQUIRE(pthread_create(&thread, NULL, burst_once, NULL) == 0);
+	while (hf_read_once(&v->writes) % 2 == 0)
+		usleep(100);
+	CHECK_EQ(hf_load_acquire(&rig.lanes[0].busy), 0);
+	CHECK_EQ(driver_used_idx(&rig.rx), 1);
+	hf_notify_rescue(v); /* sees it there */
+	hf_notify_rescue(v); /* it is there still */
+	REQUIRE(pthread_join(thread, &moved) == 0);
+	CHECK_EQ((uintptr_t)moved, 1);
+	CHECK(!v->has_call);
+	rig_destroy(&rig);
+}
+
+static void a_burst_that_calls_is_not_rescued(void)
+{
+	struct hf_vring *v;
+	struct piece piece;
+
+	open_rig(SMALL);
+	v = rig.device->vrings[0];
+	piece = (struct piece){rig.buffers, 200, DRIVER_WRITE};
+	REQUIRE(driver_post(&rig.rx, &piece, 1) >= 0);
+	CHECK_EQ(move(0, 1), 1);
+	hf_notify_rescue(v);
+	hf_notify_rescue(v);
+	CHECK(v->has_call);
+	CHECK(rig_calls(&rig, 0) >= 1);
+	rig_destroy(&rig);
+}
+
+static void a_broken_ring_is_not_asked_for_kicks(void)
+{
+	open_rig(SMALL);
+	guest_write16(&rig.guest, rig.tx.avail + 2, SMALL + 1);
+	CHECK_EQ(move(1, 1), 0);
+	CHECK_EQ(rig_counter(&rig, 1, HF_COUNTER_BREAK_AVAIL_IDX), 1);
+	CHECK_EQ(hf_enable_guest_notification(rig.device, 1, true), 0);
+	CHECK_EQ(hf_available_entries(rig.device, 1), 0);
+	rig_destroy(&rig);
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(a_burst_of_endless_chains_ends_with_its_budget),
+	SENTENCE(an_available_index_that_goes_back_breaks_the_ring),
+	SENTENCE(a_call_that_hangs_holds_up_no_burst_and_is_ended),
+	SENTENCE(a_burst_that_calls_is_not_rescued),
+	SENTENCE(a_broken_ring_is_not_asked_for_kicks),
+};
+SUITE("bounds", sentences)
