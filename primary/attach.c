@@ -28,8 +28,8 @@
 #include "fd.h"
 #include "frame.h"
 #include "grant.h"
-#include "listener.h"
 #include "lane.h"
+#include "listener.h"
 #include "log.h"
 #include "primary.h"
 #include "refusal.h"
@@ -285,6 +285,7 @@ static void on_housekeeping(struct loop_timer *timer)
 	struct attach *attach = container_of(timer, struct attach, housekeeping);
 
 	grant_check_broken(attach->primary);
+	revoke_look_again(attach->primary);
 	(void)loop_timer_set(attach->primary->loop, timer, HOUSEKEEPING_NS);
 }
 

@@ -100,7 +100,10 @@ static void orphan(struct device *device)
 
 static void send_regions(const struct device *device)
 {
-	for (uint32_t first = 0; first < device->memory.count; first += REGIONS_PER_PACKET) {
+	uint32_t first = 0;
+
+	/* One packet at least: an empty table is a table. */
+	do {
 		Holdfast__Attach__DeviceMemory memory = HOLDFAST__ATTACH__DEVICE_MEMORY__INIT;
 		Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
 
@@ -113,7 +116,8 @@ static void send_regions(const struct device *device)
 		message.device_memory = &memory;
 		secondary_send(device->owner, &message, &device->region_fds[first],
 			       min_u64(REGIONS_PER_PACKET, device->memory.count - first));
-	}
+		first += REGIONS_PER_PACKET;
+	} while (first < device->memory.count);
 }
 
 static void send_ready(const struct device *device)
@@ -143,19 +147,28 @@ static void send_memory(struct device *device)
 	sent->mem_generation = device->mem_generation;
 }
 
+static bool holds_old_memory(const struct device *device)
+{
+	const struct secondary_device *sent = &device->owner->devices[device->slot];
+
+	return sent->session && sent->session == device->session &&
+	       sent->mem_generation != device->mem_generation;
+}
+
 static void give_wanted(struct device *device)
 {
 	struct secondary *owner = device->owner;
 	uint32_t given = 0;
 	int error = 0;
 
-	send_memory(device);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS && !error; i++) {
 		if (!vring_wanted(&device->vrings[i]))
 			continue;
 		error = grant_vring_give(&device->vrings[i], owner);
 		given += !error;
 	}
+	if (error)
+		owner->starved = true;
 	if (error && hf_log_allowed(&owner->log_limit))
 		log_warning(owner->tag,
 			    "its lane is full: some vrings of %s stay idle; start holdfastd with "
@@ -168,9 +181,14 @@ static void give_wanted(struct device *device)
 
 void grant_offer(struct device *device)
 {
-	if (device->port->removing || !device->memory.count)
+	bool wanted;
+
+	if (device->port->removing || !settle_owner(device))
 		return;
-	if (!settle_owner(device) || !count_wanted(device))
+	wanted = device->memory.count && count_wanted(device);
+	if (device->owner && (wanted || holds_old_memory(device)))
+		send_memory(device);
+	if (!wanted)
 		return;
 	if (!device->owner) {
 		orphan(device);
@@ -293,12 +311,15 @@ void grant_check_broken(struct primary *primary)
 {
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
 		struct device *device = device_at(primary, i);
+		bool broken = false;
 
 		if (!device || !device->owner)
 			continue;
 		for (uint32_t v = 0; v < HF_SHM_MAX_VRINGS; v++)
 			if (device->vrings[v].owner)
-				grant_vring_check_broken(&device->vrings[v]);
+				broken |= grant_vring_check_broken(&device->vrings[v]);
+		if (broken)
+			publish_device(device);
 	}
 }
 

@@ -27,11 +27,11 @@ struct secondary;
  * `done` runs exactly once, maybe before revoke_start returns; after it nobody touches these
  * rings, nor the guest's memory through them, and the drafts hold the exact positions
  * (vring->base, base_used). It may start another revocation, and it may free this one, and the
- * device when all its vrings were taken back: grant.c touches neither after the call.
+ * device when all its vrings were taken back: revoke.c touches neither after the call.
  */
 struct revocation {
 	void (*done)(struct revocation *revocation);
-	/* grant.c's own: */
+	/* revoke.c's own: */
 	struct primary *primary;
 	struct device *device;
 	int vring;
@@ -39,6 +39,7 @@ struct revocation {
 	struct loop_timer timer;
 	uint64_t started_ns;
 	uint64_t deadline_ns;
+	uint64_t looked_ns;  /* by revoke_look_again */
 	uint32_t taken_back; /* vrings, so far */
 	bool disabling;	     /* offer again before `done` */
 	bool overdue;	     /* the deadline was missed, and dealt with */
@@ -54,6 +55,8 @@ void revoke_secondary(struct revocation *revocation, struct primary *primary,
 		      struct secondary *secondary);
 /* Forget a revocation without `done`, at the end of the primary's life. No-op when not active. */
 void revoke_cancel(struct revocation *revocation);
+/* Now and then: those that had no memory for a timer. */
+void revoke_look_again(struct primary *primary);
 /* Is an active revocation of a device waiting for this vring? Until its `done` nobody gets it. */
 bool revoke_covers(const struct vring *vring);
 
@@ -61,8 +64,10 @@ bool revoke_covers(const struct vring *vring);
  * Grant what can be granted: every started, unbroken, unowned vring of the device goes to its
  * owner, or to the best attached secondary that asked for the port (role vswitch first, then
  * standbys by priority). Sends memory first where the secondary has not got this generation.
- * No-op while a revocation of a vring (GRANT_ALL_VRINGS: of any of the device's) is active for that
- * vring, or when nobody serves the port.
+ * A table that is smaller than what the owner has is sent also when no vring can be granted: it
+ * must let go of what the front-end took away.
+ * Grants nothing while a revocation of a vring (GRANT_ALL_VRINGS: of any of the device's) is active
+ * for that vring, or when nobody serves the port.
  */
 void grant_offer(struct device *device);
 /* The same for every device: a secondary came. */

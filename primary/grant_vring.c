@@ -198,7 +198,11 @@ void grant_vring_take_back(struct vring *vring)
 	struct hf_shm_vring *slot = slot_of(vring);
 
 	read_position(vring, entry);
-	grant_vring_check_broken(vring);
+	/* Who died may have lied: if the ring really is broken the next owner finds out. */
+	if (vring->owner->dead)
+		vring->broken = false;
+	else
+		(void)grant_vring_check_broken(vring);
 	fold_counters(vring, entry);
 	send_revoke(vring);
 	hf_write_once(&slot->owner, HF_SHM_NO_OWNER);
@@ -227,18 +231,19 @@ void grant_vring_enable(struct vring *vring)
 	secondary_send(vring->owner, &message, NULL, 0);
 }
 
-void grant_vring_check_broken(struct vring *vring)
+bool grant_vring_check_broken(struct vring *vring)
 {
 	uint16_t broken = hf_read_once(&entry_of(vring)->broken);
 	const char *reason;
 
 	if (!broken || vring->broken)
-		return;
+		return false;
 	reason = hf_shm_counter_name(broken - 1u);
 	vring->broken = true;
 	event_emit(vring->device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN,
 		   vring->device->port->name, vring->owner->name, vring->index, 0, "%s",
 		   reason ? reason : "unknown reason");
+	return true;
 }
 
 const struct hf_lane_vring *grant_lane(const struct vring *vring)

@@ -21,7 +21,7 @@ void grant_vring_take_back(struct vring *vring);
 
 /* SET_VRING_ENABLE 1 on a granted vring. */
 void grant_vring_enable(struct vring *vring);
-/* Did the owner break the ring? Notes it in the draft and says so, once. */
-void grant_vring_check_broken(struct vring *vring);
+/* Did the owner break the ring, since the last look? Notes it in the draft and says so. */
+bool grant_vring_check_broken(struct vring *vring);
 
 #endif

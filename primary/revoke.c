@@ -212,18 +212,38 @@ static void look(struct revocation *r)
 	uint64_t waited_ns = hf_now_ns() - r->started_ns;
 	uint64_t next_ns = waited_ns < WAIT_FIRST_NS ? WAIT_FIRST_NS : waited_ns;
 
+	if (waiting.running && !r->overdue && r->started_ns + waited_ns >= r->deadline_ns) {
+		deadline_missed(r, waited_ns);
+		/* Killed by now, or out of its burst just in time. */
+		waiting = poll_vrings(r);
+	}
 	if (!waiting.running && !waiting.fenced) {
 		finish(r);
 		return;
 	}
-	if (waiting.running && !r->overdue && r->started_ns + waited_ns >= r->deadline_ns) {
-		deadline_missed(r, waited_ns);
-		waiting = poll_vrings(r);
-	}
 	if (waiting.running &&
-	    loop_timer_set(r->primary->loop, &r->timer, min_u64(next_ns, WAIT_LONGEST_NS)) < 0)
-		/* No memory to wait with; waiting for a death needs none. */
+	    loop_timer_set(r->primary->loop, &r->timer, min_u64(next_ns, WAIT_LONGEST_NS)) < 0 &&
+	    !r->overdue)
+		/* No memory to wait with; waiting for a death needs none, and for the rest there is
+		 * revoke_look_again. */
 		deadline_missed(r, waited_ns);
+}
+
+void revoke_look_again(struct primary *primary)
+{
+	uint64_t now = hf_now_ns();
+	struct revocation *r = primary->revocations;
+
+	while (r) {
+		bool looked = r->timer.at_ns || r->looked_ns == now;
+
+		if (!looked) {
+			r->looked_ns = now;
+			look(r);
+		}
+		/* Any of them may be gone after a look. */
+		r = looked ? r->next : primary->revocations;
+	}
 }
 
 static void on_timer(struct loop_timer *timer)

@@ -5,7 +5,8 @@
  *
  * A binding is the set of lane entries that one session of one device uses in one lane. While the
  * session lasts it hangs on devices[slot]; after DeviceRetire it waits in `retiring` for the
- * secondary's Retired. A secondary that never says Retired runs out of entries of its own lane.
+ * secondary's Retired. A secondary that never says Retired runs out of entries of its own lane; a
+ * front-end that comes and goes faster than the secondary says it, of those its port may hold.
  */
 #include "secondary.h"
 
@@ -22,6 +23,8 @@
 #include "send_queue.h"
 
 #define BITS 64u
+/* Sessions of one device whose entries a secondary may still hold. */
+#define MAX_RETIRING 4u
 
 struct lane_binding {
 	struct lane_binding *next;
@@ -107,6 +110,15 @@ static void binding_free(struct secondary *secondary, struct lane_binding *bindi
 	free(binding);
 }
 
+static uint32_t count_retiring(const struct secondary *secondary, uint32_t device_slot)
+{
+	uint32_t n = 0;
+
+	for (const struct lane_binding *b = secondary->retiring; b; b = b->next)
+		n += b->device == device_slot;
+	return n;
+}
+
 uint32_t secondary_lane_bind(struct secondary *secondary, const struct device *device,
 			     uint32_t vring)
 {
@@ -115,6 +127,8 @@ uint32_t secondary_lane_bind(struct secondary *secondary, const struct device *d
 	if (*binding && (*binding)->session != device->session)
 		secondary_lane_retire(secondary, device->slot);
 	if (!*binding) {
+		if (count_retiring(secondary, device->slot) >= MAX_RETIRING)
+			return 0;
 		*binding = calloc(1, sizeof(**binding));
 		if (!*binding)
 			return 0;

@@ -58,6 +58,7 @@ struct secondary {
 	uint32_t lane_entries;		  /* entry 0, the header, counted */
 	uint32_t lane_hint;		  /* where the search for a free one starts */
 	uint32_t nr_vrings;		  /* granted now */
+	bool starved;			  /* a vring found no entry: offer again on Retired */
 	struct secondary_device *devices; /* by device slot: [max_devices] */
 
 	struct lane_binding *retiring; /* entries of sessions it has not said Retired for */

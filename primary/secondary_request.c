@@ -117,6 +117,10 @@ int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPri
 	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED:
 		retired = request->retired;
 		secondary_lane_retired(secondary, retired->device, retired->session);
+		if (secondary->starved) {
+			secondary->starved = false;
+			grant_offer_all(secondary->primary);
+		}
 		return 0;
 	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_VRING_REFUSED:
 		return on_vring_refused(secondary, request->vring_refused);

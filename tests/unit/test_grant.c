@@ -393,6 +393,113 @@ static void a_full_lane_leaves_vrings_idle_and_no_more(void)
 	rig_close(&rig);
 }
 
+static void say_retired(int socket, uint32_t device, uint64_t session)
+{
+	Holdfast__Attach__Retired retired = HOLDFAST__ATTACH__RETIRED__INIT;
+	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	retired.device = device;
+	retired.session = session;
+	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED;
+	message.retired = &retired;
+	REQUIRE(hf_frame_send(socket, &message.base, NULL, 0) == 0);
+}
+
+static void next_session(struct rig *rig, struct device *device)
+{
+	take_all_back(device);
+	grant_retire(device);
+	device->session = rig->primary.next_session++;
+	grant_offer(device);
+}
+
+static void vrings_that_found_no_entry_are_granted_when_one_is_free(void)
+{
+	struct port *a, *b;
+	uint64_t session;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	rig.conf.lane_bytes = 4096; /* 7 vrings */
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	a = rig_port(&rig, "vm0", 6);
+	b = rig_port(&rig, "vm1", 4);
+	grant_offer_all(&rig.primary);
+	CHECK(b->device.vrings[0].owner && !b->device.vrings[3].owner);
+	session = a->device.session;
+	take_all_back(&a->device);
+	for (int i = 0; i < 6; i++)
+		a->device.vrings[i].started = false;
+	grant_retire(&a->device);
+	say_retired(s, a->device.slot, session);
+	rig_until(&rig, NULL, NULL, 2);
+	CHECK(b->device.vrings[3].owner != NULL);
+	take_all_back(&b->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void a_port_that_reconnects_all_the_time_does_not_take_the_whole_lane(void)
+{
+	struct secondary *secondary;
+	struct port *a, *b;
+	struct rig rig;
+	uint64_t first;
+	int s;
+
+	rig_open(&rig);
+	rig.conf.lane_bytes = 4096;
+	secondary = rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	a = rig_port(&rig, "vm0", 1);
+	b = rig_port(&rig, "vm1", 2);
+	first = a->device.session;
+	grant_offer(&a->device);
+	for (int i = 0; i < 20; i++)
+		next_session(&rig, &a->device);
+	CHECK(a->device.vrings[0].owner == NULL && secondary->starved);
+	grant_offer(&b->device);
+	CHECK(b->device.vrings[0].owner && b->device.vrings[1].owner);
+	say_retired(s, a->device.slot, first);
+	rig_until(&rig, NULL, NULL, 2);
+	CHECK(a->device.vrings[0].owner == secondary);
+	take_all_back(&a->device);
+	take_all_back(&b->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void memory_that_was_taken_away_is_let_go_by_an_owner_whose_rings_stopped(void)
+{
+	Holdfast__Attach__ToSecondary *m;
+	struct port *port;
+	struct rig rig;
+	size_t fds;
+	int s;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	grant_offer(&port->device);
+	take_all_back(&port->device);
+	rig_drain(s);
+	port->device.vrings[0].started = false;
+	port->device.memory.count = 0;
+	port->device.mem_generation++;
+	grant_offer(&port->device);
+	REQUIRE((m = rig_message(s, &fds)) && m->body_case == BODY(DEVICE_MEMORY));
+	CHECK(m->device_memory->total == 0 && fds == 0);
+	rig_message_free(m);
+	REQUIRE((m = rig_message(s, &fds)) && m->body_case == BODY(DEVICE_READY));
+	CHECK_EQ(m->device_ready->mem_generation, port->device.mem_generation);
+	rig_message_free(m);
+	grant_offer(&port->device);
+	CHECK(recv(s, &fds, 1, MSG_PEEK | MSG_DONTWAIT) < 0); /* once */
+	port->device.memory.count = 1;
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
 static bool is_gone(void *context)
 {
 	struct rig *rig = context;
@@ -516,6 +623,9 @@ static const struct sentence sentences[] = {
 	SENTENCE(call_state_and_announcement_go_to_the_owner),
 	SENTENCE(a_lane_entry_serves_one_vring_until_retired),
 	SENTENCE(a_full_lane_leaves_vrings_idle_and_no_more),
+	SENTENCE(vrings_that_found_no_entry_are_granted_when_one_is_free),
+	SENTENCE(a_port_that_reconnects_all_the_time_does_not_take_the_whole_lane),
+	SENTENCE(memory_that_was_taken_away_is_let_go_by_an_owner_whose_rings_stopped),
 	SENTENCE(who_does_not_read_is_cut_off_and_its_vrings_go_on),
 	SENTENCE(what_waits_is_sent_in_order_when_there_is_room),
 	SENTENCE(calls_and_announcements_do_not_pile_up),

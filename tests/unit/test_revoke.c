@@ -373,6 +373,8 @@ static void a_broken_ring_is_said_once_and_not_offered_again(void)
 	grant_check_broken(&rig.primary);
 	grant_check_broken(&rig.primary);
 	CHECK(vring->broken);
+	CHECK(hf_directory_device(&rig.primary.directory, port->device.slot)->vrings[0].flags &
+	      HF_VRING_BROKEN);
 	w = waiting_for(vring);
 	revoke_start(&w.revocation, &port->device, 0);
 	REQUIRE(rig_events(&rig, EVENT(VRING_BROKEN), &event) == 1);
@@ -507,6 +509,94 @@ static void with_fencing_off_the_front_end_waits(void)
 	hf_burst_leave(lane);
 	CHECK(rig_until(&rig, is_done, &w, 1000));
 	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static struct hf_lane_vring *stuck_lane;
+
+/* As if the burst had ended at the very moment of the deadline: when its owner is named. */
+static void end_burst(void *context, int priority, const char *tag, const char *line)
+{
+	(void)context;
+	(void)priority;
+	(void)tag;
+	(void)line;
+	hf_burst_leave(stuck_lane);
+}
+
+static void a_burst_that_ends_at_the_deadline_ends_the_revocation(void)
+{
+	struct waiting w;
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	rig.conf.fence = false;
+	rig.conf.fence_deadline_ns = 10 * NS_PER_MS;
+	(void)rig_secondary(&rig, "stuck", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	grant_offer(&port->device);
+	stuck_lane = rig_lane(&port->device.vrings[0]);
+	hf_write_once(&stuck_lane->busy, 1u);
+	hf_log_set_level(HF_LOG_WARNING);
+	hf_log_set_sink(end_burst, NULL);
+	w = waiting_for(&port->device.vrings[0]);
+	revoke_start(&w.revocation, &port->device, 0);
+	CHECK(rig_until(&rig, is_done, &w, 1000));
+	hf_log_set_sink(NULL, NULL);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void a_revocation_without_a_timer_is_looked_at_now_and_then(void)
+{
+	struct hf_lane_vring *lane;
+	struct waiting w;
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	rig.conf.fence = false;
+	(void)rig_secondary(&rig, "busy", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	grant_offer(&port->device);
+	lane = rig_lane(&port->device.vrings[0]);
+	hf_write_once(&lane->busy, 1u);
+	w = waiting_for(&port->device.vrings[0]);
+	revoke_start(&w.revocation, &port->device, 0);
+	loop_timer_clear(rig.primary.loop, &w.revocation.timer); /* as if it could not be armed */
+	revoke_look_again(&rig.primary);
+	CHECK_EQ(w.done, 0);
+	loop_timer_clear(rig.primary.loop, &w.revocation.timer);
+	hf_burst_leave(lane);
+	revoke_look_again(&rig.primary);
+	CHECK_EQ(w.done, 1);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void what_a_dead_owner_said_was_broken_is_tried_again(void)
+{
+	struct secondary *first, *second;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s[2];
+
+	rig_open(&rig);
+	first = rig_secondary(&rig, "first", VSWITCH, NULL, &s[0]);
+	second = rig_secondary(&rig, "second", VSWITCH, NULL, &s[1]);
+	port = rig_port(&rig, "vm0", 1);
+	vring = &port->device.vrings[0];
+	grant_offer(&port->device);
+	rig_lane(vring)->broken = HF_COUNTER_BREAK_BAD_HEAD + 1;
+	grant_check_broken(&rig.primary);
+	CHECK(vring->broken);
+	grant_secondary_died(&rig.primary, first);
+	CHECK(!vring->broken && vring->owner == second);
+	hf_fd_close_all(s, 2);
 	rig_close(&rig);
 }
 
@@ -658,6 +748,9 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_cancelled_revocation_never_calls),
 	SENTENCE(who_does_not_leave_its_burst_is_killed_first),
 	SENTENCE(with_fencing_off_the_front_end_waits),
+	SENTENCE(a_burst_that_ends_at_the_deadline_ends_the_revocation),
+	SENTENCE(a_revocation_without_a_timer_is_looked_at_now_and_then),
+	SENTENCE(what_a_dead_owner_said_was_broken_is_tried_again),
 	SENTENCE(a_killed_burst_is_recovered_where_the_guest_saw_it),
 	SENTENCE(death_hands_over_at_once_and_says_how_long_it_took),
 	SENTENCE(a_closed_socket_is_called_what_it_was),
