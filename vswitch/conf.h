@@ -7,7 +7,7 @@
 #include <net/if.h>
 #include <stdint.h>
 
-#include "limits.h"
+#include "sizes.h"
 #include "uplink.h"
 #include "worker.h"
 

@@ -43,7 +43,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "limits.h"
+#include "sizes.h"
 
 #define SLOTS  4u
 #define PLACES (2u * SLOTS)

@@ -29,7 +29,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "limits.h"
+#include "sizes.h"
 
 struct handover_entry {
 	struct hf_packet *packet;

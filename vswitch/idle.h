@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#include "limits.h"
+#include "sizes.h"
 #include "table.h"
 
 struct idle {

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "limits.h"
+#include "sizes.h"
 #include "stats.h"
 
 struct port;

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "idle.h"
-#include "limits.h"
+#include "sizes.h"
 #include "table.h"
 
 /* A worker's side. */

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "limits.h"
+#include "sizes.h"
 
 typedef _Atomic uint64_t counter;
 

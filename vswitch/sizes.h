@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sizes of everything: fixed at start, so "full" is a normal answer and memory is bounded. */
-#ifndef VSWITCH_LIMITS_H
-#define VSWITCH_LIMITS_H
+#ifndef VSWITCH_SIZES_H
+#define VSWITCH_SIZES_H
 
 #include <holdfast/types.h>
 
