@@ -12,6 +12,9 @@
 #define LINE_MAX_BYTES 1024
 #define LIMIT_BURST    10u
 
+/* Lines that a limiter held back, to be said with the next one of this thread. */
+static _Thread_local uint32_t held_back;
+
 static void stderr_sink(void *context, int priority, const char *tag, const char *line);
 
 /* Set before threads start, read by all of them. */
@@ -50,13 +53,19 @@ static void make_printable(char *line)
 void hf_log(enum hf_log_level level, const char *tag, const char *format, ...)
 {
 	char line[LINE_MAX_BYTES];
+	uint32_t more = held_back;
 	va_list args;
+	size_t len;
 
+	held_back = 0;
 	if (level > current_level)
 		return;
 	va_start(args, format);
 	vsnprintf(line, sizeof(line), format, args);
 	va_end(args);
+	len = strlen(line);
+	if (more)
+		snprintf(line + len, sizeof(line) - len, " (%u more like it held back)", more);
 	make_printable(line);
 	current_sink(current_context, (int)level, tag, line);
 }
@@ -77,5 +86,7 @@ int hf_log_allowed(struct hf_log_limit *limit)
 		return false;
 	}
 	limit->spent++;
+	held_back = limit->suppressed;
+	limit->suppressed = 0;
 	return true;
 }

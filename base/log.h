@@ -31,7 +31,8 @@ void hf_log(enum hf_log_level level, const char *tag, const char *format, ...)
 
 /*
  * What a hostile peer can trigger is logged through a limiter: `burst` lines, then one a second.
- * Zero-initialise; one per object. Returns true when a line may be written now.
+ * Zero-initialise; one per object. Returns true when a line may be written now; the next line of
+ * this thread then also says how many were not since the last one.
  */
 struct hf_log_limit {
 	uint64_t refilled_ns;

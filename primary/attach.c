@@ -152,14 +152,33 @@ static int create(struct guest *guest, const Holdfast__Attach__Hello *hello, int
 	return error;
 }
 
+/* Somebody of that name who is really there; one that is just going does not count. */
+static bool name_taken(const struct primary *primary, const char *name)
+{
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
+		const struct secondary *s = primary->secondaries[i];
+
+		if (s && secondary_usable(s) && strcmp(s->name, name) == 0 &&
+		    !attach_hung_up(s->socket))
+			return true;
+	}
+	return false;
+}
+
 static bool let_in(struct guest *guest, const Holdfast__Attach__Hello *hello,
 		   struct attach_refused *refused)
 {
 	struct attach *attach = guest->attach;
-	int pidfd = attach_identify(attach->primary->conf, guest->socket, &guest->peer, refused);
 	struct secondary *secondary;
-	int error;
+	int pidfd, error;
 
+	if (name_taken(attach->primary, hello->name)) {
+		attach_refuse(refused, -EEXIST, REFUSED_ATTACH_NAME,
+			      "a secondary named %s is attached; give this one another: --name",
+			      hello->name);
+		return false;
+	}
+	pidfd = attach_identify(attach->primary->conf, guest->socket, &guest->peer, refused);
 	if (pidfd < 0)
 		return false;
 	error = create(guest, hello, pidfd, &secondary);

@@ -79,7 +79,7 @@ bool attach_hello_ok(const Holdfast__Attach__Hello *hello, struct attach_refused
 	return false;
 }
 
-static bool hung_up(int socket)
+bool attach_hung_up(int socket)
 {
 	struct pollfd p = {.fd = socket, .events = POLLRDHUP};
 
@@ -103,7 +103,7 @@ static int open_pidfd(int socket, const struct ucred *peer)
 	pidfd = pidfd_open(peer->pid, 0);
 	if (pidfd < 0)
 		return -errno;
-	if (hung_up(socket)) {
+	if (attach_hung_up(socket)) {
 		hf_fd_close(&pidfd);
 		return -ESRCH;
 	}

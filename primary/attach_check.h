@@ -23,6 +23,9 @@ void attach_refuse(struct attach_refused *refused, int error, enum refusal count
 /* What Hello says: version, name, role, patterns. Pure. False: *refused says why. */
 bool attach_hello_ok(const Holdfast__Attach__Hello *hello, struct attach_refused *refused);
 
+/* Has the other end closed? */
+bool attach_hung_up(int socket);
+
 /* A pidfd of the process that connected `socket`, which we may kill. < 0: *refused says why. */
 int attach_identify(const struct conf *conf, int socket, const struct ucred *peer,
 		    struct attach_refused *refused);

@@ -7,8 +7,9 @@
  * never ends and waits for events in between). A request that comes while another is being
  * answered waits in the client's own socket buffer.
  *
- * Who takes nothing for ten seconds in the middle of an answer is cut off; a follower is when the
- * ring of events has turned over what it has not read.
+ * Who takes nothing of what we have for it for ten seconds is cut off, a follower too, and so is
+ * who asks nothing in its first ten: places are few. A follower also is when the ring of events has
+ * turned over what it has not read.
  */
 #include "control.h"
 
@@ -222,7 +223,7 @@ static void pump(struct client *client)
 	 * request, or its end. */
 	if (loop_modify(loop_of(client), &client->source, waits ? EPOLLOUT : EPOLLIN) < 0)
 		cut_off(client, NR_REFUSALS);
-	if (client->packet && !client->following)
+	if (client->packet)
 		(void)loop_timer_set(loop_of(client), &client->stall, STALL_NS);
 	else
 		loop_timer_clear(loop_of(client), &client->stall);
@@ -338,8 +339,9 @@ static void on_accepted(struct listener *listener, int socket, const struct ucre
 	client->source = (struct loop_source){.ready = on_client, .fd = -1};
 	client->stall = (struct loop_timer){.fire = on_stall};
 	client->follower = (struct event_follower){.event = on_event};
-	if (loop_add(control->primary->loop, &client->source, socket, EPOLLIN) < 0)
-		hf_fd_close(&client->socket);
+	if (loop_add(control->primary->loop, &client->source, socket, EPOLLIN) < 0 ||
+	    loop_timer_set(control->primary->loop, &client->stall, STALL_NS) < 0)
+		client_gone(client);
 }
 
 int control_open(struct primary *primary)

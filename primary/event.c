@@ -3,6 +3,9 @@
  * A ring of the last events: the only history the primary keeps, and also the queue of whoever
  * follows them (a follower that falls a whole ring behind has lost some, and knows it by the
  * numbers).
+ *
+ * What a front-end can cause as often as it likes is rationed for each port: else one of them
+ * would push everything else out of the ring, and fill the log.
  */
 #include "event.h"
 
@@ -14,7 +17,12 @@
 
 #include "clock.h"
 #include "log.h"
+#include "port.h"
 #include "primary.h"
+
+/* Of one port, caused by its front-end: so many at once, then one in so long. */
+#define PORT_EVENTS_AT_ONCE 128u
+#define PORT_EVENT_NS	    (100 * NS_PER_MS)
 
 struct events {
 	uint64_t newest; /* number of; 0 none yet */
@@ -120,18 +128,67 @@ static void log_event(const struct event *event)
 	       event->detail, took);
 }
 
+/* Can whoever connects to the port make any number of these? */
+static bool is_rationed(Holdfast__Control__EventKind kind)
+{
+	switch (kind) {
+	case HOLDFAST__CONTROL__EVENT_KIND__SESSION_OPENED:
+	case HOLDFAST__CONTROL__EVENT_KIND__SESSION_CLOSED:
+	case HOLDFAST__CONTROL__EVENT_KIND__DEVICE_READY:
+	case HOLDFAST__CONTROL__EVENT_KIND__DEVICE_GONE:
+	case HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED:
+	case HOLDFAST__CONTROL__EVENT_KIND__VRING_REVOKED:
+	case HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN:
+	case HOLDFAST__CONTROL__EVENT_KIND__PORT_ORPHANED:
+	case HOLDFAST__CONTROL__EVENT_KIND__MESSAGE_REFUSED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* False: one too many, only counted. *ret_left_out: how many were, before this one. */
+static bool may_emit(const struct primary *primary, Holdfast__Control__EventKind kind,
+		     const char *port_name, uint32_t *ret_left_out)
+{
+	struct port *port = NULL;
+
+	*ret_left_out = 0;
+	if (port_name && primary->ports && is_rationed(kind))
+		port = port_find(primary, port_name);
+	if (!port)
+		return true;
+	if (rate_wait_ns(&port->events, PORT_EVENTS_AT_ONCE, PORT_EVENT_NS)) {
+		port->events_left_out++;
+		return false;
+	}
+	rate_spend(&port->events, PORT_EVENT_NS);
+	*ret_left_out = port->events_left_out;
+	port->events_left_out = 0;
+	return true;
+}
+
 void event_emit(struct primary *primary, Holdfast__Control__EventKind kind, const char *port,
 		const char *secondary, int vring, uint64_t duration_ns, const char *format, ...)
 {
 	struct events *events = primary->events;
-	struct event *event = &events->ring[++events->newest % EVENT_RING];
 	struct event_follower *next;
+	struct event *event;
 	char detail[sizeof(event->detail)];
+	uint32_t left_out;
 	va_list args;
+	size_t len;
 
+	if (!may_emit(primary, kind, port, &left_out))
+		return;
+	event = &events->ring[++events->newest % EVENT_RING];
 	va_start(args, format);
 	vsnprintf(detail, sizeof(detail), format ? format : "", args);
 	va_end(args);
+	len = strlen(detail);
+	if (left_out)
+		snprintf(detail + len, sizeof(detail) - len, " (%u more before it left out)",
+			 left_out);
 	*event = (struct event){.number = events->newest,
 				.realtime_ns = realtime_ns(),
 				.kind = kind,

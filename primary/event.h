@@ -27,7 +27,9 @@ struct event {
 struct events *events_create(void); /* NULL with errno */
 void events_destroy(struct events *events);
 
-/* Record, log and pass on to followers. `port`, `secondary`, `detail` may be NULL. */
+/* Record, log and pass on to followers. `port`, `secondary`, `detail` may be NULL. What a
+ * front-end causes is rationed for each port; the next one that is recorded says how many were not.
+ */
 void event_emit(struct primary *primary, Holdfast__Control__EventKind kind, const char *port,
 		const char *secondary, int vring, uint64_t duration_ns, const char *format, ...)
 	__attribute__((format(printf, 7, 8)));

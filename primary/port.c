@@ -27,7 +27,10 @@
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
 #define BACKOFF_LAST_NS	 (2 * NS_PER_S)
-#define MAX_QUEUE_PAIRS	 (HF_SHM_MAX_VRINGS / 2)
+/* Second clients that are accepted to be refused: so many at once, then one in so long. */
+#define SECONDS_AT_ONCE 64u
+#define SECOND_NS	(20 * NS_PER_MS)
+#define MAX_QUEUE_PAIRS (HF_SHM_MAX_VRINGS / 2)
 
 /* --- from socket to session --- */
 
@@ -80,6 +83,7 @@ static bool open_session(struct port *port, int fd)
 
 static void refuse_second(struct port *port, int fd)
 {
+	rate_spend(&port->seconds, SECOND_NS);
 	refusal_count(port->primary, REFUSED_SECOND_CLIENT);
 	if (hf_log_allowed(&port->session->log_limit))
 		log_warning(port->device.tag, "process %d refused: process %d is connected; %s",
@@ -91,6 +95,7 @@ static void refuse_second(struct port *port, int fd)
 static void on_client(struct loop_source *source, uint32_t events)
 {
 	struct port *port = container_of(source, struct port, listener_source);
+	uint64_t wait_ns = rate_wait_ns(&port->seconds, SECONDS_AT_ONCE, SECOND_NS);
 	int fd;
 
 	(void)events;
@@ -99,6 +104,11 @@ static void on_client(struct loop_source *source, uint32_t events)
 	if (port->session && session_peer_gone(port->session)) {
 		stop_listening(port);
 		session_end(port->session, "front-end closed");
+		return;
+	}
+	if (port->session && wait_ns) {
+		stop_listening(port);
+		arm_retry(port, wait_ns);
 		return;
 	}
 	fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);

@@ -14,6 +14,7 @@
 #include "device.h"
 #include "grant.h"
 #include "loop.h"
+#include "rate.h"
 
 struct primary;
 struct session;
@@ -35,6 +36,10 @@ struct port {
 	struct device device;
 	bool removing; /* freed when its session's last revocation is done; keeps its slot in
 			* primary->ports until then, but port_find does not find it */
+
+	struct rate seconds; /* second clients */
+	struct rate events;  /* that its front-end causes; event.c */
+	uint32_t events_left_out;
 
 	uint64_t sessions; /* that were ever opened */
 	uint64_t refused_messages;

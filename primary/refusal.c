@@ -39,6 +39,7 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_ATTACH_PEER] = "run it as root or as the user of holdfastd",
 	[REFUSED_ATTACH_VERSION] = LIBRARY,
 	[REFUSED_ATTACH_MESSAGE] = LIBRARY,
+	[REFUSED_ATTACH_NAME] = "give it another name (--name)",
 	[REFUSED_ATTACH_FULL] = "raise --max-secondaries",
 	[REFUSED_ATTACH_SLOW] = "the secondary must call its dispatch function; restart it",
 	[REFUSED_CONTROL_PEER] = "run it as root or as the user of holdfastd",

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define REFUSALS(X)                                                                                \
-	/* step 1: bytes → raw */                                                                  \
+	/* step 1: bytes → raw */                                                                \
 	X(HEADER_VERSION, "header_version")                                                        \
 	X(HEADER_FLAGS, "header_flags")                                                            \
 	X(PAYLOAD_TOO_LARGE, "payload_too_large")                                                  \
@@ -19,7 +19,7 @@
 	X(MESSAGE_TIMEOUT, "message_timeout")                                                      \
 	X(CUT_OFF, "cut_off_in_message")                                                           \
 	X(REPLY_TIMEOUT, "peer_does_not_read")                                                     \
-	/* step 2: raw → checked */                                                                \
+	/* step 2: raw → checked */                                                              \
 	X(UNKNOWN_REQUEST, "unknown_request")                                                      \
 	X(UNSUPPORTED_REQUEST, "unsupported_request")                                              \
 	X(PAYLOAD_SIZE, "payload_size")                                                            \
@@ -30,7 +30,7 @@
 	X(VRING_STATE, "vring_state")                                                              \
 	X(PAYLOAD_VALUE, "payload_value")                                                          \
 	X(UNSUPPORTED_FEATURE, "unsupported_feature")                                              \
-	/* step 3: checked → draft */                                                              \
+	/* step 3: checked → draft */                                                            \
 	X(REGION_RANGE, "region_range")                                                            \
 	X(REGION_OVERLAP, "region_overlap")                                                        \
 	X(REGION_TABLE_FULL, "region_table_full")                                                  \
@@ -47,6 +47,7 @@
 	X(ATTACH_PEER, "attach_peer_not_allowed")                                                  \
 	X(ATTACH_VERSION, "attach_version")                                                        \
 	X(ATTACH_MESSAGE, "attach_bad_message")                                                    \
+	X(ATTACH_NAME, "attach_name_taken")                                                        \
 	X(ATTACH_FULL, "attach_table_full")                                                        \
 	X(ATTACH_SLOW, "attach_peer_does_not_read")                                                \
 	X(CONTROL_PEER, "control_peer_not_allowed")                                                \
@@ -58,7 +59,7 @@ enum refusal {
 #define X(id, name) REFUSED_##id,
 	REFUSALS(X)
 #undef X
-	NR_REFUSALS
+		NR_REFUSALS
 };
 
 struct primary;

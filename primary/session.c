@@ -222,7 +222,7 @@ static struct revocation *prepare(struct session *session)
 
 struct revocation *session_prepare(struct session *session)
 {
-	session->revoked_until_ns = max_u64(session->revoked_until_ns, hf_now_ns()) + REVOCATION_NS;
+	rate_spend(&session->revocations, REVOCATION_NS);
 	return prepare(session);
 }
 
@@ -327,13 +327,14 @@ static void half_message(struct session *session)
 /* For how long the next message has to wait; 0: not at all. */
 static uint64_t pause_needed(const struct session *session)
 {
-	uint64_t limit = hf_now_ns() + REVOCATIONS_AT_ONCE * REVOCATION_NS;
+	uint64_t ns;
 
 	if (vu_recv_begun(&session->raw))
 		return 0;
-	if (session->revoked_until_ns > limit)
-		return session->revoked_until_ns - limit;
-	return grant_congested(session->device) ? CONGESTION_NS : 0;
+	ns = rate_wait_ns(&session->revocations, REVOCATIONS_AT_ONCE, REVOCATION_NS);
+	if (!ns && grant_congested(session->device))
+		ns = CONGESTION_NS;
+	return ns;
 }
 
 static void on_pause_over(struct loop_timer *timer)

@@ -25,6 +25,7 @@
 #include "grant.h"
 #include "log.h"
 #include "loop.h"
+#include "rate.h"
 #include "refusal.h"
 #include "vu_check.h"
 #include "vu_recv.h"
@@ -51,8 +52,8 @@ struct session {
 	int socket; /* owned, non-blocking */
 	struct loop_source source;
 	struct loop_timer deadline; /* of a half message, or of a reply that is not taken */
-	struct loop_timer pause;    /* not read for a moment: session_must_pause */
-	uint64_t revoked_until_ns;  /* by the rate of revocations it has a right to */
+	struct loop_timer pause;    /* not read for a moment: session.c */
+	struct rate revocations;    /* that it may cause */
 
 	bool greeted;	   /* SET_OWNER or GET_FEATURES came */
 	bool ready;	   /* DEVICE_READY was said */

@@ -71,7 +71,7 @@ static bool ring_is_fresh(const struct vring *vring)
  * going on from base would lose them for good. A base further away than the ring is long says
  * nothing of that kind, and is the front-end's word.
  */
-static void settle_base(struct vring *vring)
+static void settle_base(struct session *session, struct vring *vring)
 {
 	uint16_t used_idx;
 
@@ -79,9 +79,11 @@ static void settle_base(struct vring *vring)
 	if (!read_word(vring->device, vring->used_gpa + INDEX_OFFSET, &used_idx) ||
 	    used_idx == vring->base || (uint16_t)(vring->base - used_idx) > vring->size)
 		return;
-	log_notice(vring->device->tag,
-		   "vring %u: %u buffers were in flight in an earlier back-end, serving them again",
-		   vring->index, (uint16_t)(vring->base - used_idx));
+	if (hf_log_allowed(&session->log_limit))
+		log_notice(vring->device->tag,
+			   "vring %u: %u buffers were in flight in an earlier back-end, serving "
+			   "them again",
+			   vring->index, (uint16_t)(vring->base - used_idx));
 	vring->base = used_idx;
 	vring->base_used = used_idx;
 }
@@ -91,7 +93,7 @@ static void start(struct session *session, struct vring *vring)
 	loop_remove(session->primary->loop, &vring->kick_source);
 	/* Back after its memory was away: the position was read at the revocation. */
 	if (!vring->suspended)
-		settle_base(vring);
+		settle_base(session, vring);
 	vring->suspended = false;
 	vring->started = true;
 	if (!(session->device->features & VIRTIO_BIT(VU_F_PROTOCOL_FEATURES)))

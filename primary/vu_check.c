@@ -15,6 +15,7 @@
 
 #define SPLIT_MAX_SIZE 32768u
 #define SPLIT_MAX_BASE 0xffffu
+#define REGION_ALIGN   4096u
 #define MTU_MIN	       68u
 #define MTU_MAX	       65535u
 
@@ -83,11 +84,16 @@ static bool check_addr(struct vu_msg *msg, const struct vu_raw *raw, const struc
 	return true;
 }
 
-/* A zero size or a range that wraps is no region in any table. */
+/*
+ * A zero size or a range that wraps is no region in any table. Regions are made of pages: so a ring
+ * that is aligned in the guest is in every map of it.
+ */
 static bool region_ok(const struct vu_region *region)
 {
 	uint64_t end;
 
+	if ((region->gpa | region->size | region->user_addr | region->file_offset) % REGION_ALIGN)
+		return false;
 	return region->size && add_ok(region->gpa, region->size, &end) &&
 	       add_ok(region->user_addr, region->size, &end) &&
 	       add_ok(region->file_offset, region->size, &end) && end <= INT64_MAX;

@@ -89,14 +89,18 @@ static bool is_closed(struct rig *rig, int fd)
 	return closed;
 }
 
-/* Attached as vsw in this role. */
+/* Attached in this role, by a name of its own. */
 static int attached(struct rig *rig, Holdfast__Attach__Role role)
 {
+	static unsigned int number;
 	Holdfast__Attach__Hello hello = good_hello();
 	int fd = dial(rig);
+	char name[16];
 	Answer *answer;
 
 	REQUIRE(fd >= 0);
+	snprintf(name, sizeof(name), "vsw%u", number++);
+	hello.name = name;
 	hello.role = role;
 	send_hello(fd, &hello);
 	answer = answer_on(rig, fd);
@@ -275,6 +279,24 @@ static void who_says_nothing_has_two_seconds(void)
 	CHECK(answer && answer->refused->error == -ETIMEDOUT);
 	rig_message_free(answer);
 	CHECK(is_closed(&rig, fd));
+	hf_fd_close(&fd);
+	rig_close(&rig);
+}
+
+static void a_name_is_given_once(void)
+{
+	Holdfast__Attach__Hello hello = good_hello();
+	struct rig rig;
+	int fd, s;
+
+	open_attach(&rig);
+	(void)rig_secondary(&rig, "vsw", ROLE(VSWITCH), NULL, &s);
+	CHECK_EQ(refused(&rig, &hello, "a secondary named vsw is attached"), -EEXIST);
+	hf_fd_close(&s); /* it goes: the name is free at once */
+	fd = dial(&rig);
+	send_hello(fd, &hello);
+	rig_until(&rig, NULL, NULL, 20);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_NAME], 1);
 	hf_fd_close(&fd);
 	rig_close(&rig);
 }
@@ -599,6 +621,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(bad_names_roles_and_patterns_are_refused),
 	SENTENCE(what_is_not_a_hello_is_refused),
 	SENTENCE(who_says_nothing_has_two_seconds),
+	SENTENCE(a_name_is_given_once),
 	SENTENCE(a_full_table_says_so),
 	SENTENCE(a_crowd_at_the_door_is_bounded),
 	SENTENCE(another_user_is_refused),

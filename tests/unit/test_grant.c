@@ -500,6 +500,25 @@ static void memory_that_was_taken_away_is_let_go_by_an_owner_whose_rings_stopped
 	rig_close(&rig);
 }
 
+static void events_of_one_front_end_do_not_push_out_the_others(void)
+{
+	const struct event *last = NULL;
+	struct rig rig;
+
+	rig_open(&rig);
+	(void)rig_port(&rig, "noisy", 1);
+	event_emit(&rig.primary, EVENT(PORT_ADDED), "quiet", NULL, -1, 0, "%s", "");
+	for (int i = 0; i < 3000; i++)
+		event_emit(&rig.primary, EVENT(SESSION_OPENED), "noisy", NULL, -1, 0, "%s", "x");
+	CHECK_EQ(rig_events(&rig, EVENT(PORT_ADDED), NULL), 1);
+	CHECK(rig_events(&rig, EVENT(SESSION_OPENED), NULL) < 200);
+	rig_until(&rig, NULL, NULL, 110);
+	event_emit(&rig.primary, EVENT(SESSION_CLOSED), "noisy", NULL, -1, 0, "%s", "x");
+	REQUIRE(rig_events(&rig, EVENT(SESSION_CLOSED), &last) == 1);
+	CHECK(strstr(last->detail, "more before it left out") != NULL);
+	rig_close(&rig);
+}
+
 static bool is_gone(void *context)
 {
 	struct rig *rig = context;
@@ -626,6 +645,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(vrings_that_found_no_entry_are_granted_when_one_is_free),
 	SENTENCE(a_port_that_reconnects_all_the_time_does_not_take_the_whole_lane),
 	SENTENCE(memory_that_was_taken_away_is_let_go_by_an_owner_whose_rings_stopped),
+	SENTENCE(events_of_one_front_end_do_not_push_out_the_others),
 	SENTENCE(who_does_not_read_is_cut_off_and_its_vrings_go_on),
 	SENTENCE(what_waits_is_sent_in_order_when_there_is_room),
 	SENTENCE(calls_and_announcements_do_not_pile_up),

@@ -194,19 +194,24 @@ static void a_bad_memory_table_leaves_the_old_one_in_force(void)
 	begin();
 	two[0] = two[1] = front.memory;
 	refused_table((struct vu_region[]){{0, 0, 0, 0}}, 1, two, REFUSED_REGION_RANGE);
-	refused_table((struct vu_region[]){{0, FRONT_MEMORY + 1, 0, 0}}, 1, two,
+	refused_table((struct vu_region[]){{0, FRONT_MEMORY + 4096, 0, 0}}, 1, two,
 		      REFUSED_REGION_FILE);
 	refused_table((struct vu_region[]){{0, FRONT_MEMORY, 0, 4096}}, 1, two,
 		      REFUSED_REGION_FILE);
 	refused_table((struct vu_region[]){{0, 4096, 0, 1ull << 50}}, 1, two, REFUSED_REGION_FILE);
-	/* The same guest addresses, the same user addresses, both, one byte of overlap. */
+	/* Not whole pages: a ring in them would be aligned in the guest and not in a map. */
+	refused_table((struct vu_region[]){{1, 4096, 0, 0}}, 1, two, REFUSED_REGION_RANGE);
+	refused_table((struct vu_region[]){{0, 4095, 0, 0}}, 1, two, REFUSED_REGION_RANGE);
+	refused_table((struct vu_region[]){{0, 4096, 2048, 0}}, 1, two, REFUSED_REGION_RANGE);
+	refused_table((struct vu_region[]){{0, 4096, 0, 17}}, 1, two, REFUSED_REGION_RANGE);
+	/* The same guest addresses, the same user addresses, both, one page of overlap. */
 	refused_table((struct vu_region[]){{0, 8192, 0, 0}, {4096, 8192, 1 << 20, 0}}, 2, two,
 		      REFUSED_REGION_OVERLAP);
 	refused_table((struct vu_region[]){{0, 8192, 0, 0}, {8192, 8192, 4096, 0}}, 2, two,
 		      REFUSED_REGION_OVERLAP);
 	refused_table((struct vu_region[]){{0, 8192, 0, 0}, {0, 8192, 0, 0}}, 2, two,
 		      REFUSED_REGION_OVERLAP);
-	refused_table((struct vu_region[]){{0, 8192, 0, 0}, {8191, 1, 8192, 0}}, 2, two,
+	refused_table((struct vu_region[]){{0, 8192, 0, 0}, {4096, 4096, 8192, 0}}, 2, two,
 		      REFUSED_REGION_OVERLAP);
 	CHECK(fake_granted(&front_port()->device.vrings[0]));
 	CHECK_EQ(fake.revocations, 0);
@@ -217,10 +222,10 @@ static void odd_but_legal_regions_are_mapped(void)
 {
 	struct vu_mem_table table = {
 		.count = 3,
-		/* Touching edges, out of order, one byte, not page-aligned in the file. */
-		.regions = {{0x10001, 4096, 0x20001, 17},
+		/* Touching edges, out of order, one page, anywhere in the file. */
+		.regions = {{0x11000, 4096, 0x21000, 8192},
 			    {0, 0x10000, 0x40000, 0},
-			    {0x10000, 1, 0x20000, FRONT_MEMORY - 1}}};
+			    {0x10000, 4096, 0x20000, FRONT_MEMORY - 4096}}};
 	int fds[3];
 
 	begin();
@@ -281,8 +286,8 @@ static void a_file_of_an_ordinary_file_system_is_no_memory(void)
 static void unknown_and_overlapping_regions_are_neither_added_nor_removed(void)
 {
 	static const struct vu_region unknown[] = {
-		{0, FRONT_MEMORY, FRONT_USER + 1, 0},
-		{0, FRONT_MEMORY - 1, FRONT_USER, 0},
+		{0, FRONT_MEMORY, FRONT_USER + 4096, 0},
+		{0, FRONT_MEMORY - 4096, FRONT_USER, 0},
 		{4096, 4096, FRONT_USER + 4096, 0},
 		{1 << 30, 4096, 1 << 30, 0},
 	};
