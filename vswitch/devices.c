@@ -3,10 +3,13 @@
  * Theory of operation
  *
  * The library tells in the control thread what comes and goes; each callback is one call of
- * switch.h, and those return only when no worker uses what was taken away. That is all that
- * destroy_device and a vring's `false` promise the library.
+ * switch.h. destroy_device promises that no worker uses the device any more, and that is what
+ * vswitch_remove_port() does. A vring's `false` promises nothing: bursts on it return 0. So it
+ * takes effect when whoever dispatched commits (switch.h).
  *
- * RUNNING is set at once: a vring moves packets when its own `true` has come.
+ * RUNNING is set at once: a vring moves packets when its own `true` has come. An enqueue queue has
+ * `true` only while it is enabled, so flows are spread over such queues alone. A dequeue queue has
+ * it while it is granted: run when disabled, it discards what the guest sends.
  */
 #include "devices.h"
 
@@ -77,18 +80,14 @@ static void device_gone(struct hf_device *device, void *context)
 static void vring_changed(struct hf_device *device, uint16_t queue, bool enabled, void *context)
 {
 	struct port *port = hf_device_user(device);
-	int kick = -1;
 
 	if (!port)
-		return;
-	if (queue & 1)
-		kick = hf_guest_kick_fd(device, queue);
+		return; /* declined */
 	if (enabled)
-		vswitch_queue_on(context, port, queue, kick);
-	else if (kick < 0)
+		vswitch_queue_on(context, port, queue,
+				 queue & 1 ? hf_guest_kick_fd(device, queue) : -1);
+	else
 		vswitch_queue_off(context, port, queue);
-	/* Else it is disabled but still ours: we go on running it, so that the library can discard
-	 * what the guest sends, and the guest's queue does not stand still. */
 }
 
 const struct hf_device_ops devices_callbacks = {

@@ -79,6 +79,7 @@ static int open_uplinks(struct control *control)
 		vswitch_queue_on(control->sw, port, HF_ENQUEUE_QUEUE(0), -1);
 		vswitch_queue_on(control->sw, port, HF_DEQUEUE_QUEUE(0), uplink->fd);
 	}
+	vswitch_commit(control->sw);
 	return 0;
 }
 
@@ -168,6 +169,7 @@ static void serve(struct control *control)
 			continue;
 		/* A lasting error is said once: the library goes on trying by itself. */
 		error = hf_service_dispatch(control->service);
+		vswitch_commit(control->sw);
 		if (error && error != last_error)
 			say("primary: %s; the switch goes on and tries again", strerror(-error));
 		last_error = error;

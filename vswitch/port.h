@@ -55,6 +55,7 @@ struct port {
 	struct turn turns[HF_MAX_QUEUE_PAIRS]; /* any worker */
 
 	/* Control thread only. */
+	uint16_t nr_pairs; /* one more than the highest that was ever on */
 	bool transmit_on[HF_MAX_QUEUE_PAIRS];
 	bool receive_on[HF_MAX_QUEUE_PAIRS];
 	int wait_fd[HF_MAX_QUEUE_PAIRS]; /* of receive queues, our own duplicate; -1: none */

@@ -2,15 +2,24 @@
 /*
  * Theory of operation
  *
- * The control thread keeps the wanted state in the ports (`transmit_on`, `receive_on`). Every
- * change is: edit it, build a new table of it, publish, wait until no worker uses the old one,
- * free that (quiesce.h). Only then is freed what only the old one named. So taking away needs no
- * second mechanism, and workers never see a half-made change.
+ * The control thread keeps the wanted state in the ports (`transmit_on`, `receive_on`). A change is
+ * made there; a commit builds a new table of it, publishes, waits until no worker uses the old one,
+ * and frees that (quiesce.h). Only then is freed what only the old one named. So taking away needs
+ * no second mechanism, and workers never see a half-made change.
  *
- * Order when a receive queue goes: its descriptor leaves the epoll set first; an event that a
- * worker has just been given then belongs to a round that ends before the wait does.
+ * Changes are many at once: a guest with eight queue pairs that starts is sixteen of them, and one
+ * commit. Who has dispatched a batch of events commits once behind it.
+ *
+ * Only the removal of a port cannot wait: its memory goes on return. Each is a commit of its own,
+ * up to REMOVALS between two commits of the caller. Behind those the workers are given an empty
+ * table and rest until the next commit: removing more ports then waits for nobody. That is how the
+ * loss of the primary, which takes all ports, costs few waits; and nothing is lost by a rest where
+ * ports are left: what is not received stays in the guests' rings and the kernel's queues, and
+ * what one worker left for another stays where it is.
+ *
  * Order when a port goes: table, wait, then its stations are forgotten: nobody can learn them
- * again, and only then may the id be used for another port.
+ * again, and only then may the id be used for another port. Descriptors are only ever waited on,
+ * never read, so one is closed as soon as it has left the epoll set.
  */
 #include "switch.h"
 
@@ -23,6 +32,8 @@
 
 #include "say.h"
 
+#define REMOVALS 8u /* of ports, that each wait for the workers, between two commits */
+
 static void *allocate_lines(size_t count, size_t size)
 {
 	void *memory = aligned_alloc(CACHE_LINE, count * size);
@@ -32,14 +43,26 @@ static void *allocate_lines(size_t count, size_t size)
 	return memory;
 }
 
-static void publish(struct vswitch *sw)
+/* Every change of the workers' table. `resting`: an empty one. */
+static void publish(struct vswitch *sw, bool resting)
 {
-	struct table *table = table_build(sw->ports, sw->nr_workers);
+	static struct port *const none[MAX_PORTS];
+	struct table *table = table_build(resting ? none : sw->ports, sw->nr_workers);
 
 	/* Going on with the old table would break the promise that a queue is not used any more. */
 	if (!table)
 		die("no memory for the port table; give the service more memory");
+	table->resting = resting;
 	table_free(quiesce_publish(&sw->quiesce, table));
+	sw->changed = false;
+	sw->resting = resting;
+}
+
+void vswitch_commit(struct vswitch *sw)
+{
+	sw->removals = 0;
+	if (sw->changed || sw->resting)
+		publish(sw, false);
 }
 
 static struct idle *idle_of(struct vswitch *sw, const struct port *port, uint16_t queue)
@@ -79,36 +102,35 @@ void vswitch_queue_on(struct vswitch *sw, struct port *port, uint16_t queue, int
 		port->receive_on[pair] = true;
 		port->wait_fd[pair] = watch(idle_of(sw, port, queue), wait_fd);
 	}
-	publish(sw);
+	if (port->nr_pairs <= pair)
+		port->nr_pairs = (uint16_t)(pair + 1);
+	sw->changed = true;
 }
 
-/* Returns the descriptor to close once no worker uses the queue, or -1. */
-static int unwatch(struct vswitch *sw, struct port *port, unsigned pair)
+static void unwatch(struct vswitch *sw, struct port *port, unsigned pair)
 {
 	int fd = port->wait_fd[pair];
 
-	if (fd >= 0)
-		idle_unwatch(idle_of(sw, port, HF_DEQUEUE_QUEUE((uint16_t)pair)), fd);
+	if (fd < 0)
+		return;
+	idle_unwatch(idle_of(sw, port, HF_DEQUEUE_QUEUE((uint16_t)pair)), fd);
+	(void)close(fd);
 	port->wait_fd[pair] = -1;
-	return fd;
 }
 
 void vswitch_queue_off(struct vswitch *sw, struct port *port, uint16_t queue)
 {
 	unsigned pair = queue / 2u;
-	int fd = -1;
 
 	if (pair >= HF_MAX_QUEUE_PAIRS)
 		return;
 	if (is_receive(queue)) {
 		port->receive_on[pair] = false;
-		fd = unwatch(sw, port, pair);
+		unwatch(sw, port, pair);
 	} else {
 		port->transmit_on[pair] = false;
 	}
-	publish(sw);
-	if (fd >= 0)
-		(void)close(fd);
+	sw->changed = true;
 }
 
 struct port *vswitch_add_port(struct vswitch *sw, const struct port_ops *ops, void *backend,
@@ -143,16 +165,11 @@ static void release(struct port *port)
 
 void vswitch_remove_port(struct vswitch *sw, struct port *port)
 {
-	int fds[HF_MAX_QUEUE_PAIRS];
-
-	for (unsigned pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++)
-		fds[pair] = unwatch(sw, port, pair);
+	for (unsigned pair = 0; pair < port->nr_pairs; pair++)
+		unwatch(sw, port, pair);
 	sw->ports[port->id] = NULL;
-	publish(sw);
-	for (unsigned pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++) {
-		if (fds[pair] >= 0)
-			(void)close(fds[pair]);
-	}
+	if (!sw->resting)
+		publish(sw, sw->removals++ >= REMOVALS);
 	(void)fdb_flush_port(sw->fdb, port->id);
 	release(port);
 }
@@ -203,7 +220,7 @@ static int allocate(struct vswitch *sw, const struct vswitch_config *config)
 		return -ENOMEM;
 	for (unsigned i = 0; i < n; i++)
 		sw->workers[i].idle = (struct idle){.epoll_fd = -1, .wake_fd = -1};
-	publish(sw); /* nobody reads yet: does not wait */
+	publish(sw, false); /* nobody reads yet: does not wait */
 	return 0;
 }
 
@@ -264,6 +281,8 @@ void vswitch_stop(struct vswitch *sw)
 	while (sw->nr_running)
 		worker_stop(&sw->workers[--sw->nr_running]);
 	quiesce_leave_all(&sw->quiesce);
+	if (atomic_load_explicit(&sw->quiesce.table, memory_order_relaxed))
+		publish(sw, true); /* from here on no port has to be taken out */
 	for (unsigned id = 0; id < MAX_PORTS; id++) {
 		if (sw->ports[id])
 			vswitch_remove_port(sw, sw->ports[id]);

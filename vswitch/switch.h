@@ -2,7 +2,9 @@
 /*
  * The switch: ports, workers, and what they share. Everything here is for the control thread.
  *
- * On return from a call that takes something away (a queue, a port), no worker uses it any more.
+ * Queues that are turned on or off are so for the workers with the next vswitch_commit(); on its
+ * return no worker uses one that is off. A port is gone on return from vswitch_remove_port(); the
+ * switch may rest from then until the next vswitch_commit().
  */
 #ifndef VSWITCH_SWITCH_H
 #define VSWITCH_SWITCH_H
@@ -24,6 +26,9 @@ struct vswitch {
 	struct quiesce quiesce;
 	struct port *ports[MAX_PORTS];
 	uint32_t next_serial;
+	bool changed;	   /* the table says less or more than the ports */
+	bool resting;	   /* the workers have an empty table */
+	unsigned removals; /* of ports, since the last commit */
 };
 
 struct vswitch_config {
@@ -48,6 +53,8 @@ void vswitch_remove_port(struct vswitch *sw, struct port *port);
  * readable when packets wait; -1: it must be polled. The descriptor stays the caller's. */
 void vswitch_queue_on(struct vswitch *sw, struct port *port, uint16_t queue, int wait_fd);
 void vswitch_queue_off(struct vswitch *sw, struct port *port, uint16_t queue);
+/* Let the workers have what was changed. */
+void vswitch_commit(struct vswitch *sw);
 
 /* Free the room of stations that have not been heard for too long. */
 void vswitch_age(struct vswitch *sw);

@@ -18,14 +18,23 @@ static unsigned transmit_queues(const struct port *port)
 {
 	unsigned n = 0;
 
-	for (unsigned pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++)
+	for (unsigned pair = 0; pair < port->nr_pairs; pair++)
 		n += port->transmit_on[pair];
+	return n;
+}
+
+static unsigned receive_queues(const struct port *port)
+{
+	unsigned n = 0;
+
+	for (unsigned pair = 0; pair < port->nr_pairs; pair++)
+		n += port->receive_on[pair];
 	return n;
 }
 
 static void add_sources(struct view *view, struct port *port, unsigned worker, unsigned workers)
 {
-	for (uint16_t pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++) {
+	for (uint16_t pair = 0; pair < port->nr_pairs; pair++) {
 		uint16_t queue = HF_DEQUEUE_QUEUE(pair);
 		bool waitable = port->wait_fd[pair] >= 0;
 
@@ -43,7 +52,7 @@ static uint16_t list_queues(const struct port *port, unsigned worker, unsigned w
 {
 	uint16_t n = 0;
 
-	for (uint16_t pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++) {
+	for (uint16_t pair = 0; pair < port->nr_pairs; pair++) {
 		uint16_t queue = HF_ENQUEUE_QUEUE(pair);
 
 		if (!port->transmit_on[pair])
@@ -79,8 +88,7 @@ static bool allocate(struct table *table, struct port *const *ports)
 			continue;
 		nr_ports++;
 		nr_transmit += transmit_queues(ports[i]);
-		for (unsigned pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++)
-			nr_receive += ports[i]->receive_on[pair];
+		nr_receive += receive_queues(ports[i]);
 	}
 	table->reachable = calloc(nr_ports + 1, sizeof(*table->reachable));
 	table->queues = calloc(table->nr_workers * nr_transmit + 1, sizeof(*table->queues));

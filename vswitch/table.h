@@ -31,6 +31,7 @@ struct view {
 
 struct table {
 	unsigned nr_workers;
+	bool resting;	     /* empty for a moment: what was left for other workers keeps */
 	uint16_t *reachable; /* ids of the ports that have a route */
 	unsigned nr_reachable;
 	uint16_t *queues;    /* storage of the routes */

@@ -79,7 +79,8 @@ static bool run_round(struct worker *worker)
 	worker->forward.now = seconds_now();
 	if (worker->forward.nr_workers > 1) {
 		take_back(worker);
-		busy = run_inboxes(worker);
+		if (!worker->forward.table->resting)
+			busy = run_inboxes(worker);
 	}
 	for (unsigned i = 0; i < view->nr_sources; i++)
 		busy |= run_source(worker, &view->sources[i]);

@@ -49,6 +49,7 @@ static inline void fake_init(struct fake *fake, uint16_t id, unsigned pairs)
 	fake->port.backend = fake;
 	fake->port.id = id;
 	fake->port.serial = 1000u + id;
+	fake->port.nr_pairs = (uint16_t)pairs;
 	for (unsigned pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++) {
 		fake->port.wait_fd[pair] = -1;
 		fake->port.transmit_on[pair] = pair < pairs;

@@ -191,8 +191,10 @@ static void turn(struct vswitch *sw, unsigned number, uint16_t queue, bool on)
 	if (on) {
 		atomic_store(&q->off, false);
 		vswitch_queue_on(sw, boxes[number].port, queue, q->event);
+		vswitch_commit(sw);
 	} else {
 		vswitch_queue_off(sw, boxes[number].port, queue);
+		vswitch_commit(sw);
 		atomic_store(&q->off, true);
 	}
 }
@@ -475,6 +477,64 @@ static void a_switch_takes_as_many_ports_as_it_says(void)
 	end(sw);
 }
 
+/* Tables that the workers had to pass. */
+static uint64_t tables(const struct vswitch *sw)
+{
+	return atomic_load(&sw->quiesce.sequence);
+}
+
+static void many_queues_turned_on_or_off_are_one_new_table(void)
+{
+	struct vswitch *sw = begin(2, WORKER_INTERRUPT, 2);
+	uint64_t before = tables(sw);
+
+	for (int on = 0; on < 2; on++) {
+		for (unsigned i = 0; i < PORTS; i++)
+			for (uint16_t q = 0; q < 2 * PAIRS; q++)
+				if (on)
+					vswitch_queue_on(sw, boxes[i].port, q,
+							 boxes[i].queues[q].event);
+				else
+					vswitch_queue_off(sw, boxes[i].port, q);
+		vswitch_commit(sw);
+		vswitch_commit(sw); /* nothing has changed */
+	}
+	CHECK_EQ(tables(sw) - before, 2);
+	introduce(sw);
+	send_frames(0, 0, 1);
+	CHECK(wait_until(&delivered, 1));
+	end(sw);
+}
+
+/* As when the primary is lost. Those that are left rest meanwhile, and lose nothing. */
+static void many_ports_that_go_at_once_are_few_new_tables(void)
+{
+	static struct box more[300];
+	struct vswitch *sw = begin(2, WORKER_ADAPTIVE, 1);
+	uint64_t before;
+
+	introduce(sw);
+	memset(more, 0, sizeof(more));
+	for (unsigned i = 0; i < 300; i++) {
+		more[i].port = vswitch_add_port(sw, &box_ops, &more[i], "more");
+		REQUIRE(more[i].port != NULL);
+		vswitch_queue_on(sw, more[i].port, 0, -1);
+		vswitch_queue_on(sw, more[i].port, 1, boxes[0].queues[1].event);
+	}
+	vswitch_commit(sw);
+	before = tables(sw);
+	for (unsigned i = 0; i < 300; i++) {
+		vswitch_remove_port(sw, more[i].port);
+		send_frames(i % PORTS, 0, 1);
+	}
+	CHECK(tables(sw) - before < 12);
+	vswitch_commit(sw);
+	CHECK(wait_until(&delivered, 300));
+	end(sw);
+	for (unsigned i = 0; i < 300; i++)
+		CHECK(atomic_load(&more[i].gone));
+}
+
 static void a_core_that_is_not_there_is_an_error(void)
 {
 	const int core = 1000;
@@ -496,6 +556,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(queues_and_ports_come_and_go_while_workers_run),
 	SENTENCE(the_stations_of_a_port_are_forgotten_when_it_goes),
 	SENTENCE(a_switch_takes_as_many_ports_as_it_says),
+	SENTENCE(many_queues_turned_on_or_off_are_one_new_table),
+	SENTENCE(many_ports_that_go_at_once_are_few_new_tables),
 	SENTENCE(a_core_that_is_not_there_is_an_error),
 };
 
