@@ -2,7 +2,7 @@
 /*
  * The attach handshake.
  *
- * Whoever connects is a guest of this file until its Hello was good: it has two seconds, one
+ * Whoever connects is a newcomer of this file until its Hello was good: it has two seconds, one
  * packet, and one of a few places. Everything about it that matters comes from the kernel: its
  * user and process by the socket's peer credentials, and a pidfd of that process, which stays true
  * when the number is given to another process. Only then does it get memory: a lane of its own,
@@ -37,11 +37,11 @@
 
 #define TAG		"attach"
 #define HELLO_NS	(2 * NS_PER_S)
-#define MAX_GUESTS	64u
+#define MAX_NEWCOMERS	64u
 #define MAX_STRANGERS	16u
 #define HOUSEKEEPING_NS NS_PER_S
 
-struct guest {
+struct newcomer {
 	struct attach *attach;
 	int socket; /* -1: free place */
 	struct ucred peer;
@@ -54,7 +54,7 @@ struct attach {
 	struct primary *primary;
 	struct listener listener;
 	int directory_fd; /* read-only */
-	struct guest guests[MAX_GUESTS];
+	struct newcomer newcomers[MAX_NEWCOMERS];
 	struct loop_timer housekeeping;
 	struct hf_log_limit log_limit;
 	uint8_t bytes[HF_FRAME_MAX_BYTES]; /* one packet */
@@ -80,18 +80,18 @@ static void turn_away(struct attach *attach, int socket, const struct ucred *pee
 }
 
 /* The place is free; the socket is the caller's. */
-static int guest_leaves(struct guest *guest)
+static int newcomer_leaves(struct newcomer *newcomer)
 {
-	struct loop *loop = guest->attach->primary->loop;
+	struct loop *loop = newcomer->attach->primary->loop;
 
-	loop_remove(loop, &guest->source);
-	loop_timer_clear(loop, &guest->deadline);
-	return hf_fd_take(&guest->socket);
+	loop_remove(loop, &newcomer->source);
+	loop_timer_clear(loop, &newcomer->deadline);
+	return hf_fd_take(&newcomer->socket);
 }
 
-static void guest_gone(struct guest *guest)
+static void newcomer_gone(struct newcomer *newcomer)
 {
-	int socket = guest_leaves(guest);
+	int socket = newcomer_leaves(newcomer);
 
 	hf_fd_close(&socket);
 }
@@ -123,7 +123,7 @@ static void printable(char *to, size_t room, const char *from)
 			*to = '?';
 }
 
-static int create(struct guest *guest, const Holdfast__Attach__Hello *hello, int pidfd,
+static int create(struct newcomer *newcomer, const Holdfast__Attach__Hello *hello, int pidfd,
 		  struct secondary **ret_secondary)
 {
 	char version[32];
@@ -135,17 +135,17 @@ static int create(struct guest *guest, const Holdfast__Attach__Hello *hello, int
 		.nr_globs = hello->n_ports,
 		.version = version,
 		.membarrier = hello->membarrier,
-		.pid = guest->peer.pid,
-		.uid = guest->peer.uid,
+		.pid = newcomer->peer.pid,
+		.uid = newcomer->peer.uid,
 	};
 	int error;
 
 	printable(version, sizeof(version), hello->version);
-	error = secondary_create(guest->attach->primary, &identity, guest->socket, pidfd,
+	error = secondary_create(newcomer->attach->primary, &identity, newcomer->socket, pidfd,
 				 ret_secondary);
 	if (error)
 		return error;
-	(void)guest_leaves(guest); /* the socket is the secondary's */
+	(void)newcomer_leaves(newcomer); /* the socket is the secondary's */
 	error = secondary_watch(*ret_secondary);
 	if (error)
 		secondary_destroy(*ret_secondary);
@@ -165,10 +165,10 @@ static bool name_taken(const struct primary *primary, const char *name)
 	return false;
 }
 
-static bool let_in(struct guest *guest, const Holdfast__Attach__Hello *hello,
+static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hello,
 		   struct attach_refused *refused)
 {
-	struct attach *attach = guest->attach;
+	struct attach *attach = newcomer->attach;
 	struct secondary *secondary;
 	int pidfd, error;
 
@@ -178,11 +178,11 @@ static bool let_in(struct guest *guest, const Holdfast__Attach__Hello *hello,
 			      hello->name);
 		return false;
 	}
-	pidfd = attach_identify(attach->primary->conf, guest->socket, &guest->peer, refused);
+	pidfd = attach_identify(attach->primary->conf, newcomer->socket, &newcomer->peer, refused);
 	if (pidfd < 0)
 		return false;
-	error = create(guest, hello, pidfd, &secondary);
-	if (error && guest->socket >= 0)
+	error = create(newcomer, hello, pidfd, &secondary);
+	if (error && newcomer->socket >= 0)
 		hf_fd_close(&pidfd);
 	if (error == -EBUSY)
 		attach_refuse(refused, -EBUSY, REFUSED_ATTACH_FULL,
@@ -203,7 +203,7 @@ static bool let_in(struct guest *guest, const Holdfast__Attach__Hello *hello,
 	return true;
 }
 
-static void on_hello(struct guest *guest, const struct hf_frame *frame)
+static void on_hello(struct newcomer *newcomer, const struct hf_frame *frame)
 {
 	struct attach_refused refused = {0};
 	ProtobufCMessage *message = hf_frame_unpack(&holdfast__attach__to_primary__descriptor,
@@ -217,61 +217,61 @@ static void on_hello(struct guest *guest, const struct hf_frame *frame)
 			"the first message is not a Hello; use the library that came with the "
 			"primary");
 	else
-		in = attach_hello_ok(to->hello, &refused) && let_in(guest, to->hello, &refused);
-	if (!in && guest->socket >= 0)
-		turn_away(guest->attach, guest_leaves(guest), &guest->peer, &refused);
+		in = attach_hello_ok(to->hello, &refused) && let_in(newcomer, to->hello, &refused);
+	if (!in && newcomer->socket >= 0)
+		turn_away(newcomer->attach, newcomer_leaves(newcomer), &newcomer->peer, &refused);
 	hf_frame_free_unpacked(message);
 }
 
 /* Not before it has spoken: a peer that is still writing its Hello would not read our answer. */
-static void refuse_user(struct guest *guest)
+static void refuse_user(struct newcomer *newcomer)
 {
 	struct attach_refused refused;
 
 	attach_refuse(&refused, -EACCES, REFUSED_ATTACH_PEER,
 		      "user %u may not attach; run it as root or as the primary's user",
-		      guest->peer.uid);
-	turn_away(guest->attach, guest_leaves(guest), &guest->peer, &refused);
+		      newcomer->peer.uid);
+	turn_away(newcomer->attach, newcomer_leaves(newcomer), &newcomer->peer, &refused);
 }
 
-static void on_guest(struct loop_source *source, uint32_t events)
+static void on_newcomer(struct loop_source *source, uint32_t events)
 {
-	struct guest *guest = container_of(source, struct guest, source);
-	struct hf_frame frame = {.bytes = guest->attach->bytes};
-	ssize_t n = hf_frame_receive(guest->socket, &frame);
+	struct newcomer *newcomer = container_of(source, struct newcomer, source);
+	struct hf_frame frame = {.bytes = newcomer->attach->bytes};
+	ssize_t n = hf_frame_receive(newcomer->socket, &frame);
 
 	(void)events;
 	if (n == -EAGAIN)
 		return;
-	if (n > 0 && guest->allowed)
-		on_hello(guest, &frame);
+	if (n > 0 && newcomer->allowed)
+		on_hello(newcomer, &frame);
 	else if (n > 0)
-		refuse_user(guest);
+		refuse_user(newcomer);
 	else if (n == -EMSGSIZE)
-		refusal_count(guest->attach->primary, REFUSED_ATTACH_MESSAGE);
+		refusal_count(newcomer->attach->primary, REFUSED_ATTACH_MESSAGE);
 	hf_frame_close_fds(&frame);
-	if (guest->socket >= 0)
-		guest_gone(guest);
+	if (newcomer->socket >= 0)
+		newcomer_gone(newcomer);
 }
 
 static void on_deadline(struct loop_timer *timer)
 {
-	struct guest *guest = container_of(timer, struct guest, deadline);
+	struct newcomer *newcomer = container_of(timer, struct newcomer, deadline);
 	struct attach_refused refused;
 
 	attach_refuse(&refused, -ETIMEDOUT, REFUSED_ATTACH_MESSAGE,
 		      "no Hello within 2 seconds; use the library that came with the primary");
-	turn_away(guest->attach, guest_leaves(guest), &guest->peer, &refused);
+	turn_away(newcomer->attach, newcomer_leaves(newcomer), &newcomer->peer, &refused);
 }
 
 /* Who will be refused anyway has only the first few places. */
-static struct guest *free_place(struct attach *attach, bool allowed)
+static struct newcomer *free_place(struct attach *attach, bool allowed)
 {
-	size_t places = allowed ? MAX_GUESTS : MAX_STRANGERS;
+	size_t places = allowed ? MAX_NEWCOMERS : MAX_STRANGERS;
 
 	for (size_t i = 0; i < places; i++)
-		if (attach->guests[i].socket < 0)
-			return &attach->guests[i];
+		if (attach->newcomers[i].socket < 0)
+			return &attach->newcomers[i];
 	return NULL;
 }
 
@@ -280,23 +280,23 @@ static void on_accepted(struct listener *listener, int socket, const struct ucre
 {
 	struct attach *attach = container_of(listener, struct attach, listener);
 	struct loop *loop = attach->primary->loop;
-	struct guest *guest = free_place(attach, allowed);
+	struct newcomer *newcomer = free_place(attach, allowed);
 	struct attach_refused refused;
 
-	if (!guest) {
+	if (!newcomer) {
 		attach_refuse(&refused, -EBUSY, REFUSED_ATTACH_FULL,
 			      "too many processes are attaching at once; try again");
 		turn_away(attach, socket, peer, &refused);
 		return;
 	}
-	guest->socket = socket;
-	guest->peer = *peer;
-	guest->allowed = allowed;
-	guest->source = (struct loop_source){.ready = on_guest, .fd = -1};
-	guest->deadline = (struct loop_timer){.fire = on_deadline};
-	if (loop_add(loop, &guest->source, socket, EPOLLIN) < 0 ||
-	    loop_timer_set(loop, &guest->deadline, HELLO_NS) < 0)
-		guest_gone(guest);
+	newcomer->socket = socket;
+	newcomer->peer = *peer;
+	newcomer->allowed = allowed;
+	newcomer->source = (struct loop_source){.ready = on_newcomer, .fd = -1};
+	newcomer->deadline = (struct loop_timer){.fire = on_deadline};
+	if (loop_add(loop, &newcomer->source, socket, EPOLLIN) < 0 ||
+	    loop_timer_set(loop, &newcomer->deadline, HELLO_NS) < 0)
+		newcomer_gone(newcomer);
 }
 
 static void on_housekeeping(struct loop_timer *timer)
@@ -319,8 +319,8 @@ int attach_open(struct primary *primary)
 	attach->listener.fd = -1;
 	attach->listener.accepted = on_accepted;
 	attach->housekeeping = (struct loop_timer){.fire = on_housekeeping};
-	for (size_t i = 0; i < MAX_GUESTS; i++)
-		attach->guests[i] = (struct guest){.attach = attach, .socket = -1};
+	for (size_t i = 0; i < MAX_NEWCOMERS; i++)
+		attach->newcomers[i] = (struct newcomer){.attach = attach, .socket = -1};
 	primary->attach = attach;
 	attach->directory_fd = hf_memory_readonly_fd(&primary->directory_memory);
 	error = attach->directory_fd < 0 ? attach->directory_fd : 0;
@@ -342,8 +342,8 @@ void attach_close(struct primary *primary)
 		return;
 	listener_close(&attach->listener);
 	loop_timer_clear(primary->loop, &attach->housekeeping);
-	for (size_t i = 0; i < MAX_GUESTS; i++)
-		guest_gone(&attach->guests[i]);
+	for (size_t i = 0; i < MAX_NEWCOMERS; i++)
+		newcomer_gone(&attach->newcomers[i]);
 	grant_withdraw_all(primary);
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
 		if (primary->secondaries[i])

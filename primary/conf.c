@@ -148,15 +148,25 @@ static int set_no_huge_pages(struct conf *conf, const char *argument)
 	return 0;
 }
 
-static int set_socket_mode(struct conf *conf, const char *argument)
+static int set_mode(mode_t *to, const char *argument)
 {
 	char *end;
 	unsigned long mode = strtoul(argument, &end, 8);
 
 	if (*argument < '0' || *argument > '7' || *end || mode > 0777)
 		return -EINVAL;
-	conf->socket_mode = (mode_t)mode;
+	*to = (mode_t)mode;
 	return 0;
+}
+
+static int set_socket_mode(struct conf *conf, const char *argument)
+{
+	return set_mode(&conf->socket_mode, argument);
+}
+
+static int set_port_mode(struct conf *conf, const char *argument)
+{
+	return set_mode(&conf->port_mode, argument);
 }
 
 static int set_log_level(struct conf *conf, const char *argument)
@@ -192,7 +202,9 @@ static const struct option_row options[] = {
 	 set_no_fence},
 	{"no-huge-pages", NULL, "ordinary pages for the directory and the lanes",
 	 set_no_huge_pages},
-	{"socket-mode", "OCTAL", "mode of all sockets (0600)", set_socket_mode},
+	{"port-mode", "OCTAL", "mode of port sockets, for QEMU to open (0600)", set_port_mode},
+	{"socket-mode", "OCTAL", "mode of the attach and the control socket (0600)",
+	 set_socket_mode},
 	{"log-level", "LEVEL", "error, warning, notice (default), info or debug", set_log_level},
 };
 
@@ -248,12 +260,20 @@ static void set_defaults(struct conf *conf)
 	conf->fence = true;
 	conf->huge_pages = true;
 	conf->socket_mode = 0600;
+	conf->port_mode = 0600;
 	conf->log_level = HF_LOG_NOTICE;
 }
 
 static int complain(const char *option, const char *what)
 {
 	fprintf(stderr, "holdfastd: option %s: %s; see holdfastd --help\n", option, what);
+	return -EINVAL;
+}
+
+static int complain_value(const struct option_row *row, const char *value)
+{
+	fprintf(stderr, "holdfastd: --%s '%s': expected %s, %s; see holdfastd --help\n", row->name,
+		value, row->argument, row->help);
 	return -EINVAL;
 }
 
@@ -276,7 +296,7 @@ int conf_parse(struct conf *conf, int argc, char **argv)
 		if (row->argument && !value)
 			value = argv[++i];
 		if (row->set(conf, value) < 0)
-			return complain(row->name, "not a value it can take");
+			return complain_value(row, value);
 	}
 	return 0;
 }

@@ -19,13 +19,14 @@ struct conf_port {
 
 struct conf {
 	char run_dir[80];
-	uint32_t max_devices;	  /* default 512 */
-	uint32_t max_secondaries; /* default 64 */
-	uint64_t lane_bytes;	  /* default 2 MiB: 4095 vrings */
+	uint32_t max_devices;	    /* default 512 */
+	uint32_t max_secondaries;   /* default 64 */
+	uint64_t lane_bytes;	    /* default 2 MiB: 4095 vrings */
 	uint64_t fence_deadline_ns; /* how long a burst may hold up a revocation; default 1 s */
-	bool fence;		  /* kill a secondary that misses it; default true */
-	bool huge_pages;	  /* default true */
-	mode_t socket_mode;	  /* of port, attach and control sockets; default 0600 */
+	bool fence;		    /* kill a secondary that misses it; default true */
+	bool huge_pages;	    /* default true */
+	mode_t socket_mode;	    /* of the attach and the control socket; default 0600 */
+	mode_t port_mode;	    /* of port sockets, which QEMU opens; default 0600 */
 	int log_level;
 	struct conf_port ports[CONF_MAX_PORTS]; /* created at start */
 	size_t nr_ports;

@@ -51,7 +51,7 @@ struct vring {
 	bool broken;
 	bool call_unsent; /* the owner has an older call descriptor; grant.c only */
 
-	/* Written by grant.c only. */
+	/* Written by grant*.c and revoke.c only. */
 	struct secondary *owner; /* NULL: not granted */
 	uint32_t lane_entry;
 	uint64_t grant;			   /* enabled bit clear; 0: not granted */
@@ -82,7 +82,7 @@ struct device {
 
 	struct vring vrings[HF_SHM_MAX_VRINGS];
 
-	/* Written by grant.c only. */
+	/* Written by grant*.c and revoke.c only. */
 	struct secondary *owner; /* who has, or is sent, this device; one for all its vrings */
 	bool orphaned;		 /* nobody serves it; was said once */
 	bool rarp_unsent;	 /* the owner has not heard of `rarp` */

@@ -191,6 +191,7 @@ static int watch_signals(struct holdfastd *d)
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	d->stop_timer.fire = on_stop_timer;
 	d->signal_source = (struct loop_source){.ready = on_signal, .fd = -1};
@@ -215,9 +216,19 @@ static void forget_signals(struct holdfastd *d)
 
 static int said(const char *socket, int error)
 {
+	const char *remedy = "free memory or descriptors";
+
+	if (error == -EACCES || error == -EPERM || error == -EROFS)
+		remedy = "is the run directory ours to write?";
+	else if (error == -EADDRINUSE)
+		remedy = "end the process that listens there, or use another --run-dir";
+	else if (error == -EEXIST)
+		remedy = "a file that is not a socket is in the way, remove it";
+	else if (error == -ENAMETOOLONG)
+		remedy = "use a shorter --run-dir";
 	if (error)
-		log_error(TAG, "cannot open the %s socket: %s; is the run directory ours to write?",
-			  socket, strerror(-error));
+		log_error(TAG, "cannot open the %s socket: %s; %s", socket, strerror(-error),
+			  remedy);
 	return error;
 }
 

@@ -203,6 +203,9 @@ static bool name_ok(const char *name)
 
 	if (!len || len >= HF_SHM_NAME_BYTES || name[0] == '.' || name[0] == '-')
 		return false;
+	/* Their sockets in the run directory are ours. */
+	if (!strcmp(name, "attach") || !strcmp(name, "control"))
+		return false;
 	for (const char *c = name; *c; c++)
 		if (*c <= ' ' || *c >= 0x7f || strchr("/,*?[]\\", *c))
 			return false;
@@ -256,7 +259,7 @@ static int open_socket(struct port *port, const char **ret_reason)
 		connect_now(port);
 		return 0;
 	}
-	port->listener = stream_listen(port->path, port->primary->conf->socket_mode);
+	port->listener = stream_listen(port->path, port->primary->conf->port_mode);
 	if (port->listener < 0) {
 		error = port->listener;
 		port->listener = -1;
@@ -274,7 +277,7 @@ static int check_new(const struct primary *primary, const char *name, const char
 	if (!name_ok(name)) {
 		*ret_reason =
 			"a port name has 1 to 63 printable characters, none of / , * ? [ ] \\ "
-			"and no leading . or -; choose another";
+			"and no leading . or -, and is not attach or control; choose another";
 		return -EINVAL;
 	}
 	if (port_find(primary, name)) {

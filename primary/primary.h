@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The primary's whole state: one of these, on main's stack, handed down. No globals.
+ * The primary's whole state: one of these, main's own, handed down.
  *
  * Ownership goes downwards only:
  *   primary > ports > device (+ its vrings) and session
@@ -29,14 +29,14 @@ struct primary {
 	struct loop *loop;
 	struct hf_memory directory_memory;
 	struct hf_directory directory;
-	struct port **ports; /* by directory slot: [max_devices], NULL where free */
+	struct port **ports;		/* by directory slot: [max_devices], NULL where free */
 	struct secondary **secondaries; /* by slot: [max_secondaries] */
 	struct events *events;
 	struct attach *attach;
 	struct control *control;
 	struct revocation *revocations; /* active ones; revoke.c */
-	uint64_t next_grant;   /* grants are never used twice; odd values never occur */
-	uint64_t next_session; /* nor sessions */
+	uint64_t next_grant;		/* grants are never used twice; odd values never occur */
+	uint64_t next_session;		/* nor sessions */
 	uint64_t next_secondary;
 	uint64_t features_enabled; /* offered to every port: implemented minus disabled */
 	uint64_t started_ns;

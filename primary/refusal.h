@@ -2,7 +2,7 @@
 /*
  * Every reason why a front-end's, a secondary's or a control client's input is refused: one
  * counter each, shown by `holdfast stats`. `X(id, name)`. A refusal without a reason does not
- * exist: refuse() is the only way to make one.
+ * exist: who refuses names it, by session_refuse, attach_refuse or refusal_count.
  */
 #ifndef PRIMARY_REFUSAL_H
 #define PRIMARY_REFUSAL_H

@@ -80,7 +80,7 @@ bool secondary_serves(const struct secondary *secondary, const char *port_name);
 
 /*
  * Send, or queue when the peer's buffer is full. The descriptors are duplicated when queued; they
- * stay the caller's. A peer whose queue is over its bound is cut off (its socket is closed, its
+ * stay the caller's. A peer whose queue is over its bound is cut off (its socket is shut down, its
  * vrings are revoked); that is reported by the loop later, never from inside this call.
  */
 void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *message,

@@ -29,6 +29,7 @@
 #include "primary.h"
 #include "refusal.h"
 #include "send_queue.h"
+#include "seq.h"
 
 /* A lane full of grants, each a packet of some 100 bytes, with a device's memory before. */
 #define QUEUE_BYTES   ((size_t)8 * 1024 * 1024)
@@ -61,7 +62,7 @@ static void publish(const struct secondary *secondary, uint32_t state)
 	hf_write_once(&slot->attached_ns, secondary->attached_ns);
 	hf_write_once(&slot->lane_entries, secondary->lane_entries);
 	hf_write_once(&slot->priority, secondary->priority);
-	memcpy(slot->name, secondary->name, sizeof(slot->name));
+	hf_words_write(slot->name, secondary->name, sizeof(slot->name));
 	/* Last: who reads a state other than free reads whose it is. */
 	hf_store_release(&slot->state, state);
 }

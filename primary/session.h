@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * One front-end connection: takes messages through the steps, one at a time, in order.
  *
  *   state      what it waits for            leaves when                     nothing is read while
  *   READING    bytes of a message           a message is whole and handled  -
- *   WAITING    a revocation (of its rings)  the revocation is done          the message is half
- * done REPLYING   room in the peer's socket    the reply is gone               a reply is in the
- * way ENDING     the last revocation          never: the session is freed     the draft is being
- * undone
+ *   WAITING    a revocation (of its rings)  the revocation is done          the message is half done
+ *   REPLYING   room in the peer's socket    the reply is gone               a reply is in the way
+ *   ENDING     the last revocation          never: the session is freed     the draft is undone
  *
  * READING → WAITING → READING or REPLYING; READING → REPLYING → READING; any → ENDING, but a
  * session in WAITING finishes its wait first (the message is then dropped, not carried out).
@@ -15,6 +15,7 @@
  * Functions that may end the session free it when nothing has to be waited for: their callers do
  * not touch it afterwards. Handlers never end it, they return VU_REFUSED.
  */
+/* clang-format on */
 #ifndef PRIMARY_SESSION_H
 #define PRIMARY_SESSION_H
 

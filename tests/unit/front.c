@@ -31,7 +31,8 @@ void front_begin(void)
 	fake_reset();
 	strcpy(dir, "/tmp/hf-front-XXXXXX");
 	REQUIRE(mkdtemp(dir) != NULL);
-	conf = (struct conf){.max_devices = 4, .max_secondaries = 1, .socket_mode = 0600};
+	conf = (struct conf){
+		.max_devices = 4, .max_secondaries = 1, .socket_mode = 0600, .port_mode = 0600};
 	strcpy(conf.run_dir, dir);
 	primary = (struct primary){.conf = &conf,
 				   .loop = loop_create(),

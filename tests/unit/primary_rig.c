@@ -42,6 +42,7 @@ void rig_open(struct rig *rig)
 	rig->conf.fence_deadline_ns = 100 * NS_PER_MS;
 	rig->conf.fence = true;
 	rig->conf.socket_mode = 0600;
+	rig->conf.port_mode = 0600;
 	p->conf = &rig->conf;
 	p->loop = loop_create();
 	p->events = events_create();

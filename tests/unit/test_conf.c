@@ -33,6 +33,7 @@ static void no_options_give_the_defaults(void)
 	CHECK(conf.fence);
 	CHECK(conf.huge_pages);
 	CHECK_EQ(conf.socket_mode, 0600);
+	CHECK_EQ(conf.port_mode, 0600);
 	CHECK_EQ(conf.log_level, HF_LOG_NOTICE);
 	CHECK_EQ(conf.nr_ports, 0);
 }
@@ -61,11 +62,12 @@ static void the_rest_is_stored_where_it_belongs(void)
 {
 	CHECK_EQ(PARSE("--no-fence", "--no-huge-pages", "--socket-mode", "660", "--log-level",
 		       "debug", "--fence-deadline", "250", "--max-secondaries", "3",
-		       "--lane-vrings", "9"),
+		       "--lane-vrings", "9", "--port-mode", "666"),
 		 0);
 	CHECK(!conf.fence);
 	CHECK(!conf.huge_pages);
 	CHECK_EQ(conf.socket_mode, 0660);
+	CHECK_EQ(conf.port_mode, 0666);
 	CHECK_EQ(conf.log_level, HF_LOG_DEBUG);
 	CHECK_EQ(conf.fence_deadline_ns, 250 * NS_PER_MS);
 	CHECK_EQ(conf.max_secondaries, 3);

@@ -127,6 +127,8 @@ static void names_and_paths_have_their_rules(void)
 	CHECK_EQ(add("", NULL, false), -EINVAL);
 	CHECK(reason != NULL);
 	CHECK_EQ(add("a/b", NULL, false), -EINVAL);
+	CHECK_EQ(add("attach", NULL, false), -EINVAL);
+	CHECK_EQ(add("control", NULL, false), -EINVAL);
 	CHECK_EQ(add("..", NULL, false), -EINVAL);
 	CHECK_EQ(add("a*", NULL, false), -EINVAL);
 	CHECK_EQ(add("a b", NULL, false), -EINVAL);
