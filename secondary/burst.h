@@ -44,9 +44,15 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 
 static inline void hf_burst_end(struct hf_vring *v)
 {
+	struct hf_notify_due due;
+
+	if (likely(!(v->call_due | v->err_due))) {
+		hf_burst_leave(v->lane);
+		return;
+	}
+	due = hf_notify_decide(v);
 	hf_burst_leave(v->lane);
-	if (v->call_due | v->err_due)
-		hf_notify_write(v);
+	hf_notify_write(v, due);
 }
 
 /* Sums of a burst, added to the lane once at its end; sizes go to the lane as they come. */

@@ -205,28 +205,28 @@ static struct hf_lane_vring *lane_of(struct hf_service *service, const struct hf
 	return !v->lane || v->lane == lane ? lane : NULL;
 }
 
-/* Put `fd` under the number that bursts already write to. */
-static int replace_call_fd(struct hf_vring *v, int *fd)
+/* Put `fd` (-1: none) under the number that bursts write to; *ret_has: is there one now? */
+static int replace_fd(int *place, bool *ret_has, int *fd)
 {
-	bool has_call = fd && *fd >= 0;
+	bool has = fd && *fd >= 0;
 
-	if (v->call_fd < 0) {
-		v->call_fd = has_call ? hf_fd_take(fd) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (v->call_fd < 0)
+	if (*place < 0) {
+		*place = has ? hf_fd_take(fd) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (*place < 0)
 			return -errno;
-	} else if (has_call && dup3(*fd, v->call_fd, O_CLOEXEC) < 0) {
+	} else if (has && dup3(*fd, *place, O_CLOEXEC) < 0) {
 		return -errno;
 	}
-	hf_write_once(&v->has_call, has_call);
+	hf_write_once(ret_has, has);
 	return 0;
 }
 
-/* Other threads read these words: they hold a whole answer at any time. */
-static void put_fd(int *place, int fd)
+/* Any thread may ask for the kick descriptor: the word holds a whole answer at any time. */
+static void put_kick(struct hf_vring *v, int fd)
 {
-	int old = *place;
+	int old = v->kick_fd;
 
-	hf_write_once(place, fd);
+	hf_write_once(&v->kick_fd, fd);
 	hf_fd_close(&old);
 }
 
@@ -235,20 +235,18 @@ static int take_fds(struct hf_vring *v, const Holdfast__Attach__VringGrant *m,
 		    struct hf_frame *frame)
 {
 	size_t expected = (size_t)m->has_kick + m->has_call + m->has_err, i = 0;
-	int kick = -1, err = -1;
-	int *call = NULL;
+	int *call = NULL, *err = NULL;
+	int error;
 
 	if (frame->nr_fds != expected)
 		return -EPROTO;
-	if (m->has_kick)
-		kick = hf_fd_take(&frame->fds[i++]);
+	put_kick(v, m->has_kick ? hf_fd_take(&frame->fds[i++]) : -1);
 	if (m->has_call)
 		call = &frame->fds[i++];
 	if (m->has_err)
-		err = hf_fd_take(&frame->fds[i++]);
-	put_fd(&v->kick_fd, kick);
-	put_fd(&v->err_fd, err);
-	return replace_call_fd(v, call);
+		err = &frame->fds[i++];
+	error = replace_fd(&v->call_fd, &v->has_call, call);
+	return error ? error : replace_fd(&v->err_fd, &v->has_err, err);
 }
 
 static void announce(struct hf_service *service, struct hf_device *device)
@@ -339,7 +337,7 @@ void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__Vrin
 
 	if (!v || frame->nr_fds != (size_t)m->has_call)
 		return;
-	if (replace_call_fd(v, m->has_call ? &frame->fds[0] : NULL))
+	if (replace_fd(&v->call_fd, &v->has_call, m->has_call ? &frame->fds[0] : NULL))
 		log_error(service->tag, "vring %u of port %s has no call descriptor any more",
 			  m->vring, device->name);
 	/* A call that went to the old descriptor just before may not have been looked at. The data
@@ -368,7 +366,7 @@ void hf_on_vring_revoke(struct hf_service *service, const Holdfast__Attach__Vrin
 	(void)hf_lane_quiescent(v->lane);
 	tell_state(device, (uint16_t)m->vring, false);
 	v->granted = false;
-	put_fd(&v->kick_fd, -1);
+	put_kick(v, -1);
 }
 
 static int say_retired(struct hf_service *service, uint32_t device, uint64_t session)

@@ -12,22 +12,33 @@ static void write_one(struct hf_vring *v, int fd)
 	hf_write_once(&v->writes, v->writes + 1);
 	/* EAGAIN: the counter is full, so the guest has been called and did not look yet. */
 	if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS_ERROR, 1);
+		v->write_errors++;
 	hf_write_once(&v->writes, v->writes + 1);
 }
 
-void hf_notify_write(struct hf_vring *v)
+struct hf_notify_due hf_notify_decide(struct hf_vring *v)
 {
-	int err = hf_read_once(&v->err_fd);
+	struct hf_notify_due due = {-1, -1};
 
-	if (v->err_due && err >= 0)
-		write_one(v, err);
-	v->err_due = false;
+	if (v->err_due && hf_read_once(&v->has_err))
+		due.err = v->err_fd;
 	if (v->call_due && hf_read_once(&v->has_call)) {
+		due.call = v->call_fd;
 		hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS, 1);
-		write_one(v, v->call_fd);
 	}
-	v->call_due = false;
+	/* Those of the writes before: the lane may only be written to in a burst. */
+	hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS_ERROR, v->write_errors);
+	v->write_errors = 0;
+	v->call_due = v->err_due = false;
+	return due;
+}
+
+void hf_notify_write(struct hf_vring *v, struct hf_notify_due due)
+{
+	if (due.err >= 0)
+		write_one(v, due.err);
+	if (due.call >= 0)
+		write_one(v, due.call);
 }
 
 /* Empty an eventfd: a writer that waits for room goes on. RWF_NOWAIT whatever its flags are. */
@@ -47,6 +58,7 @@ void hf_notify_rescue(struct hf_vring *v)
 	/* Odd, and the same as at the last look: it is in the same write still. */
 	if (writes % 2 && writes == v->writes_seen) {
 		hf_write_once(&v->has_call, false);
+		hf_write_once(&v->has_err, false);
 		drain(v->call_fd);
 		drain(v->err_fd);
 	}

@@ -13,13 +13,23 @@
 
 #include "vring.h"
 
+/* What a burst decided to write after it; -1: nothing. */
+struct hf_notify_due {
+	int call;
+	int err;
+};
+
 /*
- * Write what the burst decided to write: call, and err when the ring broke. After hf_burst_leave:
- * the descriptors are the front-end's as well, which can make a write to them block (by filling
- * the counter and clearing O_NONBLOCK), and a thread that hangs in a burst gets its process
- * fenced. hf_notify_rescue ends such a write. Data thread.
+ * The decision, counted: the last thing in a burst.
+ *
+ * The write itself comes after hf_burst_leave: the descriptors are the front-end's as well, which
+ * can make a write to them block (by filling the counter and clearing O_NONBLOCK), and a thread
+ * that hangs in a burst gets its process fenced. hf_notify_rescue ends such a write. Outside of
+ * the burst the vring is the control thread's: only the two descriptor numbers, which never
+ * change, and the data thread's own words are used there. Data thread.
  */
-void hf_notify_write(struct hf_vring *vring);
+struct hf_notify_due hf_notify_decide(struct hf_vring *vring);
+void hf_notify_write(struct hf_vring *vring, struct hf_notify_due due);
 /* Control thread, about twice a second: free a data thread that has hung in hf_notify_write since
  * the last look, and never call by this descriptor again. */
 void hf_notify_rescue(struct hf_vring *vring);

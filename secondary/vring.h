@@ -68,11 +68,14 @@ struct hf_vring {
 	bool event_idx;
 	bool fence;
 	bool has_call; /* control thread writes, data thread reads; see call_fd */
-	/* A number that stays ours from first grant to the end of the device: a new call
-	 * descriptor is dup'ed over it, so a burst never writes into a stranger's file. */
+	bool has_err;
+	/* Numbers that stay ours from the first grant to the end of the device: a new descriptor is
+	 * dup'ed over them, so a burst never writes into a stranger's file. */
 	int call_fd;
-	uint32_t writes;     /* data thread: one more before and after each write; see notify.c */
-	uint32_t call_again; /* control thread: the descriptor changed, call once */
+	int err_fd;
+	uint32_t write_errors; /* data thread: not counted yet */
+	uint32_t writes;       /* data thread: one more before and after each write; see notify.c */
+	uint32_t call_again;   /* control thread: the descriptor changed, call once */
 
 	/* The data thread's, between hf_burst_enter and hf_burst_leave. */
 	uint16_t next;	     /* next available and next used index */
@@ -92,7 +95,6 @@ struct hf_vring {
 
 	/* The control thread's. */
 	int kick_fd;
-	int err_fd;
 	bool granted;
 	bool enabled;
 	uint32_t lane_entry;

@@ -32,7 +32,7 @@ static bool setup_vring(struct rig *rig, uint16_t queue, const struct driver *dr
 	/* The vring owns its descriptors. */
 	v->call_fd = dup(rig->calls[queue]);
 	v->err_fd = dup(rig->errs[queue]);
-	v->has_call = true;
+	v->has_call = v->has_err = true;
 	return v->call_fd >= 0 && v->err_fd >= 0;
 }
 
