@@ -16,9 +16,20 @@
 #include <errno.h>
 #include <holdfast/burst.h>
 #include <holdfast/device.h>
+#include <string.h>
 
 #include "say.h"
 #include "switch.h"
+
+#define COUNTERS_READ 8u /* at most, to reach the two below */
+
+/* Where the library counts what it has delivered. */
+static size_t packets_index, bytes_index;
+
+struct delivered {
+	uint64_t packets;
+	uint64_t bytes;
+};
 
 static uint16_t device_receive(struct port *port, uint16_t queue, struct hf_packet **packets,
 			       uint16_t nr, struct port_stats *stats)
@@ -27,14 +38,43 @@ static uint16_t device_receive(struct port *port, uint16_t queue, struct hf_pack
 	return hf_dequeue_burst(port->backend, queue, packets, nr);
 }
 
+/* False: the vring is not granted now, or this library counts elsewhere. */
+static bool read_delivered(const struct port *port, uint16_t queue, struct delivered *ret)
+{
+	uint64_t values[COUNTERS_READ];
+
+	if (packets_index >= COUNTERS_READ || bytes_index >= COUNTERS_READ ||
+	    hf_device_counters(port->backend, queue, values,
+			       1 + (packets_index > bytes_index ? packets_index : bytes_index)))
+		return false;
+	ret->packets = values[packets_index];
+	ret->bytes = values[bytes_index];
+	return true;
+}
+
+/* What the library took and did not deliver can never be: it counts the reason. The counters are
+ * words that this very thread writes, so the difference is that of our burst. */
 static uint16_t device_transmit(struct port *port, uint16_t queue, struct hf_packet *const *packets,
 				uint16_t nr, struct port_stats *stats)
 {
-	uint16_t sent = hf_enqueue_burst(port->backend, queue, packets, nr);
+	struct delivered before = {0}, after;
+	bool known = read_delivered(port, queue, &before);
+	uint16_t taken = hf_enqueue_burst(port->backend, queue, packets, nr);
 
-	if (sent)
-		stats_sent(stats, packets, sent);
-	return sent;
+	if (!taken)
+		return 0;
+	known = known && read_delivered(port, queue, &after);
+	if (known && after.packets < before.packets)
+		before = (struct delivered){0}; /* a new grant: they began anew */
+	if (!known || after.packets - before.packets > taken) {
+		stats_sent(stats, packets, taken); /* revoked meanwhile */
+		return taken;
+	}
+	count(&stats->tx_packets, after.packets - before.packets);
+	count(&stats->tx_bytes, after.bytes - before.bytes);
+	if (after.packets - before.packets < taken)
+		count(&stats->tx_refused, taken - (after.packets - before.packets));
+	return taken;
 }
 
 static int device_arm(struct port *port, uint16_t queue, bool wanted)
@@ -48,6 +88,21 @@ static const struct port_ops device_ops = {
 	.transmit = device_transmit,
 	.arm = device_arm,
 };
+
+static size_t counter_index(const char *name)
+{
+	size_t index = 0;
+
+	while (index < hf_counter_count() && strcmp(hf_counter_name(index), name))
+		index++;
+	return index;
+}
+
+void devices_init(void)
+{
+	packets_index = counter_index("good_packets");
+	bytes_index = counter_index("good_bytes");
+}
 
 static int device_new(struct hf_device *device, void *context)
 {

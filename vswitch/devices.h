@@ -5,6 +5,9 @@
 
 #include <holdfast/driver.h>
 
+/* Once, before the first callback. */
+void devices_init(void);
+
 extern const struct hf_device_ops devices_callbacks;
 
 #endif

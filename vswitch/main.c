@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,6 +59,19 @@ static int open_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN); /* a reader of the statistics may go */
 	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return fd < 0 ? -errno : fd;
+}
+
+/* About seven descriptors per queue pair of a port come from the primary. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		say("the limit of open files stays low: %s; raise it with ulimit -n",
+		    strerror(errno));
 }
 
 static int open_uplinks(struct control *control)
@@ -118,6 +132,7 @@ static int connect_primary(struct control *control)
 		    connect_remedy(error));
 		return error;
 	}
+	devices_init();
 	return hf_driver_callback_register(control->service, &devices_callbacks, control->sw);
 }
 
@@ -187,6 +202,7 @@ static int run(struct control *control)
 	};
 	int error;
 
+	raise_file_limit();
 	control->signal_fd = open_signals();
 	if (control->signal_fd < 0) {
 		say("signals: %s; raise the limit of open files", strerror(-control->signal_fd));

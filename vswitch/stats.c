@@ -26,6 +26,7 @@ static const struct column columns[] = {
 	COLUMN("tx_packets", tx_packets, 12),	  COLUMN("tx_bytes", tx_bytes, 15),
 	COLUMN("tx_no_buffer", tx_no_buffer, 13), COLUMN("tx_no_queue", tx_no_queue, 12),
 	COLUMN("tx_handover", tx_handover, 12),	  COLUMN("tx_error", tx_error, 9),
+	COLUMN("tx_refused", tx_refused, 11),
 };
 #define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))
 

@@ -23,12 +23,15 @@ struct port_stats {
 	counter rx_runt;     /* dropped: shorter than an Ethernet header */
 	counter rx_filtered; /* dropped: for a station on the same port, or link-local */
 	counter rx_error;    /* dropped: cut off, or an offload that has no name here */
-	counter tx_packets;
+	counter tx_packets;  /* delivered: what a guest's library dropped is not among them */
 	counter tx_bytes;
 	counter tx_no_buffer; /* dropped: the guest or the kernel had no room */
 	counter tx_no_queue;  /* dropped: no queue of the port is enabled */
 	counter tx_handover;  /* dropped: its turn was taken, and the ring to its owner full */
 	counter tx_error;     /* dropped: refused by the kernel (too large, link down, malformed) */
+	counter tx_refused;   /* dropped by the library: never fits into what the guest posts, or an
+			       * offload that contradicts the packet; `holdfast stats PORT` has the
+			       * reasons (drop_too_big …) */
 };
 
 struct worker_stats {
