@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "check.h"
 #include "clock.h"
@@ -176,13 +177,33 @@ void port_session_ended(struct port *port)
 		listen_again(port);
 }
 
+static void remember_socket(struct port *port)
+{
+	struct stat st;
+
+	if (lstat(port->path, &st) < 0)
+		return;
+	port->socket_dev = st.st_dev;
+	port->socket_ino = st.st_ino;
+}
+
+/* Not what somebody else has put there since. */
+static void unlink_socket(const struct port *port)
+{
+	struct stat st;
+
+	if (lstat(port->path, &st) == 0 && st.st_dev == port->socket_dev &&
+	    st.st_ino == port->socket_ino)
+		unlink(port->path);
+}
+
 /* No new sessions. */
 static void close_socket(struct port *port)
 {
 	loop_remove(port->primary->loop, &port->listener_source);
 	loop_timer_clear(port->primary->loop, &port->retry);
 	if (port->listener >= 0)
-		unlink(port->path);
+		unlink_socket(port);
 	hf_fd_close(&port->listener);
 }
 
@@ -267,6 +288,7 @@ static int open_socket(struct port *port, const char **ret_reason)
 		log_error(port->device.tag, "%s: %s", port->path, strerror(-error));
 		return error;
 	}
+	remember_socket(port);
 	listen_again(port);
 	return 0;
 }

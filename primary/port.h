@@ -27,7 +27,9 @@ struct port {
 	uint32_t queue_pairs;
 	uint64_t features_disabled; /* by `feature disable PORT` */
 
-	int listener; /* server mode; -1 else */
+	int listener;	  /* server mode; -1 else */
+	dev_t socket_dev; /* of the file that we bound: who replaced it keeps theirs */
+	ino_t socket_ino;
 	struct loop_source listener_source;
 	struct loop_timer retry; /* connect again; accept again after a lack of descriptors */
 	uint64_t backoff_ns;
