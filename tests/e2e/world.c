@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "control.pb-c.h"
+#include "fd.h"
 #include "frame.h"
 #include "suite.h"
 
@@ -50,11 +51,17 @@ static pid_t start(const char *const *argv, int *ret_stdin)
 	return pid;
 }
 
-static void wait_for_file(const char *path)
+/* Until somebody answers: the file is there a moment before that. */
+static void wait_for_socket(const char *path)
 {
-	for (int i = 0; i < WAIT_MS && access(path, F_OK) < 0; i++)
+	int fd = hf_seqpacket_connect(path);
+
+	for (int i = 0; i < WAIT_MS && fd < 0; i++) {
 		usleep(1000);
-	CHECK_EQ(access(path, F_OK), 0);
+		fd = hf_seqpacket_connect(path);
+	}
+	CHECK(fd >= 0);
+	hf_fd_close(&fd);
 }
 
 void world_open(struct world *world, const char *const *arguments)
@@ -72,9 +79,9 @@ void world_open(struct world *world, const char *const *arguments)
 		argv[n++] = *arguments;
 	world->primary = start(argv, NULL);
 	snprintf(path, sizeof(path), "%s/control.sock", world->dir);
-	wait_for_file(path);
+	wait_for_socket(path);
 	snprintf(path, sizeof(path), "%s/attach.sock", world->dir);
-	wait_for_file(path);
+	wait_for_socket(path);
 }
 
 /* Wait at most `ms`; the status, or -1: it lives. */
