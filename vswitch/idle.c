@@ -11,7 +11,8 @@
  *    two sees the other. If it is the guest, it kicks, and the kick is an edge on a descriptor
  *    that is in our epoll set: remembered there, whether we already wait or not.
  * 2. A frame comes from an uplink. Its round ended with EAGAIN, so the frame is a new edge, and is
- *    remembered as in 1. An uplink needs no arming.
+ *    remembered as in 1. Or the round ended before that, having found nothing good for too long:
+ *    then its arming says 1 (uplink_arm).
  * 3. Another thread has news: a hand-over, a new port table, the end. It makes the news visible,
  *    then a full fence, then looks at `asleep` (idle_wake). We set `asleep`, make a full fence,
  *    then look for the news (`due`). At least one of the two sees the other.
@@ -22,8 +23,9 @@
  * an earlier moment costs one empty round. A vring without a kick descriptor (its front-end asks
  * to be polled) shortens the sleep instead.
  *
- * A guest can make a vring that always has something and never a packet. The worker notices that
- * it is told so again and again, and then naps, so that this costs no core.
+ * A guest can make a vring that always has something and never a packet, and so can a network for
+ * an uplink. The worker notices that it is told so again and again, and then naps, so that this
+ * costs no core.
  */
 #include "idle.h"
 

@@ -22,7 +22,9 @@ struct port_stats {
 	counter rx_flooded;  /* of those: sent to every other port */
 	counter rx_runt;     /* dropped: shorter than an Ethernet header */
 	counter rx_filtered; /* dropped: for a station on the same port, or link-local */
-	counter rx_error;    /* dropped: cut off, or an offload that has no name here */
+	counter rx_error;    /* dropped: cut off, malformed, an offload that has no name here; and
+			      * reads    that the kernel refused: each cost a frame, or only told that
+			      * the    link    had been down */
 	counter tx_packets;  /* delivered: what a guest's library dropped is not among them */
 	counter tx_bytes;
 	counter tx_no_buffer; /* dropped: the guest or the kernel had no room */

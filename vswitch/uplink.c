@@ -65,6 +65,7 @@ void uplink_free(struct uplink *uplink)
 {
 	if (uplink->fd >= 0)
 		(void)close(uplink->fd);
+	stage_free(uplink->stage);
 	free(uplink);
 }
 
@@ -89,9 +90,39 @@ bool uplink_accept(struct hf_packet *packet, size_t bytes)
 	case HF_GSO_TCPV6:
 	case HF_GSO_UDP:
 		return true;
-	default: /* UDP segmentation has no number in this API */
+	default: /* UDP segmentation has no number in this API: uplink_packet.c cuts it before */
 		return false;
 	}
+}
+
+bool uplink_read_on(struct uplink *uplink, int error, struct port_stats *stats)
+{
+	switch (error) {
+	case EAGAIN:
+		return false;
+	case EINTR:
+		return true;
+	case ENODEV: /* of a packet socket and of a TAP whose interface is gone: for good */
+	case EBADFD:
+		if (!atomic_exchange(&uplink->complained, true))
+			say("uplink %s: its interface is gone; create it and start the switch "
+			    "again",
+			    uplink->ifname);
+		return false;
+	default:
+		/* A frame that the kernel has no header for (EINVAL), or that found no memory, or
+		 * the news that the link was down for a while: others wait behind. */
+		count(&stats->rx_error, 1);
+		return true;
+	}
+}
+
+int uplink_arm(struct port *port, uint16_t queue, bool wanted)
+{
+	const struct uplink *uplink = port->backend;
+
+	(void)queue;
+	return wanted && uplink->more;
 }
 
 bool uplink_refused(struct uplink *uplink, int error, struct port_stats *stats)

@@ -16,6 +16,7 @@
 #include <stddef.h>
 
 #include "port.h"
+#include "stage.h"
 
 enum uplink_kind { UPLINK_TAP, UPLINK_PACKET };
 
@@ -24,7 +25,13 @@ struct uplink {
 	enum uplink_kind kind;
 	char ifname[IFNAMSIZ];
 	atomic_bool complained; /* of a lasting error; once is enough */
+	/* Of the worker that receives. */
+	bool more; /* the last burst gave nothing, and there may be something all the same */
+	struct stage *stage; /* NULL until a frame has to be cut */
 };
+
+/* Looks in a burst that find only frames to be dropped, or errors, before others have their turn */
+#define UPLINK_LOOKS 4u
 
 _Static_assert(sizeof(struct hf_offload) == sizeof(struct virtio_net_hdr) &&
 		       offsetof(struct hf_offload, gso_type) ==
@@ -47,6 +54,10 @@ int uplink_tap_open(struct uplink *uplink);
 int uplink_packet_open(struct uplink *uplink);
 /* A frame of `bytes` came with its header: is it one that may travel on? Fills its lengths. */
 bool uplink_accept(struct hf_packet *packet, size_t bytes);
+/* What a read that failed with `error` means. True: there may be more behind it; it is counted. */
+bool uplink_read_on(struct uplink *uplink, int error, struct port_stats *stats);
+/* The `arm` of both: 1 if the last burst left something. */
+int uplink_arm(struct port *port, uint16_t queue, bool wanted);
 /* Count a frame that the kernel did not take with `error`. False: it had no room just now. */
 bool uplink_refused(struct uplink *uplink, int error, struct port_stats *stats);
 

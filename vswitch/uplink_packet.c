@@ -9,6 +9,10 @@
  * The kernel takes the VLAN tag out of a received frame and tells it beside; it goes back in, and
  * the offsets of the header move with it. It is a socket of protocol 0 until it is bound, so that
  * no frame of another interface gets in.
+ *
+ * Nothing tells the kernel which large frames we can take, as TUNSETOFFLOAD does for a TAP. Those
+ * that are trains of UDP datagrams are cut into them here (udp_cut.h). Such a frame and all behind
+ * it in the same burst are copied aside (stage.h), and the next bursts come from there.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -101,6 +105,20 @@ static bool restore_tag(struct hf_packet *packet, uint16_t protocol, uint16_t ta
 	return true;
 }
 
+/* Lengths and flags; a frame that is to be cut is accepted as one without offload. */
+static bool accept_frame(struct hf_packet *packet, size_t bytes)
+{
+	bool cut = packet->offload.gso_type == UDP_CUT_GSO;
+
+	if (cut)
+		packet->offload.gso_type = HF_GSO_NONE;
+	if (!uplink_accept(packet, bytes))
+		return false;
+	if (cut)
+		packet->offload.gso_type = UDP_CUT_GSO;
+	return true;
+}
+
 /* May this frame travel on? */
 static bool finish(struct hf_packet *packet, struct mmsghdr *message)
 {
@@ -108,7 +126,7 @@ static bool finish(struct hf_packet *packet, struct mmsghdr *message)
 	uint16_t protocol = ETH_P_8021Q;
 
 	if (message->msg_len < sizeof(packet->offload) || message->msg_hdr.msg_flags & MSG_TRUNC ||
-	    !uplink_accept(packet, message->msg_len - sizeof(packet->offload)))
+	    !accept_frame(packet, message->msg_len - sizeof(packet->offload)))
 		return false;
 	if (!aux || !(aux->tp_status & TP_STATUS_VLAN_VALID))
 		return true;
@@ -131,14 +149,28 @@ static void describe(struct mmsghdr *header, struct message *message, struct hf_
 	*header = (struct mmsghdr){.msg_hdr = {.msg_iov = message->parts, .msg_iovlen = 2}};
 }
 
-static int receive_messages(int fd, struct mmsghdr *headers, unsigned nr)
+static int receive_messages(int fd, struct mmsghdr *headers, struct message *messages,
+			    struct hf_packet *const *packets, unsigned nr)
 {
-	int came = recvmmsg(fd, headers, nr, MSG_DONTWAIT, NULL);
+	for (unsigned i = 0; i < nr; i++) {
+		describe(&headers[i], &messages[i], packets[i], packets[i]->room);
+		headers[i].msg_hdr.msg_control = messages[i].control;
+		headers[i].msg_hdr.msg_controllen = sizeof(messages[i].control);
+	}
+	return recvmmsg(fd, headers, nr, MSG_DONTWAIT, NULL);
+}
 
-	/* Once after the link went down: an old event. Frames may wait behind it. */
-	if (came < 0 && (errno == ENETDOWN || errno == EINTR))
-		came = recvmmsg(fd, headers, nr, MSG_DONTWAIT, NULL);
-	return came;
+/* Put it aside if it is to be cut, or came behind such a one. False: it may travel on at once. */
+static bool set_aside(struct uplink *uplink, const struct hf_packet *packet,
+		      struct port_stats *stats)
+{
+	if (packet->offload.gso_type != UDP_CUT_GSO && !stage_waits(uplink->stage))
+		return false;
+	if (!uplink->stage)
+		uplink->stage = stage_create();
+	if (!uplink->stage || !stage_put(uplink->stage, packet))
+		count(&stats->rx_error, 1);
+	return true;
 }
 
 /* Up to `nr` frames in one call, the bad ones left out. False: there was none at all. */
@@ -147,14 +179,10 @@ static bool receive_some(struct uplink *uplink, struct hf_packet **packets, uint
 {
 	struct mmsghdr headers[BURST];
 	struct message messages[BURST];
-	int came;
+	int came = receive_messages(uplink->fd, headers, messages, packets, nr);
 
-	for (uint16_t i = 0; i < nr; i++) {
-		describe(&headers[i], &messages[i], packets[i], packets[i]->room);
-		headers[i].msg_hdr.msg_control = messages[i].control;
-		headers[i].msg_hdr.msg_controllen = sizeof(messages[i].control);
-	}
-	came = receive_messages(uplink->fd, headers, nr);
+	if (came < 0)
+		return uplink_read_on(uplink, errno, stats);
 	for (int i = 0; i < came; i++) {
 		struct hf_packet *packet = packets[i];
 
@@ -162,23 +190,33 @@ static bool receive_some(struct uplink *uplink, struct hf_packet **packets, uint
 			count(&stats->rx_error, 1);
 			continue;
 		}
+		if (set_aside(uplink, packet, stats))
+			continue;
 		packets[i] = packets[*ret_good];
 		packets[(*ret_good)++] = packet;
 	}
 	return came > 0;
 }
 
+/* A 0 means that the socket is empty, or `more`: the worker may go to sleep on it (idle.c, 2). */
 static uint16_t packet_receive(struct port *port, uint16_t queue, struct hf_packet **packets,
 			       uint16_t nr, struct port_stats *stats)
 {
+	struct uplink *uplink = port->backend;
 	uint16_t good = 0;
 
 	(void)queue;
 	if (nr > BURST)
 		nr = BURST;
-	/* A 0 must mean that the socket is empty: the worker may go to sleep on it (idle.c, 2). */
-	while (!good && receive_some(port->backend, packets, nr, &good, stats))
-		;
+	uplink->more = true;
+	for (unsigned looks = 0; !good && looks < UPLINK_LOOKS; looks++) {
+		if (stage_waits(uplink->stage))
+			good = stage_take(uplink->stage, packets, nr, stats);
+		else if (!receive_some(uplink, packets, nr, &good, stats))
+			uplink->more = false;
+		if (!uplink->more)
+			break;
+	}
 	return good;
 }
 
@@ -216,5 +254,6 @@ const struct port_ops uplink_packet_ops = {
 	.shared_transmit = true, /* a socket takes sendmmsg() from any thread */
 	.receive = packet_receive,
 	.transmit = packet_transmit,
+	.arm = uplink_arm,
 	.close = uplink_close,
 };

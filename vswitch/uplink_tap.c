@@ -69,14 +69,11 @@ static ssize_t read_frame(int fd, struct hf_packet *packet)
 	struct iovec parts[3] = {{&packet->offload, sizeof(packet->offload)},
 				 {&buffers, sizeof(buffers)},
 				 {packet->data, packet->room}};
-	ssize_t bytes;
 
-	do {
-		bytes = readv(fd, parts, 3);
-	} while (bytes < 0 && errno == EINTR);
-	return bytes;
+	return readv(fd, parts, 3);
 }
 
+/* A 0 means that the TAP is empty, or `more`: the worker may go to sleep on it (idle.c, 2). */
 static uint16_t tap_receive(struct port *port, uint16_t queue, struct hf_packet **packets,
 			    uint16_t nr, struct port_stats *stats)
 {
@@ -84,11 +81,16 @@ static uint16_t tap_receive(struct port *port, uint16_t queue, struct hf_packet 
 	uint16_t came = 0;
 
 	(void)queue;
-	while (came < nr) {
+	uplink->more = true;
+	for (unsigned looks = 0; came < nr && looks < UPLINK_LOOKS * BURST; looks++) {
 		ssize_t bytes = read_frame(uplink->fd, packets[came]);
 
-		if (bytes < 0)
-			break; /* EAGAIN, or gone: nothing to come until the next event */
+		if (bytes < 0 && uplink_read_on(uplink, errno, stats))
+			continue;
+		if (bytes < 0) {
+			uplink->more = false;
+			break;
+		}
 		if ((size_t)bytes >= HEADER_BYTES &&
 		    uplink_accept(packets[came], (size_t)bytes - HEADER_BYTES))
 			came++;
@@ -128,5 +130,6 @@ const struct port_ops uplink_tap_ops = {
 	.shared_transmit = true, /* the kernel takes one writev() after the other */
 	.receive = tap_receive,
 	.transmit = tap_transmit,
+	.arm = uplink_arm,
 	.close = uplink_close,
 };
