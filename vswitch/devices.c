@@ -84,6 +84,7 @@ static int device_arm(struct port *port, uint16_t queue, bool wanted)
 
 static const struct port_ops device_ops = {
 	.kind = "device",
+	.stations = DEVICE_STATIONS,
 	.receive = device_receive,
 	.transmit = device_transmit,
 	.arm = device_arm,

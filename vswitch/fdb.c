@@ -32,6 +32,10 @@
  * full fence and looks at all eight places again: at least one sees the other's entry, and whoever
  * sees two frees the later in probe order. Readers take the first, so in between they agree.
  *
+ * Each port has a count of its stations: what gives a slot an owner reserves one first, what takes
+ * a slot from an owner (each such swap succeeds once) gives one back. So the count is never below
+ * the truth, nor a port above its limit, and one port cannot fill the table for all others.
+ *
  * A station that talks writes its slot once a second and not once a packet, so the lines stay
  * shared between the workers' caches.
  */
@@ -62,8 +66,14 @@ struct bucket {
 	_Alignas(CACHE_LINE) struct slot slots[SLOTS];
 };
 
+struct quota {
+	_Atomic uint32_t stations; /* slots that the port owns, or is about to */
+	_Atomic uint32_t limit;	   /* 0: none */
+};
+
 struct fdb {
 	struct bucket *buckets;
+	struct quota *quotas; /* by port */
 	uint32_t mask;
 	uint32_t ageing;
 	uint64_t seed;
@@ -98,6 +108,33 @@ static bool value_expired(const struct fdb *fdb, uint64_t value, uint32_t now)
 static uint64_t value_freed(uint64_t value)
 {
 	return value_make(OWNER_FREE, value_version(value), 0);
+}
+
+/* Relaxed throughout: the numbers stand for themselves. */
+static bool reserve(struct fdb *fdb, uint16_t port)
+{
+	struct quota *quota = &fdb->quotas[port];
+	uint32_t limit = atomic_load_explicit(&quota->limit, memory_order_relaxed);
+
+	/* A look first: a port at its limit costs the others no line. */
+	if (limit && atomic_load_explicit(&quota->stations, memory_order_relaxed) >= limit)
+		return false;
+	if (atomic_fetch_add_explicit(&quota->stations, 1, memory_order_relaxed) < limit || !limit)
+		return true;
+	(void)atomic_fetch_sub_explicit(&quota->stations, 1, memory_order_relaxed);
+	return false;
+}
+
+static void give_back(struct fdb *fdb, uint16_t port)
+{
+	(void)atomic_fetch_sub_explicit(&fdb->quotas[port].stations, 1, memory_order_relaxed);
+}
+
+/* The owner of `value` has lost its slot. */
+static void give_back_of(struct fdb *fdb, uint64_t value)
+{
+	if (value_live(value))
+		give_back(fdb, (uint16_t)(value_owner(value) - OWNER_PORT));
 }
 
 static uint64_t hash_key(const struct fdb *fdb, uint64_t key)
@@ -154,23 +191,38 @@ static bool swap_value(struct slot *slot, uint64_t from, uint64_t to)
 						       memory_order_relaxed, memory_order_relaxed);
 }
 
-static enum fdb_result refresh(const struct fdb *fdb, struct slot *slot, uint64_t value,
-			       uint16_t port, uint32_t now)
+static bool free_slot(struct fdb *fdb, struct slot *slot, uint64_t value)
+{
+	if (!swap_value(slot, value, value_freed(value)))
+		return false;
+	give_back_of(fdb, value);
+	return true;
+}
+
+static enum fdb_result refresh(struct fdb *fdb, struct slot *slot, uint64_t value, uint16_t port,
+			       uint32_t now)
 {
 	bool expired = value_expired(fdb, value, now);
 	bool moved = value_owner(value) != OWNER_PORT + port;
 
 	if (!moved && (int32_t)(now - (uint32_t)value) <= 0)
 		return FDB_KNOWN;
-	if (!swap_value(slot, value, value_make(OWNER_PORT + port, value_version(value), now)))
+	if (moved && !reserve(fdb, port))
+		return FDB_REFUSED;
+	if (!swap_value(slot, value, value_make(OWNER_PORT + port, value_version(value), now))) {
+		if (moved)
+			give_back(fdb, port);
 		return FDB_KNOWN; /* somebody else changed it at this moment: theirs is as new */
+	}
+	if (moved)
+		give_back_of(fdb, value);
 	if (expired)
 		return FDB_LEARNED;
 	return moved ? FDB_MOVED : FDB_KNOWN;
 }
 
 /* Keep the first entry of `key` in probe order, free the others. */
-static void drop_duplicates(const struct fdb *fdb, uint64_t hash, uint64_t key)
+static void drop_duplicates(struct fdb *fdb, uint64_t hash, uint64_t key)
 {
 	bool seen = false;
 
@@ -184,8 +236,7 @@ static void drop_duplicates(const struct fdb *fdb, uint64_t hash, uint64_t key)
 		if (!slot_read(slot, key, &value))
 			continue;
 		/* Again if somebody refreshed it at this moment. */
-		while (seen && !swap_value(slot, value, value_freed(value)) &&
-		       slot_read(slot, key, &value))
+		while (seen && !free_slot(fdb, slot, value) && slot_read(slot, key, &value))
 			;
 		seen = true;
 	}
@@ -204,6 +255,8 @@ static bool claim(struct slot *slot, uint64_t value)
 static enum fdb_result insert(struct fdb *fdb, uint64_t hash, uint64_t key, uint16_t port,
 			      uint32_t now)
 {
+	if (!reserve(fdb, port))
+		return FDB_REFUSED;
 	for (unsigned i = 0; i < PLACES; i++) {
 		struct slot *slot = place(fdb, hash, i);
 		uint64_t value = atomic_load_explicit(&slot->value, memory_order_relaxed);
@@ -213,12 +266,14 @@ static enum fdb_result insert(struct fdb *fdb, uint64_t hash, uint64_t key, uint
 			continue;
 		if (!claim(slot, value))
 			continue;
+		give_back_of(fdb, value);
 		value = value_make(OWNER_PORT + port, (uint16_t)(value_version(value) + 1), now);
 		atomic_store_explicit(&slot->key, key, memory_order_release);	  /* B */
 		atomic_store_explicit(&slot->value, value, memory_order_release); /* C */
 		drop_duplicates(fdb, hash, key);
 		return FDB_LEARNED;
 	}
+	give_back(fdb, port);
 	return FDB_FULL;
 }
 
@@ -231,6 +286,11 @@ enum fdb_result fdb_learn(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t
 	if (slot)
 		return refresh(fdb, slot, value, port, now);
 	return insert(fdb, hash, key, port, now);
+}
+
+void fdb_limit_port(struct fdb *fdb, uint16_t port, uint32_t stations)
+{
+	atomic_store_explicit(&fdb->quotas[port].limit, stations, memory_order_relaxed);
 }
 
 int fdb_lookup(const struct fdb *fdb, uint64_t key, uint32_t now)
@@ -253,7 +313,7 @@ static unsigned sweep(struct fdb *fdb, bool (*doomed)(const struct fdb *, uint64
 		uint64_t value = atomic_load_explicit(&slot->value, memory_order_relaxed);
 
 		while (value_live(value) && doomed(fdb, value, argument)) {
-			if (swap_value(slot, value, value_freed(value))) {
+			if (free_slot(fdb, slot, value)) {
 				freed++;
 				break;
 			}
@@ -304,8 +364,9 @@ struct fdb *fdb_create(uint32_t buckets, uint32_t ageing)
 	if (!fdb)
 		return NULL;
 	fdb->buckets = aligned_alloc(_Alignof(struct bucket), bytes);
-	if (!fdb->buckets) {
-		free(fdb);
+	fdb->quotas = calloc(FDB_MAX_PORT + 1, sizeof(*fdb->quotas));
+	if (!fdb->buckets || !fdb->quotas) {
+		fdb_destroy(fdb);
 		return NULL;
 	}
 	memset(fdb->buckets, 0, bytes);
@@ -321,5 +382,6 @@ void fdb_destroy(struct fdb *fdb)
 	if (!fdb)
 		return;
 	free(fdb->buckets);
+	free(fdb->quotas);
 	free(fdb);
 }

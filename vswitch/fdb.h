@@ -23,12 +23,17 @@ enum fdb_result {
 	FDB_LEARNED, /* a new station */
 	FDB_MOVED,   /* a known station, heard on another port than before */
 	FDB_FULL,    /* no room: its packets will be flooded */
+	FDB_REFUSED, /* the port has as many as it may: nothing changed */
 };
 
 /* `buckets` of four stations each, a power of two, at least 2. `ageing` in seconds: a station
  * that is not heard for longer is unknown. NULL with errno set. */
 struct fdb *fdb_create(uint32_t buckets, uint32_t ageing);
 void fdb_destroy(struct fdb *fdb);
+
+/* A port may have so many stations; 0, as at first: as many as there is room. Any number of threads
+ * may be learning; what the port has already, it keeps. */
+void fdb_limit_port(struct fdb *fdb, uint16_t port, uint32_t stations);
 
 /* Heard `key` on `port` at `now` (seconds of a monotonic clock; threads may differ a little).
  * The caller keeps group addresses out. */

@@ -121,6 +121,9 @@ static void learn(struct forward *f, uint64_t source, uint16_t ingress)
 	case FDB_FULL:
 		count(&f->stats->not_learned, 1);
 		break;
+	case FDB_REFUSED:
+		count(&stats_of(f, ingress)->rx_not_learned, 1);
+		break;
 	}
 }
 

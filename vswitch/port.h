@@ -20,6 +20,9 @@ struct port;
 
 struct port_ops {
 	const char *kind;
+	/* Stations that may be known on such a port at once; 0: as many as there is room. More are
+	 * flooded to, and the refusals counted (rx_not_learned). */
+	uint32_t stations;
 	/* May several workers transmit on one queue at the same time? */
 	bool shared_transmit;
 	/* Up to `count` packets into `packets`; returns how many came. May reorder the array. */

@@ -14,6 +14,13 @@
 #define STATION_BUCKETS 8192u		/* of four stations each: 32768 stations, 512 KiB */
 #define CACHE_LINE	64
 
+/*
+ * Stations of one port. A guest has a few addresses, one with containers a few hundred; it must not
+ * fill the table for all with made-up ones. A network may have many; two uplinks have room.
+ */
+#define DEVICE_STATIONS 1024u
+#define UPLINK_STATIONS (STATION_BUCKETS * 4u / 2u)
+
 _Static_assert(MAX_WORKERS <= 32, "sets of workers are 32-bit masks");
 _Static_assert(BURST <= HF_MAX_BURST, "the library would clamp our bursts");
 

@@ -20,12 +20,19 @@ struct column {
 	}
 
 static const struct column columns[] = {
-	COLUMN("rx_packets", rx_packets, 12),	  COLUMN("rx_bytes", rx_bytes, 15),
-	COLUMN("rx_flooded", rx_flooded, 11),	  COLUMN("rx_runt", rx_runt, 8),
-	COLUMN("rx_filtered", rx_filtered, 12),	  COLUMN("rx_error", rx_error, 9),
-	COLUMN("tx_packets", tx_packets, 12),	  COLUMN("tx_bytes", tx_bytes, 15),
-	COLUMN("tx_no_buffer", tx_no_buffer, 13), COLUMN("tx_no_queue", tx_no_queue, 12),
-	COLUMN("tx_handover", tx_handover, 12),	  COLUMN("tx_error", tx_error, 9),
+	COLUMN("rx_packets", rx_packets, 12),
+	COLUMN("rx_bytes", rx_bytes, 15),
+	COLUMN("rx_flooded", rx_flooded, 11),
+	COLUMN("rx_runt", rx_runt, 8),
+	COLUMN("rx_filtered", rx_filtered, 12),
+	COLUMN("rx_error", rx_error, 9),
+	COLUMN("rx_not_learned", rx_not_learned, 14),
+	COLUMN("tx_packets", tx_packets, 12),
+	COLUMN("tx_bytes", tx_bytes, 15),
+	COLUMN("tx_no_buffer", tx_no_buffer, 13),
+	COLUMN("tx_no_queue", tx_no_queue, 12),
+	COLUMN("tx_handover", tx_handover, 12),
+	COLUMN("tx_error", tx_error, 9),
 	COLUMN("tx_refused", tx_refused, 11),
 };
 #define NR_COLUMNS (sizeof(columns) / sizeof(columns[0]))

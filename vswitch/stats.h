@@ -22,10 +22,10 @@ struct port_stats {
 	counter rx_flooded;  /* of those: sent to every other port */
 	counter rx_runt;     /* dropped: shorter than an Ethernet header */
 	counter rx_filtered; /* dropped: for a station on the same port, or link-local */
-	counter rx_error;    /* dropped: cut off, malformed, an offload that has no name here; and
-			      * reads    that the kernel refused: each cost a frame, or only told that
-			      * the    link    had been down */
-	counter tx_packets;  /* delivered: what a guest's library dropped is not among them */
+	counter rx_error; /* dropped: cut off, malformed, an offload without a name; and reads that
+			   * the kernel refused: a frame each, or news of a link that was down */
+	counter rx_not_learned; /* forwarded, but the port has as many stations as it may */
+	counter tx_packets;	/* delivered: what a guest's library dropped is not among them */
 	counter tx_bytes;
 	counter tx_no_buffer; /* dropped: the guest or the kernel had no room */
 	counter tx_no_queue;  /* dropped: no queue of the port is enabled */

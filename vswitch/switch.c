@@ -152,6 +152,7 @@ struct port *vswitch_add_port(struct vswitch *sw, const struct port_ops *ops, vo
 	for (unsigned pair = 0; pair < HF_MAX_QUEUE_PAIRS; pair++)
 		port->wait_fd[pair] = -1;
 	stats_clear_port(sw->stats, sw->nr_workers, id);
+	fdb_limit_port(sw->fdb, id, ops->stations);
 	sw->ports[id] = port;
 	return port; /* no queue is on: nothing to publish */
 }

@@ -251,6 +251,7 @@ static uint16_t packet_transmit(struct port *port, uint16_t queue, struct hf_pac
 
 const struct port_ops uplink_packet_ops = {
 	.kind = "packet",
+	.stations = UPLINK_STATIONS,
 	.shared_transmit = true, /* a socket takes sendmmsg() from any thread */
 	.receive = packet_receive,
 	.transmit = packet_transmit,

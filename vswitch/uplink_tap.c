@@ -127,6 +127,7 @@ static uint16_t tap_transmit(struct port *port, uint16_t queue, struct hf_packet
 
 const struct port_ops uplink_tap_ops = {
 	.kind = "tap",
+	.stations = UPLINK_STATIONS,
 	.shared_transmit = true, /* the kernel takes one writev() after the other */
 	.receive = tap_receive,
 	.transmit = tap_transmit,

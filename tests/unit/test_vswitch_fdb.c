@@ -169,6 +169,53 @@ static void a_table_half_full_has_room_for_nearly_every_station(void)
 	fdb_destroy(fdb);
 }
 
+static void a_port_has_no_more_stations_than_it_may(void)
+{
+	struct fdb *fdb = fresh(1024);
+	unsigned refused = 0;
+
+	fdb_limit_port(fdb, 1, 100);
+	for (uint64_t key = 0; key < 10000; key++)
+		refused += fdb_learn(fdb, key * 0x10001, 1, 0) == FDB_REFUSED;
+	CHECK_EQ(refused, 9900);
+	CHECK_EQ(fdb_count(fdb), 100);
+	/* What it has it keeps, and others learn. */
+	CHECK_EQ(fdb_learn(fdb, 0, 1, 1), FDB_KNOWN);
+	CHECK_EQ(fdb_learn(fdb, 77, 2, 1), FDB_LEARNED);
+	/* It can take none from others either, before it has lost one. */
+	CHECK_EQ(fdb_learn(fdb, 77, 1, 2), FDB_REFUSED);
+	CHECK_EQ(fdb_lookup(fdb, 77, 2), 2);
+	CHECK_EQ(fdb_learn(fdb, 0, 2, 3), FDB_MOVED);
+	CHECK_EQ(fdb_learn(fdb, 77, 1, 3), FDB_MOVED);
+	CHECK_EQ(fdb_learn(fdb, 78, 1, 3), FDB_REFUSED);
+	/* Stations that grow old make room, swept or replaced. */
+	CHECK_EQ(fdb_expire(fdb, AGEING + 1), 99);
+	CHECK_EQ(fdb_learn(fdb, 78, 1, AGEING + 1), FDB_LEARNED);
+	CHECK_EQ(fdb_flush_port(fdb, 1), 2);
+	refused = 0;
+	for (uint64_t key = 0; key < 200; key++)
+		refused += fdb_learn(fdb, key * 0x10001 + 5, 1, AGEING + 1) == FDB_REFUSED;
+	CHECK_EQ(refused, 100);
+	fdb_destroy(fdb);
+}
+
+static void a_place_taken_from_an_old_station_is_given_back(void)
+{
+	struct fdb *fdb = fresh(2);
+
+	fdb_limit_port(fdb, 1, 8);
+	for (uint64_t key = 0; key < 8; key++)
+		CHECK_EQ(fdb_learn(fdb, key, 1, 0), FDB_LEARNED);
+	for (uint64_t key = 8; key < 16; key++) /* no room, and then in the places of the old */
+		CHECK_EQ(fdb_learn(fdb, key, 2, 0), FDB_FULL);
+	for (uint64_t key = 8; key < 16; key++)
+		CHECK_EQ(fdb_learn(fdb, key, 2, AGEING + 1), FDB_LEARNED);
+	CHECK_EQ(fdb_flush_port(fdb, 2), 8);
+	for (uint64_t key = 0; key < 8; key++)
+		CHECK_EQ(fdb_learn(fdb, key, 1, AGEING + 1), FDB_LEARNED);
+	fdb_destroy(fdb);
+}
+
 static void sizes_that_make_no_table_are_refused(void)
 {
 	CHECK(fdb_create(0, AGEING) == NULL);
@@ -242,6 +289,16 @@ static void threads_never_take_one_station_for_another(void)
 	for (uint64_t key = 0; key < KEYS; key++)
 		known += fdb_lookup(shared, key, 0) != FDB_UNKNOWN;
 	CHECK_EQ(fdb_count(shared), known);
+	/* What every port may have is what it had given back: exactly all, and not one more. */
+	for (uint16_t port = 0; port < 107; port++) {
+		(void)fdb_flush_port(shared, port);
+		fdb_limit_port(shared, port, 1);
+	}
+	CHECK_EQ(fdb_count(shared), 0);
+	for (uint16_t port = 0; port < 107; port++) {
+		CHECK_EQ(fdb_learn(shared, 1000, port, 0), port ? FDB_MOVED : FDB_LEARNED);
+		CHECK_EQ(fdb_learn(shared, 1001, port, 0), FDB_REFUSED);
+	}
 	fdb_destroy(shared);
 }
 
@@ -306,6 +363,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(the_room_of_old_stations_is_used_again),
 	SENTENCE(a_slot_may_change_hands_more_often_than_its_version_counts),
 	SENTENCE(a_table_half_full_has_room_for_nearly_every_station),
+	SENTENCE(a_port_has_no_more_stations_than_it_may),
+	SENTENCE(a_place_taken_from_an_old_station_is_given_back),
 	SENTENCE(sizes_that_make_no_table_are_refused),
 	SENTENCE(threads_never_take_one_station_for_another),
 	SENTENCE(a_station_inserted_by_two_threads_at_once_is_there_once),
