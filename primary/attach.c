@@ -28,6 +28,7 @@
 #include "fd.h"
 #include "frame.h"
 #include "grant.h"
+#include "journal.h"
 #include "lane.h"
 #include "listener.h"
 #include "log.h"
@@ -96,9 +97,10 @@ static void newcomer_gone(struct newcomer *newcomer)
 	hf_fd_close(&socket);
 }
 
-static void send_welcome(struct attach *attach, struct secondary *secondary)
+void attach_welcome(struct secondary *secondary)
 {
-	struct primary *primary = attach->primary;
+	struct primary *primary = secondary->primary;
+	struct attach *attach = primary->attach;
 	Holdfast__Attach__Welcome welcome = HOLDFAST__ATTACH__WELCOME__INIT;
 	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
 	int fds[2] = {attach->directory_fd, secondary->lane.fd};
@@ -113,6 +115,7 @@ static void send_welcome(struct attach *attach, struct secondary *secondary)
 	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_WELCOME;
 	message.welcome = &welcome;
 	secondary_send(secondary, &message, fds, ARRAY_SIZE(fds));
+	journal_welcomed(secondary);
 }
 
 static void printable(char *to, size_t room, const char *from)
@@ -195,7 +198,7 @@ static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hel
 			      strerrordesc_np(-error));
 	if (error)
 		return false;
-	send_welcome(attach, secondary);
+	attach_welcome(secondary);
 	event_emit(attach->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_ATTACHED, NULL,
 		   secondary->name, -1, 0, "process %d", secondary->pid);
 	if (secondary->role != HOLDFAST__ATTACH__ROLE__OBSERVER)
@@ -311,7 +314,7 @@ static void on_housekeeping(struct loop_timer *timer)
 int attach_open(struct primary *primary)
 {
 	struct attach *attach = calloc(1, sizeof(*attach));
-	int error;
+	int error, listening;
 
 	if (!attach)
 		return -ENOMEM;
@@ -324,9 +327,15 @@ int attach_open(struct primary *primary)
 	primary->attach = attach;
 	attach->directory_fd = hf_memory_readonly_fd(&primary->directory_memory);
 	error = attach->directory_fd < 0 ? attach->directory_fd : 0;
-	if (!error)
+	listening = journal_take_listener(primary, false);
+	if (!error && listening >= 0)
+		error = listener_adopt(&attach->listener, primary->loop, primary->conf->run_dir,
+				       "attach.sock", listening);
+	else if (!error)
 		error = listener_open(&attach->listener, primary->loop, primary->conf->run_dir,
 				      "attach.sock", primary->conf->socket_mode);
+	if (!error)
+		journal_listener(primary, false, attach->listener.fd);
 	if (!error)
 		error = loop_timer_set(primary->loop, &attach->housekeeping, HOUSEKEEPING_NS);
 	if (error)

@@ -4,10 +4,13 @@
 #define PRIMARY_ATTACH_H
 
 struct primary;
+struct secondary;
 
 /* Listen on RUN_DIR/attach.sock; sets primary->attach. primary->loop, directory, events and the
  * tables are there. 0 or -errno. */
 int attach_open(struct primary *primary);
+/* Send Welcome; a second one is ignored. */
+void attach_welcome(struct secondary *secondary);
 /* Nobody new, and every secondary is gone at once: its grants are withdrawn, its socket closed.
  * No-op when it is not open. */
 void attach_close(struct primary *primary);

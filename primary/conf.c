@@ -12,6 +12,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "journal_layout.h"
 #include "layout.h"
 #include "log.h"
 
@@ -188,6 +189,22 @@ static int set_log_level(struct conf *conf, const char *argument)
 	return -EINVAL;
 }
 
+static int set_supervise(struct conf *conf, const char *argument)
+{
+	(void)argument;
+	conf->supervise = true;
+	return 0;
+}
+
+static int set_run(struct conf *conf, const char *argument)
+{
+	if (conf->nr_runs == CONF_MAX_RUNS ||
+	    copy_text(conf->runs[conf->nr_runs], CONF_RUN_BYTES, argument) < 0)
+		return -EINVAL;
+	conf->nr_runs++;
+	return 0;
+}
+
 static const struct option_row options[] = {
 	{"run-dir", "DIR", "sockets and lock file (default " DEFAULT_RUN_DIR ")", set_run_dir},
 	{"port", "NAME[,path=SOCKET][,client][,queues=N]",
@@ -205,6 +222,13 @@ static const struct option_row options[] = {
 	{"port-mode", "OCTAL", "mode of port sockets, for QEMU to open (0600)", set_port_mode},
 	{"socket-mode", "OCTAL", "mode of the attach and the control socket (0600)",
 	 set_socket_mode},
+	{"supervise", NULL,
+	 "run it as a child that may crash: its sessions survive, it is started again",
+	 set_supervise},
+	{"run", "COMMAND",
+	 "with --supervise: run this switch, and the same once more to stand by; both are started "
+	 "again; may be given up to 8 times",
+	 set_run},
 	{"log-level", "LEVEL", "error, warning, notice (default), info or debug", set_log_level},
 };
 
@@ -216,7 +240,7 @@ static void print_help(const char *program)
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
 		printf("  --%s%s%s\n        %s\n", options[i].name, options[i].argument ? " " : "",
 		       options[i].argument ? options[i].argument : "", options[i].help);
-	printf("  --help, --version\n");
+	printf("  --help, --version, --abi\n");
 }
 
 /* Options that print and end. */
@@ -226,6 +250,8 @@ static bool is_question(const char *program, const char *argument)
 		print_help(program);
 	else if (strcmp(argument, "--version") == 0)
 		printf("holdfastd %s\n", HOLDFAST_VERSION);
+	else if (strcmp(argument, "--abi") == 0)
+		printf("abi %u journal %u\n", HF_ABI_MAJOR, JOURNAL_VERSION);
 	else
 		return false;
 	return true;
@@ -298,5 +324,7 @@ int conf_parse(struct conf *conf, int argc, char **argv)
 		if (row->set(conf, value) < 0)
 			return complain_value(row, value);
 	}
+	if (conf->nr_runs && !conf->supervise)
+		return complain("run", "needs --supervise");
 	return 0;
 }

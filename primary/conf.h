@@ -9,6 +9,8 @@
 #include <sys/types.h>
 
 #define CONF_MAX_PORTS 64u
+#define CONF_MAX_RUNS  8u
+#define CONF_RUN_BYTES 1024u
 
 struct conf_port {
 	char name[64];
@@ -30,6 +32,9 @@ struct conf {
 	int log_level;
 	struct conf_port ports[CONF_MAX_PORTS]; /* created at start */
 	size_t nr_ports;
+	bool supervise;
+	char runs[CONF_MAX_RUNS][CONF_RUN_BYTES]; /* commands, for the supervisor */
+	size_t nr_runs;
 };
 
 /* 0: run; > 0: help or version was printed, exit with 0; -EINVAL: one line was printed, exit 2. */

@@ -25,6 +25,7 @@
 #include "event.h"
 #include "fd.h"
 #include "frame.h"
+#include "journal.h"
 #include "layout.h"
 #include "listener.h"
 #include "log.h"
@@ -347,7 +348,7 @@ static void on_accepted(struct listener *listener, int socket, const struct ucre
 int control_open(struct primary *primary)
 {
 	struct control *control = calloc(1, sizeof(*control));
-	int error;
+	int error, listening;
 
 	if (!control)
 		return -ENOMEM;
@@ -356,8 +357,15 @@ int control_open(struct primary *primary)
 	for (size_t i = 0; i < MAX_CLIENTS; i++)
 		control->clients[i] = (struct client){.control = control, .socket = -1};
 	primary->control = control;
-	error = listener_open(&control->listener, primary->loop, primary->conf->run_dir,
-			      "control.sock", primary->conf->socket_mode);
+	listening = journal_take_listener(primary, true);
+	if (listening >= 0)
+		error = listener_adopt(&control->listener, primary->loop, primary->conf->run_dir,
+				       "control.sock", listening);
+	else
+		error = listener_open(&control->listener, primary->loop, primary->conf->run_dir,
+				      "control.sock", primary->conf->socket_mode);
+	if (!error)
+		journal_listener(primary, true, control->listener.fd);
 	if (error)
 		control_close(primary);
 	return error;

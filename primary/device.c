@@ -63,6 +63,7 @@ void device_reset(struct device *device)
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
 		vring_clear(&device->vrings[i]);
 	hf_fd_close_all(device->region_fds, device->memory.count);
+	memset(device->regions_stored, 0, sizeof(device->regions_stored));
 	if (device->memory.count)
 		device->mem_generation++;
 	device->memory.count = 0;

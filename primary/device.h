@@ -38,6 +38,9 @@ struct vring {
 	uint64_t desc_gpa, avail_gpa, used_gpa, log_gpa;
 	uint32_t addr_flags;
 	int kick, call, err; /* owned; -1: none or polling */
+	struct {
+		uint32_t kick, call, err;
+	} stored; /* their numbers in the store; 0 as soon as the descriptor is another one */
 
 	/* Position at the last stop: where the next owner goes on. Split: base == base_used at
 	 * rest. While granted the lane is ahead of it. */
@@ -77,6 +80,7 @@ struct device {
 	bool status_seen;
 	struct hf_memtab memory;
 	int region_fds[HF_SHM_MAX_REGIONS]; /* owned, in the table's order */
+	uint32_t regions_stored[HF_SHM_MAX_REGIONS]; /* their numbers in the store */
 	uint64_t mem_generation;
 	int node;
 

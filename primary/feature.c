@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "journal.h"
 #include "port.h"
 #include "primary.h"
 
@@ -21,12 +22,17 @@ static void change_all(struct primary *primary, uint64_t mask, bool enable)
 {
 	if (!enable) {
 		primary->features_enabled &= ~mask;
+		journal_numbers(primary);
 		return;
 	}
 	primary->features_enabled |= mask;
-	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
-		if (primary->ports[i])
-			primary->ports[i]->features_disabled &= ~mask;
+	journal_numbers(primary);
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		if (!primary->ports[i])
+			continue;
+		primary->ports[i]->features_disabled &= ~mask;
+		journal_port(primary->ports[i]);
+	}
 }
 
 int feature_change(struct primary *primary, const char *port, uint64_t mask, bool enable,
@@ -53,6 +59,7 @@ int feature_change(struct primary *primary, const char *port, uint64_t mask, boo
 		return -EINVAL;
 	}
 	p->features_disabled = enable ? p->features_disabled & ~mask : p->features_disabled | mask;
+	journal_port(p);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "directory.h"
 #include "event.h"
 #include "grant_vring.h"
+#include "journal.h"
 #include "lane.h"
 #include "port.h"
 #include "primary.h"
@@ -141,6 +142,7 @@ static void send_memory(struct device *device)
 	if (sent->session == device->session && sent->mem_generation == device->mem_generation)
 		return;
 	publish_device(device);
+	journal_sent(device->owner, device->slot, device->session);
 	send_regions(device);
 	send_ready(device);
 	sent->session = device->session;
@@ -294,6 +296,7 @@ static void retire_from(struct secondary *secondary, uint32_t device_slot)
 	secondary_lane_retire(secondary, device_slot);
 	sent->session = 0;
 	sent->mem_generation = 0;
+	journal_sent(secondary, device_slot, 0);
 }
 
 void grant_retire(struct device *device)
@@ -305,6 +308,32 @@ void grant_retire(struct device *device)
 			retire_from(primary->secondaries[i], device->slot);
 	device->owner = NULL;
 	device->orphaned = false;
+}
+
+static void repeat_to(const struct device *device, struct secondary *secondary, bool agree)
+{
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		grant_vring_tell_kept(&device->vrings[i], secondary, agree);
+}
+
+void grant_repeat(struct device *device, bool agree)
+{
+	const struct primary *primary = device->primary;
+
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
+		struct secondary *s = primary->secondaries[i];
+
+		if (s && s->devices[device->slot].session == device->session && device->session)
+			repeat_to(device, s, agree);
+		else if (s)
+			retire_from(s, device->slot);
+	}
+	if (!agree || !owns_any(device))
+		return;
+	send_memory(device);
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		if (device->vrings[i].owner)
+			grant_vring_tell(&device->vrings[i]);
 }
 
 void grant_check_broken(struct primary *primary)

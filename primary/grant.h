@@ -103,6 +103,11 @@ void grant_retire(struct device *device);
  */
 int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t grant, int error);
 
+/* After a death of the primary: say again all that secondaries must know of this device; what they
+ * know already they ignore. Not `agree`: what is granted does not fit the draft and is going to be
+ * taken back, so they let go of it. */
+void grant_repeat(struct device *device, bool agree);
+
 /* A secondary is dead (pidfd): its vrings have positions recovered from ring and lane, waiting
  * revocations complete, and its devices are offered to others. */
 void grant_secondary_died(struct primary *primary, struct secondary *secondary);

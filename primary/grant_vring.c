@@ -20,6 +20,7 @@
 #include "directory.h"
 #include "event.h"
 #include "grant.h"
+#include "journal.h"
 #include "lane.h"
 #include "port.h"
 #include "primary.h"
@@ -66,7 +67,7 @@ static void lane_reset(struct hf_lane_vring *entry, const struct vring *vring)
 	hf_words_write(entry, &fresh, sizeof(fresh));
 }
 
-static void send_grant(const struct vring *vring)
+void grant_vring_tell(const struct vring *vring)
 {
 	const struct device *device = vring->device;
 	Holdfast__Attach__VringGrant grant = HOLDFAST__ATTACH__VRING_GRANT__INIT;
@@ -118,13 +119,14 @@ int grant_vring_give(struct vring *vring, struct secondary *secondary)
 	vring->call_unsent = false; /* the grant brings it */
 	vring->grant = primary->next_grant;
 	primary->next_grant += 2;
+	journal_numbers(primary);
 	secondary->nr_vrings++;
 	lane_reset(entry_of(vring), vring);
-	hf_write_once(&slot->owner, secondary->slot);
 	hf_write_once(&slot->lane_entry, entry);
+	hf_store_release(&slot->owner, secondary->slot);
 	/* Partner: the acquire in hf_burst_enter. Who sees the word sees whose it is. */
 	hf_store_release(&slot->grant, vring->grant | (vring->enabled ? HF_GRANT_ENABLED : 0));
-	send_grant(vring);
+	grant_vring_tell(vring);
 	return 0;
 }
 
@@ -178,7 +180,8 @@ static void fold_counters(struct vring *vring, const struct hf_lane_vring *entry
 		vring->counters[i] += hf_read_once(&entry->counters[i]);
 }
 
-static void send_revoke(const struct vring *vring)
+static void send_revoke(const struct vring *vring, struct secondary *secondary, uint64_t grant,
+			uint64_t keep)
 {
 	Holdfast__Attach__VringRevoke revoke = HOLDFAST__ATTACH__VRING_REVOKE__INIT;
 	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
@@ -186,10 +189,18 @@ static void send_revoke(const struct vring *vring)
 	revoke.device = vring->device->slot;
 	revoke.session = vring->device->session;
 	revoke.vring = vring->index;
-	revoke.grant = vring->grant;
+	revoke.grant = grant;
+	revoke.keep = keep;
 	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_REVOKE;
 	message.vring_revoke = &revoke;
-	secondary_send(vring->owner, &message, NULL, 0);
+	secondary_send(secondary, &message, NULL, 0);
+}
+
+void grant_vring_tell_kept(const struct vring *vring, struct secondary *secondary, bool keep)
+{
+	if (secondary_lane_entry(secondary, vring->device->slot, vring->index))
+		send_revoke(vring, secondary, 0,
+			    keep && vring->owner == secondary ? vring->grant : 0);
 }
 
 void grant_vring_take_back(struct vring *vring)
@@ -198,15 +209,17 @@ void grant_vring_take_back(struct vring *vring)
 	struct hf_shm_vring *slot = slot_of(vring);
 
 	read_position(vring, entry);
+	journal_position(vring);
 	/* Who died may have lied: if the ring really is broken the next owner finds out. */
 	if (vring->owner->dead)
 		vring->broken = false;
 	else
 		(void)grant_vring_check_broken(vring);
 	fold_counters(vring, entry);
-	send_revoke(vring);
-	hf_write_once(&slot->owner, HF_SHM_NO_OWNER);
+	send_revoke(vring, vring->owner, vring->grant, 0);
+	/* Last: with an owner, a successor reads the position from its lane. */
 	hf_write_once(&slot->lane_entry, 0u);
+	hf_store_release(&slot->owner, HF_SHM_NO_OWNER);
 	vring->owner->nr_vrings--;
 	vring->owner = NULL;
 	vring->lane_entry = 0;

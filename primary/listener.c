@@ -68,11 +68,9 @@ static void on_readable(struct loop_source *source, uint32_t events)
 		;
 }
 
-int listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
-		  const char *file, mode_t mode)
+static int begin(struct listener *listener, struct loop *loop, const char *run_dir,
+		 const char *file)
 {
-	int error;
-
 	listener->loop = loop;
 	listener->source = (struct loop_source){.ready = on_readable, .fd = -1};
 	listener->pause = (struct loop_timer){.fire = on_pause_over};
@@ -80,14 +78,33 @@ int listener_open(struct listener *listener, struct loop *loop, const char *run_
 	if ((size_t)snprintf(listener->path, sizeof(listener->path), "%s/%s", run_dir, file) >=
 	    sizeof(listener->path))
 		return -ENAMETOOLONG;
-	error = hf_seqpacket_listen(listener->path, mode);
-	if (error < 0)
-		return error;
-	listener->fd = error;
-	error = loop_add(loop, &listener->source, listener->fd, EPOLLIN);
+	return 0;
+}
+
+int listener_adopt(struct listener *listener, struct loop *loop, const char *run_dir,
+		   const char *file, int fd)
+{
+	int error = begin(listener, loop, run_dir, file);
+
+	listener->fd = fd;
+	if (!error)
+		error = loop_add(loop, &listener->source, fd, EPOLLIN);
 	if (error)
 		listener_close(listener);
 	return error;
+}
+
+int listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
+		  const char *file, mode_t mode)
+{
+	int error = begin(listener, loop, run_dir, file);
+
+	if (error)
+		return error;
+	error = hf_seqpacket_listen(listener->path, mode);
+	if (error < 0)
+		return error;
+	return listener_adopt(listener, loop, run_dir, file, error);
 }
 
 /* What the peer has sent already is taken out: a socket that is closed over unread packets gives
@@ -109,6 +126,8 @@ void listener_close(struct listener *listener)
 		return;
 	loop_remove(listener->loop, &listener->source);
 	loop_timer_clear(listener->loop, &listener->pause);
+	/* Another process may hold it as well: nobody is let in by this. */
+	(void)shutdown(listener->fd, SHUT_RDWR);
 	hf_fd_close(&listener->fd);
 	(void)unlink(listener->path);
 }

@@ -24,6 +24,9 @@ struct listener {
 /* Listen on RUN_DIR/FILE. `accepted` is set before. 0 or -errno. */
 int listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
 		  const char *file, mode_t mode);
+/* The same with a socket that listens already, and becomes the listener's. */
+int listener_adopt(struct listener *listener, struct loop *loop, const char *run_dir,
+		   const char *file, int fd);
 /* Say why not, as far as the socket takes it, and close it. */
 void listener_turn_away(int socket, const ProtobufCMessage *message);
 /* Close, and remove the socket's file. No-op when it is not open. */

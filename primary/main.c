@@ -26,11 +26,15 @@
 #include "event.h"
 #include "fd.h"
 #include "grant.h"
+#include "journal.h"
 #include "log.h"
 #include "loop.h"
 #include "placement.h"
 #include "port.h"
 #include "primary.h"
+#include "resume.h"
+#include "store.h"
+#include "supervise.h"
 
 #define TAG	      "holdfastd"
 #define STOP_LOOK_NS  (5 * NS_PER_MS)
@@ -42,6 +46,7 @@ struct holdfastd {
 	int lock;
 	int signals;
 	struct loop_source signal_source;
+	bool resumed; /* an earlier life left something */
 	struct loop_timer stop_timer; /* armed while the last sessions end */
 	uint64_t stop_by_ns;
 };
@@ -102,7 +107,7 @@ static int out_of_memory(void)
 	return -ENOMEM;
 }
 
-static int make_tables(struct holdfastd *d)
+static int make_loop(struct holdfastd *d)
 {
 	struct primary *p = &d->primary;
 
@@ -113,10 +118,77 @@ static int make_tables(struct holdfastd *d)
 	p->next_secondary = 1;
 	p->started_ns = hf_now_ns();
 	p->loop = loop_create();
+	return p->loop ? 0 : out_of_memory();
+}
+
+static void free_loop(struct holdfastd *d)
+{
+	loop_destroy(d->primary.loop);
+}
+
+/* Numbers and sizes are those of the life before. */
+static void take_numbers(struct holdfastd *d)
+{
+	const struct journal_header *h = d->primary.journal->header;
+	struct primary *p = &d->primary;
+
+	if (h->max_devices != d->conf.max_devices || h->max_secondaries != d->conf.max_secondaries)
+		log_notice(TAG, "--max-devices and --max-secondaries stay %u and %u until all is "
+				"started anew",
+			   h->max_devices, h->max_secondaries);
+	d->conf.max_devices = h->max_devices;
+	d->conf.max_secondaries = h->max_secondaries;
+	p->next_grant = h->next_grant;
+	p->next_session = h->next_session;
+	p->next_secondary = h->next_secondary;
+	p->features_enabled = h->features_enabled;
+}
+
+static void on_stored(void *context)
+{
+	port_stored_all(context);
+}
+
+/* Is there somebody who keeps our descriptors, and did an earlier life leave some? */
+static int open_store(struct holdfastd *d)
+{
+	struct primary *p = &d->primary;
+	int error;
+
+	p->store = store_open(p->loop);
+	if (!p->store && errno)
+		log_warning(TAG, "cannot use $NOTIFY_SOCKET: %m; a crash will end all sessions");
+	if (!p->store)
+		return 0;
+	store_on_drained(p->store, on_stored, p);
+	error = journal_adopt(p);
+	d->resumed = !error;
+	if (d->resumed)
+		take_numbers(d);
+	else if (error == -ENOENT)
+		store_drop_unreferenced(p->store);
+	return error == -ENOENT ? 0 : error;
+}
+
+static void close_store(struct holdfastd *d)
+{
+	struct primary *p = &d->primary;
+
+	journal_close(p);
+	if (p->store && d->stop_by_ns)
+		store_forget_all(p->store);
+	store_close(p->store);
+	p->store = NULL;
+}
+
+static int make_tables(struct holdfastd *d)
+{
+	struct primary *p = &d->primary;
+
 	p->events = events_create();
 	p->ports = calloc(d->conf.max_devices, sizeof(struct port *));
 	p->secondaries = calloc(d->conf.max_secondaries, sizeof(struct secondary *));
-	return p->loop && p->events && p->ports && p->secondaries ? 0 : out_of_memory();
+	return p->events && p->ports && p->secondaries ? 0 : out_of_memory();
 }
 
 static void free_tables(struct holdfastd *d)
@@ -127,7 +199,38 @@ static void free_tables(struct holdfastd *d)
 	free(p->ports);
 	if (p->events)
 		events_destroy(p->events);
-	loop_destroy(p->loop);
+}
+
+static int adopt_directory(struct holdfastd *d)
+{
+	struct primary *p = &d->primary;
+	int fd = store_get(p->store, STORE_DIRECTORY);
+	int error = fd < 0 ? fd : hf_memory_adopt(&p->directory_memory, fd);
+
+	if (!error)
+		error = hf_directory_adopt(&p->directory, &p->directory_memory);
+	if (error)
+		log_error(TAG, "cannot take over the directory: %s", strerror(-error));
+	else
+		store_reference(p->store, STORE_DIRECTORY);
+	return error;
+}
+
+/* The journal is stored last: with it, there is something to take over. */
+static int keep_directory(struct holdfastd *d)
+{
+	struct primary *p = &d->primary;
+	int error = 0;
+
+	if (p->store)
+		error = store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd);
+	if (!error)
+		error = journal_create(p);
+	if (error)
+		log_error(TAG, "cannot make the journal: %s; free some memory, or start without a "
+			       "supervisor",
+			  strerror(-error));
+	return error;
 }
 
 static int make_directory(struct holdfastd *d)
@@ -136,6 +239,8 @@ static int make_directory(struct holdfastd *d)
 	uint64_t epoch = 0;
 	int error;
 
+	if (d->resumed)
+		return adopt_directory(d);
 	error = hf_memory_create(&p->directory_memory, "holdfast-directory",
 				 hf_directory_size(d->conf.max_devices, d->conf.max_secondaries),
 				 placement_node(), d->conf.huge_pages);
@@ -147,8 +252,9 @@ static int make_directory(struct holdfastd *d)
 	while (!epoch)
 		if (getrandom(&epoch, sizeof(epoch), 0) != sizeof(epoch))
 			epoch = hf_now_ns();
-	return hf_directory_format(&p->directory, &p->directory_memory, d->conf.max_devices,
-				   d->conf.max_secondaries, epoch);
+	error = hf_directory_format(&p->directory, &p->directory_memory, d->conf.max_devices,
+				    d->conf.max_secondaries, epoch);
+	return error ? error : keep_directory(d);
 }
 
 static void free_directory(struct holdfastd *d)
@@ -247,8 +353,12 @@ static int add_ports(struct holdfastd *d)
 	for (size_t i = 0; i < d->conf.nr_ports; i++) {
 		const struct conf_port *port = &d->conf.ports[i];
 		const char *reason = "";
-		int error = port_add(&d->primary, port->name, port->path, port->client,
-				     port->queue_pairs, &reason);
+		int error;
+
+		if (port_find(&d->primary, port->name))
+			continue; /* of a life before */
+		error = port_add(&d->primary, port->name, port->path, port->client,
+				 port->queue_pairs, &reason);
 
 		if (error) {
 			log_error(TAG, "port %s: %s", port->name, reason);
@@ -264,6 +374,18 @@ static void remove_ports(struct holdfastd *d)
 	port_destroy_all(&d->primary);
 }
 
+/* Secondaries first: ports need to know who runs their rings. */
+static int take_over(struct holdfastd *d)
+{
+	int error = d->resumed ? resume_secondaries(&d->primary) : 0;
+
+	if (!error && d->resumed)
+		error = resume_ports(&d->primary);
+	if (!error && d->resumed)
+		resume_go_on(&d->primary);
+	return error;
+}
+
 static int start_control(struct holdfastd *d)
 {
 	return said("control", control_open(&d->primary));
@@ -274,6 +396,14 @@ static void stop_control(struct holdfastd *d)
 	control_close(&d->primary);
 }
 
+/* What no record names: an earlier life died before it was written, or after it was replaced. */
+static int drop_rest(struct holdfastd *d)
+{
+	if (d->resumed)
+		store_drop_unreferenced(d->primary.store);
+	return 0;
+}
+
 /* Whoever finds the control socket finds everything else there already. */
 static const struct part {
 	int (*start)(struct holdfastd *d);
@@ -282,13 +412,32 @@ static const struct part {
 	{raise_limits, NULL},
 	{make_run_dir, NULL},
 	{take_lock, drop_lock},
+	{make_loop, free_loop},
+	{open_store, close_store},
 	{make_tables, free_tables},
 	{watch_signals, forget_signals},
 	{make_directory, free_directory},
 	{start_attach, stop_attach},
+	{take_over, NULL},
 	{add_ports, remove_ports},
 	{start_control, stop_control},
+	{drop_rest, NULL},
 };
+
+/* Everything but --supervise and --run is the child's. */
+static char **child_arguments(int argc, char **argv)
+{
+	char **child = calloc((size_t)argc + 1, sizeof(char *));
+	int n = 0;
+
+	for (int i = 0; child && i < argc; i++) {
+		if (strcmp(argv[i], "--run") == 0)
+			i++;
+		else if (strcmp(argv[i], "--supervise") != 0 && strncmp(argv[i], "--run=", 6) != 0)
+			child[n++] = argv[i];
+	}
+	return child;
+}
 
 int main(int argc, char **argv)
 {
@@ -299,9 +448,15 @@ int main(int argc, char **argv)
 	if (error)
 		return error > 0 ? EXIT_SUCCESS : 2;
 	hf_log_set_level((enum hf_log_level)d.conf.log_level);
+	if (d.conf.supervise)
+		return supervise(&d.conf, child_arguments(argc, argv));
 	for (i = 0; i < ARRAY_SIZE(parts) && !error; i++)
 		error = parts[i].start(&d);
+	/* What could not be taken over stays as it is, for another try or another release. */
+	if (error && d.primary.store)
+		_exit(EXIT_FAILURE);
 	if (!error) {
+		store_notify(d.primary.store, "READY=1\nSTATUS=serving");
 		log_notice(TAG, "version %s serves %zu ports, sockets in %s", HOLDFAST_VERSION,
 			   d.conf.nr_ports, d.conf.run_dir);
 		error = loop_run(d.primary.loop);

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "event.h"
 #include "fd.h"
+#include "journal.h"
 #include "primary.h"
 #include "publish.h"
 #include "refusal.h"
@@ -162,6 +163,7 @@ static void free_port(struct port *port)
 	loop_timer_clear(primary->loop, &port->retry);
 	device_reset(&port->device);
 	publish_free(&port->device);
+	journal_port_gone(port);
 	primary->ports[port->device.slot] = NULL;
 	free(port);
 }
@@ -204,6 +206,10 @@ static void close_socket(struct port *port)
 	loop_timer_clear(port->primary->loop, &port->retry);
 	if (port->listener >= 0)
 		unlink_socket(port);
+	/* Another process may hold it as well: nobody is let in by this. */
+	if (port->listener >= 0)
+		(void)shutdown(port->listener, SHUT_RDWR);
+	port->listener_stored = 0;
 	hf_fd_close(&port->listener);
 }
 
@@ -289,6 +295,7 @@ static int open_socket(struct port *port, const char **ret_reason)
 		return error;
 	}
 	remember_socket(port);
+	journal_port(port);
 	listen_again(port);
 	return 0;
 }
@@ -313,7 +320,7 @@ static int check_new(const struct primary *primary, const char *name, const char
 	return 0;
 }
 
-static struct port *new_port(struct primary *primary, const char *name, bool client,
+static struct port *new_port(struct primary *primary, uint32_t slot, const char *name, bool client,
 			     uint32_t queue_pairs)
 {
 	struct port *port = calloc(1, sizeof(*port));
@@ -327,7 +334,7 @@ static struct port *new_port(struct primary *primary, const char *name, bool cli
 	port->listener = -1;
 	port->listener_source = (struct loop_source){.ready = on_client, .fd = -1};
 	port->retry.fire = on_retry;
-	device_init(&port->device, primary, port, free_slot(primary));
+	device_init(&port->device, primary, port, slot);
 	snprintf(port->device.tag, sizeof(port->device.tag), "port %s", name);
 	return port;
 }
@@ -344,7 +351,7 @@ int port_add(struct primary *primary, const char *name, const char *path, bool c
 	}
 	if (error)
 		return error;
-	port = new_port(primary, name, client, queue_pairs);
+	port = new_port(primary, free_slot(primary), name, client, queue_pairs);
 	if (!port) {
 		*ret_reason = "out of memory; add memory";
 		return -ENOMEM;
@@ -367,11 +374,49 @@ int port_add(struct primary *primary, const char *name, const char *path, bool c
 	return 0;
 }
 
+struct port *port_adopt(struct primary *primary, uint32_t slot, const struct journal_port *record)
+{
+	struct port *port =
+		new_port(primary, slot, record->name, record->client, record->queue_pairs);
+
+	if (!port)
+		return NULL;
+	memcpy(port->path, record->path, sizeof(port->path));
+	port->features_disabled = record->features_disabled;
+	port->sessions = record->sessions;
+	port->refused_messages = record->refused_messages;
+	port->listener_stored = record->listener;
+	port->socket_dev = record->socket_dev;
+	port->socket_ino = record->socket_ino;
+	primary->ports[slot] = port;
+	return port;
+}
+
+void port_go_on(struct port *port)
+{
+	const char *reason = "";
+
+	if (port->client && !port->session)
+		connect_now(port);
+	else if (!port->client && port->listener < 0)
+		(void)open_socket(port, &reason); /* says why not */
+	else
+		listen_again(port);
+}
+
+void port_stored_all(struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (primary->ports[i] && primary->ports[i]->session)
+			session_stored(primary->ports[i]->session);
+}
+
 /* The session, if any, ends; what is left to do then is port_session_ended's. */
 static void stop_port(struct port *port, const char *why)
 {
 	port->removing = true;
 	close_socket(port);
+	journal_port(port);
 	if (port->session)
 		session_end(port->session, why);
 	else

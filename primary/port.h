@@ -18,6 +18,7 @@
 
 struct primary;
 struct session;
+struct journal_port;
 
 struct port {
 	struct primary *primary;
@@ -30,12 +31,14 @@ struct port {
 	int listener;	  /* server mode; -1 else */
 	dev_t socket_dev; /* of the file that we bound: who replaced it keeps theirs */
 	ino_t socket_ino;
+	uint32_t listener_stored; /* its number in the store */
 	struct loop_source listener_source;
 	struct loop_timer retry; /* connect again; accept again after a lack of descriptors */
 	uint64_t backoff_ns;
 
 	struct session *session; /* NULL: no front-end */
 	struct device device;
+	int plan;      /* resume.c */
 	bool removing; /* freed when its session's last revocation is done; keeps its slot in
 			* primary->ports until then, but port_find does not find it */
 
@@ -56,6 +59,12 @@ struct port {
  */
 int port_add(struct primary *primary, const char *name, const char *path, bool client,
 	     uint32_t queue_pairs, const char **ret_reason);
+/* A port that an earlier life had (resume.c): its record taken over, the rest is the caller's; then
+ * port_go_on. NULL: no memory. */
+struct port *port_adopt(struct primary *primary, uint32_t slot, const struct journal_port *record);
+void port_go_on(struct port *port);
+/* What their sessions waited for is in the store. */
+void port_stored_all(struct primary *primary);
 /* Remove: the session ends, vrings are revoked first; port_find does not find it any more, and it
  * is freed when that is done (at once without a session). 0 or -ENOENT. */
 int port_del(struct primary *primary, const char *name);

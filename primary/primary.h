@@ -23,6 +23,8 @@ struct secondary;
 struct events;
 struct attach;
 struct control;
+struct journal;
+struct store;
 
 struct primary {
 	const struct conf *conf;
@@ -34,6 +36,8 @@ struct primary {
 	struct events *events;
 	struct attach *attach;
 	struct control *control;
+	struct store *store;	 /* NULL: nobody keeps our descriptors */
+	struct journal *journal; /* NULL without a store */
 	struct revocation *revocations; /* active ones; revoke.c */
 	uint64_t next_grant;		/* grants are never used twice; odd values never occur */
 	uint64_t next_session;		/* nor sessions */

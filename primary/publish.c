@@ -10,6 +10,7 @@
 
 #include "device.h"
 #include "directory.h"
+#include "journal.h"
 #include "order.h"
 #include "port.h"
 #include "primary.h"
@@ -95,6 +96,7 @@ void publish_device(struct device *device)
 		reset_owners(slot);
 	fill_device(&scratch, device);
 	(void)hf_directory_publish(directory, device->slot, &scratch);
+	journal_port(device->port);
 }
 
 void publish_free(struct device *device)

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "device.h"
+#include "journal.h"
 #include "lane.h"
 #include "primary.h"
 #include "refusal.h"
@@ -104,8 +105,10 @@ static void binding_free(struct secondary *secondary, struct lane_binding *bindi
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		uint32_t entry = binding->entries[i];
 
-		if (entry)
-			secondary->lane_used[entry / BITS] &= ~(1ull << entry % BITS);
+		if (!entry)
+			continue;
+		secondary->lane_used[entry / BITS] &= ~(1ull << entry % BITS);
+		journal_lane(secondary, entry, 0, 0, 0);
 	}
 	free(binding);
 }
@@ -119,6 +122,17 @@ static uint32_t count_retiring(const struct secondary *secondary, uint32_t devic
 	return n;
 }
 
+static struct lane_binding *new_binding(uint32_t device_slot, uint64_t session)
+{
+	struct lane_binding *binding = calloc(1, sizeof(*binding));
+
+	if (binding) {
+		binding->device = device_slot;
+		binding->session = session;
+	}
+	return binding;
+}
+
 uint32_t secondary_lane_bind(struct secondary *secondary, const struct device *device,
 			     uint32_t vring)
 {
@@ -129,15 +143,62 @@ uint32_t secondary_lane_bind(struct secondary *secondary, const struct device *d
 	if (!*binding) {
 		if (count_retiring(secondary, device->slot) >= MAX_RETIRING)
 			return 0;
-		*binding = calloc(1, sizeof(**binding));
+		*binding = new_binding(device->slot, device->session);
 		if (!*binding)
 			return 0;
-		(*binding)->device = device->slot;
-		(*binding)->session = device->session;
 	}
-	if (!(*binding)->entries[vring])
-		(*binding)->entries[vring] = lane_take(secondary);
+	if (!(*binding)->entries[vring]) {
+		uint32_t entry = lane_take(secondary);
+
+		if (entry)
+			journal_lane(secondary, entry, device->slot, device->session, vring);
+		(*binding)->entries[vring] = entry;
+	}
 	return (*binding)->entries[vring];
+}
+
+static struct lane_binding *find_retiring(const struct secondary *secondary, uint32_t device_slot,
+					  uint64_t session)
+{
+	struct lane_binding *binding = secondary->retiring;
+
+	while (binding && (binding->device != device_slot || binding->session != session))
+		binding = binding->next;
+	return binding;
+}
+
+int secondary_lane_adopt(struct secondary *secondary, uint32_t entry, uint32_t device_slot,
+			 uint64_t session, uint32_t vring)
+{
+	struct secondary_device *device = &secondary->devices[device_slot];
+	struct lane_binding *binding;
+
+	if (!entry || entry >= secondary->lane_entries || vring >= HF_SHM_MAX_VRINGS)
+		return -EINVAL;
+	binding = device->session == session ? device->lane
+					     : find_retiring(secondary, device_slot, session);
+	if (!binding) {
+		binding = new_binding(device_slot, session);
+		if (!binding)
+			return -ENOMEM;
+		if (device->session == session) {
+			device->lane = binding;
+		} else {
+			binding->next = secondary->retiring;
+			secondary->retiring = binding;
+		}
+	}
+	binding->entries[vring] = entry;
+	secondary->lane_used[entry / BITS] |= 1ull << entry % BITS;
+	return 0;
+}
+
+uint32_t secondary_lane_entry(const struct secondary *secondary, uint32_t device_slot,
+			      uint32_t vring)
+{
+	const struct lane_binding *binding = secondary->devices[device_slot].lane;
+
+	return binding ? binding->entries[vring] : 0;
 }
 
 void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot)

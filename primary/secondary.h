@@ -48,6 +48,9 @@ struct secondary {
 	uid_t uid;
 	int pidfd;
 	int socket;
+	struct {
+		uint32_t socket, pidfd, lane;
+	} stored; /* numbers in the store */
 	struct loop_source pidfd_source;
 	struct loop_source socket_source;
 	struct send_queue *queue; /* packets the peer has not read yet; bounded */
@@ -101,6 +104,12 @@ bool secondary_usable(const struct secondary *secondary);
  */
 uint32_t secondary_lane_bind(struct secondary *secondary, const struct device *device,
 			     uint32_t vring);
+/* The same for an entry that an earlier life bound. 0 or -ENOMEM, -EINVAL. */
+int secondary_lane_adopt(struct secondary *secondary, uint32_t entry, uint32_t device_slot,
+			 uint64_t session, uint32_t vring);
+/* The entry of a vring of the present session; 0: none. */
+uint32_t secondary_lane_entry(const struct secondary *secondary, uint32_t device_slot,
+			      uint32_t vring);
 /* The session is over for this secondary (DeviceRetire sent): its entries wait for Retired. */
 void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot);
 /* It said Retired: the entries of that session are free. */
@@ -126,6 +135,11 @@ struct secondary_identity {
 };
 int secondary_create(struct primary *primary, const struct secondary_identity *identity, int socket,
 		     int pidfd, struct secondary **ret_secondary);
+/* One that an earlier life had (resume.c). The descriptors become the secondary's when this
+ * succeeds. 0 or -errno. */
+int secondary_adopt(struct primary *primary, uint32_t slot,
+		    const struct secondary_identity *identity, uint64_t id, int socket, int pidfd,
+		    int lane, struct secondary **ret_secondary);
 /* Watch its socket and pidfd. 0 or -errno. */
 int secondary_watch(struct secondary *secondary);
 /* It says Bye, or its socket is closed: take everything back, then forget it, maybe before this

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include "check.h"
 #include "clock.h"
@@ -25,6 +26,7 @@
 #include "event.h"
 #include "fd.h"
 #include "frame.h"
+#include "journal.h"
 #include "lane.h"
 #include "primary.h"
 #include "refusal.h"
@@ -94,6 +96,15 @@ static size_t queue_fds(void)
 	return max_u64(limit.rlim_cur / QUEUE_FDS_SHARE, QUEUE_FDS_LEAST);
 }
 
+static int make_tables(struct secondary *s)
+{
+	s->lane_entries = (uint32_t)(s->lane.size / sizeof(struct hf_lane_vring));
+	s->lane_used = calloc(s->lane_entries / 64 + 1, sizeof(s->lane_used[0]));
+	s->devices = calloc(s->primary->conf->max_devices, sizeof(s->devices[0]));
+	s->queue = send_queue_create(QUEUE_BYTES, QUEUE_PACKETS, queue_fds());
+	return s->lane_used && s->devices && s->queue ? 0 : -ENOMEM;
+}
+
 static int create_lane(struct secondary *s)
 {
 	const struct primary *primary = s->primary;
@@ -103,11 +114,7 @@ static int create_lane(struct secondary *s)
 	if (error)
 		return error;
 	hf_lane_format(s->lane.base, s->lane.size, s->id);
-	s->lane_entries = (uint32_t)(s->lane.size / sizeof(struct hf_lane_vring));
-	s->lane_used = calloc(s->lane_entries / 64 + 1, sizeof(s->lane_used[0]));
-	s->devices = calloc(primary->conf->max_devices, sizeof(s->devices[0]));
-	s->queue = send_queue_create(QUEUE_BYTES, QUEUE_PACKETS, queue_fds());
-	return s->lane_used && s->devices && s->queue ? 0 : -ENOMEM;
+	return make_tables(s);
 }
 
 static void on_linger_over(struct loop_timer *timer);
@@ -126,24 +133,63 @@ static void free_parts(struct secondary *s)
 	free(s);
 }
 
-int secondary_create(struct primary *primary, const struct secondary_identity *identity, int socket,
-		     int pidfd, struct secondary **ret_secondary)
+static struct secondary *new_secondary(struct primary *primary)
 {
 	struct secondary *s = calloc(1, sizeof(*s));
-	int error;
 
 	if (!s)
-		return -ENOMEM;
+		return NULL;
 	s->primary = primary;
 	s->lane.fd = -1;
 	s->socket_source = (struct loop_source){.ready = on_socket, .fd = -1};
 	s->pidfd_source = (struct loop_source){.ready = on_pidfd, .fd = -1};
 	s->linger = (struct loop_timer){.fire = on_linger_over};
 	s->attached_ns = hf_now_ns();
+	return s;
+}
+
+int secondary_adopt(struct primary *primary, uint32_t slot,
+		    const struct secondary_identity *identity, uint64_t id, int socket, int pidfd,
+		    int lane, struct secondary **ret_secondary)
+{
+	struct secondary *s = new_secondary(primary);
+	int error;
+
+	if (!s)
+		return -ENOMEM;
+	s->slot = slot;
+	s->id = id;
+	error = copy_identity(s, identity);
+	if (!error)
+		error = hf_memory_adopt(&s->lane, lane);
+	if (!error)
+		error = make_tables(s);
+	if (error) {
+		s->lane.fd = -1; /* stays the caller's */
+		free_parts(s);
+		return error;
+	}
+	s->socket = socket;
+	s->pidfd = pidfd;
+	primary->secondaries[slot] = s;
+	publish(s, HF_SECONDARY_ATTACHED);
+	*ret_secondary = s;
+	return 0;
+}
+
+int secondary_create(struct primary *primary, const struct secondary_identity *identity, int socket,
+		     int pidfd, struct secondary **ret_secondary)
+{
+	struct secondary *s = new_secondary(primary);
+	int error;
+
+	if (!s)
+		return -ENOMEM;
 	error = find_slot(primary, &s->slot);
 	if (!error)
 		error = copy_identity(s, identity);
 	s->id = primary->next_secondary++;
+	journal_numbers(primary);
 	if (!error)
 		error = create_lane(s);
 	if (error) {
@@ -153,6 +199,9 @@ int secondary_create(struct primary *primary, const struct secondary_identity *i
 	s->socket = socket;
 	s->pidfd = pidfd;
 	primary->secondaries[s->slot] = s;
+	if (journal_secondary(s) < 0)
+		log_warning(s->tag, "would be lost with this primary: its descriptors cannot be "
+				    "kept; raise the limit of open files");
 	publish(s, HF_SECONDARY_ATTACHED);
 	*ret_secondary = s;
 	return 0;
@@ -173,9 +222,12 @@ void secondary_destroy(struct secondary *s)
 	loop_timer_clear(primary->loop, &s->linger);
 	loop_remove(primary->loop, &s->socket_source);
 	loop_remove(primary->loop, &s->pidfd_source);
+	/* Another process may hold it as well: the peer sees the end by this. */
+	(void)shutdown(s->socket, SHUT_RDWR);
 	hf_fd_close(&s->socket);
 	hf_fd_close(&s->pidfd);
 	publish(s, HF_SECONDARY_FREE);
+	journal_secondary_gone(s);
 	primary->secondaries[s->slot] = NULL;
 	free_parts(s);
 }

@@ -24,12 +24,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "check.h"
 #include "clock.h"
 #include "device.h"
 #include "event.h"
 #include "fd.h"
+#include "journal.h"
 #include "port.h"
 #include "primary.h"
 #include "publish.h"
@@ -47,7 +49,8 @@
 /* How long a front-end waits at a time for its secondary to read. */
 #define CONGESTION_NS (5 * NS_PER_MS)
 
-#define READ_EVENTS  (EPOLLIN | EPOLLRDHUP)
+/* By edges: half a message stays in the socket, and must not wake us again and again. */
+#define READ_EVENTS  (EPOLLIN | EPOLLRDHUP | EPOLLET)
 #define WRITE_EVENTS EPOLLOUT
 
 /* --- the end --- */
@@ -80,7 +83,10 @@ void session_end(struct session *session, const char *why)
 		session->must_end = why;
 		return;
 	}
+	if (session->state == SESSION_STORING)
+		journal_acted(session);
 	session->state = SESSION_ENDING;
+	session->in_hand = false;
 	loop_remove(session->primary->loop, &session->source);
 	loop_timer_clear(session->primary->loop, &session->deadline);
 	loop_timer_clear(session->primary->loop, &session->pause);
@@ -109,6 +115,8 @@ void session_destroy(struct session *session)
 	memory_draft_free(session->next_memory);
 	device_reset(session->device);
 	session->port->session = NULL;
+	/* Another process may hold the socket as well: the front-end sees the end by this. */
+	(void)shutdown(session->socket, SHUT_RDWR);
 	hf_fd_close(&session->socket);
 	free(session);
 }
@@ -130,25 +138,35 @@ static void end_refused(struct session *session, enum refusal reason, const char
 	session_end(session, refusal_name(reason));
 }
 
-/* False: the session is over. */
+/* Nothing is left to do for the message but to forget it. */
+static void consume(struct session *session)
+{
+	journal_answered(session);
+	once_consume(journal_once(session->primary), session->message_id, session->socket,
+		     session->in_socket);
+	journal_consumed(session);
+	session->in_socket = 0;
+}
+
+/* False: the session is over, or waits for room. */
 static bool send_reply(struct session *session)
 {
 	struct loop *loop = session->primary->loop;
 	int error = session_flush(session);
 
-	if (!error)
+	if (!error) {
+		consume(session);
 		return true;
+	}
 	if (error == -EAGAIN) {
 		session->state = SESSION_REPLYING;
 		error = loop_modify(loop, &session->source, WRITE_EVENTS);
 	}
 	if (!error)
 		error = loop_timer_set(loop, &session->deadline, REPLY_DEADLINE);
-	if (error) {
+	if (error)
 		session_end(session, "front-end closed");
-		return false;
-	}
-	return true;
+	return false;
 }
 
 /* --- the draft --- */
@@ -258,6 +276,38 @@ static const char *message_name(const struct vu_msg *msg, char *room, size_t siz
 	return room;
 }
 
+/*
+ * The message was acted on, an answer to it may be ready. Answered and consumed it is only when a
+ * successor would find all it says: descriptors that are still on their way to the store hold it
+ * up. False: the session is over, or waits.
+ */
+static bool settle_message(struct session *session)
+{
+	vu_msg_release(&session->msg);
+	if (!journal_store(session)) {
+		session->state = SESSION_STORING;
+		loop_remove(session->primary->loop, &session->source);
+		return false;
+	}
+	journal_acted(session);
+	return send_reply(session);
+}
+
+void session_stored(struct session *session)
+{
+	int error;
+
+	if (session->state != SESSION_STORING)
+		return;
+	session->state = SESSION_READING;
+	journal_acted(session);
+	error = loop_add(session->primary->loop, &session->source, session->socket, READ_EVENTS);
+	if (error)
+		session_end(session, strerror(-error));
+	else
+		(void)send_reply(session);
+}
+
 static bool message_refused(struct session *session)
 {
 	struct vu_msg *msg = &session->msg;
@@ -266,17 +316,17 @@ static bool message_refused(struct session *session)
 	char room[32];
 
 	session_report_refusal(session, message_name(msg, room, sizeof(room)));
-	vu_msg_release(msg);
 	/* Answered also where REPLY_ACK was not acknowledged: DPDK sets the bit from what it
 	 * negotiated with a back-end before us, and waits. */
-	if (msg->need_reply) {
+	if (msg->need_reply)
 		(void)session_reply_u64(session, 1);
-		return send_reply(session);
+	else if (!never_offered) {
+		vu_msg_release(msg);
+		consume(session);
+		session_end(session, refusal_name(session->refused));
+		return false;
 	}
-	if (never_offered)
-		return true;
-	session_end(session, refusal_name(session->refused));
-	return false;
+	return settle_message(session);
 }
 
 /* What is left to do after the handler. False: the session is over, or waits. */
@@ -286,12 +336,9 @@ static bool finish_message(struct session *session, enum vu_outcome outcome)
 		return false;
 	if (outcome == VU_REFUSED)
 		return message_refused(session);
-	if (outcome == VU_DONE && session->msg.need_reply) {
+	if (outcome == VU_DONE && session->msg.need_reply)
 		(void)session_reply_u64(session, 0);
-		outcome = VU_REPLIED;
-	}
-	vu_msg_release(&session->msg);
-	return outcome == VU_DONE || send_reply(session);
+	return settle_message(session);
 }
 
 static bool handle(struct session *session)
@@ -304,6 +351,8 @@ static bool handle(struct session *session)
 
 	loop_timer_clear(session->primary->loop, &session->deadline);
 	session->messages++;
+	session->in_socket = (uint32_t)session->raw.have;
+	journal_begin(session);
 	if (vu_check(&session->raw, &state, &session->msg, &reason)) {
 		log_debug(session->device->tag, "%s, vring %u", session->msg.rule->name,
 			  session->msg.index);
@@ -362,9 +411,10 @@ static void read_messages(struct session *session)
 {
 	const struct device *device = session->device;
 	uint64_t generation = device->mem_generation, until_ns = hf_now_ns() + ROUND_NS;
+	bool round_over = false;
 	enum refusal reason;
 
-	for (unsigned int i = 0; i < MESSAGES_PER_ROUND; i++) {
+	for (unsigned int i = 0; i < MESSAGES_PER_ROUND && !round_over; i++) {
 		if (pause_reading(session))
 			return;
 		switch (vu_recv(&session->raw, session->socket, &reason)) {
@@ -378,11 +428,15 @@ static void read_messages(struct session *session)
 			end_refused(session, reason, "message");
 			return;
 		case VU_RECV_MESSAGE:
-			if (!handle(session) || session->state != SESSION_READING ||
-			    device->mem_generation != generation || hf_now_ns() >= until_ns)
+			if (!handle(session) || session->state != SESSION_READING)
 				return;
+			round_over = device->mem_generation != generation ||
+				     hf_now_ns() >= until_ns;
 		}
 	}
+	/* There may be more, and no edge will say so. */
+	if (loop_modify(session->primary->loop, &session->source, READ_EVENTS) < 0)
+		session_end(session, "the loop failed");
 }
 
 static void write_reply(struct session *session)
@@ -393,6 +447,8 @@ static void write_reply(struct session *session)
 		return;
 	session->state = SESSION_READING;
 	loop_timer_clear(session->primary->loop, &session->deadline);
+	if (!error)
+		consume(session);
 	if (!error)
 		error = loop_modify(session->primary->loop, &session->source, READ_EVENTS);
 	if (error)
@@ -422,27 +478,61 @@ static void on_deadline(struct loop_timer *timer)
 
 /* --- the beginning --- */
 
-int session_create(struct port *port, int socket)
+struct session *session_new(struct port *port, int socket)
 {
 	struct session *session = calloc(1, sizeof(*session));
-	int error = session ? 0 : -ENOMEM;
 
-	if (!error) {
-		session->source = (struct loop_source){.ready = on_socket, .fd = -1};
-		session->deadline.fire = on_deadline;
-		session->pause.fire = on_pause_over;
-		error = loop_add(port->primary->loop, &session->source, socket, READ_EVENTS);
-	}
+	if (!session)
+		return NULL;
+	session->source = (struct loop_source){.ready = on_socket, .fd = -1};
+	session->deadline.fire = on_deadline;
+	session->pause.fire = on_pause_over;
+	session->primary = port->primary;
+	session->port = port;
+	session->device = &port->device;
+	session->socket = socket;
+	return session;
+}
+
+int session_watch(struct session *session)
+{
+	return loop_add(session->primary->loop, &session->source, session->socket, READ_EVENTS);
+}
+
+static enum vu_outcome took_over(struct session *session, struct vu_msg *msg)
+{
+	(void)msg;
+	session_settle(session, SESSION_ALL_VRINGS);
+	journal_clean(session);
+	if (session->reply.len)
+		(void)send_reply(session); /* may be its end */
+	return VU_WAITING;		   /* no message is to be finished */
+}
+
+void session_take_over(struct session *session, bool revoke)
+{
+	int error = session_watch(session);
+
+	if (error)
+		session_end(session, strerror(-error));
+	else if (revoke)
+		(void)session_revoke(session, GRANT_ALL_VRINGS, took_over);
+	else
+		(void)took_over(session, &session->msg);
+}
+
+int session_create(struct port *port, int socket)
+{
+	struct session *session = session_new(port, socket);
+	int error = session ? session_watch(session) : -ENOMEM;
+
 	if (error) {
 		free(session);
 		hf_fd_close(&socket);
 		return error;
 	}
-	session->primary = port->primary;
-	session->port = port;
-	session->device = &port->device;
-	session->socket = socket;
 	session->number = port->primary->next_session++;
+	journal_numbers(port->primary);
 	port->session = session;
 	port->sessions++;
 	port->device.session = session->number;

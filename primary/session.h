@@ -9,6 +9,9 @@
  *   REPLYING   room in the peer's socket    the reply is gone               a reply is in the way
  *   ENDING     the last revocation          never: the session is freed     the draft is undone
  *
+ * STORING    descriptors on their way to     the store has them; then the    the message is acted on, not
+ *              the store                       answer                          answered
+ *
  * READING → WAITING → READING or REPLYING; READING → REPLYING → READING; any → ENDING, but a
  * session in WAITING finishes its wait first (the message is then dropped, not carried out).
  *
@@ -42,7 +45,13 @@ struct primary;
 
 typedef enum vu_outcome vu_resume(struct session *session, struct vu_msg *msg);
 
-enum session_state { SESSION_READING, SESSION_WAITING, SESSION_REPLYING, SESSION_ENDING };
+enum session_state {
+	SESSION_READING,
+	SESSION_WAITING,
+	SESSION_STORING,
+	SESSION_REPLYING,
+	SESSION_ENDING
+};
 
 struct session {
 	struct primary *primary;
@@ -50,7 +59,8 @@ struct session {
 	struct device *device;
 	uint64_t number;
 	enum session_state state;
-	int socket; /* owned, non-blocking */
+	int socket;	 /* owned, non-blocking */
+	uint32_t stored; /* its number in the store */
 	struct loop_source source;
 	struct loop_timer deadline; /* of a half message, or of a reply that is not taken */
 	struct loop_timer pause;    /* not read for a moment: session.c */
@@ -65,11 +75,14 @@ struct session {
 	struct vu_msg msg; /* the one in hand */
 	struct {
 		uint8_t bytes[sizeof(struct vu_header) + sizeof(uint64_t)];
-		size_t len, sent; /* never more than one reply: nothing is read before it is gone */
+		size_t len; /* never more than one reply: nothing is read before it is gone */
 	} reply;
 
 	struct revocation revocation;
 	bool revoked;
+	bool in_hand;	     /* a message is: from its check until it is acted on */
+	uint64_t message_id; /* of the last one in hand; never used twice */
+	uint32_t in_socket;  /* its bytes, not consumed yet */
 	vu_resume *resume;		  /* WAITING: the second half of the message */
 	struct memory_draft *next_memory; /* session_mem.c: table that waits to be put in force */
 	struct vu_region removed[SESSION_REMEMBERED]; /* session_mem.c: the last ones, a ring */
@@ -83,6 +96,14 @@ struct session {
 
 /* A front-end is connected; `socket` is the session's from now on, also on failure. 0 or -errno. */
 int session_create(struct port *port, int socket);
+/* The parts of session_create, for one that lives already (resume.c): memory, not in the loop. */
+struct session *session_new(struct port *port, int socket);
+int session_watch(struct session *session);
+/* Go on where an earlier life stopped. `revoke`: what is granted does not agree with the draft, so
+ * all rings are taken back first. May end it. */
+void session_take_over(struct session *session, bool revoke);
+/* What it waited for is in the store. May end it. */
+void session_stored(struct session *session);
 /* End it; port_session_ended is called when all is revoked, maybe before this returns. */
 void session_end(struct session *session, const char *why);
 /* At the end of the primary's life: free without waiting and without telling the port. */

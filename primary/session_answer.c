@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the front-end, the log and the counters are told: replies and refusals. */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "device.h"
 #include "event.h"
+#include "journal.h"
 #include "port.h"
 #include "session.h"
 
@@ -49,7 +48,6 @@ static void reply(struct session *session, const void *payload, size_t size)
 	memcpy(session->reply.bytes, &header, sizeof(header));
 	memcpy(session->reply.bytes + sizeof(header), payload, size);
 	session->reply.len = sizeof(header) + size;
-	session->reply.sent = 0;
 }
 
 enum vu_outcome session_reply_u64(struct session *session, uint64_t value)
@@ -68,17 +66,12 @@ enum vu_outcome session_reply_state(struct session *session, uint32_t index, uin
 
 int session_flush(struct session *session)
 {
-	while (session->reply.sent < session->reply.len) {
-		ssize_t n =
-			send(session->socket, session->reply.bytes + session->reply.sent,
-			     session->reply.len - session->reply.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+	int error = 0;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		session->reply.sent += (size_t)n;
-	}
-	session->reply.len = session->reply.sent = 0;
-	return 0;
+	if (session->reply.len)
+		error = once_send(journal_once(session->primary), session->message_id,
+				  session->socket, session->reply.bytes, session->reply.len);
+	if (!error)
+		session->reply.len = 0;
+	return error;
 }

@@ -173,6 +173,19 @@ static int node_of_most(const struct hf_memtab *table)
 	return node;
 }
 
+/* The store's numbers of the regions that stay; both tables' descriptors are open, so equal ones
+ * are the same. */
+static void keep_numbers(struct device *device, const struct memory_draft *draft)
+{
+	uint32_t stored[HF_SHM_MAX_REGIONS] = {0};
+
+	for (uint32_t i = 0; i < draft->table.count; i++)
+		for (uint32_t j = 0; j < device->memory.count; j++)
+			if (device->region_fds[j] == draft->fds[i])
+				stored[i] = device->regions_stored[j];
+	memcpy(device->regions_stored, stored, sizeof(stored));
+}
+
 static enum vu_outcome put_in_force(struct session *session, struct vu_msg *msg)
 {
 	struct memory_draft *draft = session->next_memory;
@@ -180,6 +193,7 @@ static enum vu_outcome put_in_force(struct session *session, struct vu_msg *msg)
 
 	(void)msg;
 	session->next_memory = NULL;
+	keep_numbers(device, draft);
 	device->memory = draft->table;
 	memcpy(device->region_fds, draft->fds, draft->table.count * sizeof(int));
 	device->node = node_of_most(&device->memory);

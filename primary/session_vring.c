@@ -200,6 +200,7 @@ enum vu_outcome vu_set_vring_addr(struct session *session, struct vu_msg *msg)
 void vring_rest(struct vring *vring)
 {
 	hf_fd_close(&vring->kick);
+	vring->stored.kick = 0;
 	vring->has_kick = false;
 	vring->broken = false;
 }
@@ -282,6 +283,7 @@ static enum vu_outcome put_kick(struct session *session, struct vu_msg *msg)
 
 	loop_remove(session->primary->loop, &vring->kick_source);
 	hf_fd_close(&vring->kick);
+	vring->stored.kick = 0;
 	vring->kick = msg->nr_fds ? hf_fd_take(&msg->fds[0]) : -1;
 	vring->has_kick = true;
 	session_settle(session, vring->index);
@@ -308,6 +310,7 @@ enum vu_outcome vu_set_vring_call(struct session *session, struct vu_msg *msg)
 	if (!take_eventfd(msg, &fd))
 		return not_an_eventfd(session, msg);
 	hf_fd_close(&vring->call);
+	vring->stored.call = 0;
 	vring->call = fd;
 	/* No stop: the owner goes over to the new one between two bursts. */
 	if (vring->owner)
@@ -323,6 +326,7 @@ enum vu_outcome vu_set_vring_err(struct session *session, struct vu_msg *msg)
 	if (!take_eventfd(msg, &fd))
 		return not_an_eventfd(session, msg);
 	hf_fd_close(&vring->err);
+	vring->stored.err = 0;
 	vring->err = fd;
 	return done(session, msg);
 }

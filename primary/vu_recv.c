@@ -11,8 +11,16 @@
  *   close-on-exec from birth, and whatever is not taken is closed by vu_raw_reset.
  * - Lost descriptors (MSG_CTRUNC) cannot be told from never sent ones by a count: the stream ends.
  *
- * Exactly the missing bytes of one message are asked for. The kernel hands out descriptors with
- * the first byte they were sent with, so what belongs to the next message stays in the socket.
+ * A message is looked at (MSG_PEEK) and stays in the socket until it was acted on and answered:
+ * who comes after us finds it there again. A look is less exact than a read: it ends behind a
+ * packet that brought descriptors, hands them out again at each look into that packet, and, coming
+ * from a packet without, also those of the next one, which may be another message's. So:
+ *
+ *   1. The header is looked at, then all of the message, without room for descriptors: none is
+ *      installed.
+ *   2. If it is whole, and a message that has descriptors, the same again with room.
+ *   3. If it is not, what is there ends with a packet: that piece again with room, and the next
+ *      look starts behind it.
  */
 #include "vu_recv.h"
 
@@ -59,10 +67,35 @@ static bool take_fds(struct vu_raw *raw, struct msghdr *msg)
 	return fit;
 }
 
-/* recvmsg into `to`, descriptors into `raw`. Bytes; 0 the peer closed; -EAGAIN; -ECONNRESET; or
- * -EPROTO with *ret_reason. */
-static ssize_t receive(struct vu_raw *raw, int socket, void *to, size_t room,
-		       enum refusal *ret_reason)
+/* Look from behind what we have. Bytes; 0: the peer closed; -errno. */
+static ssize_t look(const struct vu_raw *raw, int socket, struct msghdr *msg)
+{
+	int offset = raw->have ? (int)raw->have : -1;
+	ssize_t n;
+
+	/* -1 every time: a life before this one may have left it at anything. */
+	if (setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset)) < 0)
+		return -errno;
+	do {
+		n = recvmsg(socket, msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT | MSG_PEEK);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? -EAGAIN : -ECONNRESET;
+	return n;
+}
+
+/* Without room for descriptors none is installed. */
+static ssize_t look_at_bytes(const struct vu_raw *raw, int socket, void *to, size_t room)
+{
+	struct iovec iov = {.iov_base = to, .iov_len = room};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	return look(raw, socket, &msg);
+}
+
+/* Bytes into `to`, descriptors into `raw`. As look, or -EPROTO with *ret_reason. */
+static ssize_t look_at_all(struct vu_raw *raw, int socket, void *to, size_t room,
+			   enum refusal *ret_reason)
 {
 	union {
 		struct cmsghdr align;
@@ -73,14 +106,10 @@ static ssize_t receive(struct vu_raw *raw, int socket, void *to, size_t room,
 			     .msg_iovlen = 1,
 			     .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
-	bool first = raw->have == 0;
-	ssize_t n;
+	ssize_t n = look(raw, socket, &msg);
 
-	do {
-		n = recvmsg(socket, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
 	if (n < 0)
-		return errno == EAGAIN ? -EAGAIN : -ECONNRESET;
+		return n;
 	*ret_reason = REFUSED_TOO_MANY_FDS;
 	if (!take_fds(raw, &msg))
 		return -EPROTO;
@@ -89,7 +118,7 @@ static ssize_t receive(struct vu_raw *raw, int socket, void *to, size_t room,
 		return -EPROTO;
 	/* They belong to the first byte of a message, not to its middle. */
 	*ret_reason = REFUSED_FD_COUNT;
-	if (!first && msg.msg_controllen)
+	if (raw->have && msg.msg_controllen)
 		return -EPROTO;
 	return n;
 }
@@ -107,22 +136,103 @@ static bool header_ok(const struct vu_header *header, enum refusal *ret_reason)
 	return header->size <= VU_MAX_PAYLOAD;
 }
 
-/* Bytes of the message that are known to come; 0: it is complete. */
-static size_t missing(const struct vu_raw *raw)
+/* The header, as far as it is there. Bytes from raw->have on, or -errno. */
+static ssize_t look_at_header(struct vu_raw *raw, int socket)
 {
-	size_t header = sizeof(raw->header);
+	char *header = (char *)&raw->header;
 
-	return raw->have < header ? header - raw->have : header + raw->header.size - raw->have;
+	return look_at_bytes(raw, socket, header + raw->have, sizeof(raw->header) - raw->have);
+}
+
+static void put(struct vu_raw *raw, const char *bytes, ssize_t n)
+{
+	for (ssize_t i = 0; i < n; i++, raw->have++) {
+		if (raw->have < sizeof(raw->header))
+			((char *)&raw->header)[raw->have] = bytes[i];
+		else
+			raw->payload[raw->have - sizeof(raw->header)] = (uint8_t)bytes[i];
+	}
+}
+
+/* `len` more bytes of the message, and the descriptors that came with them. */
+static ssize_t take(struct vu_raw *raw, int socket, size_t len, enum refusal *ret_reason)
+{
+	char bytes[sizeof(raw->header) + VU_MAX_PAYLOAD];
+	ssize_t n = look_at_all(raw, socket, bytes, len, ret_reason);
+
+	put(raw, bytes, n);
+	return n;
+}
+
+/* Does the request come with descriptors? Of all others none is ever installed. */
+static bool wants_fds(const struct vu_raw *raw)
+{
+	uint64_t index = 0;
+
+	switch (raw->header.request) {
+	case VU_SET_MEM_TABLE:
+	case VU_ADD_MEM_REG:
+		return true;
+	case VU_SET_VRING_KICK:
+	case VU_SET_VRING_CALL:
+	case VU_SET_VRING_ERR:
+		memcpy(&index, raw->payload, sizeof(index));
+		return raw->header.size >= sizeof(index) && !(index & VU_VRING_NOFD);
+	default:
+		return false;
+	}
+}
+
+/* The `len` bytes to the message's end. */
+static ssize_t take_rest(struct vu_raw *raw, int socket, size_t len, enum refusal *ret_reason)
+{
+	char bytes[sizeof(raw->header) + VU_MAX_PAYLOAD];
+	struct vu_raw whole;
+	ssize_t n = look_at_bytes(raw, socket, bytes, len);
+
+	if (n <= 0)
+		return n;
+	if (n < (ssize_t)len)
+		return take(raw, socket, (size_t)n, ret_reason);
+	whole = *raw;
+	put(&whole, bytes, n);
+	if (!raw->nr_fds && wants_fds(&whole))
+		return take(raw, socket, len, ret_reason);
+	put(raw, bytes, n);
+	return n;
+}
+
+/* One step on with the message. As look; -EPROTO with *ret_reason. */
+static ssize_t step(struct vu_raw *raw, int socket, enum refusal *ret_reason)
+{
+	const size_t header = sizeof(raw->header);
+	size_t known = raw->have;
+
+	if (raw->have < header) {
+		ssize_t n = look_at_header(raw, socket);
+
+		if (n <= 0)
+			return n;
+		known += (size_t)n;
+	}
+	if (known < header)
+		return take(raw, socket, known - raw->have, ret_reason);
+	if (!header_ok(&raw->header, ret_reason))
+		return -EPROTO;
+	return take_rest(raw, socket, header + raw->header.size - raw->have, ret_reason);
+}
+
+static bool complete(const struct vu_raw *raw)
+{
+	const size_t header = sizeof(raw->header);
+
+	return raw->have >= header && raw->have == header + raw->header.size;
 }
 
 enum vu_recv_result vu_recv(struct vu_raw *raw, int socket, enum refusal *ret_reason)
 {
-	const size_t header = sizeof(raw->header);
-
 	do {
-		char *to = raw->have < header ? (char *)&raw->header + raw->have
-					      : (char *)raw->payload + (raw->have - header);
-		ssize_t n = receive(raw, socket, to, missing(raw), ret_reason);
+		ssize_t n = step(raw, socket, ret_reason);
 
 		if (n == -EAGAIN)
 			return VU_RECV_AGAIN;
@@ -132,9 +242,6 @@ enum vu_recv_result vu_recv(struct vu_raw *raw, int socket, enum refusal *ret_re
 			*ret_reason = REFUSED_CUT_OFF;
 			return vu_recv_begun(raw) ? VU_RECV_REFUSED : VU_RECV_CLOSED;
 		}
-		raw->have += (size_t)n;
-		if (raw->have == header && !header_ok(&raw->header, ret_reason))
-			return VU_RECV_REFUSED;
-	} while (raw->have < header || missing(raw));
+	} while (!complete(raw));
 	return VU_RECV_MESSAGE;
 }

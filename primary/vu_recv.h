@@ -15,7 +15,7 @@
 struct vu_raw {
 	struct vu_header header;
 	uint8_t payload[VU_MAX_PAYLOAD];
-	size_t have;	     /* bytes of header and payload */
+	size_t have;	     /* bytes of header and payload, seen and not consumed */
 	int fds[VU_MAX_FDS]; /* owned until taken; -1 when taken */
 	uint32_t nr_fds;
 };
@@ -27,7 +27,10 @@ enum vu_recv_result {
 	VU_RECV_REFUSED, /* *ret_reason: the stream cannot be followed any further, close it */
 };
 
-/* Read on with one message. The socket is non-blocking. */
+/*
+ * Look on at one message; it stays in the socket until it is consumed (once.h). The socket is
+ * non-blocking, and watched by edges: what was looked at is still there to read.
+ */
 enum vu_recv_result vu_recv(struct vu_raw *raw, int socket, enum refusal *ret_reason);
 
 /* Has a message begun that is not complete? */

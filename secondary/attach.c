@@ -98,6 +98,9 @@ int hf_attach_welcome(struct hf_service *service, const Holdfast__Attach__Welcom
 {
 	int error;
 
+	/* A primary that took over cannot know whether we heard its predecessor. */
+	if (service->welcomed && service->id == welcome->id)
+		return 0;
 	if (service->welcomed || frame->nr_fds != 2)
 		return -EPROTO;
 	error = hf_directory_attach(&service->directory, frame->fds[0]);

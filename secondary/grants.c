@@ -172,9 +172,15 @@ void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__Devi
 	if (!device || !device->pending_fds || device->pending_have != device->pending_total ||
 	    device->pending_generation != m->mem_generation)
 		return;
+	/* A primary that took over sends what we may have already; rings run on this map. */
+	if (device->map && device->mem_generation == m->mem_generation) {
+		pending_end(device);
+		return;
+	}
 	if (any_granted(device)) {
 		log_error(service->tag, "new memory of port %s while its vrings run: ignored",
 			  device->name);
+		pending_end(device);
 		return;
 	}
 	error = take_snapshot(service, device);
@@ -277,6 +283,56 @@ static void refuse_grant(struct hf_service *service, const Holdfast__Attach__Vri
 	(void)hf_service_send(service, &message);
 }
 
+/* From now on no burst starts; the primary has seen that none is under way. */
+static void let_go(struct hf_device *device, uint16_t queue)
+{
+	struct hf_vring *v = device->vrings[queue];
+
+	hf_store_release(&v->my_grant, (uint64_t)0);
+	/* Pairs with hf_burst_leave: what our last burst wrote into the vring is seen here, before
+	 * the next grant is set up in it. The primary has waited for this already. */
+	(void)hf_lane_quiescent(v->lane);
+	tell_state(device, queue, false);
+	v->granted = false;
+	put_kick(v, -1);
+}
+
+/* A call that went to the old descriptor just before may not have been looked at. The data thread
+ * calls: a write could block, and nobody would rescue this thread. */
+static void change_call(struct hf_device *device, uint16_t queue, int *fd)
+{
+	struct hf_vring *v = device->vrings[queue];
+
+	if (replace_fd(&v->call_fd, &v->has_call, fd))
+		log_error(device->service->tag,
+			  "vring %u of port %s has no call descriptor any more", queue,
+			  device->name);
+	hf_write_once(&v->call_again, 1u);
+}
+
+/*
+ * A primary that took over repeats each grant, since it cannot know what we heard. True: this one
+ * we have, and run on; its call descriptor may be newer than ours. An older one was taken back
+ * without our hearing of it.
+ */
+static bool have_grant(struct hf_device *device, const Holdfast__Attach__VringGrant *m,
+		       struct hf_frame *frame)
+{
+	struct hf_vring *v = device->vrings[m->vring];
+	size_t call = m->has_kick;
+
+	if (!v->granted)
+		return false;
+	if (v->my_grant != (m->grant & ~HF_GRANT_ENABLED)) {
+		let_go(device, (uint16_t)m->vring);
+		return false;
+	}
+	if (frame->nr_fds > call || !m->has_call)
+		change_call(device, (uint16_t)m->vring, m->has_call ? &frame->fds[call] : NULL);
+	tell_state(device, (uint16_t)m->vring, to_be_run(m->vring, m->enabled));
+	return true;
+}
+
 void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__VringGrant *m,
 		       struct hf_frame *frame)
 {
@@ -286,7 +342,7 @@ void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__Vring
 	struct hf_vring_setup setup;
 	int error;
 
-	if (!v || !slot || v->granted)
+	if (!v || !slot || have_grant(device, m, frame))
 		return;
 	device->features = m->features;
 	hf_write_once(&device->mtu, (uint16_t)m->mtu);
@@ -337,12 +393,7 @@ void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__Vrin
 
 	if (!v || frame->nr_fds != (size_t)m->has_call)
 		return;
-	if (replace_fd(&v->call_fd, &v->has_call, m->has_call ? &frame->fds[0] : NULL))
-		log_error(service->tag, "vring %u of port %s has no call descriptor any more",
-			  m->vring, device->name);
-	/* A call that went to the old descriptor just before may not have been looked at. The data
-	 * thread calls: a write could block, and nobody would rescue this thread. */
-	hf_write_once(&v->call_again, 1u);
+	change_call(device, (uint16_t)m->vring, m->has_call ? &frame->fds[0] : NULL);
 }
 
 void hf_on_vring_state(struct hf_service *service, const Holdfast__Attach__VringState *m)
@@ -358,15 +409,11 @@ void hf_on_vring_revoke(struct hf_service *service, const Holdfast__Attach__Vrin
 	struct hf_device *device = find(service, m->device, m->session);
 	struct hf_vring *v = granted_vring(device, m->vring);
 
-	if (!v || v->my_grant != (m->grant & ~HF_GRANT_ENABLED))
+	/* Without a grant: whatever it is that we have, but `keep`. */
+	if (!v || v->my_grant == (m->grant ? 0 : m->keep & ~HF_GRANT_ENABLED) ||
+	    (m->grant && v->my_grant != (m->grant & ~HF_GRANT_ENABLED)))
 		return;
-	hf_store_release(&v->my_grant, (uint64_t)0);
-	/* Pairs with hf_burst_leave: what our last burst wrote into the vring is seen here, before
-	 * the next grant is set up in it. The primary has waited for this already. */
-	(void)hf_lane_quiescent(v->lane);
-	tell_state(device, (uint16_t)m->vring, false);
-	v->granted = false;
-	put_kick(v, -1);
+	let_go(device, (uint16_t)m->vring);
 }
 
 static int say_retired(struct hf_service *service, uint32_t device, uint64_t session)

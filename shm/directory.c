@@ -97,6 +97,15 @@ static int verify(const struct hf_shm_header *h, uint64_t size)
 	return 0;
 }
 
+int hf_directory_adopt(struct hf_directory *directory, const struct hf_memory *memory)
+{
+	if (memory->size < HEADER_BYTES)
+		return -EINVAL;
+	*directory = (struct hf_directory){.base = memory->base, .size = memory->size};
+	memcpy(&directory->header, memory->base, sizeof(directory->header));
+	return verify(&directory->header, directory->size);
+}
+
 int hf_directory_attach(struct hf_directory *directory, int fd)
 {
 	struct stat st;

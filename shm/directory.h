@@ -29,6 +29,10 @@ size_t hf_directory_size(uint32_t max_devices, uint32_t max_secondaries);
 int hf_directory_format(struct hf_directory *directory, const struct hf_memory *memory,
 			uint32_t max_devices, uint32_t max_secondaries, uint64_t epoch);
 
+/* The same for one that an earlier life of the primary formatted and filled: only looked at. 0;
+ * -EPROTO, -EINVAL as hf_directory_attach. */
+int hf_directory_adopt(struct hf_directory *directory, const struct hf_memory *memory);
+
 /*
  * Reader: map `fd` and verify it. 0; -EPROTO: another major version (the log line names both);
  * -EINVAL: not a directory, or a damaged one; -errno of mmap. Detach with hf_directory_detach.

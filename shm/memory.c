@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -154,6 +155,24 @@ int hf_memory_create(struct hf_memory *memory, const char *name, size_t size, in
 		hf_memory_destroy(memory);
 	}
 	return result;
+}
+
+int hf_memory_adopt(struct hf_memory *memory, int fd)
+{
+	struct stat st;
+
+	*memory = (struct hf_memory){.fd = fd, .node = HF_NODE_ANY};
+	if (fstat(fd, &st) == 0) {
+		memory->size = (size_t)st.st_size;
+		memory->page_bytes = (uint32_t)st.st_blksize;
+		memory->base = mmap(NULL, memory->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (memory->base != MAP_FAILED) {
+			memory->node = hf_node_of_page(memory->base);
+			return 0;
+		}
+	}
+	memory->base = NULL;
+	return -errno; /* the caller destroys it */
 }
 
 void hf_memory_destroy(struct hf_memory *memory)

@@ -27,6 +27,8 @@ struct hf_memory {
  */
 int hf_memory_create(struct hf_memory *memory, const char *name, size_t size, int node,
 		     bool want_huge);
+/* Map what an earlier life of this process made; `fd` becomes the memory's. 0 or -errno. */
+int hf_memory_adopt(struct hf_memory *memory, int fd);
 void hf_memory_destroy(struct hf_memory *memory);
 
 /* A second descriptor of the same memory that can only be mapped read-only. >= 0 or -errno. */

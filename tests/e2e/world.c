@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "control.pb-c.h"
 #include "fd.h"
 #include "frame.h"
@@ -133,6 +135,46 @@ const char *world_port_path(const struct world *world, const char *name)
 
 	snprintf(path, sizeof(path), "%s/%s.sock", world->dir, name);
 	return path;
+}
+
+static pid_t ask_once(const struct world *world)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__VersionRequest version = HOLDFAST__CONTROL__VERSION_REQUEST__INIT;
+	Holdfast__Control__Response *response = NULL;
+	static uint8_t bytes[HF_FRAME_MAX_BYTES];
+	static struct hf_frame frame = {.bytes = bytes};
+	struct timeval limit = {.tv_sec = 2};
+	int fd = hf_seqpacket_connect(world_port_path(world, "control"));
+	pid_t pid = 0;
+
+	if (fd < 0)
+		return 0;
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	request.protocol = HF_CONTROL_PROTOCOL;
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_VERSION;
+	request.version = &version;
+	if (hf_frame_send(fd, &request.base, NULL, 0) == 0 && hf_frame_receive(fd, &frame) > 0)
+		response = (void *)hf_frame_unpack(&holdfast__control__response__descriptor,
+						   frame.bytes, frame.len);
+	if (response && response->version)
+		pid = response->version->pid;
+	if (response)
+		hf_frame_free_unpacked(&response->base);
+	close(fd);
+	return pid;
+}
+
+pid_t world_ask_pid(const struct world *world, unsigned int *ret_ms)
+{
+	uint64_t begun = hf_now_ns();
+	pid_t pid;
+
+	while (!(pid = ask_once(world)) && hf_now_ns() - begun < WAIT_MS * NS_PER_MS)
+		usleep(1000);
+	if (ret_ms)
+		*ret_ms = (unsigned int)((hf_now_ns() - begun) / NS_PER_MS);
+	return pid;
 }
 
 void world_add_port(struct world *world, const char *name, bool client, const char *path)

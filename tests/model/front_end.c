@@ -136,6 +136,19 @@ int front_end_send_bytes(struct front_end *fe, const void *bytes, size_t len, co
 	return error;
 }
 
+static int send_disturbed(struct front_end *fe, const uint8_t *bytes, size_t len, const int *fds,
+			  size_t nr_fds)
+{
+	size_t first = fe->disturb && fe->cut && fe->cut < len ? fe->cut : len;
+	int error = send_piece(fe->socket, bytes, first, fds, nr_fds);
+
+	if (fe->disturb)
+		fe->disturb(fe);
+	if (!error && first < len)
+		error = send_piece(fe->socket, bytes + first, len - first, NULL, 0);
+	return error;
+}
+
 int front_end_send(struct front_end *fe, uint32_t request, uint32_t flags, const void *payload,
 		   uint32_t size, const int *fds, size_t nr_fds)
 {
@@ -147,7 +160,7 @@ int front_end_send(struct front_end *fe, uint32_t request, uint32_t flags, const
 	memcpy(bytes, &header, sizeof(header));
 	if (size)
 		memcpy(bytes + sizeof(header), payload, size);
-	return front_end_send_bytes(fe, bytes, sizeof(header) + size, fds, nr_fds, 0);
+	return send_disturbed(fe, bytes, sizeof(header) + size, fds, nr_fds);
 }
 
 /* 1; 0: closed; -ETIMEDOUT. */

@@ -10,6 +10,7 @@
 
 #include "fd.h"
 #include "fd_ledger.h"
+#include "once.h"
 #include "suite.h"
 #include "vu_recv.h"
 
@@ -34,6 +35,16 @@ static void end(void)
 	hf_fd_close(&pair[OURS]);
 	hf_fd_close(&pair[THEIRS]);
 	CHECK_EQ(fds_open(), baseline);
+}
+
+/* As a session does: what is whole is taken out of the socket. */
+static enum vu_recv_result receive(void)
+{
+	enum vu_recv_result result = vu_recv(&raw, pair[OURS], &reason);
+
+	if (result == VU_RECV_MESSAGE)
+		once_consume(NULL, 0, pair[OURS], raw.have);
+	return result;
 }
 
 /* Send bytes with n fresh eventfds. */
@@ -92,10 +103,10 @@ static void a_message_cut_at_any_byte_arrives_whole_with_its_descriptors(void)
 	for (size_t cut = 1; cut < m.len; cut++) {
 		begin();
 		send_fds(m.b, cut, 8);
-		CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_AGAIN);
+		CHECK_EQ(receive(), VU_RECV_AGAIN);
 		CHECK(vu_recv_begun(&raw));
 		send_fds(m.b + cut, m.len - cut, 0);
-		CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_MESSAGE);
+		CHECK_EQ(receive(), VU_RECV_MESSAGE);
 		CHECK_EQ(raw.nr_fds, 8);
 		CHECK_EQ(raw.header.size, 264);
 		CHECK(payload_is_whole(&raw));
@@ -109,10 +120,10 @@ static void a_message_may_come_byte_by_byte(void)
 
 	begin();
 	for (size_t i = 0; i < m.len; i++) {
-		CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_AGAIN);
+		CHECK_EQ(receive(), VU_RECV_AGAIN);
 		send_fds(m.b + i, 1, i == 0);
 	}
-	CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_MESSAGE);
+	CHECK_EQ(receive(), VU_RECV_MESSAGE);
 	CHECK_EQ(raw.nr_fds, 1);
 	CHECK(payload_is_whole(&raw));
 	end();
@@ -126,11 +137,11 @@ static void two_messages_in_one_write_come_out_one_after_the_other(void)
 	begin();
 	memcpy(a.b + a.len, b.b, b.len);
 	send_fds(a.b, a.len + b.len, 1);
-	CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_MESSAGE);
+	CHECK_EQ(receive(), VU_RECV_MESSAGE);
 	CHECK_EQ(raw.header.request, VU_SET_VRING_KICK);
 	CHECK_EQ(raw.nr_fds, 1);
 	vu_raw_reset(&raw);
-	CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_MESSAGE);
+	CHECK_EQ(receive(), VU_RECV_MESSAGE);
 	CHECK_EQ(raw.header.request, VU_GET_FEATURES);
 	CHECK_EQ(raw.nr_fds, 0);
 	end();
@@ -146,7 +157,7 @@ static void descriptors_stay_with_the_message_they_were_sent_with(void)
 	send_fds(b.b, b.len, 1);
 	send_fds(a.b, a.len, 0);
 	for (int i = 0; i < 3; i++) {
-		CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_MESSAGE);
+		CHECK_EQ(receive(), VU_RECV_MESSAGE);
 		CHECK_EQ(raw.nr_fds, i == 1);
 		vu_raw_reset(&raw);
 	}
@@ -159,7 +170,7 @@ static void received_descriptors_are_close_on_exec(void)
 
 	begin();
 	send_fds(m.b, m.len, 3);
-	CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_MESSAGE);
+	CHECK_EQ(receive(), VU_RECV_MESSAGE);
 	REQUIRE(raw.nr_fds == 3);
 	for (int i = 0; i < 3; i++)
 		CHECK(fcntl(raw.fds[i], F_GETFD) & FD_CLOEXEC);
@@ -175,7 +186,7 @@ static void more_descriptors_than_any_message_has_are_all_closed(void)
 
 		begin();
 		send_fds(m.b, m.len, counts[i]);
-		CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_REFUSED);
+		CHECK_EQ(receive(), VU_RECV_REFUSED);
 		CHECK_EQ(reason, REFUSED_TOO_MANY_FDS);
 		end();
 	}
@@ -187,9 +198,9 @@ static void descriptors_in_the_middle_of_a_message_are_refused(void)
 
 	begin();
 	send_fds(m.b, 12, 0);
-	CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_AGAIN);
+	CHECK_EQ(receive(), VU_RECV_AGAIN);
 	send_fds(m.b + 12, 8, 1);
-	CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_REFUSED);
+	CHECK_EQ(receive(), VU_RECV_REFUSED);
 	CHECK_EQ(reason, REFUSED_FD_COUNT);
 	end();
 }
@@ -205,7 +216,7 @@ static void descriptors_lost_to_a_full_table_are_noticed(void)
 	tight = old;
 	tight.rlim_cur = (rlim_t)pair[THEIRS] + 4;
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &tight) == 0);
-	CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_REFUSED);
+	CHECK_EQ(receive(), VU_RECV_REFUSED);
 	CHECK_EQ(reason, REFUSED_FDS_LOST);
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
 	end();
@@ -233,7 +244,7 @@ static void a_header_that_is_no_header_is_refused_before_its_payload(void)
 
 		begin();
 		send_fds(m.b, sizeof(struct vu_header), 1);
-		CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_REFUSED);
+		CHECK_EQ(receive(), VU_RECV_REFUSED);
 		CHECK_EQ(reason, cases[i].reason);
 		end();
 	}
@@ -245,7 +256,7 @@ static void the_largest_payload_fits(void)
 
 	begin();
 	send_fds(m.b, m.len, 0);
-	CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_MESSAGE);
+	CHECK_EQ(receive(), VU_RECV_MESSAGE);
 	CHECK(payload_is_whole(&raw));
 	end();
 }
@@ -260,10 +271,10 @@ static void a_close_between_messages_is_an_end_and_inside_one_a_refusal(void)
 			send_fds(m.b, len, 1);
 		hf_fd_close(&pair[THEIRS]);
 		if (len) {
-			CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_REFUSED);
+			CHECK_EQ(receive(), VU_RECV_REFUSED);
 			CHECK_EQ(reason, REFUSED_CUT_OFF);
 		} else {
-			CHECK_EQ(vu_recv(&raw, pair[OURS], &reason), VU_RECV_CLOSED);
+			CHECK_EQ(receive(), VU_RECV_CLOSED);
 		}
 		end();
 	}

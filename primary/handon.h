@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Give named descriptors to the program that this process becomes, as sd_listen_fds(3) has it. */
+#ifndef PRIMARY_HANDON_H
+#define PRIMARY_HANDON_H
+
+struct handon;
+
+struct handon *handon_create(void); /* NULL: no memory */
+void handon_destroy(struct handon *handon);
+/* The descriptor stays the caller's. 0 or -ENOMEM. */
+int handon_add(struct handon *handon, const char *name, int fd);
+/* Become `program`, with them as descriptors 3, 4, … and LISTEN_FDS, LISTEN_FDNAMES, LISTEN_PID in
+ * the environment; none: without those. Returns -errno while nothing has changed; when exec itself
+ * fails the process ends with 127. */
+int handon_exec(struct handon *handon, const char *program, char **argv);
+
+#endif

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Making the journal, and writing ports into it; secondaries are in journal_secondary.c.
+ *
+ * Order of a commit: new descriptors go to the store; positions are written; the copy that is not
+ * valid is filled; `valid` names it; descriptors that only the old copy had are taken out of the
+ * store. Whoever dies in between leaves the old copy or the new one, and at worst descriptors that
+ * no record names: its successor takes those out.
+ */
+#include "journal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <stdlib.h>
+
+#include "check.h"
+#include "clock.h"
+#include "fd.h"
+#include "log.h"
+#include "order.h"
+#include "port.h"
+#include "primary.h"
+#include "session.h"
+#include "store.h"
+
+#define TAG "journal"
+
+static_assert(JOURNAL_REMOVED == SESSION_REMEMBERED, "the session's memory of removed regions");
+static_assert(JOURNAL_REPLY >= sizeof(((struct session *)0)->reply.bytes), "a whole reply");
+
+/* --- making and finding it --- */
+
+static uint64_t secondary_stride(uint32_t max_devices, uint64_t lane_bytes)
+{
+	return align_up(sizeof(struct journal_secondary) + max_devices * sizeof(uint64_t) +
+				lane_bytes / sizeof(struct hf_lane_vring) *
+					sizeof(struct journal_lane),
+			HF_SHM_LINE);
+}
+
+/* The lane is rounded up to whole pages, hugepages at most. */
+static uint64_t largest_lane(uint64_t lane_bytes)
+{
+	return align_up(lane_bytes, 2u << 20);
+}
+
+static void format(struct journal_header *h, const struct conf *conf, uint64_t size)
+{
+	h->version = JOURNAL_VERSION;
+	h->abi_major = HF_ABI_MAJOR;
+	h->size = size;
+	h->port_bytes = sizeof(struct journal_slot);
+	h->secondary_bytes = sizeof(struct journal_secondary);
+	h->max_devices = conf->max_devices;
+	h->max_secondaries = conf->max_secondaries;
+	h->lane_bytes = largest_lane(conf->lane_bytes);
+	h->ports_offset = align_up(sizeof(*h), 4096);
+	h->secondaries_offset =
+		h->ports_offset + (uint64_t)conf->max_devices * sizeof(struct journal_slot);
+	h->secondary_stride = secondary_stride(conf->max_devices, h->lane_bytes);
+	h->started_ns = hf_now_ns();
+	hf_store_release(&h->magic, JOURNAL_MAGIC);
+}
+
+static int store_pipes(struct journal *journal, struct store *store)
+{
+	const int fds[4] = {journal->once.answer[0], journal->once.answer[1],
+			    journal->once.consumed[0], journal->once.consumed[1]};
+	struct journal_header *h = journal->header;
+
+	for (size_t i = 0; i < 4; i++) {
+		h->pipes[i] = store_add(store, 'o', fds[i]);
+		if (!h->pipes[i])
+			return -EMFILE;
+		store_reference(store, h->pipes[i]);
+	}
+	hf_store_release(&h->pipes_stored, 1u);
+	return 0;
+}
+
+static int make(struct primary *primary, struct journal *journal)
+{
+	const struct conf *conf = primary->conf;
+	uint64_t size =
+		align_up(sizeof(struct journal_header), 4096) +
+		(uint64_t)conf->max_devices * sizeof(struct journal_slot) +
+		conf->max_secondaries *
+			secondary_stride(conf->max_devices, largest_lane(conf->lane_bytes));
+	int error = hf_memory_create(&journal->memory, "holdfast-journal", size, HF_NODE_ANY, false);
+
+	if (error)
+		return error;
+	journal->header = journal->memory.base;
+	error = once_open(&journal->once);
+	if (error)
+		return error;
+	journal->once.notes = &journal->header->once;
+	error = store_pipes(journal, primary->store);
+	if (error)
+		return error;
+	format(journal->header, conf, size);
+	return store_put(primary->store, STORE_JOURNAL, 'j', journal->memory.fd);
+}
+
+static void destroy(struct journal *journal)
+{
+	once_close(&journal->once);
+	hf_memory_destroy(&journal->memory);
+	free(journal);
+}
+
+static struct journal *new_journal(void)
+{
+	struct journal *journal = calloc(1, sizeof(*journal));
+
+	if (!journal)
+		return NULL;
+	journal->memory.fd = -1;
+	journal->once = (struct once){.answer = {-1, -1}, .consumed = {-1, -1}};
+	return journal;
+}
+
+int journal_create(struct primary *primary)
+{
+	struct journal *journal = primary->store ? new_journal() : NULL;
+	int error;
+
+	if (!primary->store)
+		return 0;
+	error = journal ? make(primary, journal) : -ENOMEM;
+	if (error) {
+		if (journal)
+			destroy(journal);
+		return error;
+	}
+	primary->journal = journal;
+	journal_numbers(primary);
+	return 0;
+}
+
+static bool is_ours(const struct journal_header *h, uint64_t size)
+{
+	return h->magic == JOURNAL_MAGIC && h->version == JOURNAL_VERSION &&
+	       h->abi_major == HF_ABI_MAJOR && h->size <= size &&
+	       h->port_bytes == sizeof(struct journal_slot) &&
+	       h->secondary_bytes == sizeof(struct journal_secondary);
+}
+
+static int take_pipes(struct primary *primary, struct journal *journal)
+{
+	struct journal_header *h = journal->header;
+	int *const fds[4] = {&journal->once.answer[0], &journal->once.answer[1],
+			     &journal->once.consumed[0], &journal->once.consumed[1]};
+
+	journal->once.notes = &h->once;
+	for (size_t i = 0; i < 4; i++) {
+		*fds[i] = store_get(primary->store, h->pipes[i]);
+		if (*fds[i] < 0)
+			return -ENOENT;
+		store_reference(primary->store, h->pipes[i]);
+	}
+	return 0;
+}
+
+int journal_adopt(struct primary *primary)
+{
+	int fd = primary->store ? store_get(primary->store, STORE_JOURNAL) : -ENOENT;
+	struct journal *journal;
+	int error;
+
+	if (fd < 0)
+		return fd;
+	journal = new_journal();
+	error = journal ? hf_memory_adopt(&journal->memory, fd) : -ENOMEM;
+	if (error) {
+		if (journal)
+			destroy(journal);
+		else
+			hf_fd_close(&fd);
+		return error;
+	}
+	journal->header = journal->memory.base;
+	if (!is_ours(journal->header, journal->memory.size)) {
+		log_error(TAG,
+			  "an earlier holdfastd left a journal of version %u for shared memory %u, "
+			  "this one has %u for %u: start the release that wrote it, or end the "
+			  "supervisor to give up its sessions",
+			  journal->header->version, journal->header->abi_major, JOURNAL_VERSION,
+			  HF_ABI_MAJOR);
+		destroy(journal);
+		return -EPROTO;
+	}
+	error = take_pipes(primary, journal);
+	if (error) {
+		destroy(journal);
+		return error;
+	}
+	store_reference(primary->store, STORE_JOURNAL);
+	journal->header->lives++;
+	primary->journal = journal;
+	return 0;
+}
+
+void journal_close(struct primary *primary)
+{
+	if (primary->journal)
+		destroy(primary->journal);
+	primary->journal = NULL;
+}
+
+struct once *journal_once(struct primary *primary)
+{
+	return primary->journal ? &primary->journal->once : NULL;
+}
+
+struct journal_slot *journal_slot(const struct primary *primary, uint32_t device)
+{
+	const struct journal_header *h = primary->journal->header;
+
+	return (void *)((char *)primary->journal->memory.base + h->ports_offset +
+			device * sizeof(struct journal_slot));
+}
+
+const struct journal_port *journal_valid_port(const struct primary *primary, uint32_t device)
+{
+	const struct journal_slot *slot = journal_slot(primary, device);
+	uint32_t valid = hf_load_acquire(&slot->valid);
+
+	return valid == 1 || valid == 2 ? &slot->copies[valid - 1] : NULL;
+}
+
+/* --- the words --- */
+
+void journal_numbers(struct primary *primary)
+{
+	struct journal_header *h;
+
+	if (!primary->journal)
+		return;
+	h = primary->journal->header;
+	hf_write_once(&h->next_grant, primary->next_grant);
+	hf_write_once(&h->next_session, primary->next_session);
+	hf_write_once(&h->next_secondary, primary->next_secondary);
+	/* Last: what was numbered is used only after this returned. */
+	hf_store_release(&h->features_enabled, primary->features_enabled);
+}
+
+void journal_listener(struct primary *primary, bool control, int fd)
+{
+	uint32_t *word, old;
+
+	if (!primary->journal)
+		return;
+	word = control ? &primary->journal->header->control_listener
+		       : &primary->journal->header->attach_listener;
+	old = *word;
+	hf_store_release(word, fd < 0 ? 0u : store_add(primary->store, 'l', fd));
+	store_reference(primary->store, *word);
+	if (old)
+		store_release(primary->store, old);
+}
+
+int journal_take_listener(struct primary *primary, bool control)
+{
+	const struct journal_header *h;
+	uint32_t number;
+	int fd;
+
+	if (!primary->journal)
+		return -1;
+	h = primary->journal->header;
+	number = control ? h->control_listener : h->attach_listener;
+	fd = store_get(primary->store, number);
+	if (fd < 0)
+		return -1;
+	store_reference(primary->store, number);
+	return fd;
+}
+
+void journal_position(const struct vring *vring)
+{
+	const struct device *device = vring->device;
+	uint64_t word = JOURNAL_POSITION | (uint64_t)vring->wrap << 32 |
+			(uint64_t)vring->base_used << 16 | vring->base;
+
+	if (device->primary->journal)
+		hf_store_release(
+			&journal_slot(device->primary, device->slot)->positions[vring->index], word);
+}
+
+/* --- ports --- */
+
+static void keep(struct store *store, uint32_t *number, char kind, int fd)
+{
+	if (fd < 0)
+		*number = 0;
+	else if (!*number)
+		*number = store_add(store, kind, fd);
+}
+
+/* Everything new goes to the store. */
+static void keep_all(struct port *port)
+{
+	struct store *store = port->primary->store;
+	struct device *device = &port->device;
+
+	keep(store, &port->listener_stored, 'L', port->listener);
+	if (!port->session)
+		return;
+	keep(store, &port->session->stored, 's', port->session->socket);
+	for (uint32_t i = 0; i < device->memory.count; i++)
+		keep(store, &device->regions_stored[i], 'r', device->region_fds[i]);
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		struct vring *vring = &device->vrings[i];
+
+		keep(store, &vring->stored.kick, 'k', vring->kick);
+		keep(store, &vring->stored.call, 'c', vring->call);
+		keep(store, &vring->stored.err, 'e', vring->err);
+	}
+}
+
+void journal_each_number(struct store *store, const struct journal_port *copy,
+			 void (*visit)(struct store *store, uint32_t number))
+{
+	visit(store, copy->listener);
+	if (!copy->session)
+		return;
+	visit(store, copy->socket);
+	for (uint32_t i = 0; i < copy->nr_regions; i++)
+		visit(store, copy->region_fds[i]);
+	for (uint32_t i = 0; i < copy->nr_vrings; i++) {
+		visit(store, copy->vrings[i].kick);
+		visit(store, copy->vrings[i].call);
+		visit(store, copy->vrings[i].err);
+	}
+}
+
+static void fill_vring(struct journal_vring *to, const struct vring *from)
+{
+	*to = (struct journal_vring){
+		.desc_user = from->desc_user,
+		.avail_user = from->avail_user,
+		.used_user = from->used_user,
+		.log_gpa = from->log_gpa,
+		.addr_flags = from->addr_flags,
+		.kick = from->stored.kick,
+		.call = from->stored.call,
+		.err = from->stored.err,
+		.size = from->size,
+		.address_given = from->address_given,
+		.has_kick = from->has_kick,
+		.started = from->started,
+		.suspended = from->suspended,
+		.enabled = from->enabled,
+		.broken = from->broken,
+	};
+}
+
+static void fill_device(struct journal_port *to, const struct device *from)
+{
+	to->features = from->features;
+	to->features_set = from->features_set;
+	to->protocol_features = from->protocol_features;
+	to->mem_generation = from->mem_generation;
+	to->mtu = from->mtu;
+	to->status = from->status;
+	to->status_seen = from->status_seen;
+	to->node = from->node;
+	to->nr_regions = from->memory.count;
+	memcpy(to->regions, from->memory.regions, from->memory.count * sizeof(to->regions[0]));
+	memcpy(to->region_fds, from->regions_stored,
+	       from->memory.count * sizeof(to->region_fds[0]));
+	/* All of them: `enabled` alone does not count as touched. */
+	to->nr_vrings = HF_SHM_MAX_VRINGS;
+	while (to->nr_vrings > device_nr_vrings(from) &&
+	       !from->vrings[to->nr_vrings - 1].enabled)
+		to->nr_vrings--;
+	for (uint32_t i = 0; i < to->nr_vrings; i++)
+		fill_vring(&to->vrings[i], &from->vrings[i]);
+}
+
+static void fill_session(struct journal_port *to, const struct session *from)
+{
+	to->session = from->number;
+	to->socket = from->stored;
+	to->greeted = from->greeted;
+	to->ready = from->ready;
+	to->offered = from->offered;
+	to->messages = from->messages;
+	to->nr_removed = from->nr_removed;
+	memcpy(to->removed, from->removed, sizeof(to->removed));
+	to->message = (struct journal_message){.id = from->message_id,
+					       .bytes = from->in_socket,
+					       .reply_bytes = (uint32_t)from->reply.len};
+	memcpy(to->message.reply, from->reply.bytes, sizeof(from->reply.bytes));
+}
+
+static void fill_port(struct journal_port *to, const struct port *from)
+{
+	memcpy(to->name, from->name, sizeof(to->name));
+	memcpy(to->path, from->path, sizeof(to->path));
+	to->queue_pairs = from->queue_pairs;
+	to->client = from->client;
+	to->removing = from->removing;
+	to->features_disabled = from->features_disabled;
+	to->sessions = from->sessions;
+	to->refused_messages = from->refused_messages;
+	to->listener = from->listener_stored;
+	to->socket_dev = from->socket_dev;
+	to->socket_ino = from->socket_ino;
+	to->session = 0;
+	to->mem_generation = from->device.mem_generation;
+	to->message = (struct journal_message){0};
+	if (!from->session)
+		return;
+	fill_device(to, &from->device);
+	fill_session(to, from->session);
+}
+
+static void commit(struct port *port)
+{
+	struct primary *primary = port->primary;
+	struct journal_slot *slot = journal_slot(primary, port->device.slot);
+	uint32_t old = slot->valid, next = old == 1 ? 2 : 1;
+
+	keep_all(port);
+	for (uint32_t i = 0; port->session && i < HF_SHM_MAX_VRINGS; i++)
+		journal_position(&port->device.vrings[i]);
+	fill_port(&slot->copies[next - 1], port);
+	journal_each_number(primary->store, &slot->copies[next - 1], store_reference);
+	hf_store_release(&slot->valid, next);
+	if (!port->session)
+		hf_write_once(&slot->dirty, 0u);
+	if (old)
+		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
+}
+
+void journal_port(struct port *port)
+{
+	if (port->primary->journal && !(port->session && port->session->in_hand))
+		commit(port);
+}
+
+void journal_port_gone(struct port *port)
+{
+	struct primary *primary = port->primary;
+	struct journal_slot *slot;
+	uint32_t old;
+
+	if (!primary->journal)
+		return;
+	slot = journal_slot(primary, port->device.slot);
+	old = slot->valid;
+	hf_store_release(&slot->valid, 0u);
+	if (old)
+		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
+	hf_write_once(&slot->dirty, 0u);
+	memset(slot->positions, 0, sizeof(slot->positions));
+}
+
+/* --- messages --- */
+
+void journal_begin(struct session *session)
+{
+	struct primary *primary = session->primary;
+
+	session->in_hand = true;
+	if (!primary->journal)
+		return;
+	session->message_id = ++primary->journal->header->next_message;
+	hf_store_release(&journal_slot(primary, session->device->slot)->dirty, 1u);
+}
+
+bool journal_store(struct session *session)
+{
+	struct primary *primary = session->primary;
+
+	if (!primary->journal)
+		return true;
+	keep_all(session->port);
+	return !store_pending(primary->store);
+}
+
+void journal_acted(struct session *session)
+{
+	struct primary *primary = session->primary;
+
+	session->in_hand = false;
+	if (!primary->journal)
+		return;
+	commit(session->port);
+	hf_store_release(&journal_slot(primary, session->device->slot)->dirty, 0u);
+}
+
+void journal_clean(struct session *session)
+{
+	if (session->primary->journal)
+		hf_store_release(&journal_slot(session->primary, session->device->slot)->dirty, 0u);
+}
+
+void journal_answered(struct session *session)
+{
+	if (session->primary->journal)
+		hf_store_release(&journal_slot(session->primary, session->device->slot)->answered,
+				 session->message_id);
+}
+
+void journal_consumed(struct session *session)
+{
+	if (session->primary->journal)
+		hf_store_release(&journal_slot(session->primary, session->device->slot)->consumed,
+				 session->message_id);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The primary's own memory, for who comes after it (docs/continuity.md). All of these do nothing
+ * in a primary whose descriptors nobody keeps.
+ */
+#ifndef PRIMARY_JOURNAL_H
+#define PRIMARY_JOURNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "journal_layout.h"
+#include "memory.h"
+#include "once.h"
+
+struct port;
+struct primary;
+struct secondary;
+struct session;
+struct store;
+struct vring;
+
+struct journal {
+	struct hf_memory memory;
+	struct journal_header *header;
+	struct once once;
+};
+
+/* A fresh one, stored. 0 or -errno. */
+int journal_create(struct primary *primary);
+/* The one an earlier life left. -ENOENT: none; -EPROTO: of another version (said); -errno. */
+int journal_adopt(struct primary *primary);
+void journal_close(struct primary *primary);
+
+/* --- for whoever changes something; before the step that relies on it --- */
+
+/* next_grant, next_session, next_secondary, features_enabled changed. */
+void journal_numbers(struct primary *primary);
+/* The listening socket of `attach` or `control`; -1: none. */
+void journal_listener(struct primary *primary, bool control, int fd);
+
+/* That of an earlier life; the caller's. -1: none. */
+int journal_take_listener(struct primary *primary, bool control);
+
+/* The port, its session or its device changed. Not while a message is in hand: that ends with
+ * journal_message. */
+void journal_port(struct port *port);
+void journal_port_gone(struct port *port);
+/* vring->base is new: before the directory forgets whose lane had it. */
+void journal_position(const struct vring *vring);
+
+/* A message is going to be acted on. */
+void journal_begin(struct session *session);
+/* It was: its descriptors go to the store. Are they safe there? If not, at the store's `drained`.
+ */
+bool journal_store(struct session *session);
+/* The draft as it is now, and the answer that is still to be sent. */
+void journal_acted(struct session *session);
+/* What a message had begun when its primary died is undone. */
+void journal_clean(struct session *session);
+void journal_answered(struct session *session);
+void journal_consumed(struct session *session);
+
+/* It is attached, and everything that is needed to find it again is stored. 0 or -ENOMEM. */
+int journal_secondary(struct secondary *secondary);
+void journal_secondary_gone(struct secondary *secondary);
+void journal_welcomed(struct secondary *secondary);
+/* About to be sent memory of this device in this session; 0: it was retired. */
+void journal_sent(struct secondary *secondary, uint32_t device, uint64_t session);
+/* A lane entry is taken, or free (session 0). */
+void journal_lane(struct secondary *secondary, uint32_t entry, uint32_t device, uint64_t session,
+		  uint32_t vring);
+
+/* --- for whoever takes over --- */
+
+struct once *journal_once(struct primary *primary);
+struct journal_slot *journal_slot(const struct primary *primary, uint32_t device);
+/* NULL: no port here. */
+const struct journal_port *journal_valid_port(const struct primary *primary, uint32_t device);
+struct journal_secondary *journal_secondary_at(const struct primary *primary, uint32_t slot);
+uint64_t *journal_sent_of(const struct primary *primary, struct journal_secondary *record);
+void journal_each_number(struct store *store, const struct journal_port *copy,
+			 void (*visit)(struct store *store, uint32_t number));
+struct journal_lane *journal_lanes_of(const struct primary *primary,
+				      struct journal_secondary *record);
+
+#endif

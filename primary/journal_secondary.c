@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Secondaries in the journal. What they are never changes; what they were sent, and which entry of
+ * their lane is whose, are words of their own.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fd.h"
+#include "journal.h"
+#include "order.h"
+#include "primary.h"
+#include "secondary.h"
+#include "store.h"
+
+static_assert(JOURNAL_GLOBS == SECONDARY_MAX_GLOBS, "all of them");
+
+struct journal_secondary *journal_secondary_at(const struct primary *primary, uint32_t slot)
+{
+	const struct journal_header *h = primary->journal->header;
+
+	return (void *)((char *)primary->journal->memory.base + h->secondaries_offset +
+			slot * h->secondary_stride);
+}
+
+uint64_t *journal_sent_of(const struct primary *primary, struct journal_secondary *record)
+{
+	(void)primary;
+	return (void *)(record + 1);
+}
+
+struct journal_lane *journal_lanes_of(const struct primary *primary,
+				      struct journal_secondary *record)
+{
+	return (void *)(journal_sent_of(primary, record) + primary->journal->header->max_devices);
+}
+
+static void fill(struct journal_secondary *to, const struct secondary *from)
+{
+	memcpy(to->name, from->name, sizeof(to->name));
+	memcpy(to->version, from->version, sizeof(to->version));
+	to->role = from->role;
+	to->priority = from->priority;
+	to->membarrier = from->membarrier;
+	to->pid = from->pid;
+	to->uid = from->uid;
+	to->attached_ns = from->attached_ns;
+	to->lane_entries = from->lane_entries;
+	to->socket = from->stored.socket;
+	to->pidfd = from->stored.pidfd;
+	to->lane = from->stored.lane;
+	to->welcomed = 0;
+	to->nr_globs = (uint32_t)from->nr_globs;
+	for (uint32_t i = 0; i < to->nr_globs; i++)
+		snprintf(to->globs[i], sizeof(to->globs[i]), "%s", from->globs[i]);
+}
+
+static void clear_words(const struct primary *primary, struct journal_secondary *record,
+			uint32_t lane_entries)
+{
+	memset(journal_sent_of(primary, record), 0,
+	       primary->journal->header->max_devices * sizeof(uint64_t));
+	memset(journal_lanes_of(primary, record), 0, lane_entries * sizeof(struct journal_lane));
+}
+
+static bool lane_fits(const struct primary *primary, const struct secondary *s)
+{
+	return s->lane.size <= primary->journal->header->lane_bytes;
+}
+
+int journal_secondary(struct secondary *s)
+{
+	struct primary *primary = s->primary;
+	struct store *store = primary->store;
+	struct journal_secondary *record;
+
+	if (!primary->journal)
+		return 0;
+	record = journal_secondary_at(primary, s->slot);
+	s->stored.socket = store_add(store, 'a', s->socket);
+	s->stored.pidfd = store_add(store, 'p', s->pidfd);
+	s->stored.lane = store_add(store, 'w', s->lane.fd);
+	store_reference(store, s->stored.socket);
+	store_reference(store, s->stored.pidfd);
+	store_reference(store, s->stored.lane);
+	if (!s->stored.socket || !s->stored.pidfd || !s->stored.lane || !lane_fits(primary, s))
+		return -ENOMEM;
+	clear_words(primary, record, s->lane_entries);
+	fill(record, s);
+	hf_store_release(&record->id, s->id);
+	return 0;
+}
+
+void journal_secondary_gone(struct secondary *s)
+{
+	struct primary *primary = s->primary;
+
+	if (!primary->journal)
+		return;
+	hf_store_release(&journal_secondary_at(primary, s->slot)->id, (uint64_t)0);
+	store_release(primary->store, s->stored.socket);
+	store_release(primary->store, s->stored.pidfd);
+	store_release(primary->store, s->stored.lane);
+}
+
+void journal_welcomed(struct secondary *s)
+{
+	if (s->primary->journal)
+		hf_store_release(&journal_secondary_at(s->primary, s->slot)->welcomed, 1u);
+}
+
+void journal_sent(struct secondary *s, uint32_t device, uint64_t session)
+{
+	if (!s->primary->journal)
+		return;
+	hf_store_release(
+		&journal_sent_of(s->primary, journal_secondary_at(s->primary, s->slot))[device],
+		session);
+}
+
+void journal_lane(struct secondary *s, uint32_t entry, uint32_t device, uint64_t session,
+		  uint32_t vring)
+{
+	struct journal_lane *lane;
+
+	if (!s->primary->journal || !lane_fits(s->primary, s))
+		return;
+	lane = &journal_lanes_of(s->primary, journal_secondary_at(s->primary, s->slot))[entry];
+	hf_store_release(&lane->session, (uint64_t)0);
+	hf_write_once(&lane->device, device);
+	hf_write_once(&lane->vring, vring);
+	hf_store_release(&lane->session, session);
+}

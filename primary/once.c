@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ *   answer:    pipe ← bytes; note `sending` = id; splice pipe → socket
+ *              sent if and only if `sending` is the id and the pipe is empty
+ *   consuming: pipe emptied; note `consuming` = id; splice socket → pipe
+ *              as many are out as the pipe has, if `consuming` is the id; whoever finds it so
+ *              goes on with the rest
+ *
+ * One message at a time is between the two steps, whatever the number of sessions.
+ */
+#include "once.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "journal_layout.h"
+#include "order.h"
+
+/* A message that came byte by byte takes a slot of the pipe for each. */
+#define PIPE_BYTES (1 << 20)
+
+static void drain(int pipe)
+{
+	char bytes[512];
+
+	while (read(pipe, bytes, sizeof(bytes)) > 0)
+		;
+}
+
+static size_t left_in(int pipe)
+{
+	int n = 0;
+
+	return ioctl(pipe, FIONREAD, &n) < 0 ? 0 : (size_t)n;
+}
+
+static int send_plainly(int socket, const void *bytes, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = send(socket, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	/* A stream socket takes so few bytes whole or not at all. */
+	return (size_t)n == len ? 0 : -EPIPE;
+}
+
+int once_send(struct once *once, uint64_t id, int socket, const void *bytes, size_t len)
+{
+	ssize_t n;
+	int error;
+
+	if (!once)
+		return send_plainly(socket, bytes, len);
+	hf_store_release(&once->notes->sending, (uint64_t)0);
+	drain(once->answer[0]);
+	if (write(once->answer[1], bytes, len) != (ssize_t)len)
+		return -EPIPE;
+	hf_store_release(&once->notes->sending, id);
+	do {
+		n = splice(once->answer[0], NULL, socket, NULL, len, SPLICE_F_NONBLOCK);
+	} while (n < 0 && errno == EINTR);
+	if (n == (ssize_t)len)
+		return 0;
+	error = n < 0 ? -errno : -EPIPE;
+	hf_store_release(&once->notes->sending, (uint64_t)0);
+	drain(once->answer[0]);
+	return error;
+}
+
+bool once_was_sent(const struct once *once, uint64_t id)
+{
+	return once->notes->sending == id && !left_in(once->answer[0]);
+}
+
+static void consume_plainly(int socket, size_t len)
+{
+	char bytes[512];
+
+	while (len) {
+		ssize_t n =
+			recv(socket, bytes, len < sizeof(bytes) ? len : sizeof(bytes), MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		len -= (size_t)n;
+	}
+}
+
+/* After a death the pipe has what is out already. */
+static void begin_consuming(struct once *once, uint64_t id)
+{
+	if (once->notes->consuming == id)
+		return;
+	hf_store_release(&once->notes->consuming, (uint64_t)0);
+	drain(once->consumed[0]);
+	hf_store_release(&once->notes->consuming, id);
+}
+
+static size_t was_consumed(const struct once *once, uint64_t id)
+{
+	return once->notes->consuming == id ? left_in(once->consumed[0]) : 0;
+}
+
+void once_consume(struct once *once, uint64_t id, int socket, size_t len)
+{
+	int offset = -1;
+
+	/* Where a look began, a splice would begin as well. */
+	(void)setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+	if (!once) {
+		consume_plainly(socket, len);
+		return;
+	}
+	begin_consuming(once, id);
+	len -= was_consumed(once, id);
+	while (len) {
+		ssize_t n = splice(socket, NULL, once->consumed[1], NULL, len, SPLICE_F_NONBLOCK);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) /* more pieces than the pipe has slots */
+			break;
+		len -= (size_t)n;
+	}
+	consume_plainly(socket, len);
+}
+
+int once_open(struct once *once)
+{
+	once->answer[0] = once->answer[1] = once->consumed[0] = once->consumed[1] = -1;
+	if (pipe2(once->answer, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    pipe2(once->consumed, O_CLOEXEC | O_NONBLOCK) < 0) {
+		int error = errno;
+
+		once_close(once);
+		return -error;
+	}
+	(void)fcntl(once->consumed[1], F_SETPIPE_SZ, PIPE_BYTES);
+	return 0;
+}
+
+void once_close(struct once *once)
+{
+	hf_fd_close_all(once->answer, 2);
+	hf_fd_close_all(once->consumed, 2);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Ports and sessions of an earlier life.
+ *
+ * The draft comes from the journal's valid copy; who runs which vring from the directory's grant
+ * words, which live on; positions of vrings that nobody runs from the journal's words. The draft is
+ * what was true after the last message that was acted on. If the next one was begun, directory and
+ * secondaries may be ahead of it: then all rings of the device are taken back, which brings both
+ * together, and the message, which is still in the socket, is handled from the start.
+ *
+ * Everything here may itself be cut off at any instant: nothing is written to the journal before
+ * it is true, and nothing of the journal's is taken away before it is replaced.
+ */
+#include "resume.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "attach.h"
+#include "clock.h"
+#include "directory.h"
+#include "event.h"
+#include "fd.h"
+#include "grant_vring.h"
+#include "journal.h"
+#include "lane.h"
+#include "order.h"
+#include "port.h"
+#include "primary.h"
+#include "publish.h"
+#include "secondary.h"
+#include "session.h"
+#include "store.h"
+#include "stream.h"
+
+/* What resume_ports finds out for resume_go_on. */
+enum plan {
+	PLAN_GO_ON = 0,
+	PLAN_REVOKE, /* the directory is ahead of the draft */
+	PLAN_END,    /* something that the session needs is gone */
+};
+
+/* A duplicate of what is stored; -1 for number 0. False: it should be there, and is not. */
+static bool take_fd(struct primary *primary, uint32_t number, int *ret_fd)
+{
+	*ret_fd = number ? store_get(primary->store, number) : -1;
+	return !number || *ret_fd >= 0;
+}
+
+/* --- the device --- */
+
+static bool restore_memory(struct device *device, const struct journal_port *record)
+{
+	for (uint32_t i = 0; i < record->nr_regions; i++) {
+		if (!take_fd(device->primary, record->region_fds[i], &device->region_fds[i]) ||
+		    device->region_fds[i] < 0)
+			return false;
+		device->regions_stored[i] = record->region_fds[i];
+		device->memory.regions[i] = record->regions[i];
+		device->memory.count++;
+	}
+	return true;
+}
+
+static void restore_position(struct vring *vring, uint64_t word)
+{
+	if (!(word & JOURNAL_POSITION))
+		return;
+	vring->base = (uint16_t)word;
+	vring->base_used = (uint16_t)(word >> 16);
+	vring->wrap = (uint16_t)(word >> 32);
+}
+
+static bool restore_vring(struct vring *vring, const struct journal_vring *record)
+{
+	struct primary *primary = vring->device->primary;
+
+	vring->desc_user = record->desc_user;
+	vring->avail_user = record->avail_user;
+	vring->used_user = record->used_user;
+	vring->log_gpa = record->log_gpa;
+	vring->addr_flags = record->addr_flags;
+	vring->size = record->size;
+	vring->address_given = record->address_given;
+	vring->has_kick = record->has_kick;
+	vring->started = record->started;
+	vring->suspended = record->suspended;
+	vring->enabled = record->enabled;
+	vring->broken = record->broken;
+	vring->stored.kick = record->kick;
+	vring->stored.call = record->call;
+	vring->stored.err = record->err;
+	return take_fd(primary, record->kick, &vring->kick) &&
+	       take_fd(primary, record->call, &vring->call) &&
+	       take_fd(primary, record->err, &vring->err);
+}
+
+static bool restore_device(struct device *device, const struct journal_port *record)
+{
+	const struct journal_slot *slot = journal_slot(device->primary, device->slot);
+	bool whole = restore_memory(device, record);
+
+	device->session = record->session;
+	device->features = record->features;
+	device->features_set = record->features_set;
+	device->protocol_features = record->protocol_features;
+	device->mtu = record->mtu;
+	device->status = record->status;
+	device->status_seen = record->status_seen;
+	device->node = record->node;
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		struct vring *vring = &device->vrings[i];
+
+		if (i < record->nr_vrings)
+			whole = restore_vring(vring, &record->vrings[i]) && whole;
+		restore_position(vring, hf_read_once(&slot->positions[i]));
+		vring_locate(vring);
+	}
+	return whole;
+}
+
+/* --- who runs it --- */
+
+static struct secondary *owner_of(const struct primary *primary, const struct hf_shm_vring *slot)
+{
+	uint32_t owner = hf_read_once(&slot->owner), entry = hf_read_once(&slot->lane_entry);
+	struct secondary *s = owner < primary->conf->max_secondaries ? primary->secondaries[owner]
+								      : NULL;
+
+	return s && entry && entry < s->lane_entries ? s : NULL;
+}
+
+/* False: the directory and the draft do not say the same. */
+static bool restore_owner(struct vring *vring)
+{
+	struct device *device = vring->device;
+	struct hf_shm_vring *slot =
+		&hf_directory_device(&device->primary->directory, device->slot)
+			 ->vrings[vring->index];
+	uint64_t word = hf_load_acquire(&slot->grant);
+
+	vring->owner = owner_of(device->primary, slot);
+	if (!vring->owner) {
+		/* Nobody could be asked for the lane's position: none could have been granted. */
+		hf_store_release(&slot->grant, (uint64_t)0);
+		hf_store_release(&slot->owner, HF_SHM_NO_OWNER);
+		return true;
+	}
+	vring->lane_entry = slot->lane_entry;
+	vring->grant = word & ~HF_GRANT_ENABLED;
+	if (!vring->grant)
+		vring->grant = hf_read_once(&grant_lane(vring)->grant);
+	vring->owner->nr_vrings++;
+	device->owner = vring->owner;
+	return word && vring->started && !vring->broken &&
+	       !(word & HF_GRANT_ENABLED) == !vring->enabled;
+}
+
+static bool restore_owners(struct device *device)
+{
+	const struct hf_shm_device *slot =
+		hf_directory_device(&device->primary->directory, device->slot);
+	bool agree = !(slot->seq & 1u) && slot->mem_generation == device->mem_generation;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		agree = restore_owner(&device->vrings[i]) && agree;
+	/* A generation that was seen for another table is not used again. */
+	if (slot->mem_generation > device->mem_generation)
+		device->mem_generation = slot->mem_generation + 1;
+	return agree;
+}
+
+/* --- the session and its message --- */
+
+/* The steps after the message was acted on; see once.h. */
+static void restore_message(struct session *session, const struct journal_port *record)
+{
+	const struct journal_message *message = &record->message;
+	const struct journal_slot *slot = journal_slot(session->primary, session->device->slot);
+	struct once *once = journal_once(session->primary);
+
+	session->message_id = message->id;
+	if (!message->id || slot->consumed == message->id)
+		return;
+	session->in_socket = message->bytes;
+	session->reply.len = message->reply_bytes;
+	memcpy(session->reply.bytes, message->reply, sizeof(session->reply.bytes));
+	if (slot->answered != message->id && message->reply_bytes &&
+	    !once_was_sent(once, message->id))
+		return;
+	/* Now, as the next answer or message to anybody takes the traces away. */
+	session->reply.len = 0;
+	journal_answered(session);
+	once_consume(once, message->id, session->socket, session->in_socket);
+	journal_consumed(session);
+	session->in_socket = 0;
+}
+
+static int restore_session(struct port *port, const struct journal_port *record)
+{
+	struct session *session;
+	int socket;
+
+	(void)take_fd(port->primary, record->socket, &socket);
+	session = session_new(port, socket);
+	if (!session) {
+		hf_fd_close(&socket);
+		return -ENOMEM;
+	}
+	session->stored = record->socket;
+	session->number = record->session;
+	session->greeted = record->greeted;
+	session->ready = record->ready;
+	session->offered = record->offered;
+	session->messages = record->messages;
+	session->nr_removed = record->nr_removed;
+	memcpy(session->removed, record->removed, sizeof(session->removed));
+	port->session = session;
+	if (socket < 0)
+		return 0;
+	port->peer_pid = stream_peer_pid(socket);
+	restore_message(session, record);
+	return 0;
+}
+
+static int restore_port(struct primary *primary, uint32_t slot, const struct journal_port *record)
+{
+	struct port *port = port_adopt(primary, slot, record);
+	struct device *device;
+	bool whole = true, agree;
+	int error = 0;
+
+	if (!port)
+		return -ENOMEM;
+	device = &port->device;
+	device->mem_generation = record->mem_generation;
+	journal_each_number(primary->store, record, store_reference);
+	if (record->session) {
+		error = restore_session(port, record);
+		if (error)
+			return error;
+		whole = restore_device(device, record) && port->session->socket >= 0;
+	}
+	(void)take_fd(primary, record->listener, &port->listener);
+	agree = restore_owners(device) && !journal_slot(primary, slot)->dirty;
+	port->plan = !whole ? PLAN_END : agree ? PLAN_GO_ON : PLAN_REVOKE;
+	return 0;
+}
+
+int resume_ports(struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		const struct journal_port *record = journal_valid_port(primary, i);
+		int error = record ? restore_port(primary, i, record) : 0;
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* --- going on --- */
+
+static void go_on(struct port *port, bool removing)
+{
+	grant_repeat(&port->device, port->plan == PLAN_GO_ON);
+	if (port->session && port->plan == PLAN_END)
+		session_end(port->session, "its descriptors were lost with the primary");
+	else if (removing)
+		(void)port_del(port->primary, port->name);
+	else if (port->session)
+		session_take_over(port->session, port->plan == PLAN_REVOKE);
+}
+
+void resume_go_on(struct primary *primary)
+{
+	struct journal_header *h = primary->journal->header;
+	uint32_t sessions = 0;
+
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
+		struct secondary *s = primary->secondaries[i];
+
+		if (!s)
+			continue;
+		if (!journal_secondary_at(primary, i)->welcomed)
+			attach_welcome(s);
+		if (secondary_watch(s) < 0)
+			secondary_leave(s, false);
+	}
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct port *port = primary->ports[i];
+		bool removing;
+
+		if (!port)
+			continue;
+		sessions += port->session != NULL;
+		removing = journal_valid_port(primary, i)->removing;
+		publish_device(&port->device);
+		go_on(port, removing);
+		if (!removing)
+			port_go_on(port);
+	}
+	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED, NULL, NULL, -1, 0,
+		   "life %llu, %u sessions go on", (unsigned long long)h->lives + 1, sessions);
+}

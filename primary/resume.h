@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Going on where an earlier life of the primary stopped, whatever it was doing. */
+#ifndef PRIMARY_RESUME_H
+#define PRIMARY_RESUME_H
+
+#include <stdbool.h>
+
+struct primary;
+
+/*
+ * With primary->journal adopted, the tables and the directory there. In this order: secondaries,
+ * ports (both only rebuild what was), then, with everything open, resume_go_on: what was half done
+ * is finished or undone, and everybody is told what he may have missed. 0 or -errno.
+ */
+int resume_secondaries(struct primary *primary);
+int resume_ports(struct primary *primary);
+void resume_go_on(struct primary *primary);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The second holder of every descriptor that the primary cannot make again: whoever started it and
+ * listens on $NOTIFY_SOCKET, systemd or `holdfastd --supervise`; they speak alike (sd_notify(3)).
+ *
+ * A descriptor that is stored has a number here, and the number is its name there. What it is for,
+ * the journal says: a record holds the numbers of what it needs. Numbers are counted by reference:
+ * a front-end may send one open file twice, and systemd keeps an open file once only.
+ */
+#ifndef PRIMARY_STORE_H
+#define PRIMARY_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "loop.h"
+
+struct store;
+
+/* What the first numbers always are. */
+enum { STORE_DIRECTORY = 1, STORE_JOURNAL, STORE_FIRST_FREE };
+
+/* Take what an earlier life left ($LISTEN_FDS), connect to $NOTIFY_SOCKET. NULL: there is nobody to
+ * keep anything; errno 0, or why not. */
+struct store *store_open(struct loop *loop);
+/* Close our side. What is stored stays stored. */
+void store_close(struct store *store);
+/* In good order at the end of all: nothing is kept. Waits a moment for the other side to read. */
+void store_forget_all(struct store *store);
+
+/* Store a descriptor: a number, without a reference yet; the same open file has the same number. 0:
+ * cannot (no memory, no descriptors). `kind` is a letter for people. `fd` stays the caller's. */
+uint32_t store_add(struct store *store, char kind, int fd);
+/* The same under a number of its own, referenced for ever. 0 or -errno. */
+int store_put(struct store *store, uint32_t number, char kind, int fd);
+void store_reference(struct store *store, uint32_t number);
+/* The last reference gone: it is taken out. */
+void store_release(struct store *store, uint32_t number);
+/* A duplicate of what is stored under this number. >= 0, -ENOENT, -errno. */
+int store_get(const struct store *store, uint32_t number);
+/* Take out what nobody has referenced: an earlier life died before its journal named it. */
+void store_drop_unreferenced(struct store *store);
+
+/* Is something still on its way to the holder? Until it is not, a death would lose it. */
+bool store_pending(const struct store *store);
+/* `drained` is called when nothing is pending any more. */
+void store_on_drained(struct store *store, void (*drained)(void *context), void *context);
+
+/* READY=1, STATUS=…: lines of sd_notify(3). */
+void store_notify(struct store *store, const char *text);
+
+#endif

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One loop over three things: signals, the notify socket, and who is to be started when.
+ *
+ * The primary gets NOTIFY_SOCKET, and what is kept as LISTEN_FDS. Only its own datagrams count (the
+ * kernel says whose they are), and all that it sent before its death are read before its successor
+ * starts. One that had become ready is started again at once; one that had not, with back-off.
+ *
+ * Should this process die the primary runs on, without survival: it is not worth a guest's network
+ * to die along. In good order it ends first, then the switches, and nobody is left behind.
+ */
+#include "supervise.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "clock.h"
+#include "fd.h"
+#include "handon.h"
+#include "log.h"
+#include "supervise_keep.h"
+
+#define TAG		 "supervisor"
+#define BACKOFF_FIRST_NS (100 * NS_PER_MS)
+#define BACKOFF_LAST_NS	 (5 * NS_PER_S)
+#define SHORT_LIFE_NS	 (100 * NS_PER_MS)
+#define LONG_LIFE_NS	 (10 * NS_PER_S)
+#define END_NS		 (10 * NS_PER_S)
+#define DATAGRAM_BYTES	 4096u
+#define SPARE_FDS	 64u /* what we need ourselves */
+#define SWITCHES_EACH	 2u  /* one that runs, one that waits */
+
+struct child {
+	const char *command; /* of a switch; NULL: the primary */
+	pid_t pid;	     /* 0: not running */
+	uint64_t started_ns;
+	uint64_t start_at_ns; /* 0: not to be started */
+	uint64_t backoff_ns;
+};
+
+struct supervisor {
+	char **argv; /* of the primary */
+	char program[256];
+	struct keep *keep;
+	int notify;
+	char notify_path[64]; /* as in the environment */
+	int signals;
+	struct child primary;
+	struct child switches[CONF_MAX_RUNS * SWITCHES_EACH];
+	size_t nr_switches;
+	bool was_ready; /* ever */
+	bool ready;	/* this life */
+	bool ending;
+	uint64_t end_by_ns;
+	int status;
+};
+
+/* --- starting --- */
+
+static void prepare_child(const struct supervisor *s)
+{
+	sigset_t none;
+
+	(void)s;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void become_primary(const struct supervisor *s)
+{
+	struct handon *handon = handon_create();
+
+	prepare_child(s);
+	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
+	    keep_hand_on(s->keep, handon) == 0)
+		(void)handon_exec(handon, s->program, s->argv);
+	_exit(127);
+}
+
+static _Noreturn void become_switch(const struct supervisor *s, const char *command)
+{
+	char line[CONF_RUN_BYTES + 8];
+
+	prepare_child(s);
+	unsetenv("NOTIFY_SOCKET");
+	snprintf(line, sizeof(line), "exec %s", command);
+	execl("/bin/sh", "sh", "-c", line, NULL);
+	_exit(127);
+}
+
+static void start(struct supervisor *s, struct child *child)
+{
+	pid_t pid = fork();
+
+	child->started_ns = hf_now_ns();
+	if (pid < 0) {
+		log_error(TAG, "cannot start a process: %m; trying again");
+		child->start_at_ns = child->started_ns + BACKOFF_LAST_NS;
+		return;
+	}
+	if (pid == 0 && child->command)
+		become_switch(s, child->command);
+	if (pid == 0)
+		become_primary(s);
+	child->pid = pid;
+	child->start_at_ns = 0;
+	if (!child->command)
+		s->ready = false;
+}
+
+static void back_off(struct child *child, uint64_t now)
+{
+	if (now - child->started_ns >= LONG_LIFE_NS)
+		child->backoff_ns = 0;
+	child->backoff_ns = child->backoff_ns ? min_u64(2 * child->backoff_ns, BACKOFF_LAST_NS)
+					      : BACKOFF_FIRST_NS;
+	child->start_at_ns = now + child->backoff_ns;
+}
+
+/* --- what the primary says --- */
+
+static size_t take_fds(struct msghdr *msg, int *fds, size_t room, pid_t *ret_pid)
+{
+	size_t count = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		struct ucred peer;
+
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_CREDENTIALS) {
+			memcpy(&peer, CMSG_DATA(c), sizeof(peer));
+			*ret_pid = peer.pid;
+		} else if (c->cmsg_type == SCM_RIGHTS && n <= room - count) {
+			memcpy(fds + count, CMSG_DATA(c), n * sizeof(int));
+			count += n;
+		}
+	}
+	return count;
+}
+
+static void primary_ready(struct supervisor *s)
+{
+	s->ready = true;
+	s->primary.backoff_ns = 0;
+	if (s->was_ready)
+		return;
+	s->was_ready = true;
+	for (size_t i = 0; i < s->nr_switches; i++)
+		s->switches[i].start_at_ns = hf_now_ns();
+}
+
+/* False: nothing more to read. */
+static bool read_datagram(struct supervisor *s)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(253 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+	} control;
+	char text[DATAGRAM_BYTES + 1];
+	struct iovec iov = {.iov_base = text, .iov_len = DATAGRAM_BYTES};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	int fds[253];
+	size_t nr_fds;
+	pid_t pid = 0;
+	ssize_t n = recvmsg(s->notify, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return errno == EINTR;
+	text[n] = '\0';
+	nr_fds = take_fds(&msg, fds, ARRAY_SIZE(fds), &pid);
+	if (pid != s->primary.pid || !pid || (msg.msg_flags & MSG_TRUNC))
+		hf_fd_close_all(fds, nr_fds);
+	else if (keep_datagram(s->keep, text, fds, nr_fds))
+		primary_ready(s);
+	return true;
+}
+
+static void read_datagrams(struct supervisor *s)
+{
+	while (read_datagram(s))
+		;
+}
+
+/* --- deaths --- */
+
+static int exit_status(int status)
+{
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Usage, no first start, or an end in good order: starting again would change nothing. */
+static bool is_final(const struct supervisor *s, int status)
+{
+	return WIFEXITED(status) &&
+	       (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2 || !s->was_ready);
+}
+
+static void begin_end(struct supervisor *s, int status)
+{
+	s->ending = true;
+	s->status = status;
+	s->end_by_ns = hf_now_ns() + END_NS;
+	for (size_t i = 0; i < s->nr_switches; i++) {
+		s->switches[i].start_at_ns = 0;
+		if (s->switches[i].pid && !s->primary.pid)
+			kill(s->switches[i].pid, SIGTERM);
+	}
+}
+
+static void primary_died(struct supervisor *s, int status)
+{
+	uint64_t now = hf_now_ns();
+
+	read_datagrams(s);
+	s->primary.pid = 0;
+	if (s->ending || is_final(s, status)) {
+		begin_end(s, exit_status(status));
+		return;
+	}
+	log_warning(TAG, "the primary died (%s %d): starting it again, %zu descriptors kept",
+		    WIFSIGNALED(status) ? "signal" : "status",
+		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+		    keep_count(s->keep));
+	if (!s->ready)
+		back_off(&s->primary, now);
+	else if (now - s->primary.started_ns < SHORT_LIFE_NS)
+		s->primary.start_at_ns = s->primary.started_ns + SHORT_LIFE_NS;
+	else
+		s->primary.start_at_ns = now;
+}
+
+static void switch_died(struct supervisor *s, struct child *child, int status)
+{
+	child->pid = 0;
+	if (s->ending)
+		return;
+	back_off(child, hf_now_ns());
+	log_warning(TAG, "%s ended (%s %d): starting it again in %llu ms", child->command,
+		    WIFSIGNALED(status) ? "signal" : "status",
+		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+		    (unsigned long long)(child->backoff_ns / NS_PER_MS));
+}
+
+static void reap(struct supervisor *s)
+{
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == s->primary.pid)
+			primary_died(s, status);
+		for (size_t i = 0; i < s->nr_switches; i++)
+			if (pid == s->switches[i].pid)
+				switch_died(s, &s->switches[i], status);
+	}
+}
+
+/* --- signals and time --- */
+
+static void on_signals(struct supervisor *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signals, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			continue;
+		log_notice(TAG, "signal %u: ending", info.ssi_signo);
+		if (!s->ending)
+			begin_end(s, EXIT_SUCCESS);
+		s->primary.start_at_ns = 0;
+		if (s->primary.pid)
+			kill(s->primary.pid, (int)info.ssi_signo);
+	}
+	reap(s);
+}
+
+static void kill_all(struct supervisor *s)
+{
+	if (s->primary.pid)
+		kill(s->primary.pid, SIGKILL);
+	for (size_t i = 0; i < s->nr_switches; i++)
+		if (s->switches[i].pid)
+			kill(s->switches[i].pid, SIGKILL);
+}
+
+static bool anybody_left(const struct supervisor *s)
+{
+	for (size_t i = 0; i < s->nr_switches; i++)
+		if (s->switches[i].pid)
+			return true;
+	return s->primary.pid;
+}
+
+static void start_due(struct supervisor *s, struct child *child, uint64_t now, uint64_t *next)
+{
+	if (child->start_at_ns && child->start_at_ns <= now)
+		start(s, child);
+	if (child->start_at_ns)
+		*next = min_u64(*next, child->start_at_ns);
+}
+
+/* Start who is due; milliseconds until the next one is, -1 none. */
+static int start_all_due(struct supervisor *s)
+{
+	uint64_t now = hf_now_ns(), next = UINT64_MAX;
+
+	if (s->ending && now >= s->end_by_ns)
+		kill_all(s);
+	if (s->ending)
+		return now >= s->end_by_ns ? 1000 : (int)((s->end_by_ns - now) / NS_PER_MS) + 1;
+	start_due(s, &s->primary, now, &next);
+	for (size_t i = 0; i < s->nr_switches; i++)
+		start_due(s, &s->switches[i], now, &next);
+	return next == UINT64_MAX ? -1 : (int)((next - now) / NS_PER_MS) + 1;
+}
+
+static void run(struct supervisor *s)
+{
+	struct pollfd fds[2] = {{.fd = s->signals, .events = POLLIN},
+				{.fd = s->notify, .events = POLLIN}};
+
+	s->primary.start_at_ns = hf_now_ns();
+	while (!s->ending || anybody_left(s)) {
+		int timeout = start_all_due(s);
+
+		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0 && errno != EINTR)
+			return;
+		read_datagrams(s);
+		on_signals(s);
+	}
+}
+
+/* --- beginning --- */
+
+/* A name that the kernel makes up, in no file system: nothing to clean up. */
+static int open_notify(struct supervisor *s)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(address);
+	int on = 1;
+
+	s->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s->notify < 0 ||
+	    bind(s->notify, (struct sockaddr *)&address, sizeof(address.sun_family)) < 0 ||
+	    setsockopt(s->notify, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
+	    getsockname(s->notify, (struct sockaddr *)&address, &len) < 0)
+		return -errno;
+	len -= (socklen_t)offsetof(struct sockaddr_un, sun_path);
+	snprintf(s->notify_path, sizeof(s->notify_path), "@%.*s", (int)len - 1,
+		 address.sun_path + 1);
+	return 0;
+}
+
+static int open_signals(struct supervisor *s)
+{
+	static const int numbers[] = {SIGCHLD, SIGTERM, SIGINT, SIGHUP};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		sigaddset(&set, numbers[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	s->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return s->signals < 0 ? -errno : 0;
+}
+
+static size_t most_descriptors(void)
+{
+	struct rlimit limit = {0};
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return 0;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+	/* The primary needs one to work with for each that is kept, and one of its own. */
+	return limit.rlim_max > SPARE_FDS ? (size_t)(limit.rlim_max - SPARE_FDS) / 3 : 0;
+}
+
+static void make_switches(struct supervisor *s, const struct conf *conf)
+{
+	for (size_t i = 0; i < conf->nr_runs; i++)
+		for (size_t n = 0; n < SWITCHES_EACH; n++)
+			s->switches[s->nr_switches++].command = conf->runs[i];
+}
+
+int supervise(const struct conf *conf, char **argv)
+{
+	static struct supervisor s = {.notify = -1, .signals = -1};
+	ssize_t n = readlink("/proc/self/exe", s.program, sizeof(s.program) - 1);
+	int error = n < 0 ? -errno : 0;
+
+	s.argv = argv;
+	s.keep = keep_create(most_descriptors());
+	if (!error && !s.keep)
+		error = -ENOMEM;
+	if (!error)
+		error = open_notify(&s);
+	if (!error)
+		error = open_signals(&s);
+	if (error) {
+		log_error(TAG, "cannot supervise: %s", strerror(-error));
+		s.status = EXIT_FAILURE;
+	} else {
+		(void)setenv("HOLDFAST_RUN_DIR", conf->run_dir, 1);
+		make_switches(&s, conf);
+		run(&s);
+	}
+	keep_destroy(s.keep);
+	hf_fd_close(&s.notify);
+	hf_fd_close(&s.signals);
+	return s.status;
+}

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The primary is killed, at every message and in the middle of every message, idle and under
+ * traffic: the front-end's socket never closes, no packet is lost, the secondary runs on. HF_KILLS
+ * makes the storm longer.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "clock.h"
+#include "front_end.h"
+#include "suite.h"
+#include "world.h"
+
+#define PACKETS	     500u
+#define KILLS	     50u
+#define MAX_MESSAGES 64u
+#define ANSWER_MS    1000u
+
+static struct world world;
+static struct front_end fe;
+static uint32_t next;
+static unsigned int worst_ms;
+static const char *const all[] = {"*", NULL};
+static const char *const arguments[] = {"--supervise", "--no-huge-pages", "--port", "p0", NULL};
+
+static void kill_primary(void)
+{
+	pid_t pid = world_ask_pid(&world, NULL);
+
+	REQUIRE(pid > 0);
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+}
+
+/* It answers again, within the time that is promised. */
+static void check_answers(void)
+{
+	unsigned int ms;
+
+	CHECK(world_ask_pid(&world, &ms) > 0);
+	CHECK(ms <= ANSWER_MS);
+	if (ms > worst_ms)
+		worst_ms = ms;
+}
+
+static void open_world(void)
+{
+	world_open(&world, arguments);
+	REQUIRE(world_ask_pid(&world, NULL) > 0);
+	world_start_echo(&world, 0, "echo", "vswitch", all);
+	worst_ms = 0;
+	next = 0;
+}
+
+static void open_session(void)
+{
+	static const struct session_shape shape;
+
+	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
+	REQUIRE(front_end_setup(&fe, &shape) == 0);
+	front_end_post_buffers(&fe, 0);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+}
+
+static void close_session(void)
+{
+	CHECK_EQ(driver_check(&fe.rings[0]), 0);
+	CHECK_EQ(driver_check(&fe.rings[1]), 0);
+	front_end_close(&fe);
+}
+
+static void close_world(void)
+{
+	printf("    control socket answered within %u ms at worst\n", worst_ms);
+	world_close(&world);
+}
+
+static void an_idle_session_outlives_its_primary(void)
+{
+	pid_t echo;
+
+	open_world();
+	open_session();
+	echo = world.secondaries[0].pid;
+	for (int i = 0; i < 5; i++) {
+		kill_primary();
+		CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+		check_answers();
+		CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	}
+	CHECK_EQ(kill(echo, 0), 0);
+	/* And the session can still be worked with: stop, start, stop. */
+	for (uint32_t ring = 0; ring < 2; ring++)
+		CHECK_EQ(front_end_stop_ring(&fe, ring), driver_used_idx(&fe.rings[ring]));
+	close_session();
+	open_session();
+	close_session();
+	close_world();
+}
+
+/* --- a death at each message --- */
+
+static uint32_t message, fatal;
+static useconds_t delay_us; /* how far the message gets is chance */
+static pid_t victim;
+
+static void strike(struct front_end *front_end)
+{
+	(void)front_end;
+	if (++message != fatal)
+		return;
+	usleep(delay_us);
+	CHECK_EQ(kill(victim, SIGKILL), 0);
+}
+
+/* How many messages there were. */
+static uint32_t set_up_with_a_death(uint32_t number, size_t cut)
+{
+	static const struct session_shape shape;
+	uint32_t begun = next;
+
+	message = 0;
+	fatal = number;
+	victim = world_ask_pid(&world, NULL);
+	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
+	fe.disturb = strike;
+	fe.cut = cut;
+	CHECK_EQ(front_end_setup(&fe, &shape), 0);
+	fe.disturb = NULL;
+	front_end_post_buffers(&fe, 0);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, 100), 0);
+	CHECK_EQ(next, begun + 100);
+	check_answers();
+	close_session();
+	next = 0;
+	return message;
+}
+
+static void a_set_up_completes_whatever_message_the_primary_dies_at(void)
+{
+	uint32_t count;
+
+	open_world();
+	count = set_up_with_a_death(0, 0);
+	CHECK(count > 10 && count < MAX_MESSAGES);
+	for (uint32_t i = 1; i <= 3 * count; i++) {
+		delay_us = i % 3 * 60;
+		(void)set_up_with_a_death(1 + i % count, 0);
+	}
+	printf("    %u messages\n", count);
+	close_world();
+}
+
+static void a_set_up_completes_when_it_dies_in_the_middle_of_any_message(void)
+{
+	static const size_t cuts[] = {1, 11, 12, 15};
+	uint32_t count;
+
+	open_world();
+	count = set_up_with_a_death(0, 0);
+	for (uint32_t i = 1; i <= count; i++)
+		(void)set_up_with_a_death(i, cuts[i % ARRAY_SIZE(cuts)]);
+	printf("    %u messages\n", count);
+	close_world();
+}
+
+/* --- a storm --- */
+
+static uint32_t kills_wanted(void)
+{
+	const char *text = getenv("HF_KILLS");
+
+	return text ? (uint32_t)strtoul(text, NULL, 10) : KILLS;
+}
+
+/* The last few lives need not be alike: a descriptor may still be on its way. */
+static void check_ledger(pid_t pid, size_t *fds, size_t *maps)
+{
+	if (*fds) {
+		CHECK(world_fds_become(pid, *fds));
+		CHECK(world_maps_become(pid, -1, *maps));
+		return;
+	}
+	usleep(200000);
+	*fds = world_fds(pid, -1);
+	*maps = world_maps(pid, -1);
+}
+
+static void no_packet_is_lost_in_a_storm_of_deaths(void)
+{
+	size_t parent_fds = 0, parent_maps = 0, fds = 0, maps = 0;
+	uint32_t missing = 0, kills = kills_wanted();
+
+	open_world();
+	open_session();
+	for (uint32_t i = 0; i < kills; i++) {
+		kill_primary();
+		missing += front_end_echo(&fe, 0, &next, 2000);
+		check_answers();
+		missing += front_end_echo(&fe, 0, &next, 100 + i % 7 * 300);
+		if (i % 10 == 3) {
+			check_ledger(world.primary, &parent_fds, &parent_maps);
+			check_ledger(world_ask_pid(&world, NULL), &fds, &maps);
+		}
+	}
+	CHECK_EQ(missing, 0);
+	printf("    %u deaths, %u packets, %u missing or out of order\n", kills, next, missing);
+	close_session();
+	close_world();
+}
+
+static void a_primary_that_dies_while_it_takes_over_is_taken_over(void)
+{
+	open_world();
+	open_session();
+	for (uint32_t i = 0; i < 10; i++) {
+		kill_primary();
+		usleep(i * 700);
+		kill_primary();
+		CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	}
+	check_answers();
+	CHECK_EQ(front_end_stop_ring(&fe, 1), driver_used_idx(&fe.rings[1]));
+	close_session();
+	close_world();
+}
+
+static void who_died_or_left_meanwhile_is_noticed(void)
+{
+	open_world();
+	open_session();
+	kill_primary();
+	front_end_close(&fe);
+	world_signal_echo(&world, 0, SIGKILL);
+	CHECK_EQ(world_reap_echo(&world, 0), SIGKILL);
+	check_answers();
+	world_start_echo(&world, 1, "second", "vswitch", all);
+	next = 0;
+	open_session();
+	close_session();
+	close_world();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(an_idle_session_outlives_its_primary),
+	SENTENCE(a_set_up_completes_whatever_message_the_primary_dies_at),
+	SENTENCE(a_set_up_completes_when_it_dies_in_the_middle_of_any_message),
+	SENTENCE(no_packet_is_lost_in_a_storm_of_deaths),
+	SENTENCE(a_primary_that_dies_while_it_takes_over_is_taken_over),
+	SENTENCE(who_died_or_left_meanwhile_is_noticed),
+};
+SUITE("continuity", sentences)
