@@ -122,6 +122,7 @@ static uint32_t set_up_with_a_death(uint32_t number, size_t cut)
 {
 	static const struct session_shape shape;
 	uint32_t begun = next;
+	int result;
 
 	message = 0;
 	fatal = number;
@@ -129,7 +130,10 @@ static uint32_t set_up_with_a_death(uint32_t number, size_t cut)
 	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
 	fe.disturb = strike;
 	fe.cut = cut;
-	CHECK_EQ(front_end_setup(&fe, &shape), 0);
+	result = front_end_setup(&fe, &shape);
+	if (result)
+		printf("    message %u, %u us, %zu bytes: %d\n", number, delay_us, cut, result);
+	REQUIRE(result == 0);
 	fe.disturb = NULL;
 	front_end_post_buffers(&fe, 0);
 	CHECK_EQ(front_end_echo(&fe, 0, &next, 100), 0);
