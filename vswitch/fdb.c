@@ -318,6 +318,7 @@ bool fdb_read(const void *memory, uint32_t index, struct fdb_station *ret_statio
 
 bool fdb_adopt(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t heard, uint32_t now)
 {
+	enum fdb_result result;
 	uint64_t value;
 
 	if (key >> 60 || key & FDB_KEY_GROUP || port >= FDB_MAX_PORT)
@@ -326,7 +327,8 @@ bool fdb_adopt(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t heard, uin
 		return false;
 	if (find(fdb, hash_key(fdb, key), key, &value) && (int32_t)(heard - (uint32_t)value) <= 0)
 		return false;
-	return fdb_learn(fdb, key, port, heard) != FDB_FULL;
+	result = fdb_learn(fdb, key, port, heard);
+	return result == FDB_LEARNED || result == FDB_MOVED;
 }
 
 int fdb_lookup(const struct fdb *fdb, uint64_t key, uint32_t now)
