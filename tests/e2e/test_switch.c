@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * holdfast-vswitch as a process, between two front-ends: in its roles, and told to end. HFVSWITCH
+ * holdfast-vswitch as a process, between two front-ends: in its roles, and told to end. VSWITCH
  * (environment) names it.
  */
 #include <errno.h>
@@ -26,7 +26,7 @@ static uint32_t sent, next; /* packets' numbers */
 
 static pid_t start_switch(const char *role)
 {
-	const char *program = getenv("HFVSWITCH");
+	const char *program = getenv("VSWITCH");
 	pid_t pid = fork();
 
 	if (pid == 0) {
