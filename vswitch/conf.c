@@ -216,9 +216,9 @@ void conf_print_help(void)
 		(void)printf("%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "",
 			     rows[i].help);
 	}
-	(void)printf(
-		"\nA standby is a whole switch of its own, with its own uplinks and workers, and\n"
-		"may be started before or after the one it stands by for.\n");
+	(void)printf("\nA standby is a whole switch, with its own uplinks and workers. It runs a "
+		     "port that no\n"
+		     "switch runs, and keeps it: start it after the one it stands by for.\n");
 	(void)printf("\nSIGUSR1 prints statistics, SIGTERM and SIGINT end the switch.\n");
 }
 
