@@ -77,6 +77,19 @@ static const struct option_info libvirt_options[] = {
 	{0},
 };
 
+static const struct option_info handover_options[] = {
+	{.name = "to",
+	 .value = "NAME",
+	 .help = "the secondary that is to run it",
+	 .completes = COMPLETES_SECONDARY},
+	{0},
+};
+
+static const struct option_info drain_options[] = {
+	{.name = "force", .help = "also what nobody else serves: those guests stand still"},
+	{0},
+};
+
 static const struct option_info feature_options[] = {
 	{.name = "port",
 	 .value = "PORT",
@@ -171,6 +184,20 @@ const struct command commands[] = {
 	 {{.name = "NAME", .completes = COMPLETES_SECONDARY}},
 	 .watchable = true,
 	 .run = secondary_show},
+	{"handover",
+	 NULL,
+	 "give a device to another secondary; its guest notices nothing",
+	 {{.name = "PORT|all", .completes = COMPLETES_PORT}},
+	 handover_options,
+	 "Nothing is lost. With all: every device that NAME serves. It ends a drain of NAME.",
+	 .run = handover_command},
+	{"drain",
+	 NULL,
+	 "a secondary gives away what it runs, and gets nothing new",
+	 {{.name = "NAME", .completes = COMPLETES_SECONDARY}},
+	 drain_options,
+	 "To upgrade a switch: start the new one, drain the old one, stop it.",
+	 .run = drain_command},
 	{"feature",
 	 "get",
 	 "features supported, offered and negotiated",

@@ -58,6 +58,7 @@ static const struct column secondary_columns[] = {
 	{"globs", "SERVES", CELL_LIST, get_globs},
 	{"heartbeat_age_ns", "HEARTBEAT", CELL_NUMBER, get_heartbeat, .show = SHOW_AGE},
 	{"attached_ns", "ATTACHED", CELL_NUMBER, .show = SHOW_AGE},
+	{"drained", "DRAINED", CELL_BOOL, .record_only = true},
 	{"version", "VERSION", CELL_TEXT, .record_only = true},
 };
 static const struct table secondary_table =

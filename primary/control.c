@@ -2,10 +2,10 @@
 /*
  * Clients of the control socket.
  *
- * A client is in one of three states: idle (we read requests), answering (we read nothing, and send
- * the next Response when the last one has gone), or following events (the same, but the answer
- * never ends and waits for events in between). A request that comes while another is being
- * answered waits in the client's own socket buffer.
+ * A client is in one of four states: idle (we read requests), answering (we read nothing, and send
+ * the next Response when the last one has gone), waiting for what it asked for to be done, or
+ * following events (the same, but the answer never ends and waits for events in between). A request
+ * that comes while another is being answered waits in the client's own socket buffer.
  *
  * Who takes nothing of what we have for it for ten seconds is cut off, a follower too, and so is
  * who asks nothing in its first ten: places are few. A follower also is when the ring of events has
@@ -93,6 +93,8 @@ static control_step *const steps[] = {
 	[HOLDFAST__CONTROL__REQUEST__BODY_STATS] = control_stats,
 	[HOLDFAST__CONTROL__REQUEST__BODY_EVENTS] = control_events,
 	[HOLDFAST__CONTROL__REQUEST__BODY_HEALTH] = control_health,
+	[HOLDFAST__CONTROL__REQUEST__BODY_HANDOVER] = control_handover,
+	[HOLDFAST__CONTROL__REQUEST__BODY_DRAIN] = control_handover,
 };
 
 static int run_step(struct answer *answer, Response *response)
@@ -122,6 +124,7 @@ static void end_answer(struct client *client)
 	if (client->following)
 		events_unfollow(client->control->primary->events, &client->follower);
 	client->following = false;
+	handover_unwatch(&client->answer.waiter);
 	hf_frame_free_unpacked((ProtobufCMessage *)client->request);
 	client->request = NULL;
 }
@@ -246,13 +249,23 @@ static void on_event(struct event_follower *follower, const struct event *event)
 		cut_off(client, NR_REFUSALS);
 }
 
+static void wake(struct answer *answer)
+{
+	struct client *client = container_of(answer, struct client, answer);
+
+	if (loop_modify(loop_of(client), &client->source, EPOLLOUT) < 0)
+		cut_off(client, NR_REFUSALS);
+}
+
 static void begin_answer(struct client *client, Request *request)
 {
 	struct primary *primary = client->control->primary;
 
 	client->request = request;
-	client->answer = (struct answer){
-		.primary = primary, .request = request, .arena = client->control->arena};
+	client->answer = (struct answer){.primary = primary,
+					 .request = request,
+					 .arena = client->control->arena,
+					 .wake = wake};
 	client->following = request->body_case == HOLDFAST__CONTROL__REQUEST__BODY_EVENTS &&
 			    request->events->follow;
 	if (client->following)

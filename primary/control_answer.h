@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "control.pb-c.h"
+#include "handover.h"
 
 struct primary;
 struct port;
@@ -33,11 +34,17 @@ struct answer {
 	uint32_t part;
 	uint64_t number;
 	uint64_t session; /* of the device being shown: when it changes, the answer ends */
+
+	/* control_handover.c: what the answer waits for, and whom to tell that it is there. */
+	struct handover_waiter waiter;
+	struct handover_result result;
+	void (*wake)(struct answer *answer);
 };
 
 /*
  * Fill one Response. `response->more` set: call again. 0; -errno with a static response->reason
- * that ends with the remedy; ANSWER_WAIT: nothing to say now, call again after the next event.
+ * that ends with the remedy; ANSWER_WAIT: nothing to say now, call again after the next event, or
+ * after answer->wake.
  */
 #define ANSWER_WAIT 1
 typedef int control_step(struct answer *answer, Holdfast__Control__Response *response);
@@ -52,7 +59,7 @@ int answer_refuse(Holdfast__Control__Response *response, int error, const char *
 
 control_step control_port_add, control_port_del, control_port_list, control_port_show;
 control_step control_secondary_list, control_feature, control_stats, control_events;
-control_step control_health;
+control_step control_health, control_handover;
 
 extern const char control_no_port[];
 

@@ -43,6 +43,7 @@ static Holdfast__Control__Secondary *fill(struct answer *answer, struct secondar
 	to->heartbeat_age_ns = stats_heartbeat_age(secondary);
 	to->attached_ns = hf_now_ns() - secondary->attached_ns;
 	to->version = secondary->version;
+	to->drained = secondary->draining;
 	fill_ports(answer, to, secondary);
 	return to;
 }

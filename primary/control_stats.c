@@ -91,15 +91,26 @@ static void fill_ports(struct answer *answer, Holdfast__Control__StatsReply *rep
 	}
 }
 
-static void fill_refusals(struct answer *answer, Holdfast__Control__StatsReply *reply)
+#define NR_CONTINUITY 5u
+
+static void fill_own(struct answer *answer, Holdfast__Control__StatsReply *reply)
 {
+	const struct continuity *totals = &answer->primary->continuity;
+
+	add_counter(answer, reply, answer_borrow("takeovers"), totals->takeovers);
+	add_counter(answer, reply, answer_borrow("handovers"), totals->handovers);
+	add_counter(answer, reply, answer_borrow("fencings"), totals->fencings);
+	add_counter(answer, reply, answer_borrow("longest_takeover_ns"),
+		    totals->longest_takeover_ns);
+	add_counter(answer, reply, answer_borrow("longest_handover_ns"),
+		    totals->longest_handover_ns);
 	for (uint32_t i = 0; i < NR_REFUSALS; i++)
 		add_counter(answer, reply,
 			    answer_text(answer, "refused.%s", refusal_name((enum refusal)i)),
 			    answer->primary->refusals[i]);
 }
 
-enum phase { VRINGS, PORTS, REFUSALS_PHASE, END };
+enum phase { VRINGS, PORTS, OWN, END };
 
 static void fill_vrings(struct answer *answer, Holdfast__Control__StatsReply *reply)
 {
@@ -124,16 +135,16 @@ int control_stats(struct answer *answer, Holdfast__Control__Response *response)
 	if (*name && !port_find(answer->primary, name))
 		return answer_refuse(response, -ENOENT, control_no_port);
 	holdfast__control__stats_reply__init(reply);
-	reply->primary =
-		answer_alloc(answer, 2 * PORTS_PER_PACKET + NR_REFUSALS, sizeof(reply->primary[0]));
+	reply->primary = answer_alloc(answer, 2 * PORTS_PER_PACKET + NR_CONTINUITY + NR_REFUSALS,
+				      sizeof(reply->primary[0]));
 	if (answer->phase == VRINGS) {
 		fill_vrings(answer, reply);
 	} else if (answer->phase == PORTS) {
 		fill_ports(answer, reply);
 		if (!next_port(answer))
-			answer->phase = *name ? END : REFUSALS_PHASE;
+			answer->phase = *name ? END : OWN;
 	} else {
-		fill_refusals(answer, reply);
+		fill_own(answer, reply);
 		answer->phase = END;
 	}
 	response->body_case = HOLDFAST__CONTROL__RESPONSE__BODY_STATS;

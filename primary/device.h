@@ -22,6 +22,7 @@
 
 struct primary;
 struct secondary;
+struct state;
 struct port;
 struct device;
 
@@ -53,15 +54,26 @@ struct vring {
 	bool enabled;
 	bool broken;
 	bool call_unsent; /* the owner has an older call descriptor; grant.c only */
+	uint64_t setup; /* counts changes of what a VringPrepare says; not call, nor memory table */
 
 	/* Written by grant*.c and revoke.c only. */
 	struct secondary *owner; /* NULL: not granted */
 	uint32_t lane_entry;
 	uint64_t grant;			   /* enabled bit clear; 0: not granted */
+	bool by_preparation;		   /* the grant relied on what its owner was sent before */
 	bool revoking;			   /* a revocation waits for its owner */
 	uint64_t counters[HF_NR_COUNTERS]; /* of past grants; the lane has the present one's */
 
 	struct loop_source kick_source; /* session_vring.c: waits for the first kick */
+};
+
+/* Who ran a device before its present owner, until that one was granted it. */
+struct lost_owner {
+	enum lost_how { LOST_NOBODY, LOST_DIED, LOST_LEFT, LOST_HANDED_OVER } how;
+	uint64_t since_ns; /* its last possible burst, or when its death was noticed */
+	uint64_t id;
+	char name[64];
+	struct state *state; /* a reference, or NULL */
 };
 
 struct device {
@@ -91,6 +103,8 @@ struct device {
 	bool orphaned;		 /* nobody serves it; was said once */
 	bool rarp_unsent;	 /* the owner has not heard of `rarp` */
 	uint8_t rarp[6];
+	struct lost_owner lost;
+	bool moving; /* handover.c's: nobody is granted any of it just now */
 };
 
 void device_init(struct device *device, struct primary *primary, struct port *port, uint32_t slot);

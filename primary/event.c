@@ -107,6 +107,7 @@ static enum hf_log_level level_of(Holdfast__Control__EventKind kind)
 	case HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN:
 	case HOLDFAST__CONTROL__EVENT_KIND__PORT_ORPHANED:
 	case HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED:
+	case HOLDFAST__CONTROL__EVENT_KIND__TAKEN_OVER:
 		return HF_LOG_WARNING;
 	default:
 		return HF_LOG_NOTICE;

@@ -5,23 +5,28 @@
  * One secondary owns all vrings of a device. The owner is chosen when there is none, and stays
  * while it lives and the session lasts; it is let go only when its last vring was taken back, so
  * two secondaries never hold vrings of one device at once. Everything a secondary learns about a
- * device goes out in one order: memory, ready, grants, revocations, retire.
+ * device goes out in one order: memory, ready, set-ups, grants, revocations, retire.
+ *
+ * Grants come first, for all devices there are to grant; then those who wait are brought up to date
+ * (prepare.c), and the new owner is sent what the old one knew (state.c).
  */
 #include "grant.h"
 
 #include <string.h>
 
+#include "clock.h"
 #include "directory.h"
 #include "event.h"
 #include "grant_vring.h"
 #include "journal.h"
+#include "handover.h"
 #include "lane.h"
 #include "port.h"
+#include "prepare.h"
 #include "primary.h"
 #include "publish.h"
 #include "secondary.h"
-
-#define REGIONS_PER_PACKET 100u
+#include "state.h"
 
 static struct device *device_at(const struct primary *primary, uint32_t slot)
 {
@@ -31,7 +36,8 @@ static struct device *device_at(const struct primary *primary, uint32_t slot)
 /* Started and with nobody: may it be given away just now? */
 static bool vring_wanted(const struct vring *vring)
 {
-	return vring->started && !vring->broken && !vring->owner && !revoke_covers(vring);
+	return vring->started && !vring->broken && !vring->owner && !vring->device->moving &&
+	       !revoke_covers(vring);
 }
 
 static uint32_t count_wanted(const struct device *device)
@@ -51,17 +57,24 @@ static bool owns_any(const struct device *device)
 	return false;
 }
 
-/* vswitches in attach order, then standbys by priority and attach order. */
+/* vswitches before standbys, then by priority, then by who attached first. */
 static bool is_better(const struct secondary *a, const struct secondary *b)
 {
 	if (a->role != b->role)
 		return a->role == HOLDFAST__ATTACH__ROLE__VSWITCH;
-	if (a->role == HOLDFAST__ATTACH__ROLE__STANDBY && a->priority != b->priority)
+	if (a->priority != b->priority)
 		return a->priority > b->priority;
 	return a->id < b->id;
 }
 
-static struct secondary *best_for(const struct device *device)
+bool grant_may_run(const struct device *device, const struct secondary *secondary)
+{
+	return secondary_usable(secondary) && !secondary->draining &&
+	       secondary->role != HOLDFAST__ATTACH__ROLE__OBSERVER &&
+	       secondary_serves(secondary, device->port->name);
+}
+
+struct secondary *grant_next_owner(const struct device *device)
 {
 	const struct primary *primary = device->primary;
 	struct secondary *best = NULL;
@@ -69,12 +82,33 @@ static struct secondary *best_for(const struct device *device)
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		struct secondary *s = primary->secondaries[i];
 
-		if (!s || !secondary_usable(s) || s->role == HOLDFAST__ATTACH__ROLE__OBSERVER)
-			continue;
-		if (secondary_serves(s, device->port->name) && (!best || is_better(s, best)))
+		if (s && grant_may_run(device, s) && (!best || is_better(s, best)))
 			best = s;
 	}
 	return best;
+}
+
+/* A predecessor whose rings did not run is nobody's pause, but its state is of use. */
+void grant_let_go(struct device *device, enum lost_how how, uint64_t since_ns)
+{
+	struct secondary *owner = device->owner;
+	struct lost_owner *lost = &device->lost;
+
+	if (!owner)
+		return;
+	device->owner = NULL;
+	lost->how = device_state(device) == HF_DEVICE_READY ? how : LOST_NOBODY;
+	lost->since_ns = since_ns;
+	lost->id = owner->id;
+	memcpy(lost->name, owner->name, sizeof(lost->name));
+	state_put(lost->state);
+	lost->state = state_get(owner->state);
+}
+
+static void forget_lost(struct device *device)
+{
+	state_put(device->lost.state);
+	device->lost = (struct lost_owner){0};
 }
 
 /* False: not now, the present owner still holds vrings and is on its way out. */
@@ -83,10 +117,10 @@ static bool settle_owner(struct device *device)
 	if (device->owner && !secondary_usable(device->owner)) {
 		if (owns_any(device))
 			return false;
-		device->owner = NULL;
+		grant_let_go(device, LOST_LEFT, hf_now_ns());
 	}
 	if (!device->owner)
-		device->owner = best_for(device);
+		device->owner = grant_next_owner(device);
 	return true;
 }
 
@@ -99,72 +133,46 @@ static void orphan(struct device *device)
 		   device->port->name, NULL, -1, 0, "no attached secondary serves this port");
 }
 
-static void send_regions(const struct device *device)
+/* The last grant of a device that another ran before was stored: that was the pause. */
+static void tell_succession(struct device *device)
 {
-	uint32_t first = 0;
+	const struct lost_owner *lost = &device->lost;
+	struct continuity *totals = &device->primary->continuity;
+	uint64_t pause_ns = hf_now_ns() - lost->since_ns;
+	bool died = lost->how == LOST_DIED;
 
-	/* One packet at least: an empty table is a table. */
-	do {
-		Holdfast__Attach__DeviceMemory memory = HOLDFAST__ATTACH__DEVICE_MEMORY__INIT;
-		Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
-
-		memory.device = device->slot;
-		memory.session = device->session;
-		memory.mem_generation = device->mem_generation;
-		memory.first = first;
-		memory.total = device->memory.count;
-		message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_DEVICE_MEMORY;
-		message.device_memory = &memory;
-		secondary_send(device->owner, &message, &device->region_fds[first],
-			       min_u64(REGIONS_PER_PACKET, device->memory.count - first));
-		first += REGIONS_PER_PACKET;
-	} while (first < device->memory.count);
-}
-
-static void send_ready(const struct device *device)
-{
-	Holdfast__Attach__DeviceReady ready = HOLDFAST__ATTACH__DEVICE_READY__INIT;
-	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
-
-	ready.device = device->slot;
-	ready.session = device->session;
-	ready.mem_generation = device->mem_generation;
-	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_DEVICE_READY;
-	message.device_ready = &ready;
-	secondary_send(device->owner, &message, NULL, 0);
-}
-
-/* The owner takes a snapshot of the slot when it hears `ready`: it must be there before. */
-static void send_memory(struct device *device)
-{
-	struct secondary_device *sent = &device->owner->devices[device->slot];
-
-	if (sent->session == device->session && sent->mem_generation == device->mem_generation)
+	if (lost->how == LOST_NOBODY || lost->id == device->owner->id)
 		return;
-	publish_device(device);
-	journal_sent(device->owner, device->slot, device->session);
-	send_regions(device);
-	send_ready(device);
-	sent->session = device->session;
-	sent->mem_generation = device->mem_generation;
+	if (died) {
+		totals->takeovers++;
+		totals->longest_takeover_ns = max_u64(totals->longest_takeover_ns, pause_ns);
+	} else {
+		totals->handovers++;
+		totals->longest_handover_ns = max_u64(totals->longest_handover_ns, pause_ns);
+	}
+	event_emit(device->primary,
+		   died ? HOLDFAST__CONTROL__EVENT_KIND__TAKEN_OVER
+			: HOLDFAST__CONTROL__EVENT_KIND__HANDOVER,
+		   device->port->name, device->owner->name, -1, pause_ns, "from %s%s", lost->name,
+		   died			    ? ", which died"
+		   : lost->how == LOST_LEFT ? ", which left"
+					    : "");
+	device->lost.how = LOST_NOBODY;
 }
 
-static bool holds_old_memory(const struct device *device)
+static bool is_part(const struct vring *vring, enum grant_part part)
 {
-	const struct secondary_device *sent = &device->owner->devices[device->slot];
-
-	return sent->session && sent->session == device->session &&
-	       sent->mem_generation != device->mem_generation;
+	return part == GRANT_BOTH || (vring->index & 1) == (part == GRANT_DEQUEUE);
 }
 
-static void give_wanted(struct device *device)
+static void give_wanted(struct device *device, enum grant_part part)
 {
 	struct secondary *owner = device->owner;
 	uint32_t given = 0;
 	int error = 0;
 
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS && !error; i++) {
-		if (!vring_wanted(&device->vrings[i]))
+		if (!vring_wanted(&device->vrings[i]) || !is_part(&device->vrings[i], part))
 			continue;
 		error = grant_vring_give(&device->vrings[i], owner);
 		given += !error;
@@ -176,20 +184,24 @@ static void give_wanted(struct device *device)
 			    "its lane is full: some vrings of %s stay idle; start holdfastd with "
 			    "a larger lane",
 			    device->tag);
-	if (given)
-		event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED,
-			   device->port->name, owner->name, -1, 0, "%u vrings", given);
+	if (!given)
+		return;
+	if (!count_wanted(device) || error)
+		tell_succession(device);
+	event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED,
+		   device->port->name, owner->name, -1, 0, "%u vrings", given);
 }
 
-void grant_offer(struct device *device)
+/* What makes rings run: nothing else comes before it. */
+void grant_now(struct device *device, enum grant_part part)
 {
 	bool wanted;
 
 	if (device->port->removing || !settle_owner(device))
 		return;
 	wanted = device->memory.count && count_wanted(device);
-	if (device->owner && (wanted || holds_old_memory(device)))
-		send_memory(device);
+	if (device->owner && (wanted || prepare_is_stale(device, device->owner)))
+		prepare_memory(device, device->owner);
 	if (!wanted)
 		return;
 	if (!device->owner) {
@@ -197,34 +209,70 @@ void grant_offer(struct device *device)
 		return;
 	}
 	device->orphaned = false;
-	give_wanted(device);
+	give_wanted(device, part);
 }
 
+/* Once for all devices that go from one to the other at a time. */
+static void send_state(const struct lost_owner *lost, struct secondary *owner)
+{
+	if (!lost->state || lost->id == owner->id || owner->state_from == lost->id)
+		return;
+	state_send(lost->state, lost->name, owner);
+	owner->state_from = lost->id;
+}
+
+static void forget_senders(const struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
+		if (primary->secondaries[i])
+			primary->secondaries[i]->state_from = 0;
+}
+
+/* What can wait until rings run: the predecessor's state, and those who may be next. */
+void grant_follow_up(struct device *device)
+{
+	struct lost_owner *lost = &device->lost;
+
+	if (device->port->removing)
+		return;
+	if (device->owner && owns_any(device) && lost->id) {
+		send_state(lost, device->owner);
+		forget_lost(device);
+	}
+	prepare_others(device);
+}
+
+void grant_offer(struct device *device)
+{
+	forget_senders(device->primary);
+	grant_now(device, GRANT_BOTH);
+	grant_follow_up(device);
+}
+
+/* A switch that takes from one guest must be able to give to the others. */
 void grant_offer_all(struct primary *primary)
 {
+	forget_senders(primary);
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
 		if (device_at(primary, i))
-			grant_offer(device_at(primary, i));
+			grant_now(device_at(primary, i), GRANT_ENQUEUE);
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (device_at(primary, i))
+			grant_now(device_at(primary, i), GRANT_DEQUEUE);
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (device_at(primary, i))
+			grant_follow_up(device_at(primary, i));
 }
 
 static void send_call(struct vring *vring)
 {
-	const struct device *device = vring->device;
-	Holdfast__Attach__VringNotify notify = HOLDFAST__ATTACH__VRING_NOTIFY__INIT;
-	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
-
 	vring->call_unsent = false;
-	notify.device = device->slot;
-	notify.session = device->session;
-	notify.vring = vring->index;
-	notify.has_call = vring->call >= 0;
-	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_NOTIFY;
-	message.vring_notify = &notify;
-	secondary_send(vring->owner, &message, &vring->call, notify.has_call);
+	prepare_send_call(vring, vring->owner);
 }
 
 void grant_send_call(struct vring *vring)
 {
+	prepare_call_changed(vring);
 	if (!vring->owner)
 		return;
 	if (secondary_idle(vring->owner))
@@ -273,6 +321,7 @@ void grant_catch_up(struct secondary *secondary)
 			if (device->vrings[v].call_unsent && device->vrings[v].owner)
 				send_call(&device->vrings[v]);
 	}
+	prepare_catch_up(secondary);
 }
 
 bool grant_congested(const struct device *device)
@@ -308,6 +357,8 @@ void grant_retire(struct device *device)
 			retire_from(primary->secondaries[i], device->slot);
 	device->owner = NULL;
 	device->orphaned = false;
+	forget_lost(device);
+	handover_device_gone(device);
 }
 
 static void repeat_to(const struct device *device, struct secondary *secondary, bool agree)
@@ -330,7 +381,7 @@ void grant_repeat(struct device *device, bool agree)
 	}
 	if (!agree || !owns_any(device))
 		return;
-	send_memory(device);
+	prepare_memory(device, device->owner);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
 		if (device->vrings[i].owner)
 			grant_vring_tell(&device->vrings[i]);
@@ -354,6 +405,7 @@ void grant_check_broken(struct primary *primary)
 
 void grant_withdraw_all(struct primary *primary)
 {
+	handover_cancel_all(primary);
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
 		struct device *device = device_at(primary, i);
 

@@ -20,7 +20,8 @@
 struct primary;
 struct secondary;
 
-#define GRANT_ALL_VRINGS (-1)
+#define GRANT_ALL_VRINGS     (-1)
+#define GRANT_DEQUEUE_VRINGS (-2)
 
 /*
  * One revocation in progress; embedded in whoever waits for it (session, port, secondary).
@@ -47,7 +48,8 @@ struct revocation {
 	struct revocation *next; /* all active ones */
 };
 
-/* Take back vring `vring`, or all of the device's (GRANT_ALL_VRINGS). Vrings stay started in the
+/* Take back vring `vring`, or all of the device's (GRANT_ALL_VRINGS), or those from the guest
+ * (GRANT_DEQUEUE_VRINGS). Vrings stay started in the
  * draft unless the caller clears that: they are offered again by the next grant_offer. */
 void revoke_start(struct revocation *revocation, struct device *device, int vring);
 /* Take back everything a secondary runs (it said Bye, closed its socket). */
@@ -70,8 +72,21 @@ bool revoke_covers(const struct vring *vring);
  * for that vring, or when nobody serves the port.
  */
 void grant_offer(struct device *device);
+/* Its two halves, for who grants several devices at once: what makes rings run, those to the guests
+ * of all devices before those from them, and what can wait until all run. */
+enum grant_part { GRANT_BOTH, GRANT_ENQUEUE, GRANT_DEQUEUE };
+void grant_now(struct device *device, enum grant_part part);
+void grant_follow_up(struct device *device);
 /* The same for every device: a secondary came. */
 void grant_offer_all(struct primary *primary);
+
+/* May this secondary be given the device, now or one day? */
+bool grant_may_run(const struct device *device, const struct secondary *secondary);
+/* Who would be given the device now if it had no owner; NULL: nobody. */
+struct secondary *grant_next_owner(const struct device *device);
+/* The owner holds no vring any more and is owner no longer; its successor's event will say `how`,
+ * and since when nothing moved. No-op without an owner. */
+void grant_let_go(struct device *device, enum lost_how how, uint64_t since_ns);
 
 /*
  * SET_VRING_ENABLE on a granted vring (`vring->enabled` is set by the caller before). Enabling is
@@ -85,7 +100,7 @@ void grant_set_enabled(struct revocation *revocation, struct vring *vring, bool 
  * A front-end can repeat these two as fast as it likes, so while the owner has not read what it was
  * sent before, only the last one of each counts: it goes out by grant_catch_up.
  */
-/* The call descriptor changed while granted: the owner gets the new one. */
+/* The call descriptor changed: the owner, and who is prepared to run it, get the new one. */
 void grant_send_call(struct vring *vring);
 /* SEND_RARP: the owner announces this address in the next dequeue burst. */
 void grant_send_rarp(struct device *device, const uint8_t mac[6]);

@@ -23,6 +23,7 @@
 #include "journal.h"
 #include "lane.h"
 #include "port.h"
+#include "prepare.h"
 #include "primary.h"
 #include "publish.h"
 #include "recover.h"
@@ -67,13 +68,14 @@ static void lane_reset(struct hf_lane_vring *entry, const struct vring *vring)
 	hf_words_write(entry, &fresh, sizeof(fresh));
 }
 
+/* A secondary that has the set-up gets no descriptors: sending them is most of a grant's cost. */
 void grant_vring_tell(const struct vring *vring)
 {
 	const struct device *device = vring->device;
 	Holdfast__Attach__VringGrant grant = HOLDFAST__ATTACH__VRING_GRANT__INIT;
 	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+	bool prepared = vring->by_preparation;
 	int fds[3];
-	size_t nr_fds = 0;
 
 	grant.device = device->slot;
 	grant.session = device->session;
@@ -95,15 +97,11 @@ void grant_vring_tell(const struct vring *vring)
 	grant.features = device->features;
 	grant.mtu = device->mtu;
 	grant.mem_generation = device->mem_generation;
-	if (grant.has_kick)
-		fds[nr_fds++] = vring->kick;
-	if (grant.has_call)
-		fds[nr_fds++] = vring->call;
-	if (grant.has_err)
-		fds[nr_fds++] = vring->err;
+	grant.prepared = prepared;
 	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_GRANT;
 	message.vring_grant = &grant;
-	secondary_send(vring->owner, &message, fds, nr_fds);
+	secondary_send(vring->owner, &message, fds, prepared ? 0 : prepare_fds(vring, fds));
+	prepare_note(vring, vring->owner);
 }
 
 int grant_vring_give(struct vring *vring, struct secondary *secondary)
@@ -116,7 +114,10 @@ int grant_vring_give(struct vring *vring, struct secondary *secondary)
 		return -ENOSPC;
 	vring->owner = secondary;
 	vring->lane_entry = entry;
-	vring->call_unsent = false; /* the grant brings it */
+	/* The grant brings it. */
+	if (vring->call_unsent)
+		prepare_void(vring, secondary);
+	vring->call_unsent = false;
 	vring->grant = primary->next_grant;
 	primary->next_grant += 2;
 	journal_numbers(primary);
@@ -126,6 +127,7 @@ int grant_vring_give(struct vring *vring, struct secondary *secondary)
 	hf_store_release(&slot->owner, secondary->slot);
 	/* Partner: the acquire in hf_burst_enter. Who sees the word sees whose it is. */
 	hf_store_release(&slot->grant, vring->grant | (vring->enabled ? HF_GRANT_ENABLED : 0));
+	vring->by_preparation = prepare_is_current(vring, secondary);
 	grant_vring_tell(vring);
 	return 0;
 }
@@ -264,6 +266,16 @@ const struct hf_lane_vring *grant_lane(const struct vring *vring)
 	return vring->owner ? entry_of(vring) : NULL;
 }
 
+/* Next time it gets everything again; but never memory under a ring that runs. */
+static void forget_sent(const struct device *device, struct secondary *secondary)
+{
+	secondary_lane_unprepare(secondary, device->slot);
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		if (device->vrings[i].owner)
+			return;
+	secondary->devices[device->slot].mem_generation = 0;
+}
+
 int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t grant, int error)
 {
 	struct device *device = vring->device;
@@ -276,6 +288,11 @@ int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t gra
 	if (!grant_vring_quiet(vring))
 		return -EPROTO;
 	grant_vring_take_back(vring);
+	forget_sent(device, secondary);
+	if (vring->by_preparation) { /* once more, with everything */
+		grant_offer(device);
+		return 0;
+	}
 	vring->broken = true;
 	publish_device(device);
 	event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN, device->port->name,

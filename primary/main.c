@@ -115,6 +115,7 @@ static int make_loop(struct holdfastd *d)
 	p->features_enabled = port_supported_features();
 	p->next_grant = 2;
 	p->next_session = 1;
+	p->next_flush = 1;
 	p->next_secondary = 1;
 	p->started_ns = hf_now_ns();
 	p->loop = loop_create();

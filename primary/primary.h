@@ -26,6 +26,15 @@ struct control;
 struct journal;
 struct store;
 
+/* What was survived so far; `holdfast stats`. */
+struct continuity {
+	uint64_t takeovers; /* devices, after a death */
+	uint64_t handovers; /* devices, in good order */
+	uint64_t fencings;  /* secondaries */
+	uint64_t longest_takeover_ns;
+	uint64_t longest_handover_ns;
+};
+
 struct primary {
 	const struct conf *conf;
 	struct loop *loop;
@@ -39,11 +48,14 @@ struct primary {
 	struct store *store;	 /* NULL: nobody keeps our descriptors */
 	struct journal *journal; /* NULL without a store */
 	struct revocation *revocations; /* active ones; revoke.c */
+	struct handover *handovers;	/* under way; handover.c */
 	uint64_t next_grant;		/* grants are never used twice; odd values never occur */
 	uint64_t next_session;		/* nor sessions */
+	uint64_t next_flush;		/* nor flushes; 0 is none */
 	uint64_t next_secondary;
 	uint64_t features_enabled; /* offered to every port: implemented minus disabled */
 	uint64_t started_ns;
+	struct continuity continuity;
 	uint64_t refusals[64]; /* by enum refusal (refusal.h): all ports together */
 };
 

@@ -27,6 +27,7 @@
 #include "clock.h"
 #include "event.h"
 #include "grant_vring.h"
+#include "handover.h"
 #include "lane.h"
 #include "port.h"
 #include "primary.h"
@@ -40,12 +41,15 @@
 struct waiting {
 	uint32_t running; /* owner alive: look again */
 	uint32_t fenced;  /* owner killed: its pidfd will tell */
+	uint32_t let_go;  /* devices that have no owner now */
 };
 
 static bool covers_vring(const struct revocation *r, const struct vring *vring)
 {
 	if (r->secondary)
 		return vring->owner == r->secondary;
+	if (r->vring == GRANT_DEQUEUE_VRINGS)
+		return vring->index & 1;
 	return r->vring == GRANT_ALL_VRINGS || r->vring == vring->index;
 }
 
@@ -104,10 +108,11 @@ static void take_back_quiet(struct revocation *r, struct device *device, void *c
 	r->taken_back += taken;
 	if (taken)
 		publish_device(device);
-	/* A secondary that leaves: each device goes to the next as soon as it is whole. */
+	/* A secondary that leaves: a device goes to the next as soon as it is whole. */
 	if (r->secondary && !left) {
-		device->owner = NULL;
-		grant_offer(device);
+		grant_let_go(device, r->secondary->said_bye ? LOST_LEFT : LOST_DIED,
+			     r->secondary->left_ns);
+		waiting->let_go++;
 	}
 }
 
@@ -116,6 +121,8 @@ static struct waiting poll_vrings(struct revocation *r)
 	struct waiting waiting = {0};
 
 	each_device(r, take_back_quiet, &waiting);
+	if (waiting.let_go)
+		grant_offer_all(r->primary);
 	return waiting;
 }
 
@@ -154,8 +161,9 @@ static void finish(struct revocation *r)
 	if (r->taken_back)
 		event_emit(r->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_REVOKED,
 			   device ? device->port->name : NULL,
-			   r->secondary ? r->secondary->name : NULL, r->vring,
-			   hf_now_ns() - r->started_ns, "%u vrings", r->taken_back);
+			   r->secondary ? r->secondary->name : NULL,
+			   r->vring < 0 ? GRANT_ALL_VRINGS : r->vring, hf_now_ns() - r->started_ns,
+			   "%u vrings", r->taken_back);
 	if (r->disabling)
 		grant_offer(device);
 	r->done(r); /* may free it, and the device */
@@ -173,6 +181,9 @@ static void fence(struct secondary *secondary, uint64_t waited_ns)
 		return;
 	}
 	secondary->killed = true;
+	if (!secondary->left_ns)
+		secondary->left_ns = hf_now_ns() - waited_ns;
+	secondary->primary->continuity.fencings++;
 	event_emit(secondary->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_FENCED, NULL,
 		   secondary->name, -1, waited_ns, "process %d did not leave its burst",
 		   secondary->pid);
@@ -320,7 +331,7 @@ static void take_back_dead(struct device *device, struct secondary *secondary)
 		grant_vring_withdraw(vring);
 		grant_vring_take_back(vring);
 	}
-	device->owner = NULL;
+	grant_let_go(device, LOST_DIED, secondary->left_ns);
 	publish_device(device);
 }
 
@@ -342,12 +353,15 @@ void grant_secondary_died(struct primary *primary, struct secondary *secondary)
 	struct revocation *r;
 
 	secondary->dead = true;
+	if (!secondary->left_ns)
+		secondary->left_ns = hf_now_ns();
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
 		struct port *port = primary->ports[i];
 
 		if (port && port->device.owner == secondary)
 			take_back_dead(&port->device, secondary);
 	}
+	handover_flushed(secondary, 0);
 	/* Who waited goes first: what they covered may be stopped now, and must not be offered. */
 	while ((r = first_without_vrings(primary)))
 		finish(r);

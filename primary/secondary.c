@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -32,6 +33,7 @@ struct lane_binding {
 	uint32_t device;
 	uint64_t session;
 	uint32_t entries[HF_SHM_MAX_VRINGS]; /* 0: none yet */
+	uint64_t stamps[HF_SHM_MAX_VRINGS];  /* prepare.c */
 };
 
 bool secondary_usable(const struct secondary *secondary)
@@ -199,6 +201,24 @@ uint32_t secondary_lane_entry(const struct secondary *secondary, uint32_t device
 	const struct lane_binding *binding = secondary->devices[device_slot].lane;
 
 	return binding ? binding->entries[vring] : 0;
+}
+
+uint64_t *secondary_lane_stamp(struct secondary *secondary, const struct device *device,
+			       uint32_t vring)
+{
+	struct lane_binding *binding = secondary->devices[device->slot].lane;
+
+	if (!binding || binding->session != device->session || !binding->entries[vring])
+		return NULL;
+	return &binding->stamps[vring];
+}
+
+void secondary_lane_unprepare(struct secondary *secondary, uint32_t device_slot)
+{
+	struct lane_binding *binding = secondary->devices[device_slot].lane;
+
+	if (binding)
+		memset(binding->stamps, 0, sizeof(binding->stamps));
 }
 
 void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot)

@@ -13,6 +13,7 @@
 
 #include "attach.pb-c.h"
 #include "grant.h"
+#include "handover.h"
 #include "log.h"
 #include "loop.h"
 #include "memory.h"
@@ -21,6 +22,8 @@ struct primary;
 struct device;
 struct send_queue;
 struct lane_binding;
+struct hf_frame;
+struct state;
 
 #define SECONDARY_MAX_GLOBS 64u
 
@@ -28,6 +31,7 @@ struct lane_binding;
 struct secondary_device {
 	uint64_t session; /* 0: nothing sent */
 	uint64_t mem_generation;
+	uint64_t features;
 	struct lane_binding *lane; /* entries of this session's vrings; NULL: none yet */
 };
 
@@ -71,10 +75,15 @@ struct secondary {
 	bool killed;  /* fenced: SIGKILL sent, death not yet confirmed */
 	bool dead;    /* pidfd said so */
 	bool said_bye;
-	uint64_t left_ns;	      /* when it began to leave */
-	uint64_t pause_ns;	      /* from then until all was taken back */
-	struct revocation revocation; /* of leaving */
-	struct loop_timer linger;     /* left without Bye: is it dead? */
+	bool draining;	     /* it is to be granted nothing more */
+	struct state *state; /* for its successor; NULL: none */
+	uint64_t state_from; /* grant.c: whose state it was sent in this round of grants */
+	uint64_t left_ns;    /* when it began to leave, or was found stuck or dead */
+	uint64_t pause_ns;   /* from then until all was taken back */
+	struct handover_waiter waiter; /* a hand-over that it asked for */
+	uint64_t waiting_request;      /* and under which number */
+	struct revocation revocation;  /* of leaving */
+	struct loop_timer linger;      /* left without Bye: is it dead? */
 	struct hf_log_limit log_limit;
 };
 
@@ -110,6 +119,12 @@ int secondary_lane_adopt(struct secondary *secondary, uint32_t entry, uint32_t d
 /* The entry of a vring of the present session; 0: none. */
 uint32_t secondary_lane_entry(const struct secondary *secondary, uint32_t device_slot,
 			      uint32_t vring);
+/* Which set-up of the vring it was sent (prepare.c), 0 none; NULL: it has no lane entry in this
+ * session. */
+uint64_t *secondary_lane_stamp(struct secondary *secondary, const struct device *device,
+			       uint32_t vring);
+/* What it was sent of this device's vrings is void. */
+void secondary_lane_unprepare(struct secondary *secondary, uint32_t device_slot);
 /* The session is over for this secondary (DeviceRetire sent): its entries wait for Retired. */
 void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot);
 /* It said Retired: the entries of that session are free. */
@@ -145,10 +160,14 @@ int secondary_watch(struct secondary *secondary);
 /* It says Bye, or its socket is closed: take everything back, then forget it, maybe before this
  * returns. */
 void secondary_leave(struct secondary *secondary, bool said_bye);
+/* Grant it nothing more, or something again. What it runs stays; see handover.h. */
+void secondary_set_draining(struct secondary *secondary, bool draining);
 /* At once; nothing is taken back. For the end of the primary's life and failed attaches. */
 void secondary_destroy(struct secondary *secondary);
-/* One message of an attached secondary (secondary_request.c). 0; -ESHUTDOWN: it said Bye; -EPROTO:
+/* One message of an attached secondary (secondary_request.c); its frame's descriptors stay the
+ * frame's. 0; -ESHUTDOWN: it said Bye; -EPROTO:
  * it does not keep to the protocol and is to be cut off. */
-int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPrimary *message);
+int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPrimary *message,
+		      struct hf_frame *frame);
 
 #endif

@@ -32,6 +32,7 @@
 #include "refusal.h"
 #include "send_queue.h"
 #include "seq.h"
+#include "state.h"
 
 /* A lane full of grants, each a packet of some 100 bytes, with a device's memory before. */
 #define QUEUE_BYTES   ((size_t)8 * 1024 * 1024)
@@ -130,6 +131,7 @@ static void free_parts(struct secondary *s)
 		free(s->globs[i]);
 	free(s->lane_used);
 	free(s->devices);
+	state_put(s->state);
 	free(s);
 }
 
@@ -207,6 +209,12 @@ int secondary_create(struct primary *primary, const struct secondary_identity *i
 	return 0;
 }
 
+void secondary_set_draining(struct secondary *s, bool draining)
+{
+	s->draining = draining;
+	publish(s, draining ? HF_SECONDARY_DRAINING : HF_SECONDARY_ATTACHED);
+}
+
 int secondary_watch(struct secondary *s)
 {
 	int error = loop_add(s->primary->loop, &s->socket_source, s->socket, EPOLLIN);
@@ -219,6 +227,7 @@ void secondary_destroy(struct secondary *s)
 	struct primary *primary = s->primary;
 
 	revoke_cancel(&s->revocation);
+	handover_unwatch(&s->waiter);
 	loop_timer_clear(primary->loop, &s->linger);
 	loop_remove(primary->loop, &s->socket_source);
 	loop_remove(primary->loop, &s->pidfd_source);
@@ -262,7 +271,8 @@ void secondary_leave(struct secondary *s, bool said_bye)
 		return;
 	s->leaving = true;
 	s->said_bye = said_bye;
-	s->left_ns = hf_now_ns();
+	if (!s->left_ns)
+		s->left_ns = hf_now_ns();
 	loop_remove(s->primary->loop, &s->socket_source);
 	publish(s, HF_SECONDARY_DRAINING);
 	s->revocation.done = on_taken_back;
@@ -291,24 +301,20 @@ static int receive(struct secondary *s, struct hf_frame *frame)
 {
 	ProtobufCMessage *message;
 	ssize_t n = hf_frame_receive(s->socket, frame);
-	int error = 0;
+	int error = -EPROTO;
 
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (n == 0 || n == -ECONNRESET)
 		return -ECONNRESET;
-	/* No message of a secondary brings descriptors: they are not ours to keep. */
-	if (n < 0 || frame->nr_fds)
-		error = -EPROTO;
-	hf_frame_close_fds(frame);
-	if (error)
-		return error;
+	if (n < 0)
+		return -EPROTO; /* gone, descriptors closed */
 	message = hf_frame_unpack(&holdfast__attach__to_primary__descriptor, frame->bytes,
 				  frame->len);
-	if (!message)
-		return -EPROTO;
-	error = secondary_request(s, (const Holdfast__Attach__ToPrimary *)message);
+	if (message)
+		error = secondary_request(s, (const Holdfast__Attach__ToPrimary *)message, frame);
 	hf_frame_free_unpacked(message);
+	hf_frame_close_fds(frame);
 	return error;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What an attached secondary may ask: a table of handlers by message. Each fills a Reply, which is
- * sent when the secondary gave the request a number.
+ * sent when the secondary gave the request a number. Hand-overs are replied to when they are done.
  *
  * A string with a NUL in it ends there (protobuf-c copies it so); names are checked after that, by
  * the port table, which lets through letters, digits and three signs.
@@ -13,8 +13,10 @@
 
 #include "check.h"
 #include "feature.h"
+#include "frame.h"
 #include "port.h"
 #include "primary.h"
+#include "state.h"
 
 typedef Holdfast__Attach__ToPrimary Request;
 typedef Holdfast__Attach__Reply Reply;
@@ -78,10 +80,87 @@ static const struct {
 	[HOLDFAST__ATTACH__TO_PRIMARY__BODY_FEATURE_GET] = {on_feature_get, false},
 };
 
+/* ---- Answered when it is done. */
+
+static void send_reply(struct secondary *secondary, Reply *reply)
+{
+	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+
+	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_REPLY;
+	message.reply = reply;
+	if (reply->request)
+		secondary_send(secondary, &message, NULL, 0);
+}
+
+static void on_handed_over(struct handover_waiter *waiter, const struct handover_result *result)
+{
+	struct secondary *secondary = container_of(waiter, struct secondary, waiter);
+	Reply reply = HOLDFAST__ATTACH__REPLY__INIT;
+
+	reply.request = secondary->waiting_request;
+	reply.value = result->moved;
+	if (result->failed)
+		set_reason(&reply, -EAGAIN,
+			   "somebody died or left meanwhile, so not all went where it should; "
+			   "see holdfast events");
+	send_reply(secondary, &reply);
+}
+
+static int begin_handover(struct secondary *secondary, const Request *request,
+			  const char **ret_reason)
+{
+	struct primary *primary = secondary->primary;
+
+	*ret_reason = "an observer changes nothing; attach as vswitch";
+	if (secondary->role == HOLDFAST__ATTACH__ROLE__OBSERVER)
+		return -EPERM;
+	*ret_reason = "another hand-over of yours is under way; wait for its reply";
+	if (secondary->waiter.handover)
+		return -EBUSY;
+	secondary->waiter = (struct handover_waiter){.done = on_handed_over};
+	secondary->waiting_request = request->request;
+	if (request->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_DRAIN)
+		return handover_drain(primary, secondary, request->drain->force, &secondary->waiter,
+				      ret_reason);
+	return handover_start(primary, request->handover->port, request->handover->to,
+			      &secondary->waiter, ret_reason);
+}
+
+static void hand_over(struct secondary *secondary, const Request *request)
+{
+	Reply reply = HOLDFAST__ATTACH__REPLY__INIT;
+	const char *reason;
+	int error = begin_handover(secondary, request, &reason);
+
+	if (!error)
+		return;
+	reply.request = request->request;
+	set_reason(&reply, error, reason);
+	send_reply(secondary, &reply);
+}
+
+/* The only message with a descriptor. */
+static void set_state(struct secondary *secondary, const Request *request, int fd)
+{
+	Reply reply = HOLDFAST__ATTACH__REPLY__INIT;
+	struct state *state = NULL;
+	int error = fd < 0 ? -EINVAL : state_create(&state, fd);
+
+	if (!error) {
+		state_put(secondary->state);
+		secondary->state = state;
+	}
+	reply.request = request->request;
+	set_reason(&reply, error,
+		   error == -EINVAL ? "not a memfd of at most 64 MiB, sealed against shrinking and "
+				      "growing; use hf_service_set_state"
+				    : "no descriptor or memory for it; give holdfastd more");
+	send_reply(secondary, &reply);
+}
+
 static void answer(struct secondary *secondary, const Request *request)
 {
 	Reply reply = HOLDFAST__ATTACH__REPLY__INIT;
-	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
 
 	reply.request = request->request;
 	if (secondary->role == HOLDFAST__ATTACH__ROLE__OBSERVER &&
@@ -89,10 +168,7 @@ static void answer(struct secondary *secondary, const Request *request)
 		set_reason(&reply, -EPERM, "an observer changes nothing; attach as vswitch");
 	else
 		handlers[request->body_case].run(secondary->primary, request, &reply);
-	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_REPLY;
-	message.reply = &reply;
-	if (request->request)
-		secondary_send(secondary, &message, NULL, 0);
+	send_reply(secondary, &reply);
 }
 
 /* It cannot run a vring it was given; -EPROTO: it says so from inside a burst on it. */
@@ -107,10 +183,15 @@ static int on_vring_refused(struct secondary *secondary, const Holdfast__Attach_
 	return grant_refused(secondary, &port->device.vrings[m->vring], m->grant, m->error);
 }
 
-int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPrimary *request)
+int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPrimary *request,
+		      struct hf_frame *frame)
 {
 	const Holdfast__Attach__Retired *retired;
+	bool has_fd = request->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_STATE_SET;
 
+	/* Descriptors that no message brings are not ours to keep. */
+	if (frame->nr_fds > has_fd)
+		return -EPROTO;
 	switch (request->body_case) {
 	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE:
 		return -ESHUTDOWN;
@@ -124,6 +205,17 @@ int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPri
 		return 0;
 	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_VRING_REFUSED:
 		return on_vring_refused(secondary, request->vring_refused);
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_FLUSHED:
+		if (request->flushed->number)
+			handover_flushed(secondary, request->flushed->number);
+		return 0;
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_HANDOVER:
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_DRAIN:
+		hand_over(secondary, request);
+		return 0;
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_STATE_SET:
+		set_state(secondary, request, frame->nr_fds ? frame->fds[0] : -1);
+		return 0;
 	default:
 		if ((size_t)request->body_case >= ARRAY_SIZE(handlers) ||
 		    !handlers[request->body_case].run)

@@ -144,6 +144,7 @@ void vring_stop(struct session *session, struct vring *vring)
 static enum vu_outcome changed(struct session *session, struct vring *vring)
 {
 	loop_remove(session->primary->loop, &vring->kick_source);
+	vring->setup++;
 	vring_locate(vring);
 	session_settle(session, vring->index);
 	return VU_DONE;
@@ -203,6 +204,7 @@ void vring_rest(struct vring *vring)
 	vring->stored.kick = 0;
 	vring->has_kick = false;
 	vring->broken = false;
+	vring->setup++;
 }
 
 static enum vu_outcome after_stop(struct session *session, struct vu_msg *msg)
@@ -286,6 +288,7 @@ static enum vu_outcome put_kick(struct session *session, struct vu_msg *msg)
 	vring->stored.kick = 0;
 	vring->kick = msg->nr_fds ? hf_fd_take(&msg->fds[0]) : -1;
 	vring->has_kick = true;
+	vring->setup++;
 	session_settle(session, vring->index);
 	return VU_DONE;
 }
@@ -313,8 +316,7 @@ enum vu_outcome vu_set_vring_call(struct session *session, struct vu_msg *msg)
 	vring->stored.call = 0;
 	vring->call = fd;
 	/* No stop: the owner goes over to the new one between two bursts. */
-	if (vring->owner)
-		grant_send_call(vring);
+	grant_send_call(vring);
 	return done(session, msg);
 }
 
@@ -328,5 +330,6 @@ enum vu_outcome vu_set_vring_err(struct session *session, struct vu_msg *msg)
 	hf_fd_close(&vring->err);
 	vring->stored.err = 0;
 	vring->err = fd;
+	vring->setup++;
 	return done(session, msg);
 }

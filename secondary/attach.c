@@ -123,6 +123,7 @@ int hf_attach_welcome(struct hf_service *service, const Holdfast__Attach__Welcom
 	service->fence = welcome->fence;
 	service->welcomed = true;
 	service->attempts = 0;
+	hf_state_tell(service);
 	log_info(service->tag, "attached to primary %s as secondary %u", welcome->version,
 		 welcome->secondary);
 	return 0;

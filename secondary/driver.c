@@ -12,11 +12,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "clock.h"
 #include "log.h"
 #include "service.h"
-
-#define REPLY_WAIT_NS (5 * NS_PER_S)
 
 int hf_driver_callback_register(struct hf_service *service, const struct hf_device_ops *ops,
 				void *context)
@@ -71,17 +68,17 @@ static int is_reply(struct hf_service *service, uint64_t request, int *ret_error
 	return result;
 }
 
-static int call(struct hf_service *service, Holdfast__Attach__ToPrimary *message,
-		uint64_t *ret_value)
+int hf_request(struct hf_service *service, Holdfast__Attach__ToPrimary *message, int fd,
+	       uint64_t wait_ns, uint64_t *ret_value)
 {
-	uint64_t deadline = hf_now_ns() + REPLY_WAIT_NS, value = 0;
+	uint64_t deadline = hf_now_ns() + wait_ns, value = 0;
 	struct pollfd p = {.fd = service->socket, .events = POLLIN};
 	int error, result = 0;
 
 	if (!service->welcomed)
 		return -ENOTCONN;
 	message->request = ++service->requests;
-	error = hf_service_send(service, message);
+	error = hf_frame_send(service->socket, &message->base, &fd, fd >= 0);
 	while (!error && !result) {
 		uint64_t now = hf_now_ns();
 		ssize_t n;
@@ -103,6 +100,12 @@ static int call(struct hf_service *service, Holdfast__Attach__ToPrimary *message
 	if (ret_value)
 		*ret_value = value;
 	return error;
+}
+
+static int call(struct hf_service *service, Holdfast__Attach__ToPrimary *message,
+		uint64_t *ret_value)
+{
+	return hf_request(service, message, -1, HF_REPLY_WAIT_NS, ret_value);
 }
 
 int hf_driver_register(struct hf_service *service, const char *name, const char *path,

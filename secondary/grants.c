@@ -4,7 +4,9 @@
  *
  * Theory of operation. Memory comes first (DeviceMemory…, DeviceReady): a snapshot of the
  * directory's slot says where each region lies, the descriptors say in which file; both together
- * become an immutable map. Grants of vrings follow and are set up against that map. When the
+ * become an immutable map. Vrings are set up against that map, by VringPrepare while another
+ * secondary runs them, or by the grant itself; a grant of what is set up already only stores three
+ * numbers, and a revoked vring stays set up, so that it may come back as fast. When the
  * memory table changes the primary has revoked every vring before it sends the new memory, and has
  * seen our bursts end, so the old map can go as soon as the new one is there.
  *
@@ -195,6 +197,9 @@ void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__Devi
 			  device->name, strerror(-error));
 	/* The old map goes in any case: the primary took back every vring that used it. */
 	hf_guestmap_destroy(device->map);
+	for (uint32_t q = 0; q < HF_MAX_VRINGS; q++)
+		if (device->vrings[q])
+			device->vrings[q]->set_up = false;
 	device->map = map;
 	device->mem_generation = map ? m->mem_generation : 0;
 }
@@ -236,20 +241,24 @@ static void put_kick(struct hf_vring *v, int fd)
 	hf_fd_close(&old);
 }
 
-/* Take the grant's descriptors in their order; those that are not there stay -1. */
-static int take_fds(struct hf_vring *v, const Holdfast__Attach__VringGrant *m,
-		    struct hf_frame *frame)
+/* Which descriptors a message says it brings. */
+struct brought {
+	bool kick, call, err;
+};
+
+/* Take them in their order; those that are not there stay -1. */
+static int take_fds(struct hf_vring *v, struct brought has, struct hf_frame *frame)
 {
-	size_t expected = (size_t)m->has_kick + m->has_call + m->has_err, i = 0;
+	size_t expected = (size_t)has.kick + has.call + has.err, i = 0;
 	int *call = NULL, *err = NULL;
 	int error;
 
 	if (frame->nr_fds != expected)
 		return -EPROTO;
-	put_kick(v, m->has_kick ? hf_fd_take(&frame->fds[i++]) : -1);
-	if (m->has_call)
+	put_kick(v, has.kick ? hf_fd_take(&frame->fds[i++]) : -1);
+	if (has.call)
 		call = &frame->fds[i++];
-	if (m->has_err)
+	if (has.err)
 		err = &frame->fds[i++];
 	error = replace_fd(&v->call_fd, &v->has_call, call);
 	return error ? error : replace_fd(&v->err_fd, &v->has_err, err);
@@ -293,8 +302,7 @@ static void let_go(struct hf_device *device, uint16_t queue)
 	 * the next grant is set up in it. The primary has waited for this already. */
 	(void)hf_lane_quiescent(v->lane);
 	tell_state(device, queue, false);
-	v->granted = false;
-	put_kick(v, -1);
+	v->granted = false; /* and stays set up: the next grant may need no more than its number */
 }
 
 /* A call that went to the old descriptor just before may not have been looked at. The data thread
@@ -307,7 +315,8 @@ static void change_call(struct hf_device *device, uint16_t queue, int *fd)
 		log_error(device->service->tag,
 			  "vring %u of port %s has no call descriptor any more", queue,
 			  device->name);
-	hf_write_once(&v->call_again, 1u);
+	if (v->granted)
+		hf_write_once(&v->call_again, 1u);
 }
 
 /*
@@ -333,45 +342,113 @@ static bool have_grant(struct hf_device *device, const Holdfast__Attach__VringGr
 	return true;
 }
 
+/* What the front-end may negotiate anew between two starts of a ring. */
+static void take_negotiated(struct hf_device *device, uint64_t features, uint32_t mtu)
+{
+	device->features = features;
+	hf_write_once(&device->mtu, (uint16_t)mtu);
+}
+
+/* Everything but the grant. 0 or -errno: the vring is not set up. */
+static int set_up(struct hf_device *device, struct hf_vring *v, struct hf_vring_setup *setup,
+		  uint64_t mem_generation, struct brought has, struct hf_frame *frame)
+{
+	const struct hf_service *service = device->service;
+	int error;
+
+	v->set_up = false;
+	setup->map = device->map;
+	setup->features = device->features;
+	setup->fence = !service->membarrier || service->fence;
+	error = setup->lane ? take_fds(v, has, frame) : -EPROTO;
+	if (!error && (!device->map || device->mem_generation != mem_generation))
+		error = -ENXIO;
+	if (!error)
+		error = hf_vring_setup(v, setup);
+	v->set_up = !error;
+	return error;
+}
+
+static uint16_t size_of(uint32_t size)
+{
+	return size <= HF_VRING_MAX_SIZE ? (uint16_t)size : 0;
+}
+
+void hf_on_vring_prepare(struct hf_service *service, const Holdfast__Attach__VringPrepare *m,
+			 struct hf_frame *frame)
+{
+	struct hf_device *device = find(service, m->device, m->session);
+	struct hf_shm_device *slot = hf_directory_device(&service->directory, m->device);
+	struct hf_vring *v = device ? hf_device_get_vring(device, m->vring) : NULL;
+	struct brought has = {m->has_kick, m->has_call, m->has_err};
+	struct hf_vring_setup setup;
+	int error;
+
+	if (!v || !slot || v->granted)
+		return;
+	take_negotiated(device, m->features, m->mtu);
+	setup = (struct hf_vring_setup){
+		.grant_word = &slot->vrings[m->vring].grant,
+		.lane = lane_of(service, v, m->lane_entry),
+		.desc_gpa = m->desc_gpa,
+		.avail_gpa = m->avail_gpa,
+		.used_gpa = m->used_gpa,
+		.size = size_of(m->size),
+	};
+	error = set_up(device, v, &setup, m->mem_generation, has, frame);
+	/* If it comes to a grant, that one is refused, and comes again with everything. */
+	if (error) {
+		log_error(service->tag, "cannot prepare vring %u of port %s: %s", m->vring,
+			  device->name, strerror(-error));
+		return;
+	}
+	hf_vring_prefault(v);
+	announce(service, device);
+}
+
+/* The set-up that comes with a grant, or that was there. */
+static int set_up_for_grant(struct hf_device *device, struct hf_vring *v,
+			    const Holdfast__Attach__VringGrant *m, struct hf_shm_device *slot,
+			    struct hf_frame *frame)
+{
+	struct brought has = {m->has_kick, m->has_call, m->has_err};
+	struct hf_vring_setup setup = {
+		.grant_word = &slot->vrings[m->vring].grant,
+		.lane = lane_of(device->service, v, m->lane_entry),
+		.desc_gpa = m->desc_gpa,
+		.avail_gpa = m->avail_gpa,
+		.used_gpa = m->used_gpa,
+		.size = size_of(m->size),
+	};
+
+	if (!(m->grant & ~HF_GRANT_ENABLED))
+		return -EPROTO;
+	if (!m->prepared)
+		return set_up(device, v, &setup, m->mem_generation, has, frame);
+	return v->set_up && setup.lane && setup.lane == v->lane ? 0 : -ENXIO;
+}
+
 void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__VringGrant *m,
 		       struct hf_frame *frame)
 {
 	struct hf_device *device = find(service, m->device, m->session);
 	struct hf_shm_device *slot = hf_directory_device(&service->directory, m->device);
 	struct hf_vring *v = device ? hf_device_get_vring(device, m->vring) : NULL;
-	struct hf_vring_setup setup;
 	int error;
 
 	if (!v || !slot || have_grant(device, m, frame))
 		return;
-	device->features = m->features;
-	hf_write_once(&device->mtu, (uint16_t)m->mtu);
-	setup = (struct hf_vring_setup){
-		.grant = m->grant & ~HF_GRANT_ENABLED,
-		.grant_word = &slot->vrings[m->vring].grant,
-		.lane = lane_of(service, v, m->lane_entry),
-		.map = device->map,
-		.features = m->features,
-		.desc_gpa = m->desc_gpa,
-		.avail_gpa = m->avail_gpa,
-		.used_gpa = m->used_gpa,
-		.size = m->size <= HF_VRING_MAX_SIZE ? (uint16_t)m->size : 0,
-		.next = (uint16_t)m->used,
-		.fence = !service->membarrier || service->fence,
-	};
-	error = setup.lane && setup.grant ? take_fds(v, m, frame) : -EPROTO;
-	if (!error && (!device->map || device->mem_generation != m->mem_generation))
-		error = -ENXIO;
-	if (!error) {
-		hf_write_once(&setup.lane->running, device->running);
-		error = hf_vring_setup(v, &setup);
-	}
+	take_negotiated(device, m->features, m->mtu);
+	error = set_up_for_grant(device, v, m, slot, frame);
 	if (error) {
 		log_error(service->tag, "cannot run vring %u of port %s: %s", m->vring,
 			  device->name, strerror(-error));
 		refuse_grant(service, m, error);
 		return;
 	}
+	/* The primary has cleared the lane's entry. */
+	hf_write_once(&v->lane->running, device->running);
+	hf_vring_grant(v, m->grant & ~HF_GRANT_ENABLED, (uint16_t)m->used);
 	v->granted = true;
 	v->lane_entry = m->lane_entry;
 	announce(service, device);
@@ -389,9 +466,9 @@ void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__Vrin
 			struct hf_frame *frame)
 {
 	struct hf_device *device = find(service, m->device, m->session);
-	struct hf_vring *v = granted_vring(device, m->vring);
+	struct hf_vring *v = device && m->vring < HF_MAX_VRINGS ? device->vrings[m->vring] : NULL;
 
-	if (!v || frame->nr_fds != (size_t)m->has_call)
+	if (!v || !(v->granted || v->set_up) || frame->nr_fds != (size_t)m->has_call)
 		return;
 	change_call(device, (uint16_t)m->vring, m->has_call ? &frame->fds[0] : NULL);
 }
@@ -468,6 +545,20 @@ void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__Dev
 		destroy(service, slot_of(service, m->device));
 	if (say_retired(service, m->device, m->session) == -EAGAIN)
 		remember_retired(service, m->device, m->session);
+}
+
+/* The revocations that came before it were told to the vSwitch. */
+void hf_on_flush(struct hf_service *service, const Holdfast__Attach__Flush *m)
+{
+	Holdfast__Attach__Flushed flushed = HOLDFAST__ATTACH__FLUSHED__INIT;
+	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	if (service->flush)
+		service->flush(service->flush_context);
+	flushed.number = m->number;
+	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_FLUSHED;
+	message.flushed = &flushed;
+	(void)hf_service_send(service, &message);
 }
 
 void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *m)

@@ -26,6 +26,15 @@ static void handle(struct hf_service *service, const Holdfast__Attach__ToSeconda
 	case HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_GRANT:
 		hf_on_vring_grant(service, m->vring_grant, frame);
 		break;
+	case HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_PREPARE:
+		hf_on_vring_prepare(service, m->vring_prepare, frame);
+		break;
+	case HOLDFAST__ATTACH__TO_SECONDARY__BODY_PEER_STATE:
+		hf_on_peer_state(service, m->peer_state, frame);
+		break;
+	case HOLDFAST__ATTACH__TO_SECONDARY__BODY_FLUSH:
+		hf_on_flush(service, m->flush);
+		break;
 	case HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_NOTIFY:
 		hf_on_vring_notify(service, m->vring_notify, frame);
 		break;

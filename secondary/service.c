@@ -81,6 +81,7 @@ static void free_service(struct hf_service *service)
 	hf_fd_close(&service->wake);
 	for (size_t i = 0; i < service->nr_ports; i++)
 		free(service->ports[i]);
+	hf_state_free(service);
 	free(service->snapshot);
 	free(service->frame.bytes);
 	free(service->request_frame.bytes);
@@ -94,6 +95,7 @@ static struct hf_service *alloc_service(void)
 	if (!service)
 		return NULL;
 	service->socket = service->epoll = service->timer = service->wake = -1;
+	service->state_fd = -1;
 	service->deferred_tail = &service->deferred;
 	service->snapshot = malloc(sizeof(*service->snapshot));
 	service->frame.bytes = malloc(HF_FRAME_MAX_BYTES);

@@ -9,10 +9,12 @@
 #define SECONDARY_SERVICE_H
 
 #include <errno.h>
+#include <holdfast/continuity.h>
 #include <holdfast/driver.h>
 #include <holdfast/service.h>
 
 #include "attach.pb-c.h"
+#include "clock.h"
 #include "device.h"
 #include "directory.h"
 #include "frame.h"
@@ -20,6 +22,7 @@
 
 #define HF_RUN_DIR_DEFAULT "/run/holdfast"
 #define HF_GLOBS_MAX	   64u
+#define HF_REPLY_WAIT_NS   (5 * NS_PER_S)
 
 /* A packet that came while a request waited for its reply; handled by the next dispatch. */
 struct hf_deferred {
@@ -49,6 +52,15 @@ struct hf_service {
 	struct hf_log_limit log_limit;
 	const struct hf_device_ops *ops;
 	void *context;
+	void (*peer_state)(const char *peer, const void *state, size_t bytes, void *context);
+	void *peer_state_context;
+	void (*flush)(void *context);
+	void *flush_context;
+
+	/* Ours, for a successor; continuity.c. */
+	int state_fd;
+	void *state; /* NULL: none */
+	size_t state_bytes;
 
 	int epoll;
 	int timer;
@@ -88,6 +100,17 @@ int hf_attach_welcome(struct hf_service *service, const Holdfast__Attach__Welcom
 		      struct hf_frame *frame);
 void hf_attach_lost(struct hf_service *service, const char *why);
 
+/* driver.c: ask, and wait for the reply. `fd` goes along; -1: none. 0; -ENOTCONN; -ETIMEDOUT; the
+ * reply's error. */
+int hf_request(struct hf_service *service, Holdfast__Attach__ToPrimary *message, int fd,
+	       uint64_t wait_ns, uint64_t *ret_value);
+
+/* continuity.c */
+void hf_state_tell(struct hf_service *service);
+void hf_state_free(struct hf_service *service);
+void hf_on_peer_state(struct hf_service *service, const Holdfast__Attach__PeerState *message,
+		      struct hf_frame *frame);
+
 /* messages.c: one packet from the primary. */
 void hf_message_handle(struct hf_service *service, struct hf_frame *frame);
 void hf_message_handle_deferred(struct hf_service *service);
@@ -98,12 +121,15 @@ void hf_on_device_memory(struct hf_service *service, const Holdfast__Attach__Dev
 void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__DeviceReady *message);
 void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__VringGrant *message,
 		       struct hf_frame *frame);
+void hf_on_vring_prepare(struct hf_service *service, const Holdfast__Attach__VringPrepare *message,
+			 struct hf_frame *frame);
 void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__VringNotify *message,
 			struct hf_frame *frame);
 void hf_on_vring_state(struct hf_service *service, const Holdfast__Attach__VringState *message);
 void hf_on_vring_revoke(struct hf_service *service, const Holdfast__Attach__VringRevoke *message);
 void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *message);
 void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *message);
+void hf_on_flush(struct hf_service *service, const Holdfast__Attach__Flush *message);
 /* destroy_device for all, and free them. */
 void hf_grants_drop_all(struct hf_service *service);
 /* Send again what could not be sent. */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -62,12 +63,6 @@ int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 	v->event_idx = s->features & HF_FEATURE(HF_F_EVENT_IDX);
 	/* virtio 1.1, 5.1.6.1: without either feature num_buffers is not there. */
 	v->header_bytes = v->mergeable || version_1 ? 12 : 10;
-	v->next = s->next;
-	v->avail_seen = s->next;
-	v->fresh = true;
-	v->broken = false;
-	v->kicks_on = false;
-	v->call_due = v->err_due = false;
 	v->hot_gpa = v->hot_size = 0;
 	v->hot_address = NULL;
 	if (!v->scratch && (s->features & ALL_GUEST_OFFLOADS) != ALL_GUEST_OFFLOADS) {
@@ -75,9 +70,38 @@ int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 		if (!v->scratch)
 			return -ENOMEM;
 	}
-	/* Last: a burst that sees our grant sees everything above (hf_load_acquire in burst.h). */
-	hf_store_release(&v->my_grant, s->grant);
+	if (s->grant)
+		hf_vring_grant(v, s->grant, s->next);
 	return 0;
+}
+
+void hf_vring_grant(struct hf_vring *v, uint64_t grant, uint16_t next)
+{
+	v->next = next;
+	v->avail_seen = next;
+	v->fresh = true;
+	v->broken = false;
+	v->kicks_on = false;
+	v->call_due = v->err_due = false;
+	/* Last: a burst that sees our grant sees the whole set-up (hf_load_acquire in burst.h). */
+	hf_store_release(&v->my_grant, grant);
+}
+
+static void prefault(const void *start, size_t bytes)
+{
+	uintptr_t page = (uintptr_t)getpagesize();
+	uintptr_t first = align_down((uintptr_t)start, page);
+	uintptr_t end = align_up((uintptr_t)start + bytes, page);
+
+	/* Before Linux 5.14 there is no such advice, and the first burst pays. */
+	(void)madvise((void *)first, end - first, MADV_POPULATE_READ);
+}
+
+void hf_vring_prefault(const struct hf_vring *v)
+{
+	prefault(v->desc, sizeof(*v->desc) * (size_t)v->size);
+	prefault(v->avail, 6 + 2 * (size_t)v->size);
+	prefault(v->used, 6 + 8 * (size_t)v->size);
 }
 
 uint8_t *hf_vring_translate_slow(struct hf_vring *v, uint64_t gpa, uint64_t *len)

@@ -41,7 +41,7 @@
 
 /* What hf_vring_setup needs; values from a grant, not yet trusted. */
 struct hf_vring_setup {
-	uint64_t grant;		    /* ours, enabled bit clear */
+	uint64_t grant;		    /* ours, enabled bit clear; 0: prepared only */
 	const uint64_t *grant_word; /* in the directory */
 	struct hf_lane_vring *lane;
 	const struct hf_guestmap *map;
@@ -95,6 +95,7 @@ struct hf_vring {
 
 	/* The control thread's. */
 	int kick_fd;
+	bool set_up; /* everything but the grant is there, and of the device's present map */
 	bool granted;
 	bool enabled;
 	uint32_t lane_entry;
@@ -107,6 +108,11 @@ struct hf_vring {
  * vring is not granted.
  */
 int hf_vring_setup(struct hf_vring *vring, const struct hf_vring_setup *setup);
+/* Run the ring as it was set up, from `next` on. Control thread, while it is not granted. */
+void hf_vring_grant(struct hf_vring *vring, uint64_t grant, uint16_t next);
+/* Fault in the ring's pages, so that the first burst does not have to. Only reads: it may be
+ * another's just now. */
+void hf_vring_prefault(const struct hf_vring *vring);
 void hf_vring_init(struct hf_vring *vring);
 /* Close descriptors, free scratch. No burst can be inside. */
 void hf_vring_destroy(struct hf_vring *vring);

@@ -187,7 +187,8 @@ static const struct option_row rows[] = {
 	 CONF_RUN},
 	{"name", "NAME", "this switch's name with the primary", take_name, CONF_RUN},
 	{"ports", "GLOB[,GLOB...]", "ports to serve (default: all)", take_ports, CONF_RUN},
-	{"role", "vswitch|standby", "run the ports, or wait until their switch is gone", take_role,
+	{"role", "vswitch|standby",
+	 "vswitch (default) runs the ports; standby runs them when their switch is gone", take_role,
 	 CONF_RUN},
 	{"uplink", "KIND:IFNAME", "tap:IFNAME or packet:IFNAME; may be repeated", take_uplink,
 	 CONF_RUN},
@@ -215,6 +216,9 @@ void conf_print_help(void)
 		(void)printf("%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "",
 			     rows[i].help);
 	}
+	(void)printf("\nA standby is a whole switch, with its own uplinks and workers. It runs a "
+		     "port that no\n"
+		     "switch runs, and keeps it: start it after the one it stands by for.\n");
 	(void)printf("\nSIGUSR1 prints statistics, SIGTERM and SIGINT end the switch.\n");
 }
 

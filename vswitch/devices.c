@@ -146,6 +146,16 @@ static void vring_changed(struct hf_device *device, uint16_t queue, bool enabled
 		vswitch_queue_off(context, port, queue);
 }
 
+void devices_flush(void *context)
+{
+	vswitch_flush(context);
+}
+
+void devices_peer_state(const char *peer, const void *state, size_t bytes, void *context)
+{
+	vswitch_adopt(context, peer, state, bytes);
+}
+
 const struct hf_device_ops devices_callbacks = {
 	.new_device = device_new,
 	.destroy_device = device_gone,

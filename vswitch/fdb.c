@@ -66,6 +66,9 @@ struct bucket {
 	_Alignas(CACHE_LINE) struct slot slots[SLOTS];
 };
 
+_Static_assert(sizeof(struct bucket) == FDB_BYTES(1), "the header says so");
+_Static_assert(SLOTS == FDB_STATIONS(1), "the header says so");
+
 struct quota {
 	_Atomic uint32_t stations; /* slots that the port owns, or is about to */
 	_Atomic uint32_t limit;	   /* 0: none */
@@ -73,6 +76,7 @@ struct quota {
 
 struct fdb {
 	struct bucket *buckets;
+	bool own;	      /* the memory of them */
 	struct quota *quotas; /* by port */
 	uint32_t mask;
 	uint32_t ageing;
@@ -293,6 +297,40 @@ void fdb_limit_port(struct fdb *fdb, uint16_t port, uint32_t stations)
 	atomic_store_explicit(&fdb->quotas[port].limit, stations, memory_order_relaxed);
 }
 
+bool fdb_read(const void *memory, uint32_t index, struct fdb_station *ret_station)
+{
+	const struct bucket *buckets = memory;
+	const struct slot *slot = &buckets[index / SLOTS].slots[index % SLOTS];
+	uint64_t before = atomic_load_explicit(&slot->value, memory_order_acquire); /* D */
+	uint64_t key = atomic_load_explicit(&slot->key, memory_order_acquire);	    /* E */
+	uint64_t after = atomic_load_explicit(&slot->value, memory_order_relaxed);  /* F */
+
+	if (!value_live(before) || !value_live(after) ||
+	    value_version(before) != value_version(after))
+		return false;
+	*ret_station = (struct fdb_station){
+		.key = key,
+		.port = value_owner(after) - OWNER_PORT,
+		.heard = (uint32_t)after,
+	};
+	return true;
+}
+
+bool fdb_adopt(struct fdb *fdb, uint64_t key, uint16_t port, uint32_t heard, uint32_t now)
+{
+	enum fdb_result result;
+	uint64_t value;
+
+	if (key >> 60 || key & FDB_KEY_GROUP || port >= FDB_MAX_PORT)
+		return false;
+	if ((int32_t)(now - heard) < 0 || value_expired(fdb, heard, now))
+		return false;
+	if (find(fdb, hash_key(fdb, key), key, &value) && (int32_t)(heard - (uint32_t)value) <= 0)
+		return false;
+	result = fdb_learn(fdb, key, port, heard);
+	return result == FDB_LEARNED || result == FDB_MOVED;
+}
+
 int fdb_lookup(const struct fdb *fdb, uint64_t key, uint32_t now)
 {
 	uint64_t value;
@@ -351,10 +389,9 @@ unsigned fdb_count(const struct fdb *fdb)
 	return count;
 }
 
-struct fdb *fdb_create(uint32_t buckets, uint32_t ageing)
+struct fdb *fdb_create_in(void *memory, uint32_t buckets, uint32_t ageing)
 {
 	struct fdb *fdb;
-	size_t bytes = (size_t)buckets * sizeof(struct bucket);
 
 	if (buckets < 2 || buckets & (buckets - 1) || !ageing || ageing > INT32_MAX) {
 		errno = EINVAL;
@@ -363,13 +400,12 @@ struct fdb *fdb_create(uint32_t buckets, uint32_t ageing)
 	fdb = calloc(1, sizeof(*fdb));
 	if (!fdb)
 		return NULL;
-	fdb->buckets = aligned_alloc(_Alignof(struct bucket), bytes);
+	fdb->buckets = memory;
 	fdb->quotas = calloc(FDB_MAX_PORT + 1, sizeof(*fdb->quotas));
-	if (!fdb->buckets || !fdb->quotas) {
+	if (!fdb->quotas) {
 		fdb_destroy(fdb);
 		return NULL;
 	}
-	memset(fdb->buckets, 0, bytes);
 	fdb->mask = buckets - 1;
 	fdb->ageing = ageing;
 	if (getrandom(&fdb->seed, sizeof(fdb->seed), 0) != sizeof(fdb->seed))
@@ -377,11 +413,30 @@ struct fdb *fdb_create(uint32_t buckets, uint32_t ageing)
 	return fdb;
 }
 
+struct fdb *fdb_create(uint32_t buckets, uint32_t ageing)
+{
+	size_t bytes = FDB_BYTES(buckets);
+	void *memory = bytes ? aligned_alloc(_Alignof(struct bucket), bytes) : NULL;
+	struct fdb *fdb = NULL;
+
+	if (!memory && bytes)
+		return NULL;
+	if (memory)
+		memset(memory, 0, bytes);
+	fdb = fdb_create_in(memory, buckets, ageing);
+	if (fdb)
+		fdb->own = true;
+	else
+		free(memory);
+	return fdb;
+}
+
 void fdb_destroy(struct fdb *fdb)
 {
 	if (!fdb)
 		return;
-	free(fdb->buckets);
+	if (fdb->own)
+		free(fdb->buckets);
 	free(fdb->quotas);
 	free(fdb);
 }

@@ -6,9 +6,11 @@
  * This thread is the control context: it runs the library's dispatch with its callbacks, signals,
  * ageing and statistics. Packets are the workers' business (worker.c).
  *
- * Start: signals, switch with its workers, uplinks, primary. End: the same backwards.
+ * Start: signals, primary, switch with its workers, uplinks. End: workers and uplinks, primary, the
+ * rest: what the switch knows lies in memory of its attachment.
  */
 #include <errno.h>
+#include <holdfast/continuity.h>
 #include <holdfast/driver.h>
 #include <holdfast/service.h>
 #include <poll.h>
@@ -132,8 +134,35 @@ static int connect_primary(struct control *control)
 		    connect_remedy(error));
 		return error;
 	}
+	return 0;
+}
+
+/* Nothing has been dispatched before: no callback was missed. */
+static int register_callbacks(struct control *control)
+{
+	int error;
+
 	devices_init();
-	return hf_driver_callback_register(control->service, &devices_callbacks, control->sw);
+	error = hf_driver_callback_register(control->service, &devices_callbacks, control->sw);
+	if (!error)
+		error = hf_peer_state_callback_register(control->service, devices_peer_state,
+							control->sw);
+	if (!error)
+		error = hf_flush_callback_register(control->service, devices_flush, control->sw);
+	return error;
+}
+
+/* Where a successor finds what we know. Without it we switch all the same, and it starts anew. */
+static void *state_memory(struct control *control)
+{
+	void *memory = NULL;
+	int error = hf_service_set_state(control->service, knowledge_bytes(), &memory);
+
+	if (error)
+		say("a successor will not know our stations: %s; use the holdfastd that came with "
+		    "this switch",
+		    strerror(-error));
+	return memory;
 }
 
 /* True: it is time to end. */
@@ -191,7 +220,7 @@ static void serve(struct control *control)
 	}
 }
 
-static int run(struct control *control)
+static int start_switch(struct control *control)
 {
 	const struct conf *conf = &control->conf;
 	const struct vswitch_config config = {
@@ -199,7 +228,18 @@ static int run(struct control *control)
 		.cores = conf->nr_cores ? conf->cores : NULL,
 		.mode = conf->mode,
 		.ageing = conf->ageing,
+		.memory = state_memory(control),
 	};
+	int error = vswitch_start(&config, &control->sw);
+
+	if (!error)
+		error = open_uplinks(control);
+	return error ? error : register_callbacks(control);
+}
+
+static int run(struct control *control)
+{
+	const struct conf *conf = &control->conf;
 	int error;
 
 	raise_file_limit();
@@ -208,12 +248,10 @@ static int run(struct control *control)
 		say("signals: %s; raise the limit of open files", strerror(-control->signal_fd));
 		return control->signal_fd;
 	}
-	error = vswitch_start(&config, &control->sw);
+	error = connect_primary(control);
 	if (error)
 		return error;
-	error = open_uplinks(control);
-	if (!error)
-		error = connect_primary(control);
+	error = start_switch(control);
 	if (!error) {
 		control->next_age = milliseconds();
 		control->next_stats =
@@ -221,9 +259,12 @@ static int run(struct control *control)
 		serve(control);
 		vswitch_print_stats(control->sw, stdout);
 	}
-	if (control->service)
-		hf_service_disconnect(control->service);
-	vswitch_stop(control->sw);
+	/* The stations lie in memory of the service. */
+	if (control->sw)
+		vswitch_halt(control->sw);
+	hf_service_disconnect(control->service);
+	if (control->sw)
+		vswitch_stop(control->sw);
 	return error;
 }
 

@@ -65,6 +65,14 @@ void vswitch_commit(struct vswitch *sw)
 		publish(sw, false);
 }
 
+/* What a worker handed to another in the round it is in, that one may find only in the round after
+ * its own: all is on its way when every worker has begun two more. */
+void vswitch_flush(struct vswitch *sw)
+{
+	for (int rounds = sw->nr_workers > 1 ? 3 : 1; rounds > 0; rounds--)
+		publish(sw, false);
+}
+
 static struct idle *idle_of(struct vswitch *sw, const struct port *port, uint16_t queue)
 {
 	return &sw->workers[port_queue_owner(port, queue, sw->nr_workers)].idle;
@@ -154,6 +162,7 @@ struct port *vswitch_add_port(struct vswitch *sw, const struct port_ops *ops, vo
 	stats_clear_port(sw->stats, sw->nr_workers, id);
 	fdb_limit_port(sw->fdb, id, ops->stations);
 	sw->ports[id] = port;
+	knowledge_add_port(sw->knowledge, port);
 	return port; /* no queue is on: nothing to publish */
 }
 
@@ -169,18 +178,33 @@ void vswitch_remove_port(struct vswitch *sw, struct port *port)
 	for (unsigned pair = 0; pair < port->nr_pairs; pair++)
 		unwatch(sw, port, pair);
 	sw->ports[port->id] = NULL;
+	knowledge_remove_port(sw->knowledge, port);
 	if (!sw->resting)
 		publish(sw, sw->removals++ >= REMOVALS);
 	(void)fdb_flush_port(sw->fdb, port->id);
 	release(port);
 }
 
-void vswitch_age(struct vswitch *sw)
+/* The clock of the workers. */
+static uint32_t seconds(void)
 {
 	struct timespec now;
 
 	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	(void)fdb_expire(sw->fdb, (uint32_t)now.tv_sec);
+	return (uint32_t)now.tv_sec;
+}
+
+void vswitch_adopt(struct vswitch *sw, const char *peer, const void *memory, size_t bytes)
+{
+	unsigned stations = knowledge_adopt(sw->fdb, sw->ports, memory, bytes, seconds());
+
+	if (stations)
+		say("%u stations known from %s", stations, peer);
+}
+
+void vswitch_age(struct vswitch *sw)
+{
+	(void)fdb_expire(sw->fdb, seconds());
 }
 
 void vswitch_print_stats(const struct vswitch *sw, FILE *out)
@@ -213,7 +237,11 @@ static int allocate(struct vswitch *sw, const struct vswitch_config *config)
 	unsigned n = config->nr_workers;
 
 	sw->nr_workers = n;
-	sw->fdb = fdb_create(STATION_BUCKETS, config->ageing);
+	if (config->memory)
+		sw->knowledge = knowledge_begin(config->memory);
+	sw->fdb = sw->knowledge ? fdb_create_in(knowledge_stations(sw->knowledge), STATION_BUCKETS,
+						config->ageing)
+				: fdb_create(STATION_BUCKETS, config->ageing);
 	sw->stats = stats_create(n);
 	sw->rings = allocate_lines((size_t)n * n, sizeof(*sw->rings));
 	sw->workers = allocate_lines(n, sizeof(*sw->workers));
@@ -275,15 +303,24 @@ int vswitch_start(const struct vswitch_config *config, struct vswitch **ret_sw)
 	return 0;
 }
 
-void vswitch_stop(struct vswitch *sw)
+void vswitch_halt(struct vswitch *sw)
 {
-	unsigned n = sw->workers ? sw->nr_workers : 0;
-
 	while (sw->nr_running)
 		worker_stop(&sw->workers[--sw->nr_running]);
 	quiesce_leave_all(&sw->quiesce);
 	if (atomic_load_explicit(&sw->quiesce.table, memory_order_relaxed))
 		publish(sw, true); /* from here on no port has to be taken out */
+	for (unsigned id = 0; id < MAX_PORTS; id++) {
+		if (sw->ports[id] && sw->ports[id]->ops->close)
+			vswitch_remove_port(sw, sw->ports[id]);
+	}
+}
+
+void vswitch_stop(struct vswitch *sw)
+{
+	unsigned n = sw->workers ? sw->nr_workers : 0;
+
+	vswitch_halt(sw);
 	for (unsigned id = 0; id < MAX_PORTS; id++) {
 		if (sw->ports[id])
 			vswitch_remove_port(sw, sw->ports[id]);

@@ -12,14 +12,16 @@
 #include <stdio.h>
 
 #include "fdb.h"
+#include "knowledge.h"
 #include "port.h"
 #include "quiesce.h"
 #include "worker.h"
 
 struct vswitch {
 	struct fdb *fdb;
-	struct worker_stats *stats; /* one set per worker */
-	struct handover *rings;	    /* nr_workers * nr_workers, [producer][consumer] */
+	struct knowledge *knowledge; /* where the fdb lies; NULL: in memory of its own */
+	struct worker_stats *stats;  /* one set per worker */
+	struct handover *rings;	     /* nr_workers * nr_workers, [producer][consumer] */
 	struct worker *workers;
 	unsigned nr_workers;
 	unsigned nr_running;
@@ -36,11 +38,15 @@ struct vswitch_config {
 	const int *cores; /* nr_workers of them, or NULL */
 	enum worker_mode mode;
 	uint32_t ageing; /* seconds */
+	void *memory;	 /* zeroed, knowledge_bytes(), for successors to read; or NULL */
 };
 
 /* Create the switch and start its workers, without ports. 0, or -errno with a line said. */
 int vswitch_start(const struct vswitch_config *config, struct vswitch **ret_sw);
-/* Stop the workers, close the ports that are left, free everything. */
+/* Stop the workers and close the uplinks: on return nothing uses config.memory but calls on the
+ * ports that are left. */
+void vswitch_halt(struct vswitch *sw);
+/* Halt, close the ports that are left, free everything. */
 void vswitch_stop(struct vswitch *sw);
 
 /* Add a port with all its queues off. NULL: MAX_PORTS are in use, or no memory. */
@@ -55,7 +61,11 @@ void vswitch_queue_on(struct vswitch *sw, struct port *port, uint16_t queue, int
 void vswitch_queue_off(struct vswitch *sw, struct port *port, uint16_t queue);
 /* Let the workers have what was changed. */
 void vswitch_commit(struct vswitch *sw);
+/* The same; and on return they have passed on everything they had received before. */
+void vswitch_flush(struct vswitch *sw);
 
+/* The switch `peer` ran devices until now that are ours, and left `memory`. */
+void vswitch_adopt(struct vswitch *sw, const char *peer, const void *memory, size_t bytes);
 /* Free the room of stations that have not been heard for too long. */
 void vswitch_age(struct vswitch *sw);
 void vswitch_print_stats(const struct vswitch *sw, FILE *out);

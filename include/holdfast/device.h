@@ -22,7 +22,7 @@ HF_API uint64_t hf_device_features(const struct hf_device *device);
 HF_API uint16_t hf_device_mtu(const struct hf_device *device);
 /* NUMA node of most of the guest's memory, or -1. */
 HF_API int hf_device_node(const struct hf_device *device);
-/* One more than the highest vring number that was ever granted in this session. */
+/* One more than the highest vring number that was ever granted, or prepared, in this session. */
 HF_API uint16_t hf_device_nr_vrings(const struct hf_device *device);
 /* Is the vring granted to this process and enabled? */
 HF_API bool hf_device_vring_enabled(const struct hf_device *device, uint16_t queue);

@@ -30,7 +30,8 @@ HF_API int hf_driver_unregister(struct hf_service *service, const char *name);
 /*
  * Callbacks; all run in the control thread. `context` is the one given at registration.
  *
- * new_device: the device has memory and its first vring was granted to this process. The vSwitch
+ * new_device: the device has memory, and its first vring was granted to this process or prepared
+ *   for the day it will be: bursts return 0 until then. The vSwitch
  *   sets it up and calls hf_device_set_running(device, true) when bursts may move packets. A
  *   return value other than 0 declines the device: it stays silent.
  * destroy_device: the device is going. On return no thread of the vSwitch may use the handle any
@@ -40,6 +41,9 @@ HF_API int hf_driver_unregister(struct hf_service *service, const char *name);
  *   0. A dequeue queue that is granted but disabled is to be run too: its bursts return 0 and
  *   discard what the guest sends, as the protocol asks; hf_device_vring_enabled() tells. The kick
  *   descriptor of hf_guest_kick_fd() is valid from true until false.
+ *   In a hand-over the dequeue queues are stopped first, and the others when this has returned for
+ *   them: so before it returns for a dequeue queue, or in the callback of
+ *   hf_flush_callback_register(), enqueue what was dequeued from it, or it is lost.
  */
 struct hf_device_ops {
 	int (*new_device)(struct hf_device *device, void *context);

@@ -4,6 +4,7 @@
 #define HOLDFAST_HOLDFAST_H
 
 #include <holdfast/burst.h>
+#include <holdfast/continuity.h>
 #include <holdfast/device.h>
 #include <holdfast/driver.h>
 #include <holdfast/packet.h>

@@ -25,7 +25,7 @@ struct hf_service_config {
 	enum hf_role role;	  /* vswitch, standby or observer */
 	const char *const *ports; /* globs (fnmatch(3)) of the ports to serve; NULL: all */
 	size_t nr_ports;
-	int32_t priority; /* among standbys, the higher takes over first */
+	int32_t priority; /* among those of one role, the higher is granted first */
 };
 
 /*

@@ -121,6 +121,18 @@ static unsigned int run_pair(struct echoed *echoed, uint16_t number)
 	return taken;
 }
 
+/* The device may be on its way to another secondary: what we took from its guest goes back now. */
+static void vring_state_changed(struct hf_device *device, uint16_t queue, bool enabled,
+				void *context)
+{
+	struct echoed *echoed = hf_device_user(device);
+	struct pair *pair = echoed ? echoed->pairs[queue / 2] : NULL;
+
+	(void)context;
+	for (int tries = 0; pair && queue % 2 && !enabled && pair->count && tries < 1000; tries++)
+		run_pair(echoed, queue / 2);
+}
+
 static unsigned int run_all(void)
 {
 	unsigned int moved = 0;
@@ -142,7 +154,8 @@ static enum hf_role role_of(const char *name)
 int main(int argc, char **argv)
 {
 	static const struct hf_device_ops ops = {.new_device = new_device,
-						 .destroy_device = destroy_device};
+						 .destroy_device = destroy_device,
+						 .vring_state_changed = vring_state_changed};
 	struct hf_service_config config = {0};
 	struct hf_service *service;
 	struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.events = POLLIN}};

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,17 +34,24 @@ static const char *program(const char *variable)
 /* Nothing of the test's own is inherited: no descriptor, no map (exec). */
 static pid_t start(const char *const *argv, int *ret_stdin)
 {
-	int ends[2];
+	int ends[2], started[2];
+	char none;
 	pid_t pid;
 
 	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	REQUIRE(pipe2(started, O_CLOEXEC) == 0);
 	pid = fork();
 	if (pid == 0) {
 		dup2(ends[0], STDIN_FILENO);
-		close_range(3, ~0u, 0);
+		close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 		execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
+	/* Until exec it has our maps, and would pass for having mapped the guest's memory. */
+	close(started[1]);
+	while (read(started[0], &none, 1) < 0)
+		;
+	close(started[0]);
 	close(ends[0]);
 	if (ret_stdin)
 		*ret_stdin = ends[1];
@@ -177,42 +185,141 @@ pid_t world_ask_pid(const struct world *world, unsigned int *ret_ms)
 	return pid;
 }
 
+/* A connection with the request on its way. */
+static int ask(const struct world *world, Holdfast__Control__Request *request)
+{
+	int fd = hf_seqpacket_connect(world_port_path(world, "control"));
+
+	REQUIRE(fd >= 0);
+	request->protocol = HF_CONTROL_PROTOCOL;
+	REQUIRE(hf_frame_send(fd, &request->base, NULL, 0) == 0);
+	return fd;
+}
+
+static Holdfast__Control__Response *answer(int fd)
+{
+	static uint8_t bytes[HF_FRAME_MAX_BYTES];
+	static struct hf_frame frame = {.bytes = bytes};
+	Holdfast__Control__Response *response;
+
+	REQUIRE(hf_frame_receive(fd, &frame) > 0);
+	response = (void *)hf_frame_unpack(&holdfast__control__response__descriptor, frame.bytes,
+					   frame.len);
+	REQUIRE(response != NULL);
+	return response;
+}
+
 void world_add_port(struct world *world, const char *name, bool client, const char *path)
 {
 	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
 	Holdfast__Control__PortAddRequest add = HOLDFAST__CONTROL__PORT_ADD_REQUEST__INIT;
 	Holdfast__Control__Response *response;
-	static uint8_t bytes[HF_FRAME_MAX_BYTES];
-	static struct hf_frame frame = {.bytes = bytes};
-	int fd = hf_seqpacket_connect(world_port_path(world, "control"));
+	int fd;
 
-	REQUIRE(fd >= 0);
-	request.protocol = HF_CONTROL_PROTOCOL;
 	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD;
 	request.port_add = &add;
 	add.name = (char *)(uintptr_t)name;
 	add.path = (char *)(uintptr_t)(path ? path : "");
 	add.client = client;
-	REQUIRE(hf_frame_send(fd, &request.base, NULL, 0) == 0);
-	REQUIRE(hf_frame_receive(fd, &frame) >= 0);
-	response = (void *)hf_frame_unpack(&holdfast__control__response__descriptor, frame.bytes,
-					   frame.len);
-	REQUIRE(response != NULL);
+	fd = ask(world, &request);
+	response = answer(fd);
 	CHECK_EQ(response->error, 0);
 	hf_frame_free_unpacked(&response->base);
 	close(fd);
+}
+
+int world_hand_over(const struct world *world, const char *port, const char *to)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__HandoverRequest handover = HOLDFAST__CONTROL__HANDOVER_REQUEST__INIT;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_HANDOVER;
+	request.handover = &handover;
+	handover.port = (char *)(uintptr_t)(port ? port : "");
+	handover.to = (char *)(uintptr_t)to;
+	return ask(world, &request);
+}
+
+int world_drain(const struct world *world, const char *name, bool force)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__DrainRequest drain = HOLDFAST__CONTROL__DRAIN_REQUEST__INIT;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_DRAIN;
+	request.drain = &drain;
+	drain.name = (char *)(uintptr_t)name;
+	drain.force = force;
+	return ask(world, &request);
+}
+
+int world_handed_over(int socket, uint64_t *ret_pause_ns)
+{
+	Holdfast__Control__Response *response = answer(socket);
+	int result = response->error;
+
+	if (!result) {
+		REQUIRE(response->body_case == HOLDFAST__CONTROL__RESPONSE__BODY_HANDOVER);
+		CHECK_EQ(response->handover->failed, 0);
+		result = (int)response->handover->moved;
+		if (ret_pause_ns)
+			*ret_pause_ns = response->handover->longest_pause_ns;
+	}
+	hf_frame_free_unpacked(&response->base);
+	close(socket);
+	return result;
+}
+
+uint64_t world_counter(const struct world *world, const char *name)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__StatsRequest stats = HOLDFAST__CONTROL__STATS_REQUEST__INIT;
+	uint64_t value = UINT64_MAX;
+	bool more = true;
+	int fd;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_STATS;
+	request.stats = &stats;
+	fd = ask(world, &request);
+	while (more) {
+		Holdfast__Control__Response *response = answer(fd);
+
+		for (size_t i = 0; i < response->stats->n_primary; i++)
+			if (!strcmp(response->stats->primary[i]->name, name))
+				value = response->stats->primary[i]->value;
+		more = response->more;
+		hf_frame_free_unpacked(&response->base);
+	}
+	close(fd);
+	CHECK(value != UINT64_MAX);
+	return value;
+}
+
+bool world_counter_becomes(const struct world *world, const char *name, uint64_t count)
+{
+	for (int i = 0; i < WAIT_MS; i++) {
+		if (world_counter(world, name) >= count)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+void world_start(struct world *world, size_t index, const char *const *argv)
+{
+	struct world_secondary *s = &world->secondaries[index];
+
+	s->pid = start(argv, &s->stdin);
 }
 
 void world_start_echo(struct world *world, size_t index, const char *name, const char *role,
 		      const char *const *globs)
 {
 	const char *argv[MAX_ARGS] = {program("ECHO"), world->dir, name, role};
-	struct world_secondary *s = &world->secondaries[index];
 	size_t n = 4;
 
 	for (; *globs && n + 1 < MAX_ARGS; globs++)
 		argv[n++] = *globs;
-	s->pid = start(argv, &s->stdin);
+	world_start(world, index, argv);
 }
 
 int world_stop_echo(struct world *world, size_t index)

@@ -41,6 +41,19 @@ void world_add_port(struct world *world, const char *name, bool client, const ch
 /* RUN_DIR/NAME.sock */
 const char *world_port_path(const struct world *world, const char *name);
 
+/* Ask for a hand-over (port NULL: all); a socket for world_handed_over. */
+int world_hand_over(const struct world *world, const char *port, const char *to);
+int world_drain(const struct world *world, const char *name, bool force);
+/* Wait for its answer and close it: how many devices moved, or the error. *ret_pause_ns if asked.
+ */
+int world_handed_over(int socket, uint64_t *ret_pause_ns);
+/* Of the primary's own statistics. */
+uint64_t world_counter(const struct world *world, const char *name);
+/* Until that counter is at least `count`, bounded; is it? */
+bool world_counter_becomes(const struct world *world, const char *name, uint64_t count);
+
+/* Start any secondary into place `index`: argv[0] is the program, NULL-terminated. */
+void world_start(struct world *world, size_t index, const char *const *argv);
 /* Start a secondary that echoes the ports of these globs (NULL-terminated), into place `index`. */
 void world_start_echo(struct world *world, size_t index, const char *name, const char *role,
 		      const char *const *globs);

@@ -50,6 +50,7 @@ void rig_open(struct rig *rig)
 	p->secondaries = calloc(RIG_SECONDARIES, sizeof(p->secondaries[0]));
 	p->next_grant = 2;
 	p->next_session = 1;
+	p->next_flush = 1;
 	p->next_secondary = 1;
 	p->started_ns = hf_now_ns();
 	p->features_enabled = port_supported_features();

@@ -211,6 +211,22 @@ static bool answer_events(int fd, bool follow)
 	return false; /* the primary ends */
 }
 
+static bool answer_handover(int fd, const char *port, const char *to)
+{
+	Holdfast__Control__HandoverReply handover = HOLDFAST__CONTROL__HANDOVER_REPLY__INIT;
+	pb_response response = HOLDFAST__CONTROL__RESPONSE__INIT;
+
+	note(port, to, 0);
+	if (!strcmp(to, "watch"))
+		return fake_refuse(fd, -EPERM, "an observer runs nothing; attach it as vswitch");
+	handover.moved = 7;
+	handover.failed = !strcmp(to, "dying");
+	handover.longest_pause_ns = 86000;
+	response.body_case = RESPONSE_BODY(HANDOVER);
+	response.handover = &handover;
+	return fake_send(fd, &response);
+}
+
 static bool answer_health(int fd, const char *port)
 {
 	Holdfast__Control__HealthReply health = HOLDFAST__CONTROL__HEALTH_REPLY__INIT;
@@ -282,6 +298,11 @@ static bool answer(struct fake *fake, int fd, const pb_request *request)
 		return answer_stats(fd);
 	case REQUEST_BODY(EVENTS):
 		return answer_events(fd, request->events->follow);
+	case REQUEST_BODY(HANDOVER):
+		return answer_handover(fd, request->handover->port, request->handover->to);
+	case REQUEST_BODY(DRAIN):
+		return answer_handover(fd, request->drain->force ? "drain by force" : "drain",
+				       request->drain->name);
 	case REQUEST_BODY(HEALTH):
 		return answer_health(fd, request->health->port);
 	default:
@@ -491,6 +512,27 @@ static void no_primary_ends_with_3(void)
 	CHECK_EQ(run("health"), EXIT_NOT_CONNECTED);
 }
 
+static void a_handover_says_what_moved_and_how_long_it_took(void)
+{
+	begin();
+	CHECK_EQ(run("handover alpha --to new"), EXIT_OK);
+	CHECK(!strcmp(asked_port, "alpha") && !strcmp(asked_path, "new"));
+	CHECK(out_has("7") && out_has("86"));
+	CHECK_EQ(run("handover all --to new -o json"), EXIT_OK);
+	CHECK(!*asked_port);
+	CHECK(out_has("\"moved\": 7") && out_has("\"longest_pause_ns\": 86000"));
+	CHECK_EQ(run("handover alpha --to dying"), EXIT_FAILED);
+	CHECK_EQ(run("handover alpha --to watch"), EXIT_FAILED);
+	CHECK_EQ(run("handover alpha"), EXIT_USAGE);
+	CHECK_EQ(run("handover --to new"), EXIT_USAGE);
+	CHECK_EQ(run("drain old"), EXIT_OK);
+	CHECK(!strcmp(asked_port, "drain") && !strcmp(asked_path, "old"));
+	CHECK_EQ(run("drain old --force"), EXIT_OK);
+	CHECK(!strcmp(asked_port, "drain by force"));
+	CHECK_EQ(run("drain"), EXIT_USAGE);
+	end();
+}
+
 static void health_ends_with_4_when_not_ready(void)
 {
 	begin();
@@ -628,6 +670,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_is_not_there_ends_with_1_and_one_line),
 	SENTENCE(wrong_usage_ends_with_2_and_one_line),
 	SENTENCE(no_primary_ends_with_3),
+	SENTENCE(a_handover_says_what_moved_and_how_long_it_took),
 	SENTENCE(health_ends_with_4_when_not_ready),
 	SENTENCE(port_add_sends_what_was_asked),
 	SENTENCE(features_go_to_the_port_or_to_all),

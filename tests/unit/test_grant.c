@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who is granted what, and what it is told. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,6 +11,7 @@
 #include "lane.h"
 #include "primary_rig.h"
 #include "refusal.h"
+#include "state.h"
 #include "suite.h"
 
 #define VSWITCH	    HOLDFAST__ATTACH__ROLE__VSWITCH
@@ -535,13 +538,13 @@ static void who_does_not_read_is_cut_off_and_its_vrings_go_on(void)
 
 	rig_open(&rig);
 	deaf = rig_secondary(&rig, "deaf", VSWITCH, NULL, &s[0]);
-	other = rig_secondary(&rig, "other", VSWITCH, NULL, &s[1]);
 	port = rig_port(&rig, "vm0", 1);
 	grant_offer(&port->device);
 	CHECK(port->device.owner == deaf);
 	for (int i = 0; i < 100000 && !deaf->cut; i++)
 		grant_set_enabled(NULL, &port->device.vrings[0], true);
 	CHECK(deaf->cut);
+	other = rig_secondary(&rig, "other", VSWITCH, NULL, &s[1]);
 	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_SLOW], 1);
 	CHECK(port->device.vrings[0].owner == deaf); /* not from inside the call */
 	CHECK(rig_until(&rig, is_gone, &rig, 1000));
@@ -629,7 +632,165 @@ static void calls_and_announcements_do_not_pile_up(void)
 	rig_close(&rig);
 }
 
+/* The next message must be of this kind, with so many descriptors. */
+static Holdfast__Attach__ToSecondary *expect(int s, Holdfast__Attach__ToSecondary__BodyCase body,
+					     size_t fds)
+{
+	size_t came = 0;
+	Holdfast__Attach__ToSecondary *m = rig_message(s, &came);
+
+	REQUIRE(m != NULL);
+	CHECK_EQ(m->body_case, body);
+	CHECK_EQ(came, fds);
+	return m;
+}
+
+static void expect_only(int s, Holdfast__Attach__ToSecondary__BodyCase body, size_t fds)
+{
+	rig_message_free(expect(s, body, fds));
+}
+
+static bool has_message(int s)
+{
+	char byte;
+
+	return recv(s, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+static void who_waits_is_prepared_and_takes_over_without_descriptors(void)
+{
+	Holdfast__Attach__ToSecondary *m;
+	struct secondary *owner, *spare;
+	const struct event *event;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	uint32_t entry;
+	int s[4];
+
+	rig_open(&rig);
+	owner = rig_secondary(&rig, "owner", VSWITCH, NULL, &s[0]);
+	spare = rig_secondary(&rig, "spare", STANDBY, "vm*", &s[1]);
+	(void)rig_secondary(&rig, "watch", OBSERVER, NULL, &s[2]);
+	(void)rig_secondary(&rig, "other", VSWITCH, "net*", &s[3]);
+	port = rig_port(&rig, "vm0", 1);
+	vring = &port->device.vrings[0];
+	grant_offer(&port->device);
+	grant_offer(&port->device); /* nothing new */
+	CHECK(port->device.owner == owner);
+	expect_only(s[1], BODY(DEVICE_MEMORY), 1);
+	expect_only(s[1], BODY(DEVICE_READY), 0);
+	m = expect(s[1], BODY(VRING_PREPARE), 2);
+	CHECK_EQ(m->vring_prepare->size, RIG_RING_SIZE);
+	CHECK_EQ(m->vring_prepare->used_gpa, vring->used_gpa);
+	entry = m->vring_prepare->lane_entry;
+	CHECK(entry != 0);
+	rig_message_free(m);
+	CHECK(!has_message(s[1]) && !has_message(s[2]) && !has_message(s[3]));
+
+	*rig_used_idx(vring) = 7;
+	rig_lane(vring)->used = rig_lane(vring)->avail = 7;
+	grant_secondary_died(&rig.primary, owner);
+	CHECK(vring->owner == spare);
+	m = expect(s[1], BODY(VRING_GRANT), 0);
+	CHECK(m->vring_grant->prepared);
+	CHECK_EQ(m->vring_grant->lane_entry, entry);
+	CHECK_EQ(m->vring_grant->used, 7);
+	rig_message_free(m);
+	REQUIRE(rig_events(&rig, EVENT(TAKEN_OVER), &event) == 1);
+	CHECK(!strcmp(event->secondary, "spare") && !strcmp(event->port, "vm0"));
+	CHECK(event->duration_ns > 0);
+	CHECK_EQ(rig.primary.continuity.takeovers, 1);
+	take_all_back(&port->device);
+	hf_fd_close_all(s, 4);
+	rig_close(&rig);
+}
+
+static void what_changes_is_sent_to_those_who_wait(void)
+{
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s[2];
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "owner", VSWITCH, NULL, &s[0]);
+	(void)rig_secondary(&rig, "spare", STANDBY, NULL, &s[1]);
+	port = rig_port(&rig, "vm0", 2);
+	vring = &port->device.vrings[1];
+	vring->started = false;
+	grant_offer(&port->device);
+	CHECK_EQ(skip_to(s[1], BODY(VRING_PREPARE)), 2);
+	vring->started = true; /* one more */
+	grant_offer(&port->device);
+	expect_only(s[1], BODY(VRING_PREPARE), 2);
+	grant_send_call(vring);
+	expect_only(s[1], BODY(VRING_NOTIFY), 1);
+
+	take_all_back(&port->device); /* a new kick */
+	vring->setup++;
+	grant_offer(&port->device);
+	expect_only(s[1], BODY(VRING_PREPARE), 2);
+	CHECK_EQ(skip_to(s[0], BODY(VRING_REVOKE)), 5);
+	expect_only(s[0], BODY(VRING_REVOKE), 0);
+	expect_only(s[0], BODY(VRING_GRANT), 0); /* as it was */
+	expect_only(s[0], BODY(VRING_GRANT), 2);
+
+	take_all_back(&port->device); /* a new memory table */
+	port->device.mem_generation++;
+	grant_offer(&port->device);
+	expect_only(s[1], BODY(DEVICE_MEMORY), 1);
+	expect_only(s[1], BODY(DEVICE_READY), 0);
+	expect_only(s[1], BODY(VRING_PREPARE), 2);
+	expect_only(s[1], BODY(VRING_PREPARE), 2);
+
+	take_all_back(&port->device); /* the end of the session */
+	grant_retire(&port->device);
+	expect_only(s[1], BODY(DEVICE_RETIRE), 0);
+	CHECK(!has_message(s[1]));
+	hf_fd_close_all(s, 2);
+	rig_close(&rig);
+}
+
+static void the_state_of_the_dead_goes_to_the_next_after_its_grants(void)
+{
+	struct secondary *owner, *spare;
+	struct port *port;
+	struct rig rig;
+	struct state *state;
+	int s[2], fd = memfd_create("state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	rig_open(&rig);
+	REQUIRE(ftruncate(fd, 4096) == 0);
+	CHECK_EQ(state_create(&state, fd), -EINVAL); /* might shrink */
+	REQUIRE(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0);
+	owner = rig_secondary(&rig, "owner", VSWITCH, NULL, &s[0]);
+	REQUIRE(state_create(&owner->state, fd) == 0);
+	port = rig_port(&rig, "vm0", 1);
+	grant_offer(&port->device);
+	grant_secondary_died(&rig.primary, owner);
+	secondary_destroy(owner);
+	CHECK(port->device.owner == NULL); /* nobody is there yet */
+	spare = rig_secondary(&rig, "spare", VSWITCH, NULL, &s[1]);
+	grant_offer_all(&rig.primary);
+	CHECK(port->device.owner == spare);
+	CHECK_EQ(skip_to(s[1], BODY(VRING_GRANT)), 2);
+	expect_only(s[1], BODY(PEER_STATE), 1);
+	take_all_back(&port->device); /* once */
+	grant_offer(&port->device);
+	expect_only(s[1], BODY(VRING_REVOKE), 0);
+	expect_only(s[1], BODY(VRING_GRANT), 0);
+	CHECK(!has_message(s[1]));
+	take_all_back(&port->device);
+	hf_fd_close_all(s, 2);
+	hf_fd_close(&fd);
+	rig_close(&rig);
+}
+
 static const struct sentence sentences[] = {
+	SENTENCE(who_waits_is_prepared_and_takes_over_without_descriptors),
+	SENTENCE(what_changes_is_sent_to_those_who_wait),
+	SENTENCE(the_state_of_the_dead_goes_to_the_next_after_its_grants),
 	SENTENCE(the_first_vswitch_that_serves_the_port_gets_it),
 	SENTENCE(standbys_come_after_vswitches_by_priority),
 	SENTENCE(a_ready_device_that_nobody_serves_is_said_once),

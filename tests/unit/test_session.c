@@ -247,11 +247,14 @@ static void disabling_is_answered_when_the_burst_has_seen_it(void)
 
 static void a_new_kick_takes_the_ring_back_and_a_new_call_does_not(void)
 {
+	unsigned int calls;
+
 	begin_running();
+	calls = fake.calls_sent;
 	front_vring_fd(&front, VU_SET_VRING_CALL, 0, front.call[1]);
 	front_turn();
 	CHECK_EQ(fake.revocations, 0);
-	CHECK_EQ(fake.calls_sent, 1);
+	CHECK_EQ(fake.calls_sent, calls + 1);
 	fake.hold = true;
 	front_vring_fd(&front, VU_SET_VRING_KICK, 0, front.kick[2]);
 	front_turn();

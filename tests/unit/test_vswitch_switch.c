@@ -61,8 +61,9 @@ struct queue {
 	atomic_bool off;     /* the control thread was promised silence */
 	atomic_uint waiting; /* receive: frames that wait */
 	atomic_uint armed;
-	atomic_bool liar; /* says that frames wait, and has none */
-	unsigned moved;	  /* by whoever is inside */
+	atomic_uint looks; /* calls of receive */
+	atomic_bool liar;  /* says that frames wait, and has none */
+	unsigned moved;	   /* by whoever is inside */
 	int event;
 };
 
@@ -119,6 +120,7 @@ static uint16_t box_receive(struct port *port, uint16_t number, struct hf_packet
 	uint16_t came = 0;
 
 	(void)counters;
+	atomic_fetch_add(&queue->looks, 1);
 	while (came < nr && atomic_load(&queue->waiting)) {
 		atomic_fetch_sub(&queue->waiting, 1);
 		make_frame(packets[came++], box->number, queue->moved++);
@@ -263,6 +265,18 @@ static bool wait_until(atomic_uint *what, unsigned value)
 	return true;
 }
 
+static bool wait_until_true(atomic_bool *what)
+{
+	uint64_t patience = milliseconds(CLOCK_MONOTONIC) + 20000;
+
+	while (!atomic_load(what)) {
+		if (milliseconds(CLOCK_MONOTONIC) > patience)
+			return false;
+		sched_yield();
+	}
+	return true;
+}
+
 /* Each station is on its port. */
 static void introduce(struct vswitch *sw)
 {
@@ -339,35 +353,56 @@ static void packets_left_for_a_sleeping_owner_wake_it(void)
 	end(sw);
 }
 
-static void an_idle_switch_uses_no_processor_time(void)
+static uint64_t sleeps(const struct vswitch *sw)
+{
+	uint64_t n = 0;
+
+	for (unsigned w = 0; w < sw->nr_workers; w++)
+		n += atomic_load(&sw->stats[w].sleeps);
+	return n;
+}
+
+static void the_workers_of_an_idle_switch_sleep_and_go_on_sleeping(void)
 {
 	struct vswitch *sw = begin(2, WORKER_ADAPTIVE, 2);
 	const struct timespec while_ = {.tv_nsec = 400000000};
-	uint64_t used;
+	uint64_t before, used;
 
-	nanosleep(&while_, NULL);
+	for (unsigned w = 0; w < 2; w++)
+		CHECK(wait_until_true(&sw->workers[w].idle.asleep));
+	before = sleeps(sw);
 	used = milliseconds(CLOCK_PROCESS_CPUTIME_ID);
 	nanosleep(&while_, NULL);
-	used = milliseconds(CLOCK_PROCESS_CPUTIME_ID) - used;
-	CHECK(used <= 4);
+	printf("(%u ms of 400) ", (unsigned)(milliseconds(CLOCK_PROCESS_CPUTIME_ID) - used));
+	for (unsigned w = 0; w < 2; w++)
+		CHECK(atomic_load(&sw->workers[w].idle.asleep));
+	/* A wake-up that crossed the worker's own ends the first sleep at once: one each. */
+	CHECK(sleeps(sw) - before <= 2);
 	end(sw);
 }
 
-static void a_queue_that_only_says_it_has_frames_costs_no_core(void)
+static void a_queue_that_only_says_it_has_frames_is_slept_on_between_looks(void)
 {
 	struct vswitch *sw = begin(1, WORKER_ADAPTIVE, 1);
-	const struct timespec while_ = {.tv_nsec = 400000000};
-	uint64_t used;
+	struct queue *liar = &boxes[0].queues[1];
+	uint64_t naps, looks, until = milliseconds(CLOCK_MONOTONIC) + 20000;
 
 	introduce(sw);
-	atomic_store(&boxes[0].queues[1].liar, true);
+	atomic_store(&liar->liar, true);
 	send_frames(0, 0, 1);
 	CHECK(wait_until(&delivered, 1));
-	nanosleep(&while_, NULL);
-	used = milliseconds(CLOCK_PROCESS_CPUTIME_ID);
-	nanosleep(&while_, NULL);
-	used = milliseconds(CLOCK_PROCESS_CPUTIME_ID) - used;
-	CHECK(used <= 200);
+	/* Once it is not believed any more: a nap after every few looks. */
+	naps = sleeps(sw);
+	while (sleeps(sw) < naps + 10 && milliseconds(CLOCK_MONOTONIC) < until)
+		sched_yield();
+	naps = sleeps(sw);
+	looks = atomic_load(&liar->looks);
+	while (sleeps(sw) < naps + 50 && milliseconds(CLOCK_MONOTONIC) < until)
+		sched_yield();
+	looks = atomic_load(&liar->looks) - looks;
+	naps = sleeps(sw) - naps;
+	CHECK(naps >= 50);
+	CHECK(looks <= 300 * (naps + 1));
 	/* The others are served at once all the same. */
 	send_frames(1, 0, 1);
 	CHECK(wait_until(&delivered, 2));
@@ -550,8 +585,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(an_adaptive_worker_is_woken_by_every_frame),
 	SENTENCE(sleeping_workers_wake_each_other_for_every_frame),
 	SENTENCE(packets_left_for_a_sleeping_owner_wake_it),
-	SENTENCE(an_idle_switch_uses_no_processor_time),
-	SENTENCE(a_queue_that_only_says_it_has_frames_costs_no_core),
+	SENTENCE(the_workers_of_an_idle_switch_sleep_and_go_on_sleeping),
+	SENTENCE(a_queue_that_only_says_it_has_frames_is_slept_on_between_looks),
 	SENTENCE(every_frame_is_delivered_or_counted),
 	SENTENCE(queues_and_ports_come_and_go_while_workers_run),
 	SENTENCE(the_stations_of_a_port_are_forgotten_when_it_goes),

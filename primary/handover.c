@@ -1,0 +1,521 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation. What a switch has taken from one guest it is about to give to another. If
+ * devices moved one after the other, or both directions at once, whatever is in between would be
+ * lost. So all devices of a hand-over move together, in two steps:
+ *
+ *   STILL  the dequeue vrings of all devices are revoked: nothing new comes into the old owner;
+ *   FLUSH  it has heard of that, and what it had taken has been enqueued (Flush, Flushed): its
+ *          callbacks promise so. Who does not answer within FLUSH_NS is not waited for. The new
+ *          owner reads the old one's state meanwhile;
+ *   TAKE   the rest is revoked, positions are read; then owners are exchanged, and granted: the
+ *          vrings to all guests before those from any.
+ *
+ * While a device moves (`moving`) nobody is granted any of it. Messages of its front-end go on.
+ *
+ * Secondaries are remembered by id, since each may die at any time:
+ *   - the old owner dies in the middle: its positions are recovered as after any death, and what
+ *     it ran goes on with the new owner;
+ *   - the new one dies: the devices go to whoever is next.
+ * A session that ends takes its device out of our hands (handover_device_gone): the device may be
+ * freed by then.
+ *
+ * The old owner stays prepared for what it gave away (prepare.c): giving it back costs no more.
+ */
+#include "handover.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "check.h"
+#include "clock.h"
+#include "device.h"
+#include "grant.h"
+#include "port.h"
+#include "primary.h"
+#include "secondary.h"
+#include "state.h"
+
+#define FLUSH_NS (20 * NS_PER_MS)
+
+struct move {
+	struct handover *handover;
+	struct device *device; /* NULL: its session is over */
+	uint64_t owner;	       /* secondary's id, when it began; 0: nobody */
+	uint64_t told;	       /* the secondary that was sent its state; 0: nobody */
+	bool flushed;
+	bool waiting; /* for the revocation */
+	struct revocation revocation;
+};
+
+struct handover {
+	struct primary *primary;
+	struct handover_waiter *waiter; /* NULL: nobody */
+	struct handover *next;		/* all of them */
+	uint64_t to;			/* secondary's id; 0: whoever is next */
+	uint64_t from;			/* only what this one runs; 0: whoever runs it */
+	uint32_t only;			/* device slot, or UINT32_MAX: all */
+	bool force;			/* also when nobody is next */
+
+	enum { BEGIN, STILL, FLUSH, TAKE } phase;
+	uint64_t number; /* of its Flush */
+	uint64_t started_ns;
+	struct move *moves;
+	uint32_t nr_moves;
+	uint32_t pending;	 /* revocations, and one while they are being started */
+	struct loop_timer timer; /* BEGIN: go; FLUSH: the deadline */
+	struct handover_result result;
+};
+
+static struct secondary *by_id(const struct primary *primary, uint64_t id)
+{
+	for (uint32_t i = 0; id && i < primary->conf->max_secondaries; i++)
+		if (primary->secondaries[i] && primary->secondaries[i]->id == id)
+			return primary->secondaries[i];
+	return NULL;
+}
+
+static void destroy(struct handover *h)
+{
+	struct handover **at = &h->primary->handovers;
+
+	while (*at != h)
+		at = &(*at)->next;
+	*at = h->next;
+	for (uint32_t i = 0; i < h->nr_moves; i++) {
+		revoke_cancel(&h->moves[i].revocation);
+		if (h->moves[i].device)
+			h->moves[i].device->moving = false;
+	}
+	loop_timer_clear(h->primary->loop, &h->timer);
+	free(h->moves);
+	free(h);
+}
+
+static void finish(struct handover *h)
+{
+	struct handover_waiter *waiter = h->waiter;
+	struct handover_result result = h->result;
+
+	destroy(h);
+	if (!waiter)
+		return;
+	waiter->handover = NULL;
+	waiter->done(waiter, &result);
+}
+
+/* Does the device change hands? */
+static bool is_meant(const struct handover *h, const struct device *device)
+{
+	const struct secondary *to = by_id(h->primary, h->to);
+
+	if (device->port->removing || device->moving || !device->session || !device->memory.count)
+		return false;
+	if (h->only != UINT32_MAX && device->slot != h->only)
+		return false;
+	if (h->from)
+		return device->owner && device->owner->id == h->from;
+	return to && device->owner != to && grant_may_run(device, to);
+}
+
+/* Where it goes now that nobody has it. */
+static struct secondary *target_of(const struct handover *h, const struct device *device)
+{
+	struct secondary *to = by_id(h->primary, h->to), *from = by_id(h->primary, h->from);
+
+	if (to && grant_may_run(device, to))
+		return to;
+	to = grant_next_owner(device);
+	/* A drain that was not forced leaves nothing without an owner. */
+	return !to && from && !h->force && secondary_usable(from) ? from : to;
+}
+
+/* Let go, and decided where it goes; granted when that is so for all. */
+static void exchange_owner(struct handover *h, const struct move *move)
+{
+	struct device *device = move->device;
+	bool moved;
+
+	device->moving = false;
+	grant_let_go(device, LOST_HANDED_OVER, h->started_ns);
+	device->owner = target_of(h, device);
+	if (device->owner && device->owner->id == move->told) {
+		state_put(device->lost.state);
+		device->lost.state = NULL;
+	}
+	if (h->from)
+		moved = !device->owner || device->owner->id != h->from;
+	else
+		moved = device->owner && device->owner->id == h->to;
+	h->result.moved += moved;
+	h->result.failed += !moved;
+}
+
+static void give(struct handover *h)
+{
+	for (uint32_t i = 0; i < h->nr_moves; i++)
+		if (h->moves[i].device)
+			exchange_owner(h, &h->moves[i]);
+	for (uint32_t i = 0; i < h->nr_moves; i++)
+		if (h->moves[i].device)
+			grant_now(h->moves[i].device, GRANT_ENQUEUE);
+	for (uint32_t i = 0; i < h->nr_moves; i++)
+		if (h->moves[i].device)
+			grant_now(h->moves[i].device, GRANT_DEQUEUE);
+	h->result.longest_ns = h->nr_moves ? hf_now_ns() - h->started_ns : 0;
+	for (uint32_t i = 0; i < h->nr_moves; i++)
+		if (h->moves[i].device)
+			grant_follow_up(h->moves[i].device);
+	finish(h);
+}
+
+static void flush(struct handover *h);
+
+static void step_done(struct handover *h)
+{
+	if (--h->pending)
+		return;
+	if (h->phase == STILL)
+		flush(h);
+	else
+		give(h);
+}
+
+static void on_taken_back(struct revocation *revocation)
+{
+	struct move *move = container_of(revocation, struct move, revocation);
+
+	move->waiting = false;
+	step_done(move->handover);
+}
+
+/* Of every device, and on when all are done: maybe before this returns. */
+static void revoke_all(struct handover *h, int vrings)
+{
+	h->pending = 1;
+	for (uint32_t i = 0; i < h->nr_moves; i++) {
+		struct move *move = &h->moves[i];
+
+		if (!move->device)
+			continue;
+		h->pending++;
+		move->waiting = true;
+		move->revocation.done = on_taken_back;
+		revoke_start(&move->revocation, move->device, vrings);
+	}
+	step_done(h);
+}
+
+static void take(struct handover *h)
+{
+	loop_timer_clear(h->primary->loop, &h->timer);
+	h->phase = TAKE;
+	revoke_all(h, GRANT_ALL_VRINGS);
+}
+
+static bool all_flushed(const struct handover *h)
+{
+	for (uint32_t i = 0; i < h->nr_moves; i++)
+		if (h->moves[i].device && !h->moves[i].flushed)
+			return false;
+	return true;
+}
+
+static void note_flushed(struct handover *h, uint64_t owner)
+{
+	for (uint32_t i = 0; i < h->nr_moves; i++)
+		h->moves[i].flushed |= h->moves[i].owner == owner;
+}
+
+static void send_flush(const struct handover *h, struct secondary *secondary)
+{
+	Holdfast__Attach__Flush message = HOLDFAST__ATTACH__FLUSH__INIT;
+	Holdfast__Attach__ToSecondary to = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+
+	message.number = h->number;
+	to.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_FLUSH;
+	to.flush = &message;
+	secondary_send(secondary, &to, NULL, 0);
+}
+
+/* Is it the first of its owner's? */
+static bool is_first(const struct handover *h, uint32_t move)
+{
+	for (uint32_t i = 0; i < move; i++)
+		if (h->moves[i].owner == h->moves[move].owner)
+			return false;
+	return true;
+}
+
+/* Was the same state sent to the same secondary for an earlier device? */
+static bool is_told(const struct handover *h, uint32_t move)
+{
+	for (uint32_t i = 0; i < move; i++)
+		if (h->moves[i].owner == h->moves[move].owner &&
+		    h->moves[i].told == h->moves[move].told)
+			return true;
+	return false;
+}
+
+/* While the old owner empties its hands, the new one reads what it knew. */
+static void send_states(struct handover *h)
+{
+	for (uint32_t i = 0; i < h->nr_moves; i++) {
+		struct move *move = &h->moves[i];
+		const struct secondary *owner = by_id(h->primary, move->owner);
+		struct secondary *to = move->device ? target_of(h, move->device) : NULL;
+
+		if (!owner || !owner->state || !to || to == owner)
+			continue;
+		move->told = to->id;
+		if (!is_told(h, i))
+			state_send(owner->state, owner->name, to);
+	}
+}
+
+static void flush(struct handover *h)
+{
+	h->phase = FLUSH;
+	for (uint32_t i = 0; i < h->nr_moves; i++) {
+		struct secondary *owner = by_id(h->primary, h->moves[i].owner);
+
+		if (!owner || !secondary_usable(owner))
+			h->moves[i].flushed = true;
+		else if (is_first(h, i))
+			send_flush(h, owner);
+	}
+	send_states(h);
+	if (all_flushed(h) || loop_timer_set(h->primary->loop, &h->timer, FLUSH_NS) < 0)
+		take(h);
+}
+
+static int collect(struct handover *h)
+{
+	const struct primary *primary = h->primary;
+
+	h->moves = calloc(primary->conf->max_devices, sizeof(*h->moves));
+	if (!h->moves)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct port *port = primary->ports[i];
+		struct device *device = port ? &port->device : NULL;
+
+		if (!device || !is_meant(h, device))
+			continue;
+		device->moving = true;
+		h->moves[h->nr_moves++] = (struct move){
+			.handover = h,
+			.device = device,
+			.owner = device->owner ? device->owner->id : 0,
+		};
+	}
+	return 0;
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+	struct handover *h = container_of(timer, struct handover, timer);
+
+	if (h->phase == FLUSH) {
+		take(h);
+		return;
+	}
+	if (collect(h) < 0) {
+		h->result.failed = 1;
+		finish(h);
+		return;
+	}
+	h->started_ns = hf_now_ns();
+	h->phase = STILL;
+	revoke_all(h, GRANT_DEQUEUE_VRINGS);
+}
+
+void handover_flushed(struct secondary *secondary, uint64_t number)
+{
+	struct handover *next;
+
+	for (struct handover *h = secondary->primary->handovers; h; h = next) {
+		next = h->next;
+		if (h->phase != FLUSH || (number && number != h->number))
+			continue;
+		note_flushed(h, secondary->id);
+		if (all_flushed(h))
+			take(h);
+	}
+}
+
+static int begin(struct primary *primary, const struct handover *wanted,
+		 struct handover_waiter *waiter, const char **ret_reason)
+{
+	struct handover *h = calloc(1, sizeof(*h));
+	int error;
+
+	*ret_reason = "no memory; give holdfastd more";
+	if (!h)
+		return -ENOMEM;
+	*h = *wanted;
+	h->primary = primary;
+	h->waiter = waiter;
+	h->timer = (struct loop_timer){.fire = on_timer};
+	error = loop_timer_set(primary->loop, &h->timer, 0);
+	if (error) {
+		free(h);
+		return error;
+	}
+	h->number = primary->next_flush++;
+	h->next = primary->handovers;
+	primary->handovers = h;
+	if (waiter)
+		waiter->handover = h;
+	return 0;
+}
+
+static int refuse(const char **ret_reason, int error, const char *reason)
+{
+	*ret_reason = reason;
+	return error;
+}
+
+int handover_find(const struct primary *primary, const char *name, struct secondary **ret_secondary,
+		  const char **ret_reason)
+{
+	struct secondary *found = NULL;
+
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
+		struct secondary *s = primary->secondaries[i];
+
+		if (!s || !secondary_usable(s) || strcmp(s->name, name) != 0)
+			continue;
+		if (found)
+			return refuse(ret_reason, -ENOTUNIQ,
+				      "several secondaries have this name; start them with names "
+				      "of their own (--name)");
+		found = s;
+	}
+	if (!found)
+		return refuse(ret_reason, -ENOENT,
+			      "no such secondary is attached; holdfast secondary list shows those "
+			      "that are");
+	*ret_secondary = found;
+	return 0;
+}
+
+static int check_port(struct handover *wanted, const struct primary *primary, const char *name,
+		      const struct secondary *to, const char **ret_reason)
+{
+	const struct port *port = port_find(primary, name);
+
+	if (!port)
+		return refuse(ret_reason, -ENOENT,
+			      "no such port; holdfast port list shows those there are");
+	if (!secondary_serves(to, name))
+		return refuse(ret_reason, -EINVAL,
+			      "this secondary does not serve the port; start it with a pattern "
+			      "that matches (--ports)");
+	if (!port->session)
+		return refuse(ret_reason, -ENOTCONN,
+			      "no front-end is connected to the port, so there is nothing to hand "
+			      "over; start the guest");
+	wanted->only = port->device.slot;
+	return 0;
+}
+
+int handover_start(struct primary *primary, const char *port, const char *to_name,
+		   struct handover_waiter *waiter, const char **ret_reason)
+{
+	struct handover wanted = {.only = UINT32_MAX};
+	struct secondary *to;
+	int error = handover_find(primary, to_name, &to, ret_reason);
+
+	if (!error && to->role == HOLDFAST__ATTACH__ROLE__OBSERVER)
+		error = refuse(ret_reason, -EPERM,
+			       "an observer runs nothing; attach it as vswitch or standby");
+	if (!error && port && *port)
+		error = check_port(&wanted, primary, port, to, ret_reason);
+	if (error)
+		return error;
+	wanted.to = to->id;
+	error = begin(primary, &wanted, waiter, ret_reason);
+	if (!error && to->draining)
+		secondary_set_draining(to, false);
+	return error;
+}
+
+static bool all_have_a_successor(const struct primary *primary, struct secondary *from)
+{
+	bool draining = from->draining, all = true;
+
+	from->draining = true; /* it is not its own successor */
+	for (uint32_t i = 0; all && i < primary->conf->max_devices; i++) {
+		const struct port *port = primary->ports[i];
+
+		if (port && port->device.owner == from)
+			all = grant_next_owner(&port->device) != NULL;
+	}
+	from->draining = draining;
+	return all;
+}
+
+int handover_drain(struct primary *primary, struct secondary *from, bool force,
+		   struct handover_waiter *waiter, const char **ret_reason)
+{
+	struct handover wanted = {.from = from->id, .only = UINT32_MAX, .force = force};
+	int error;
+
+	if (!force && !all_have_a_successor(primary, from))
+		return refuse(ret_reason, -EBUSY,
+			      "nobody else serves one of its ports; start another switch first, "
+			      "or use --force");
+	error = begin(primary, &wanted, waiter, ret_reason);
+	if (!error)
+		secondary_set_draining(from, true);
+	return error;
+}
+
+void handover_unwatch(struct handover_waiter *waiter)
+{
+	if (waiter->handover)
+		waiter->handover->waiter = NULL;
+	waiter->handover = NULL;
+}
+
+static void forget_device(struct handover *h, const struct device *device)
+{
+	for (uint32_t i = 0; i < h->nr_moves; i++) {
+		struct move *move = &h->moves[i];
+
+		if (move->device != device)
+			continue;
+		revoke_cancel(&move->revocation);
+		move->device = NULL;
+		h->result.failed++;
+		if (move->waiting) {
+			move->waiting = false;
+			step_done(h);
+		}
+		return;
+	}
+}
+
+void handover_device_gone(struct device *device)
+{
+	struct handover *next;
+
+	for (struct handover *h = device->primary->handovers; h; h = next) {
+		next = h->next;
+		forget_device(h, device);
+	}
+	device->moving = false;
+}
+
+void handover_cancel_all(struct primary *primary)
+{
+	while (primary->handovers) {
+		struct handover *h = primary->handovers;
+
+		if (h->waiter)
+			h->waiter->handover = NULL;
+		destroy(h);
+	}
+}

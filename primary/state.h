@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state that a secondary keeps for its successor: one memfd, which the primary holds and never
+ * looks into. Counted references: the secondary's own, and one of each device it ran last.
+ */
+#ifndef PRIMARY_STATE_H
+#define PRIMARY_STATE_H
+
+#include <stdint.h>
+
+struct secondary;
+struct state;
+
+#define STATE_MAX_BYTES (64ull << 20)
+
+/* 0; -EINVAL: not a memfd sealed against shrinking and growing, of 1 byte to STATE_MAX_BYTES;
+ * -ENOMEM or -EMFILE. `fd` stays the caller's. */
+int state_create(struct state **ret_state, int fd);
+struct state *state_get(struct state *state); /* NULL is taken and given back */
+void state_put(struct state *state);
+/* PeerState: `name` ran before what `to` runs now. */
+void state_send(const struct state *state, const char *name, struct secondary *to);
+
+#endif

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * holdfast-vswitch as a process, between two front-ends: in its roles, and told to end. VSWITCH
+ * (environment) names it.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "front_end.h"
+#include "suite.h"
+#include "world.h"
+
+#define PACKETS 64u
+#define WAIT_NS (20 * NS_PER_S)
+
+static struct world world;
+static struct front_end left, right;
+static uint32_t sent, next; /* packets' numbers */
+
+static pid_t start_switch(const char *role)
+{
+	const char *program = getenv("VSWITCH");
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close_range(3, ~0u, 0);
+		execl(program, program, "--run-dir", world.dir, "--role", role, "--name", role,
+		      (char *)NULL);
+		_exit(127);
+	}
+	REQUIRE(pid > 0);
+	return pid;
+}
+
+static int end_switch(pid_t pid, int how)
+{
+	int status = -1;
+
+	kill(pid, how);
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+static void open_session(struct front_end *fe, const char *port)
+{
+	struct session_shape shape = {0};
+
+	REQUIRE(front_end_connect(fe, world_port_path(&world, port)) == 0);
+	REQUIRE(front_end_setup(fe, &shape) == 0);
+	front_end_post_buffers(fe, 0);
+}
+
+static void begin(void)
+{
+	static const char *const arguments[] = {"--port", "p0", "--port", "p1", NULL};
+
+	world_open(&world, arguments);
+	sent = next = 1;
+	open_session(&left, "p0");
+	open_session(&right, "p1");
+}
+
+static void end(void)
+{
+	CHECK_EQ(driver_check(&left.rings[1]) + driver_check(&right.rings[0]), 0);
+	front_end_close(&left);
+	front_end_close(&right);
+	world_close(&world);
+}
+
+/* Send one packet after the other from the left until PACKETS came to the right; what came. */
+static uint32_t pass(void)
+{
+	uint64_t give_up = hf_now_ns() + WAIT_NS;
+	uint32_t came = 0, wrong = 0;
+
+	while (came < PACKETS && hf_now_ns() < give_up) {
+		sent += front_end_send_packets(&left, 0, sent, 1);
+		came += front_end_receive_packets(&right, 0, &next, &wrong);
+		usleep(500);
+	}
+	CHECK_EQ(wrong, 0);
+	return came;
+}
+
+/* Until the process has the guest's memory, which only who runs its rings has. */
+static bool runs(pid_t pid, const struct front_end *fe)
+{
+	for (unsigned i = 0; i < 20000; i++, usleep(1000))
+		if (world_maps(pid, fe->guest.fd))
+			return true;
+	return false;
+}
+
+static void packets_go_from_one_port_to_the_other(void)
+{
+	pid_t pid;
+
+	begin();
+	pid = start_switch("vswitch");
+	CHECK(pass() >= PACKETS);
+	CHECK_EQ(end_switch(pid, SIGTERM), 0);
+	end();
+}
+
+static void a_standby_goes_on_when_the_switch_is_dead(void)
+{
+	pid_t pid, standby;
+
+	begin();
+	pid = start_switch("vswitch");
+	CHECK(pass() >= PACKETS);
+	CHECK(runs(pid, &left));
+	standby = start_switch("standby");
+	CHECK(pass() >= PACKETS);
+	CHECK_EQ(end_switch(pid, SIGKILL), SIGKILL);
+	CHECK(pass() >= PACKETS);
+	CHECK(runs(standby, &left));
+	CHECK_EQ(end_switch(standby, SIGTERM), 0);
+	end();
+}
+
+static void a_switch_may_have_as_many_files_open_as_the_system_lets_it(void)
+{
+	struct rlimit low, its;
+	rlim_t before;
+	pid_t pid;
+
+	begin();
+	REQUIRE(!getrlimit(RLIMIT_NOFILE, &low));
+	before = low.rlim_cur;
+	low.rlim_cur = 64;
+	REQUIRE(!setrlimit(RLIMIT_NOFILE, &low));
+	pid = start_switch("vswitch");
+	low.rlim_cur = before;
+	REQUIRE(!setrlimit(RLIMIT_NOFILE, &low));
+	CHECK(pass() >= PACKETS);
+	CHECK(!prlimit(pid, RLIMIT_NOFILE, NULL, &its));
+	CHECK_EQ(its.rlim_cur, low.rlim_max);
+	CHECK_EQ(end_switch(pid, SIGTERM), 0);
+	end();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(packets_go_from_one_port_to_the_other),
+	SENTENCE(a_standby_goes_on_when_the_switch_is_dead),
+	SENTENCE(a_switch_may_have_as_many_files_open_as_the_system_lets_it),
+};
+
+SUITE("end to end: the switch", sentences)

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Devices change hands while everybody lives, or dies in the middle. */
+#include <errno.h>
+#include <string.h>
+
+#include "check.h"
+#include "fd.h"
+#include "handover.h"
+#include "primary_rig.h"
+#include "suite.h"
+
+#define VSWITCH	    HOLDFAST__ATTACH__ROLE__VSWITCH
+#define STANDBY	    HOLDFAST__ATTACH__ROLE__STANDBY
+#define OBSERVER    HOLDFAST__ATTACH__ROLE__OBSERVER
+#define EVENT(name) HOLDFAST__CONTROL__EVENT_KIND__##name
+
+/* Two secondaries, `old` and `new`, and three ports that `old` runs. */
+struct scene {
+	struct rig rig;
+	struct secondary *old, *new;
+	struct port *ports[3];
+	int sockets[2];
+	struct handover_waiter waiter;
+	struct handover_result result;
+	bool done;
+};
+
+static struct scene scene;
+static const char *reason;
+
+static void on_done(struct handover_waiter *waiter, const struct handover_result *result)
+{
+	CHECK(waiter == &scene.waiter);
+	CHECK(!scene.done);
+	scene.done = true;
+	scene.result = *result;
+}
+
+/* What a front-end does at connect. */
+static void connect_port(struct port *port)
+{
+	port->session = (struct session *)(void *)port; /* only looked at for being there */
+}
+
+static void begin(void)
+{
+	static const char *const names[] = {"vm0", "vm1", "vm2"};
+
+	memset(&scene, 0, sizeof(scene));
+	rig_open(&scene.rig);
+	scene.waiter.done = on_done;
+	scene.old = rig_secondary(&scene.rig, "old", VSWITCH, NULL, &scene.sockets[0]);
+	for (size_t i = 0; i < 3; i++) {
+		scene.ports[i] = rig_port(&scene.rig, names[i], 2);
+		connect_port(scene.ports[i]);
+		grant_offer(&scene.ports[i]->device);
+	}
+	scene.new = rig_secondary(&scene.rig, "new", VSWITCH, "vm[01]", &scene.sockets[1]);
+	grant_offer_all(&scene.rig.primary);
+}
+
+static void nothing_more(struct revocation *revocation)
+{
+	(void)revocation;
+}
+
+static void end(void)
+{
+	for (size_t i = 0; i < 3; i++) {
+		struct revocation r = {.done = nothing_more};
+
+		revoke_start(&r, &scene.ports[i]->device, GRANT_ALL_VRINGS);
+		scene.ports[i]->session = NULL;
+	}
+	CHECK(scene.rig.primary.handovers == NULL);
+	hf_fd_close_all(scene.sockets, 2);
+	rig_close(&scene.rig);
+}
+
+static struct secondary *owner(size_t port)
+{
+	struct device *device = &scene.ports[port]->device;
+
+	CHECK(device->vrings[0].owner == device->vrings[1].owner);
+	return device->vrings[0].owner;
+}
+
+static bool is_done(void *context)
+{
+	(void)context;
+	return scene.done;
+}
+
+static bool finished(void)
+{
+	return rig_until(&scene.rig, is_done, NULL, 3000);
+}
+
+static int hand_over(const char *port, const char *to)
+{
+	return handover_start(&scene.rig.primary, port, to, &scene.waiter, &reason);
+}
+
+static int drain(struct secondary *from, bool force)
+{
+	return handover_drain(&scene.rig.primary, from, force, &scene.waiter, &reason);
+}
+
+static void one_device_goes_with_its_position(void)
+{
+	const struct event *event;
+	struct vring *vring;
+
+	begin();
+	vring = &scene.ports[1]->device.vrings[1];
+	rig_lane(vring)->avail = rig_lane(vring)->used = 4711;
+	*rig_used_idx(vring) = 4711;
+	rig_lane(vring)->busy = 1;
+	REQUIRE(hand_over("vm1", "new") == 0);
+	rig_until(&scene.rig, NULL, NULL, 10);
+	CHECK(!scene.done); /* a burst is under way */
+	CHECK_EQ(rig_grant_word(vring), 0);
+	rig_lane(vring)->busy = 0;
+	CHECK(finished());
+	CHECK(owner(0) == scene.old && owner(1) == scene.new &&owner(2) == scene.old);
+	CHECK_EQ(rig_lane(vring)->used, 4711);
+	CHECK_EQ(scene.result.moved, 1);
+	CHECK_EQ(scene.result.failed, 0);
+	REQUIRE(rig_events(&scene.rig, EVENT(HANDOVER), &event) == 1);
+	CHECK(!strcmp(event->port, "vm1") && !strcmp(event->secondary, "new"));
+	CHECK(event->duration_ns >= 9000000);
+	CHECK(scene.result.longest_ns >= event->duration_ns);
+	CHECK_EQ(scene.rig.primary.continuity.handovers, 1);
+	end();
+}
+
+/* The next message that matters to a switch: not what only says that something was revoked. */
+static Holdfast__Attach__ToSecondary *next_flush(int s)
+{
+	Holdfast__Attach__ToSecondary *m;
+
+	while ((m = rig_message(s, NULL)) &&
+	       m->body_case != HOLDFAST__ATTACH__TO_SECONDARY__BODY_FLUSH)
+		rig_message_free(m);
+	return m;
+}
+
+static void what_was_taken_is_enqueued_before_the_rest_is_revoked(void)
+{
+	Holdfast__Attach__ToSecondary *m;
+	struct device *device;
+
+	begin();
+	device = &scene.ports[0]->device;
+	REQUIRE(hand_over(NULL, "new") == 0);
+	rig_until(&scene.rig, NULL, NULL, 5);
+	CHECK(device->vrings[1].owner == NULL); /* from the guest */
+	CHECK(device->vrings[0].owner == scene.old);
+	grant_offer_all(&scene.rig.primary);
+	CHECK(device->vrings[1].owner == NULL); /* not back meanwhile */
+	m = next_flush(scene.sockets[0]);
+	REQUIRE(m != NULL);
+	handover_flushed(scene.old, m->flush->number + 1); /* another one */
+	handover_flushed(scene.new, m->flush->number);
+	rig_until(&scene.rig, NULL, NULL, 1);
+	CHECK(device->vrings[0].owner == scene.old);
+	handover_flushed(scene.old, m->flush->number);
+	CHECK(scene.done);
+	CHECK(owner(0) == scene.new &&owner(1) == scene.new);
+	rig_message_free(m);
+	end();
+}
+
+static void all_means_all_that_it_serves(void)
+{
+	begin();
+	REQUIRE(hand_over("", "new") == 0);
+	CHECK(finished());
+	CHECK(owner(0) == scene.new &&owner(1) == scene.new &&owner(2) == scene.old);
+	CHECK_EQ(scene.result.moved, 2);
+	scene.done = false;
+	REQUIRE(hand_over(NULL, "new") == 0); /* it has them already */
+	CHECK(finished());
+	CHECK_EQ(scene.result.moved, 0);
+	scene.done = false;
+	REQUIRE(hand_over(NULL, "old") == 0); /* and back */
+	CHECK(finished());
+	CHECK_EQ(scene.result.moved, 2);
+	CHECK(owner(0) == scene.old && owner(1) == scene.old);
+	end();
+}
+
+static void refusals_touch_nothing(void)
+{
+	struct secondary *twin;
+	int s[2];
+
+	begin();
+	(void)rig_secondary(&scene.rig, "watch", OBSERVER, NULL, &s[0]);
+	CHECK_EQ(hand_over("vm0", "nobody"), -ENOENT);
+	CHECK(strstr(reason, "secondary list") != NULL);
+	CHECK_EQ(hand_over("vm9", "new"), -ENOENT);
+	CHECK(strstr(reason, "port list") != NULL);
+	CHECK_EQ(hand_over("vm2", "new"), -EINVAL);
+	CHECK(strstr(reason, "--ports") != NULL);
+	CHECK_EQ(hand_over("vm0", "watch"), -EPERM);
+	twin = rig_secondary(&scene.rig, "new", STANDBY, NULL, &s[1]);
+	CHECK_EQ(hand_over("vm0", "new"), -ENOTUNIQ);
+	twin->leaving = true;
+	scene.ports[0]->session = NULL;
+	CHECK_EQ(hand_over("vm0", "new"), -ENOTCONN);
+	twin->leaving = false;
+	secondary_destroy(twin);
+	CHECK_EQ(drain(scene.old, false), -EBUSY); /* vm2 */
+	CHECK(strstr(reason, "--force") != NULL);
+	CHECK(!scene.old->draining);
+	for (size_t i = 0; i < 3; i++)
+		CHECK(owner(i) == scene.old);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(VRING_REVOKED), NULL), 0);
+	hf_fd_close_all(s, 2);
+	end();
+}
+
+static void a_drained_secondary_gets_nothing_until_it_is_asked_for(void)
+{
+	struct secondary *third;
+	int s;
+
+	begin();
+	third = rig_secondary(&scene.rig, "third", STANDBY, NULL, &s);
+	REQUIRE(drain(scene.old, false) == 0);
+	CHECK(finished());
+	CHECK_EQ(scene.result.moved, 3);
+	CHECK(owner(0) == scene.new &&owner(1) == scene.new &&owner(2) == third);
+	CHECK_EQ(scene.old->nr_vrings, 0);
+	grant_secondary_died(&scene.rig.primary, third);
+	CHECK(owner(2) == NULL); /* not to who is drained */
+	CHECK_EQ(rig_events(&scene.rig, EVENT(PORT_ORPHANED), NULL), 1);
+	scene.done = false;
+	REQUIRE(hand_over("vm2", "old") == 0);
+	CHECK(finished());
+	CHECK(owner(2) == scene.old && !scene.old->draining);
+	hf_fd_close(&s);
+	end();
+}
+
+static void a_forced_drain_leaves_orphans(void)
+{
+	begin();
+	REQUIRE(drain(scene.old, true) == 0);
+	CHECK(finished());
+	CHECK_EQ(scene.result.moved, 3);
+	CHECK(owner(0) == scene.new &&owner(1) == scene.new &&owner(2) == NULL);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(PORT_ORPHANED), NULL), 1);
+	end();
+}
+
+static void if_the_new_one_dies_in_the_middle_the_device_goes_to_the_next(void)
+{
+	struct vring *vring;
+
+	begin();
+	vring = &scene.ports[0]->device.vrings[1];
+	rig_lane(vring)->busy = 1;
+	REQUIRE(hand_over(NULL, "new") == 0);
+	rig_until(&scene.rig, NULL, NULL, 5);
+	grant_secondary_died(&scene.rig.primary, scene.new);
+	rig_lane(vring)->busy = 0;
+	CHECK(finished());
+	CHECK_EQ(scene.result.moved, 0);
+	CHECK_EQ(scene.result.failed, 2);
+	CHECK(owner(0) == scene.old && owner(1) == scene.old);
+	end();
+}
+
+static void if_the_old_one_dies_in_the_middle_the_new_one_has_it(void)
+{
+	struct vring *vring;
+
+	begin();
+	vring = &scene.ports[0]->device.vrings[1];
+	rig_lane(vring)->busy = 1;
+	REQUIRE(hand_over("vm0", "new") == 0);
+	rig_until(&scene.rig, NULL, NULL, 5);
+	grant_secondary_died(&scene.rig.primary, scene.old);
+	CHECK(finished());
+	CHECK(owner(0) == scene.new &&owner(1) == scene.new &&owner(2) == NULL);
+	CHECK_EQ(scene.result.moved, 1);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(TAKEN_OVER), NULL), 2);
+	end();
+}
+
+static void session_over(struct revocation *revocation)
+{
+	(void)revocation;
+	grant_retire(&scene.ports[0]->device);
+}
+
+static void a_session_that_ends_in_the_middle_takes_its_device_out(void)
+{
+	struct revocation r = {.done = session_over};
+	struct vring *vring;
+
+	begin();
+	vring = &scene.ports[0]->device.vrings[1];
+	rig_lane(vring)->busy = 1;
+	REQUIRE(hand_over(NULL, "new") == 0);
+	rig_until(&scene.rig, NULL, NULL, 5);
+	vring->started = vring[-1].started = false;
+	revoke_start(&r, &scene.ports[0]->device, GRANT_ALL_VRINGS);
+	rig_lane(vring)->busy = 0;
+	CHECK(finished());
+	rig_until(&scene.rig, NULL, NULL, 10);
+	CHECK(!r.active);
+	CHECK(owner(0) == NULL && owner(1) == scene.new);
+	end();
+}
+
+static void who_asked_may_go_and_the_rest_moves_all_the_same(void)
+{
+	begin();
+	REQUIRE(hand_over(NULL, "new") == 0);
+	handover_unwatch(&scene.waiter);
+	rig_until(&scene.rig, NULL, NULL, 50);
+	CHECK(!scene.done);
+	CHECK(owner(0) == scene.new &&owner(1) == scene.new);
+	end();
+}
+
+static void the_end_of_the_primary_forgets_what_is_under_way(void)
+{
+	begin();
+	rig_lane(&scene.ports[0]->device.vrings[0])->busy = 1;
+	REQUIRE(hand_over(NULL, "new") == 0);
+	rig_until(&scene.rig, NULL, NULL, 5);
+	grant_withdraw_all(&scene.rig.primary);
+	CHECK(scene.waiter.handover == NULL);
+	rig_lane(&scene.ports[0]->device.vrings[0])->busy = 0;
+	end();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(one_device_goes_with_its_position),
+	SENTENCE(what_was_taken_is_enqueued_before_the_rest_is_revoked),
+	SENTENCE(all_means_all_that_it_serves),
+	SENTENCE(refusals_touch_nothing),
+	SENTENCE(a_drained_secondary_gets_nothing_until_it_is_asked_for),
+	SENTENCE(a_forced_drain_leaves_orphans),
+	SENTENCE(if_the_new_one_dies_in_the_middle_the_device_goes_to_the_next),
+	SENTENCE(if_the_old_one_dies_in_the_middle_the_new_one_has_it),
+	SENTENCE(a_session_that_ends_in_the_middle_takes_its_device_out),
+	SENTENCE(who_asked_may_go_and_the_rest_moves_all_the_same),
+	SENTENCE(the_end_of_the_primary_forgets_what_is_under_way),
+};
+SUITE("handover", sentences)
