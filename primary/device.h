@@ -91,7 +91,7 @@ struct device {
 	uint8_t status;
 	bool status_seen;
 	struct hf_memtab memory;
-	int region_fds[HF_SHM_MAX_REGIONS]; /* owned, in the table's order */
+	int region_fds[HF_SHM_MAX_REGIONS];	     /* owned, in the table's order */
 	uint32_t regions_stored[HF_SHM_MAX_REGIONS]; /* their numbers in the store */
 	uint64_t mem_generation;
 	int node;

@@ -18,8 +18,8 @@
 #include "directory.h"
 #include "event.h"
 #include "grant_vring.h"
-#include "journal.h"
 #include "handover.h"
+#include "journal.h"
 #include "lane.h"
 #include "port.h"
 #include "prepare.h"
@@ -103,12 +103,16 @@ void grant_let_go(struct device *device, enum lost_how how, uint64_t since_ns)
 	memcpy(lost->name, owner->name, sizeof(lost->name));
 	state_put(lost->state);
 	lost->state = state_get(owner->state);
+	journal_lost(device);
 }
 
 static void forget_lost(struct device *device)
 {
+	if (!device->lost.id)
+		return;
 	state_put(device->lost.state);
 	device->lost = (struct lost_owner){0};
+	journal_lost(device);
 }
 
 /* False: not now, the present owner still holds vrings and is on its way out. */
@@ -329,19 +333,25 @@ bool grant_congested(const struct device *device)
 	return device->owner && secondary_congested(device->owner);
 }
 
-static void retire_from(struct secondary *secondary, uint32_t device_slot)
+static void send_retire(struct secondary *secondary, uint32_t device_slot, uint64_t session)
 {
-	struct secondary_device *sent = &secondary->devices[device_slot];
 	Holdfast__Attach__DeviceRetire retire = HOLDFAST__ATTACH__DEVICE_RETIRE__INIT;
 	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
 
-	if (!sent->session)
-		return;
 	retire.device = device_slot;
-	retire.session = sent->session;
+	retire.session = session;
 	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_DEVICE_RETIRE;
 	message.device_retire = &retire;
 	secondary_send(secondary, &message, NULL, 0);
+}
+
+static void retire_from(struct secondary *secondary, uint32_t device_slot)
+{
+	struct secondary_device *sent = &secondary->devices[device_slot];
+
+	if (!sent->session)
+		return;
+	send_retire(secondary, device_slot, sent->session);
 	secondary_lane_retire(secondary, device_slot);
 	sent->session = 0;
 	sent->mem_generation = 0;
@@ -365,6 +375,11 @@ static void repeat_to(const struct device *device, struct secondary *secondary, 
 {
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
 		grant_vring_tell_kept(&device->vrings[i], secondary, agree);
+}
+
+void grant_repeat_retire(struct secondary *secondary)
+{
+	secondary_each_retiring(secondary, send_retire);
 }
 
 void grant_repeat(struct device *device, bool agree)

@@ -122,6 +122,8 @@ int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t gra
  * know already they ignore. Not `agree`: what is granted does not fit the draft and is going to be
  * taken back, so they let go of it. */
 void grant_repeat(struct device *device, bool agree);
+/* And of sessions that are over: that, or the answer, may not have arrived. */
+void grant_repeat_retire(struct secondary *secondary);
 
 /* A secondary is dead (pidfd): its vrings have positions recovered from ring and lane, waiting
  * revocations complete, and its devices are offered to others. */

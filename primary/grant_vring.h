@@ -14,7 +14,8 @@ int grant_vring_give(struct vring *vring, struct secondary *secondary);
 /* Send the owner what it was given; what it has already it ignores. */
 void grant_vring_tell(const struct vring *vring);
 
-/* Whatever the secondary thinks that it was granted of this vring is gone, but (`keep`) what it has. */
+/* Whatever the secondary thinks that it was granted of this vring is gone, but (`keep`) what it
+ * has. */
 void grant_vring_tell_kept(const struct vring *vring, struct secondary *secondary, bool keep);
 
 /* From now on no burst starts. What runs already is seen by grant_vring_quiet, after

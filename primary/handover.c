@@ -32,6 +32,7 @@
 #include "clock.h"
 #include "device.h"
 #include "grant.h"
+#include "journal.h"
 #include "port.h"
 #include "primary.h"
 #include "secondary.h"
@@ -143,6 +144,7 @@ static void exchange_owner(struct handover *h, const struct move *move)
 	if (device->owner && device->owner->id == move->told) {
 		state_put(device->lost.state);
 		device->lost.state = NULL;
+		journal_lost(device);
 	}
 	if (h->from)
 		moved = !device->owner || device->owner->id != h->from;

@@ -11,8 +11,8 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "check.h"
 #include "clock.h"
@@ -82,12 +82,12 @@ static int store_pipes(struct journal *journal, struct store *store)
 static int make(struct primary *primary, struct journal *journal)
 {
 	const struct conf *conf = primary->conf;
-	uint64_t size =
-		align_up(sizeof(struct journal_header), 4096) +
-		(uint64_t)conf->max_devices * sizeof(struct journal_slot) +
-		conf->max_secondaries *
-			secondary_stride(conf->max_devices, largest_lane(conf->lane_bytes));
-	int error = hf_memory_create(&journal->memory, "holdfast-journal", size, HF_NODE_ANY, false);
+	uint64_t size = align_up(sizeof(struct journal_header), 4096) +
+			(uint64_t)conf->max_devices * sizeof(struct journal_slot) +
+			conf->max_secondaries *
+				secondary_stride(conf->max_devices, largest_lane(conf->lane_bytes));
+	int error =
+		hf_memory_create(&journal->memory, "holdfast-journal", size, HF_NODE_ANY, false);
 
 	if (error)
 		return error;
@@ -286,7 +286,8 @@ void journal_position(const struct vring *vring)
 
 	if (device->primary->journal)
 		hf_store_release(
-			&journal_slot(device->primary, device->slot)->positions[vring->index], word);
+			&journal_slot(device->primary, device->slot)->positions[vring->index],
+			word);
 }
 
 /* --- ports --- */
@@ -373,8 +374,7 @@ static void fill_device(struct journal_port *to, const struct device *from)
 	       from->memory.count * sizeof(to->region_fds[0]));
 	/* All of them: `enabled` alone does not count as touched. */
 	to->nr_vrings = HF_SHM_MAX_VRINGS;
-	while (to->nr_vrings > device_nr_vrings(from) &&
-	       !from->vrings[to->nr_vrings - 1].enabled)
+	while (to->nr_vrings > device_nr_vrings(from) && !from->vrings[to->nr_vrings - 1].enabled)
 		to->nr_vrings--;
 	for (uint32_t i = 0; i < to->nr_vrings; i++)
 		fill_vring(&to->vrings[i], &from->vrings[i]);
@@ -457,6 +457,8 @@ void journal_port_gone(struct port *port)
 		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
 	hf_write_once(&slot->dirty, 0u);
 	memset(slot->positions, 0, sizeof(slot->positions));
+	store_release(primary->store, slot->lost.state);
+	memset(&slot->lost, 0, sizeof(slot->lost));
 }
 
 /* --- messages --- */

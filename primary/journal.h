@@ -20,6 +20,8 @@ struct session;
 struct store;
 struct vring;
 
+struct device;
+
 struct journal {
 	struct hf_memory memory;
 	struct journal_header *header;
@@ -65,6 +67,10 @@ void journal_consumed(struct session *session);
 int journal_secondary(struct secondary *secondary);
 void journal_secondary_gone(struct secondary *secondary);
 void journal_welcomed(struct secondary *secondary);
+/* Its state for a successor, or that it is drained, changed. */
+void journal_secondary_words(struct secondary *secondary);
+/* device->lost changed. */
+void journal_lost(struct device *device);
 /* About to be sent memory of this device in this session; 0: it was retired. */
 void journal_sent(struct secondary *secondary, uint32_t device, uint64_t session);
 /* A lane entry is taken, or free (session 0). */

@@ -80,13 +80,23 @@ struct journal_port {
 	struct journal_vring vrings[HF_SHM_MAX_VRINGS];
 };
 
+/* device->lost; `id` is written last and cleared first. */
+struct journal_lost {
+	uint64_t id; /* 0: nobody */
+	uint64_t since_ns;
+	uint32_t how;
+	uint32_t state;
+	char name[64];
+};
+
 struct journal_slot {
-	uint32_t valid; /* 1 or 2: that copy; 0: no port */
-	uint32_t dirty; /* a message was begun: what stands in the directory may be ahead */
+	uint32_t valid;	   /* 1 or 2: that copy; 0: no port */
+	uint32_t dirty;	   /* a message was begun: what stands in the directory may be ahead */
 	uint64_t answered; /* ids */
 	uint64_t consumed;
 	/* JOURNAL_POSITION | wrap << 32 | base_used << 16 | base: always the newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];
+	struct journal_lost lost;
 	struct journal_port copies[2];
 };
 
@@ -97,7 +107,8 @@ struct journal_lane {
 	uint32_t vring;
 };
 
-/* Written once; `id` last. Behind it: uint64_t sent[max_devices], journal_lane[lane entries]. */
+/* Written once but the live words; `id` last. Behind it: uint64_t sent[max_devices],
+ * journal_lane[lane entries]. */
 struct journal_secondary {
 	uint64_t id; /* 0: free */
 	uint64_t attached_ns;
@@ -110,8 +121,8 @@ struct journal_secondary {
 	int32_t pid;
 	uint32_t uid;
 	uint32_t socket, pidfd, lane;
-	uint32_t welcomed;
 	uint32_t lane_entries;
+	uint32_t welcomed, draining, state; /* live words */
 	uint32_t reserved;
 	char globs[JOURNAL_GLOBS][JOURNAL_TEXT];
 };

@@ -7,11 +7,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "device.h"
 #include "fd.h"
 #include "journal.h"
 #include "order.h"
 #include "primary.h"
 #include "secondary.h"
+#include "state.h"
 #include "store.h"
 
 static_assert(JOURNAL_GLOBS == SECONDARY_MAX_GLOBS, "all of them");
@@ -50,7 +52,7 @@ static void fill(struct journal_secondary *to, const struct secondary *from)
 	to->socket = from->stored.socket;
 	to->pidfd = from->stored.pidfd;
 	to->lane = from->stored.lane;
-	to->welcomed = 0;
+	to->welcomed = to->draining = to->state = 0;
 	to->nr_globs = (uint32_t)from->nr_globs;
 	for (uint32_t i = 0; i < to->nr_globs; i++)
 		snprintf(to->globs[i], sizeof(to->globs[i]), "%s", from->globs[i]);
@@ -95,10 +97,14 @@ int journal_secondary(struct secondary *s)
 void journal_secondary_gone(struct secondary *s)
 {
 	struct primary *primary = s->primary;
+	struct journal_secondary *record;
 
 	if (!primary->journal)
 		return;
-	hf_store_release(&journal_secondary_at(primary, s->slot)->id, (uint64_t)0);
+	record = journal_secondary_at(primary, s->slot);
+	hf_store_release(&record->id, (uint64_t)0);
+	store_release(primary->store, record->state);
+	record->state = 0;
 	store_release(primary->store, s->stored.socket);
 	store_release(primary->store, s->stored.pidfd);
 	store_release(primary->store, s->stored.lane);
@@ -108,6 +114,50 @@ void journal_welcomed(struct secondary *s)
 {
 	if (s->primary->journal)
 		hf_store_release(&journal_secondary_at(s->primary, s->slot)->welcomed, 1u);
+}
+
+/* The number of the state in the store, referenced; 0: none. */
+static uint32_t keep_state(struct store *store, const struct state *state)
+{
+	uint32_t number = state ? store_add(store, 'm', state_fd(state)) : 0;
+
+	store_reference(store, number);
+	return number;
+}
+
+void journal_secondary_words(struct secondary *s)
+{
+	struct primary *primary = s->primary;
+	struct journal_secondary *record;
+	uint32_t old;
+
+	if (!primary->journal)
+		return;
+	record = journal_secondary_at(primary, s->slot);
+	old = record->state;
+	hf_store_release(&record->state, keep_state(primary->store, s->state));
+	hf_store_release(&record->draining, (uint32_t)s->draining);
+	store_release(primary->store, old);
+}
+
+void journal_lost(struct device *device)
+{
+	const struct lost_owner *from = &device->lost;
+	struct primary *primary = device->primary;
+	struct journal_lost *to;
+	uint32_t old;
+
+	if (!primary->journal)
+		return;
+	to = &journal_slot(primary, device->slot)->lost;
+	old = to->state;
+	hf_store_release(&to->id, (uint64_t)0);
+	to->state = keep_state(primary->store, from->state);
+	to->how = from->how;
+	to->since_ns = from->since_ns;
+	memcpy(to->name, from->name, sizeof(to->name));
+	hf_store_release(&to->id, from->id);
+	store_release(primary->store, old);
 }
 
 void journal_sent(struct secondary *s, uint32_t device, uint64_t session)

@@ -46,7 +46,7 @@ struct holdfastd {
 	int lock;
 	int signals;
 	struct loop_source signal_source;
-	bool resumed; /* an earlier life left something */
+	bool resumed;		      /* an earlier life left something */
 	struct loop_timer stop_timer; /* armed while the last sessions end */
 	uint64_t stop_by_ns;
 };
@@ -134,13 +134,16 @@ static void take_numbers(struct holdfastd *d)
 	struct primary *p = &d->primary;
 
 	if (h->max_devices != d->conf.max_devices || h->max_secondaries != d->conf.max_secondaries)
-		log_notice(TAG, "--max-devices and --max-secondaries stay %u and %u until all is "
-				"started anew",
+		log_notice(TAG,
+			   "--max-devices and --max-secondaries stay %u and %u until all is "
+			   "started anew",
 			   h->max_devices, h->max_secondaries);
 	d->conf.max_devices = h->max_devices;
 	d->conf.max_secondaries = h->max_secondaries;
 	p->next_grant = h->next_grant;
 	p->next_session = h->next_session;
+	/* No answer to an earlier life's Flush is one to ours. */
+	p->next_flush = (h->lives << 32) + 1;
 	p->next_secondary = h->next_secondary;
 	p->features_enabled = h->features_enabled;
 }
@@ -228,8 +231,9 @@ static int keep_directory(struct holdfastd *d)
 	if (!error)
 		error = journal_create(p);
 	if (error)
-		log_error(TAG, "cannot make the journal: %s; free some memory, or start without a "
-			       "supervisor",
+		log_error(TAG,
+			  "cannot make the journal: %s; free some memory, or start without a "
+			  "supervisor",
 			  strerror(-error));
 	return error;
 }
@@ -458,6 +462,9 @@ int main(int argc, char **argv)
 		_exit(EXIT_FAILURE);
 	if (!error) {
 		store_notify(d.primary.store, "READY=1\nSTATUS=serving");
+		/* Who is answered may rely on it, and kill us: a life that was not ready counts as
+		 * a failed start. */
+		store_flush(d.primary.store);
 		log_notice(TAG, "version %s serves %zu ports, sockets in %s", HOLDFAST_VERSION,
 			   d.conf.nr_ports, d.conf.run_dir);
 		error = loop_run(d.primary.loop);

@@ -84,8 +84,8 @@ static void consume_plainly(int socket, size_t len)
 	char bytes[512];
 
 	while (len) {
-		ssize_t n =
-			recv(socket, bytes, len < sizeof(bytes) ? len : sizeof(bytes), MSG_DONTWAIT);
+		ssize_t n = recv(socket, bytes, len < sizeof(bytes) ? len : sizeof(bytes),
+				 MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;

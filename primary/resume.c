@@ -30,6 +30,7 @@
 #include "publish.h"
 #include "secondary.h"
 #include "session.h"
+#include "state.h"
 #include "store.h"
 #include "stream.h"
 
@@ -124,8 +125,8 @@ static bool restore_device(struct device *device, const struct journal_port *rec
 static struct secondary *owner_of(const struct primary *primary, const struct hf_shm_vring *slot)
 {
 	uint32_t owner = hf_read_once(&slot->owner), entry = hf_read_once(&slot->lane_entry);
-	struct secondary *s = owner < primary->conf->max_secondaries ? primary->secondaries[owner]
-								      : NULL;
+	struct secondary *s =
+		owner < primary->conf->max_secondaries ? primary->secondaries[owner] : NULL;
 
 	return s && entry && entry < s->lane_entries ? s : NULL;
 }
@@ -134,9 +135,8 @@ static struct secondary *owner_of(const struct primary *primary, const struct hf
 static bool restore_owner(struct vring *vring)
 {
 	struct device *device = vring->device;
-	struct hf_shm_vring *slot =
-		&hf_directory_device(&device->primary->directory, device->slot)
-			 ->vrings[vring->index];
+	struct hf_shm_vring *slot = &hf_directory_device(&device->primary->directory, device->slot)
+					     ->vrings[vring->index];
 	uint64_t word = hf_load_acquire(&slot->grant);
 
 	vring->owner = owner_of(device->primary, slot);
@@ -168,6 +168,22 @@ static bool restore_owners(struct device *device)
 	if (slot->mem_generation > device->mem_generation)
 		device->mem_generation = slot->mem_generation + 1;
 	return agree;
+}
+
+/* The words of its last owner, who is gone, and what that one knew. */
+static void restore_lost(struct device *device)
+{
+	const struct journal_lost *record = &journal_slot(device->primary, device->slot)->lost;
+	struct lost_owner *lost = &device->lost;
+
+	store_reference(device->primary->store, record->state);
+	if (!record->id)
+		return;
+	lost->id = record->id;
+	lost->how = record->how;
+	lost->since_ns = record->since_ns;
+	memcpy(lost->name, record->name, sizeof(lost->name));
+	lost->state = state_adopt(store_get(device->primary->store, record->state));
 }
 
 /* --- the session and its message --- */
@@ -242,6 +258,7 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 		whole = restore_device(device, record) && port->session->socket >= 0;
 	}
 	(void)take_fd(primary, record->listener, &port->listener);
+	restore_lost(device);
 	agree = restore_owners(device) && !journal_slot(primary, slot)->dirty;
 	port->plan = !whole ? PLAN_END : agree ? PLAN_GO_ON : PLAN_REVOKE;
 	return 0;
@@ -264,10 +281,10 @@ int resume_ports(struct primary *primary)
 static void go_on(struct port *port, bool removing)
 {
 	grant_repeat(&port->device, port->plan == PLAN_GO_ON);
-	if (port->session && port->plan == PLAN_END)
-		session_end(port->session, "its descriptors were lost with the primary");
-	else if (removing)
+	if (removing)
 		(void)port_del(port->primary, port->name);
+	else if (port->session && port->plan == PLAN_END)
+		session_end(port->session, "its descriptors were lost with the primary");
 	else if (port->session)
 		session_take_over(port->session, port->plan == PLAN_REVOKE);
 }
@@ -286,6 +303,8 @@ void resume_go_on(struct primary *primary)
 			attach_welcome(s);
 		if (secondary_watch(s) < 0)
 			secondary_leave(s, false);
+		else
+			grant_repeat_retire(s);
 	}
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
 		struct port *port = primary->ports[i];

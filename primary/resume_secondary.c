@@ -14,6 +14,7 @@
 #include "primary.h"
 #include "resume.h"
 #include "secondary.h"
+#include "state.h"
 #include "store.h"
 
 static void restore_lanes(struct secondary *s, struct journal_secondary *record)
@@ -76,6 +77,10 @@ static void restore(struct primary *primary, uint32_t slot, struct journal_secon
 	store_reference(store, s->stored.pidfd = record->pidfd);
 	store_reference(store, s->stored.lane = record->lane);
 	s->attached_ns = record->attached_ns;
+	store_reference(store, record->state);
+	s->state = state_adopt(store_get(store, record->state));
+	if (record->draining)
+		secondary_set_draining(s, true);
 	restore_lanes(s, record);
 }
 

@@ -232,6 +232,14 @@ void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot)
 	secondary->retiring = binding;
 }
 
+void secondary_each_retiring(struct secondary *secondary,
+			     void (*visit)(struct secondary *secondary, uint32_t device_slot,
+					   uint64_t session))
+{
+	for (const struct lane_binding *b = secondary->retiring; b; b = b->next)
+		visit(secondary, b->device, b->session);
+}
+
 void secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, uint64_t session)
 {
 	for (struct lane_binding **at = &secondary->retiring; *at; at = &(*at)->next) {

@@ -127,6 +127,10 @@ uint64_t *secondary_lane_stamp(struct secondary *secondary, const struct device 
 void secondary_lane_unprepare(struct secondary *secondary, uint32_t device_slot);
 /* The session is over for this secondary (DeviceRetire sent): its entries wait for Retired. */
 void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot);
+/* Call `visit` for each that has not said Retired yet. */
+void secondary_each_retiring(struct secondary *secondary,
+			     void (*visit)(struct secondary *secondary, uint32_t device_slot,
+					   uint64_t session));
 /* It said Retired: the entries of that session are free. */
 void secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, uint64_t session);
 

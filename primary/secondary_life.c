@@ -212,6 +212,7 @@ int secondary_create(struct primary *primary, const struct secondary_identity *i
 void secondary_set_draining(struct secondary *s, bool draining)
 {
 	s->draining = draining;
+	journal_secondary_words(s);
 	publish(s, draining ? HF_SECONDARY_DRAINING : HF_SECONDARY_ATTACHED);
 }
 

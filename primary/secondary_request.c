@@ -14,6 +14,7 @@
 #include "check.h"
 #include "feature.h"
 #include "frame.h"
+#include "journal.h"
 #include "port.h"
 #include "primary.h"
 #include "state.h"
@@ -149,6 +150,7 @@ static void set_state(struct secondary *secondary, const Request *request, int f
 	if (!error) {
 		state_put(secondary->state);
 		secondary->state = state;
+		journal_secondary_words(secondary);
 	}
 	reply.request = request->request;
 	set_reason(&reply, error,

@@ -430,8 +430,8 @@ static void read_messages(struct session *session)
 		case VU_RECV_MESSAGE:
 			if (!handle(session) || session->state != SESSION_READING)
 				return;
-			round_over = device->mem_generation != generation ||
-				     hf_now_ns() >= until_ns;
+			round_over =
+				device->mem_generation != generation || hf_now_ns() >= until_ns;
 		}
 	}
 	/* There may be more, and no edge will say so. */
@@ -524,18 +524,25 @@ void session_take_over(struct session *session, bool revoke)
 int session_create(struct port *port, int socket)
 {
 	struct session *session = session_new(port, socket);
-	int error = session ? session_watch(session) : -ENOMEM;
+	int error;
 
-	if (error) {
-		free(session);
+	if (!session) {
 		hf_fd_close(&socket);
-		return error;
+		return -ENOMEM;
 	}
 	session->number = port->primary->next_session++;
 	journal_numbers(port->primary);
 	port->session = session;
 	port->sessions++;
 	port->device.session = session->number;
+	/* Before all that takes time: until it is stored, our death ends the connection. */
+	journal_port(port);
+	error = session_watch(session);
+	if (error) {
+		session_destroy(session);
+		publish_device(&port->device);
+		return error;
+	}
 	publish_device(&port->device);
 	event_emit(port->primary, HOLDFAST__CONTROL__EVENT_KIND__SESSION_OPENED, port->name, NULL,
 		   -1, 0, "front-end is process %d", port->peer_pid);

@@ -48,6 +48,24 @@ int state_create(struct state **ret_state, int fd)
 	return 0;
 }
 
+struct state *state_adopt(int fd)
+{
+	struct state *state = fd < 0 ? NULL : calloc(1, sizeof(*state));
+
+	if (!state) {
+		hf_fd_close(&fd);
+		return NULL;
+	}
+	state->references = 1;
+	state->fd = fd;
+	return state;
+}
+
+int state_fd(const struct state *state)
+{
+	return state->fd;
+}
+
 struct state *state_get(struct state *state)
 {
 	if (state)

@@ -16,6 +16,9 @@ struct state;
 /* 0; -EINVAL: not a memfd sealed against shrinking and growing, of 1 byte to STATE_MAX_BYTES;
  * -ENOMEM or -EMFILE. `fd` stays the caller's. */
 int state_create(struct state **ret_state, int fd);
+/* One that an earlier life had; the descriptor becomes the state's. NULL: no memory, or -1. */
+struct state *state_adopt(int fd);
+int state_fd(const struct state *state);
 struct state *state_get(struct state *state); /* NULL is taken and given back */
 void state_put(struct state *state);
 /* PeerState: `name` ran before what `to` runs now. */

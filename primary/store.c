@@ -33,7 +33,7 @@
 #define FIRST_FD    3
 #define MAX_NUMBERS (1u << 20)
 #define RETRY_NS    NS_PER_MS
-#define END_WAIT_MS 500
+#define WAIT_MS	    500
 
 struct entry {
 	int fd; /* -1: free */
@@ -103,10 +103,11 @@ static void drop_first(struct store *store)
 static void lose(struct store *store, int error)
 {
 	if (!store->lost)
-		log_error(TAG,
-			  "nobody keeps our descriptors any more (%s): a crash from now on ends all "
-			  "sessions; restart when it suits",
-			  strerror(-error));
+		log_error(
+			TAG,
+			"nobody keeps our descriptors any more (%s): a crash from now on ends all "
+			"sessions; restart when it suits",
+			strerror(-error));
 	store->lost = true;
 	while (store->first)
 		drop_first(store);
@@ -437,9 +438,9 @@ void store_close(struct store *store)
 	free(store);
 }
 
-static void flush_and_wait(struct store *store)
+void store_flush(struct store *store)
 {
-	for (int ms = 0; store->first && ms < END_WAIT_MS; ms++) {
+	for (int ms = 0; store && store->first && ms < WAIT_MS; ms++) {
 		flush(store);
 		if (store->first)
 			usleep(1000);
@@ -451,5 +452,5 @@ void store_forget_all(struct store *store)
 	for (uint32_t i = 1; i < store->nr_entries; i++)
 		if (store->entries[i].fd >= 0)
 			take_out(store, i);
-	flush_and_wait(store);
+	store_flush(store);
 }

@@ -43,6 +43,8 @@ void store_drop_unreferenced(struct store *store);
 
 /* Is something still on its way to the holder? Until it is not, a death would lose it. */
 bool store_pending(const struct store *store);
+/* Wait until nothing is, or for half a second: only while the loop does not run. */
+void store_flush(struct store *store);
 /* `drained` is called when nothing is pending any more. */
 void store_on_drained(struct store *store, void (*drained)(void *context), void *context);
 

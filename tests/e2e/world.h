@@ -32,7 +32,8 @@ void world_open(struct world *world, const char *const *arguments);
 /* End everything; the primary must exit with 0. */
 void world_close(struct world *world);
 
-/* The primary's process, as it says itself, asked until it answers; *ret_ms: how long that took. With
+/* The primary's process, as it says itself, asked until it answers; *ret_ms: how long that took.
+ * With
  * --supervise world->primary is its parent. */
 pid_t world_ask_pid(const struct world *world, unsigned int *ret_ms);
 
