@@ -115,7 +115,7 @@ void hf_on_peer_state(struct hf_service *service, const Holdfast__Attach__PeerSt
 void hf_message_handle(struct hf_service *service, struct hf_frame *frame);
 void hf_message_handle_deferred(struct hf_service *service);
 
-/* grants.c: one function per message about devices and vrings. */
+/* devices.c and grants.c: one function per message about devices and vrings. */
 void hf_on_device_memory(struct hf_service *service, const Holdfast__Attach__DeviceMemory *message,
 			 struct hf_frame *frame);
 void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__DeviceReady *message);

@@ -457,6 +457,7 @@ static void who_does_not_leave_its_burst_is_killed_first(void)
 	pid_t pid;
 
 	rig_open(&rig);
+	rig.conf.fence_deadline_ns = 100 * NS_PER_MS;
 	secondary = rig_secondary(&rig, "stuck", VSWITCH, NULL, &s);
 	port = rig_port(&rig, "vm0", 1);
 	vring = &port->device.vrings[0];
