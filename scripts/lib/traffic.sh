@@ -60,7 +60,7 @@ traffic_probe() {
 traffic_probe_begin() {
     local from=$1 to=$2 address=$3 count=$4
     shift 3
-    guest_run "$to" "rm -f /tmp/probe; (probe recv 7000 $count 5000 >/tmp/probe.part; mv /tmp/probe.part /tmp/probe) & sleep 0.5" &&
+    guest_run "$to" "rm -f /tmp/probe; (probe recv 7000 $count 10000 >/tmp/probe.part; mv /tmp/probe.part /tmp/probe) & sleep 0.5" &&
         guest_run "$from" "probe send $address 7000 $* >/tmp/probe.sent & sleep 0.1"
 }
 
