@@ -14,7 +14,7 @@ enum hf_enqueue_result {
 };
 
 /*
- * Write one packet as it is, with `header` in front, into the chains from place *used on, and
+ * Write one packet as it is, with a header that says `offload` in front, into the chains from place *used on, and
  * fill their used entries; nothing is visible until the caller publishes. Data thread, inside a
  * burst.
  */

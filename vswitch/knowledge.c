@@ -12,8 +12,8 @@
 
 #include <string.h>
 
-#include "limits.h"
 #include "port.h"
+#include "sizes.h"
 
 #define MAGIC UINT64_C(0x3157534f4e4b4648) /* "HFKNOSW1": changes with the layout */
 

@@ -5,6 +5,7 @@
 backend_name="DPDK's net_vhost"
 backend_has_uplinks=0
 backend_has_counters=0
+backend_has_standbys=0
 VHOST_PID='' VHOST_DIR=''
 
 # io forwarding joins the first port with the second, the third with the fourth.

@@ -9,6 +9,7 @@
 backend_name='holdfastd and holdfast-vswitch'
 backend_has_uplinks=1
 backend_has_counters=1
+backend_has_standbys=1
 BACKEND_SWITCH=()
 
 backend_start() {

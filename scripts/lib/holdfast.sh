@@ -3,6 +3,7 @@
 #   holdfast_find BUILD-DIR          where the programs are
 #   holdfast_primary PORT…           starts holdfastd with these --port arguments; waits until it answers
 #   holdfast_switch [ARGUMENT…]      starts holdfast-vswitch; waits until it is attached
+#   holdfast_switch_named NAME [ARGUMENT…]   the same for one of several: attached as NAME, its pid is HF_SWITCHES[NAME]
 #   hf WORD…                         the control command, on this run's sockets
 #   holdfast_socket NAME             the socket of a port
 #   holdfast_sound                   true while both run
@@ -10,6 +11,8 @@
 # shellcheck shell=bash
 
 HF_PRIMARY_PID='' HF_SWITCH_PID='' HF_RUN='' HF_LOGS=''
+# shellcheck disable=SC2034  # set by process_start, through its name
+declare -A HF_SWITCHES
 # A network namespace for the switch, so that its uplinks touch nothing of the host. Empty: the one we are in.
 HF_NETNS=''
 
@@ -41,12 +44,22 @@ holdfast_primary() {
 
 holdfast_primary_up() { process_alive "$HF_PRIMARY_PID" && [ -S "$HF_RUN/attach.sock" ] && hf version >/dev/null 2>&1; }
 
-holdfast_switch() {
-    local prefix=()
+holdfast_switch() { holdfast_switch_start HF_SWITCH_PID "$HF_LOGS/holdfast-vswitch.log" "$@"; }
+
+holdfast_switch_named() {
+    local name=$1
+    shift
+    holdfast_switch_start "HF_SWITCHES[$name]" "$HF_LOGS/$name.log" --name "$name" "$@"
+}
+
+# holdfast_switch_start VARIABLE LOGFILE [ARGUMENT…]
+holdfast_switch_start() {
+    local variable=$1 log=$2 prefix=()
+    shift 2
     # nsenter changes the network only; the sockets are found by path, and paths are the same in there.
     [ -z "$HF_NETNS" ] || prefix=(nsenter "--net=/run/netns/$HF_NETNS" --)
-    process_start HF_SWITCH_PID "$HF_LOGS/holdfast-vswitch.log" "${prefix[@]}" "$HF_SWITCH" --run-dir "$HF_RUN" "$@"
-    wait_for 10 holdfast_switch_up || {
+    process_start "$variable" "$log" "${prefix[@]}" "$HF_SWITCH" --run-dir "$HF_RUN" "$@"
+    wait_for 10 holdfast_switch_up "${!variable}" || {
         holdfast_log
         say "holdfast-vswitch did not attach"
         return 1
@@ -54,7 +67,7 @@ holdfast_switch() {
 }
 
 holdfast_switch_up() {
-    process_alive "$HF_SWITCH_PID" && hf secondary list -o jsonl 2>/dev/null | grep -qw "$HF_SWITCH_PID"
+    process_alive "$1" && hf secondary list -o json 2>/dev/null | jq -e --argjson pid "$1" 'any(.secondaries[]; .pid == $pid)' >/dev/null
 }
 
 holdfast_sound() { process_alive "$HF_PRIMARY_PID" && process_alive "$HF_SWITCH_PID"; }

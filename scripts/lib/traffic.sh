@@ -52,14 +52,28 @@ traffic_copy() {
 
 # traffic_probe FROM TO ADDRESS-OF-TO COUNT INTERVAL_US MIN MAX: UDP datagrams of these sizes, each arrives once and intact.
 traffic_probe() {
+    traffic_probe_begin "$@" && traffic_probe_end "$2" $(($4 * $5 / 1000000 + 20)) && traffic_probe_whole "$4"
+}
+
+# The same in parts, for what is to happen meanwhile.
+# traffic_probe_begin FROM TO ADDRESS-OF-TO COUNT INTERVAL_US MIN MAX: returns at once.
+traffic_probe_begin() {
     local from=$1 to=$2 address=$3 count=$4
     shift 3
-    guest_run "$to" "rm -f /tmp/probe; (probe recv 7000 $count 5000 >/tmp/probe.part; mv /tmp/probe.part /tmp/probe) & sleep 0.5" ||
-        return 1
-    guest_run "$from" "probe send $address 7000 $*" >/dev/null || return 1
-    TRAFFIC_TEXT=$(guest_run "$to" 'while ! [ -f /tmp/probe ]; do sleep 0.2; done; cat /tmp/probe' 20) || return 1
-    [[ $TRAFFIC_TEXT == *"unique=$count lost=0 duplicate=0 "*" corrupt=0 "* ]]
+    guest_run "$to" "rm -f /tmp/probe; (probe recv 7000 $count 10000 >/tmp/probe.part; mv /tmp/probe.part /tmp/probe) & sleep 0.5" &&
+        guest_run "$from" "probe send $address 7000 $* >/tmp/probe.sent & sleep 0.1"
 }
+
+# traffic_probe_sending FROM: not all is sent yet.
+traffic_probe_sending() { guest_run "$1" '[ ! -s /tmp/probe.sent ]'; }
+
+# traffic_probe_end TO SECONDS: the receiver's count, into TRAFFIC_TEXT.
+traffic_probe_end() {
+    TRAFFIC_TEXT=$(guest_run "$1" 'while ! [ -f /tmp/probe ]; do sleep 0.2; done; cat /tmp/probe' "$2")
+}
+
+# traffic_probe_whole COUNT: by that count nothing was lost, doubled or damaged.
+traffic_probe_whole() { [[ $TRAFFIC_TEXT == *"unique=$1 lost=0 duplicate=0 "*" corrupt=0 "* ]]; }
 
 # traffic_offloads NAME on|off: what the guest's driver may leave to the device, while it runs.
 traffic_offloads() {

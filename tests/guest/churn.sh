@@ -3,22 +3,30 @@
 
 CHURN_TIMES=20
 
-# What the back-end's processes hold, a word each: descriptors, mappings, resident memory (kB); and the free hugepages.
+# What the back-end's processes hold, and the free hugepages.
 churn_holdings() {
-    local pid
-    for pid in $(backend_pids); do
-        printf 'fds=%s maps=%s rss=%s ' "$(find "/proc/$pid/fd" -mindepth 1 -maxdepth 1 | wc -l)" "$(wc -l <"/proc/$pid/maps")" \
-            "$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")"
-    done
+    # shellcheck disable=SC2046  # the pids are words
+    churn_holdings_of $(backend_pids)
     printf 'hugepages=%s\n' "$(hugepages_free)"
 }
 
-# churn_same BEFORE: equal in every count. Memory may differ by what an allocator keeps in hand: 1 MiB, where one guest's forgotten
-# map would be 256.
+# churn_holdings_of PID…: a word each: descriptors, mappings, resident memory (kB).
+churn_holdings_of() {
+    local pid
+    for pid; do
+        printf 'fds=%s maps=%s rss=%s ' "$(find "/proc/$pid/fd" -mindepth 1 -maxdepth 1 | wc -l)" "$(wc -l <"/proc/$pid/maps")" \
+            "$(sed -n 's/^VmRSS:[[:space:]]*\([0-9]*\) kB/\1/p' "/proc/$pid/status")"
+    done
+}
+
+# churn_same BEFORE [PID…]: equal in every count. Memory may differ by what an allocator keeps in hand: 1 MiB, where one guest's
+# forgotten map would be 256.
 churn_same() {
-    local before now i
+    local before now held i
     read -ra before <<<"$1"
-    read -ra now <<<"$(churn_holdings)"
+    shift
+    if [ $# -gt 0 ]; then held=$(churn_holdings_of "$@"); else held=$(churn_holdings); fi
+    read -ra now <<<"$held"
     for i in "${!before[@]}"; do
         case ${now[i]} in
             rss=*) [ "${now[i]#rss=}" -le $((${before[i]#rss=} + 1024)) ] || return 1 ;;

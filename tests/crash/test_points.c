@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A secondary may die at any instruction: the sweep.
+ *
+ * A child runs one burst under PTRACE_SINGLESTEP and gets SIGKILL after step k; the parent then
+ * takes over and judges (scene.h). Before that the same burst is stepped once to its end, and the
+ * lane and the guest's ring, which parent and child share, tell at which step what became visible:
+ * the publish window goes from the first word of the intent to `busy` being clear again.
+ *
+ * By default every step of the window is a crash point, then some of the whole burst at even
+ * distances, then the window's surroundings, MARGIN steps on either side from near to far while
+ * TIME_LIMIT_MS lasts. HF_TEST_LONG=1: every step there is (more than the usual time limit of a
+ * test).
+ *
+ * A step costs two switches between processes, and what matters lies at the end of a burst. Where
+ * the processor has x86's debug registers the child runs freely up to a used element's store (a
+ * watchpoint in the ring's memory) and is stepped from there; that the burst is the same each time
+ * makes the numbers of steps comparable, and nothing but their choice depends on it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "scene.h"
+#include "suite.h"
+
+#define MARGIN	      200u
+#define COARSE	      24u /* crash points all over the burst */
+#define TIME_LIMIT_MS 3000
+#define MAX_STEPS     1000000u
+#define SKIPPED	      77
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
+
+/* What was seen at which step of the whole burst; step n: after n instructions. */
+struct track {
+	uint32_t steps;			     /* all */
+	uint32_t intent, left;		     /* the window */
+	uint32_t elements[SCENE_MAX_CHAINS]; /* used element i was stored; 0: not seen */
+};
+
+static struct tally {
+	const struct scene_shape *shape;
+	struct track track;
+	uint32_t points; /* crash points tried */
+	uint32_t faults;
+	uint32_t before;   /* the owner died before its burst was visible … */
+	uint32_t between;  /* … while it was being published: the intent was there */
+	uint32_t after;	   /* … and in the burst still, but with the intent gone */
+	uint32_t lost;	   /* deaths that cost a burst (dequeue) */
+	bool can_run_free; /* watchpoints work */
+} tally;
+
+/* ---- the child */
+
+static pid_t start_owner(struct scene *s)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+			_exit(SKIPPED);
+		raise(SIGSTOP);
+		if (s)
+			scene_burst(s);
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+		return -1;
+	(void)ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_EXITKILL);
+	return pid;
+}
+
+/* One instruction, or to the watchpoint. False: it is gone. */
+static bool resume(pid_t pid, bool step)
+{
+	int status;
+
+	if (ptrace(step ? PTRACE_SINGLESTEP : PTRACE_CONT, pid, NULL, NULL) < 0)
+		return false;
+	return waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
+}
+
+/* The SIGKILL, and the certainty. */
+static bool kill_owner(pid_t pid)
+{
+	int status;
+
+	return kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+	       WTERMSIG(status) == SIGKILL;
+}
+
+#if defined(__x86_64__)
+static bool set_debug(pid_t pid, unsigned int reg, uintptr_t value)
+{
+	return ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg) + 8 * reg, value) ==
+	       0;
+}
+
+/* Run until the four bytes at `word` are written. */
+static bool run_to_store(pid_t pid, const uint32_t *word)
+{
+	const uintptr_t write_4_bytes = 1 | 1 << 16 | 3 << 18;
+
+	return set_debug(pid, 0, (uintptr_t)word) && set_debug(pid, 7, write_4_bytes) &&
+	       resume(pid, false) && set_debug(pid, 7, 0);
+}
+#else
+static bool run_to_store(pid_t pid, const uint32_t *word)
+{
+	(void)pid;
+	(void)word;
+	return false;
+}
+#endif
+
+/* ---- a burst to its end, watched */
+
+static void watch(struct scene *s, struct track *t, uint32_t step, bool *was_busy)
+{
+	const struct hf_lane_vring *lane = &s->shared->lanes[0];
+	uint16_t moved = (uint16_t)(driver_used_idx(s->driver) - s->start);
+
+	scene_expect(s, moved == 0 || moved == s->chains, "a used index in mid-burst");
+	for (uint32_t i = 0; i < s->chains; i++)
+		if (!t->elements[i] && *scene_used_element(s, i))
+			t->elements[i] = step;
+	if (!t->intent && hf_load_acquire(&lane->intent) != HF_INTENT_NONE)
+		t->intent = step;
+	if (*was_busy && !hf_load_acquire(&lane->busy))
+		t->left = step;
+	*was_busy = hf_load_acquire(&lane->busy) != 0;
+}
+
+/* Nobody dies here: the heir comes after an owner that ran its burst and left. */
+static void record_track(void)
+{
+	struct track *t = &tally.track;
+	bool was_busy = false;
+	struct scene s;
+	pid_t pid;
+
+	REQUIRE(scene_open(&s, tally.shape));
+	REQUIRE((pid = start_owner(&s)) > 0);
+	while (t->steps < MAX_STEPS && resume(pid, true))
+		watch(&s, t, ++t->steps, &was_busy);
+	if (t->steps == MAX_STEPS)
+		kill_owner(pid);
+	scene_take_over(&s);
+	CHECK(s.published && !s.lost);
+	CHECK_EQ(s.faults, 0);
+	scene_close(&s);
+	REQUIRE(t->steps < MAX_STEPS);
+	REQUIRE(t->intent && t->left > t->intent);
+}
+
+/* ---- crash points */
+
+/* The last used element that is stored before step `k`; -1: none. */
+static int element_before(uint32_t k)
+{
+	int found = -1;
+
+	for (uint32_t i = 0; tally.can_run_free && i < SCENE_MAX_CHAINS; i++)
+		if (tally.track.elements[i] && tally.track.elements[i] <= k)
+			found = (int)i;
+	return found;
+}
+
+static bool go_to_step(struct scene *s, pid_t pid, uint32_t k)
+{
+	int element = element_before(k);
+	uint32_t at = 0;
+
+	if (element >= 0) {
+		if (!run_to_store(pid, scene_used_element(s, (uint32_t)element)))
+			return false;
+		at = tally.track.elements[element];
+	}
+	for (; at < k; at++)
+		if (!resume(pid, true))
+			return false;
+	return true;
+}
+
+static void count_phase(const struct scene *s)
+{
+	const struct hf_lane_vring *lane = &s->shared->lanes[0];
+
+	if (lane->intent != HF_INTENT_NONE)
+		tally.between++;
+	else if (!s->published)
+		tally.before++;
+	else if (lane->busy)
+		tally.after++;
+	tally.lost += s->lost;
+}
+
+static void crash_at(uint32_t k)
+{
+	struct scene s;
+	pid_t pid;
+	bool there, killed;
+
+	REQUIRE(scene_open(&s, tally.shape));
+	s.sleeps = k % 2;
+	REQUIRE((pid = start_owner(&s)) > 0);
+	there = go_to_step(&s, pid, k);
+	killed = there && kill_owner(pid);
+	/* How long it takes to exit is not the same each time. */
+	scene_expect(&s, killed || k > tally.track.left, "the owner was not killed at this step");
+	scene_take_over(&s);
+	count_phase(&s);
+	if (s.faults)
+		printf("    … killed at step %u of %u (intent at %u, left at %u)\n", k,
+		       tally.track.steps, tally.track.intent, tally.track.left);
+	tally.faults += s.faults != 0;
+	tally.points += killed;
+	scene_close(&s);
+}
+
+static long long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000ll + now.tv_nsec / 1000000;
+}
+
+static void sweep_all(void)
+{
+	for (uint32_t k = 1; k < tally.track.steps; k++)
+		crash_at(k);
+}
+
+static void sweep_window(void)
+{
+	const struct track *t = &tally.track;
+	long long end = now_ms() + TIME_LIMIT_MS;
+
+	for (uint32_t k = t->intent - 1; k <= t->left; k++)
+		crash_at(k);
+	for (uint32_t i = 0; i < COARSE; i++)
+		crash_at(1 + i * (t->steps - 2) / (COARSE - 1));
+	for (uint32_t d = 1; d <= MARGIN && now_ms() < end; d++) {
+		if (d < t->intent - 1)
+			crash_at(t->intent - 1 - d);
+		if (t->left + d < t->steps)
+			crash_at(t->left + d);
+	}
+}
+
+/* Do watchpoints stop the owner where stepping did? */
+static bool watchpoints_work(void)
+{
+	uint32_t last = tally.track.elements[0] ? 0 : 1;
+	bool good = false;
+	struct scene s;
+	pid_t pid;
+
+	REQUIRE(scene_open(&s, tally.shape));
+	REQUIRE((pid = start_owner(&s)) > 0);
+	if (tally.track.elements[last] && run_to_store(pid, scene_used_element(&s, last)))
+		good = *scene_used_element(&s, last) && !*scene_used_element(&s, last + 1);
+	kill_owner(pid);
+	scene_close(&s);
+	return good;
+}
+
+static void sweep(const struct scene_shape *shape)
+{
+	const char *all = getenv("HF_TEST_LONG");
+
+	tally = (struct tally){.shape = shape};
+	record_track();
+	tally.can_run_free = watchpoints_work();
+	if (all && *all && strcmp(all, "0"))
+		sweep_all();
+	else
+		sweep_window();
+	printf("\n    %s: %u crash points of %u steps, publish window %u … %u\n"
+	       "    (%u before it, %u with the intent set, %u behind it and busy; %u lost a burst)",
+	       shape->name, tally.points, tally.track.steps, tally.track.intent, tally.track.left,
+	       tally.before, tally.between, tally.after, tally.lost);
+	CHECK(tally.points > 0);
+	CHECK(tally.before && tally.between && tally.after);
+	CHECK_EQ(tally.lost != 0, shape->dequeue);
+	CHECK_EQ(tally.faults, 0);
+}
+
+#define SWEEP(sentence, dequeue, mergeable, wraps)                                                 \
+	static void sentence(void)                                                                 \
+	{                                                                                          \
+		static const struct scene_shape shape = {#sentence, dequeue, mergeable, wraps};    \
+                                                                                                   \
+		sweep(&shape);                                                                     \
+	}
+
+SWEEP(a_dequeue_burst_may_end_at_any_instruction, true, false, false)
+SWEEP(a_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps, true, false, true)
+SWEEP(a_mergeable_dequeue_burst_may_end_at_any_instruction, true, true, false)
+SWEEP(a_mergeable_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps, true, true, true)
+SWEEP(an_enqueue_burst_may_end_at_any_instruction, false, false, false)
+SWEEP(an_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps, false, false, true)
+SWEEP(a_mergeable_enqueue_burst_may_end_at_any_instruction, false, true, false)
+SWEEP(a_mergeable_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps, false, true, true)
+
+static const struct sentence sentences[] = {
+	SENTENCE(a_dequeue_burst_may_end_at_any_instruction),
+	SENTENCE(a_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps),
+	SENTENCE(a_mergeable_dequeue_burst_may_end_at_any_instruction),
+	SENTENCE(a_mergeable_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps),
+	SENTENCE(an_enqueue_burst_may_end_at_any_instruction),
+	SENTENCE(an_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps),
+	SENTENCE(a_mergeable_enqueue_burst_may_end_at_any_instruction),
+	SENTENCE(a_mergeable_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps),
+};
+
+/* Some containers and hardened kernels forbid it. */
+static bool may_trace(void)
+{
+	pid_t pid = start_owner(NULL);
+	bool good;
+
+	if (pid < 0)
+		return false;
+	good = resume(pid, true);
+	return kill_owner(pid) && good;
+}
+
+int main(void)
+{
+	if (SANITIZED) {
+		printf("skipped: single-stepping sanitized code takes too long\n");
+		return SKIPPED;
+	}
+	if (!may_trace()) {
+		printf("skipped: ptrace is not permitted here (%s)\n", strerror(errno));
+		return SKIPPED;
+	}
+	return suite_run("crash points", sentences, sizeof(sentences) / sizeof(sentences[0]));
+}
