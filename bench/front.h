@@ -66,6 +66,16 @@ void front_post_buffers(struct front_ring *ring, bool wipe);
 /* Take back what the back-end dequeued; how many. */
 uint32_t front_reap_frames(struct front_ring *ring);
 
+/* The same one at a time: for whoever has put something into flight and watches what becomes of it.
+ * There must be room in the ring. */
+void front_post_frame(struct front_ring *ring, uint32_t size, uint64_t sequence);
+void front_post_buffer(struct front_ring *ring);
+/* The back-end is done with the next buffer, in ring order: 1. 0: not yet. -1: it did not keep to
+ * the order. `ret_frame`: what is in it, behind the header; *ret_len bytes. */
+int front_reap_one(struct front_ring *ring, const uint8_t **ret_frame, uint32_t *ret_len);
+/* Kick, if the back-end wants to be. */
+void front_kick(const struct front *front, uint32_t ring);
+
 /* What front_reap_buffers expects: packet k is a frame of `size` with number
  * sequence + k % modulo. */
 struct front_expect {

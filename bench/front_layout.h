@@ -3,7 +3,7 @@
 #ifndef BENCH_FRONT_LAYOUT_H
 #define BENCH_FRONT_LAYOUT_H
 
-#include "frame.h"
+#include "frames.h"
 #include "front.h"
 
 #define FRONT_BUFFER_BYTES    1600u /* of a posted buffer: header and the largest frame */
