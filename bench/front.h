@@ -25,6 +25,7 @@ struct front_ring {
 	struct vring_used *used;
 	uint8_t *buffers;
 	uint64_t buffers_gpa;
+	uint32_t places; /* buffers wander over so many pages; 0: they stay where they are */
 	uint16_t size;
 	uint16_t posted; /* both free-running */
 	uint16_t reaped;
@@ -45,8 +46,10 @@ struct front {
 /* One that is not there: safe to disconnect and to destroy. */
 #define FRONT_NONE ((struct front){.memfd = -1, .socket = -1, .kicks = {-1, -1}, .calls = {-1, -1}})
 
-/* Memory, on hugepages if `huge` and there are some, and rings of `size` entries. 0 or -errno. */
-int front_create(struct front *front, uint16_t size, bool mergeable, bool huge);
+/* Memory, on hugepages if `huge` and there are some, and rings of `size` entries. `places`, 0 or a
+ * power of two that is no less than `size`: each buffer posted is on the next one of so many pages,
+ * so that the back-end comes to use all of that memory; for posting one at a time. 0 or -errno. */
+int front_create(struct front *front, uint16_t size, bool mergeable, bool huge, uint32_t places);
 void front_destroy(struct front *front);
 
 /* front_session.c: connect to the back-end's socket and set everything up, up to enabled rings.

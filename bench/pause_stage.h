@@ -29,7 +29,8 @@ struct stage_options {
 	uint64_t period_ns;
 	uint32_t deadline_ms;
 	uint16_t entries;
-	int cpu; /* the guests' own, and nobody else's here; -1: all run where they like */
+	uint32_t places; /* pages of each guest that the switch comes to use; 0: few */
+	int cpu;	 /* the guests' own, and nobody else's here; -1: all run where they like */
 	bool supervised, standby, huge;
 };
 

@@ -18,9 +18,12 @@
 #include "pause_events.h"
 #include "pause_report.h"
 
-#define MAX_N	  100000u
-#define AWAY_NS	  (100 * NS_PER_US)
-#define STEADY_NS (3 * NS_PER_MS)
+#define MAX_N	     100000u
+#define AWAY_NS	     (100 * NS_PER_US)
+#define PAGES_OF_MIB 256u
+#define BUSY_NS	     500u
+#define USE_ALL_NS   (60 * NS_PER_S)
+#define STEADY_NS    (3 * NS_PER_MS)
 
 struct options {
 	struct stage_options stage;
@@ -50,6 +53,9 @@ static const char help[] =
 	"  --mode WORD        of the switch: poll, interrupt or adaptive (adaptive)\n"
 	"  --deadline-ms N    until one that hangs is fenced (50)\n"
 	"  --ring N           entries (256)\n"
+	"  --guest-mib N      of each guest that the switch has used when it dies: 1, 2, 4 … 256 "
+	"(1)\n"
+	"  --no-huge-pages    guests on ordinary pages\n"
 	"  --cpu N            where the guests run, and nobody else (anywhere)\n"
 	"  --holdfastd PATH, --vswitch PATH   programs (those of this build)\n"
 	"\n";
@@ -71,6 +77,17 @@ static int number(const char *text, long min, long max, const char *name, long *
 	fprintf(stderr, "holdfast-pauses: --%s %s: give a number from %ld to %ld\n", name, text,
 		min, max);
 	return -EINVAL;
+}
+
+static int power_of_two(const char *text, long min, long max, const char *name, long *ret)
+{
+	int error = number(text, min, max, name, ret);
+
+	if (!error && (*ret & (*ret - 1))) {
+		fprintf(stderr, "holdfast-pauses: --%s %s: give a power of two\n", name, text);
+		error = -EINVAL;
+	}
+	return error;
 }
 
 static int take(struct options *o, int option, const char *name, const char *value)
@@ -104,10 +121,15 @@ static int take(struct options *o, int option, const char *name, const char *val
 		o->stage.deadline_ms = (uint32_t)n;
 		break;
 	case 'r':
-		error = number(value, 32, FLOW_HISTORY / 2, name, &n);
-		if (!error && (n & (n - 1)))
-			error = number("", 0, 0, name, &n);
+		error = power_of_two(value, 32, FLOW_HISTORY / 2, name, &n);
 		o->stage.entries = (uint16_t)n;
+		break;
+	case 'g':
+		error = power_of_two(value, 1, 256, name, &n);
+		o->stage.places = (uint32_t)n * PAGES_OF_MIB;
+		break;
+	case 'P':
+		o->stage.huge = false;
 		break;
 	case 'c':
 		error = number(value, 0, CPU_SETSIZE - 1, name, &n);
@@ -137,6 +159,8 @@ static int parse(struct options *o, int argc, char **argv)
 		{"mode", required_argument, NULL, 'm'},
 		{"deadline-ms", required_argument, NULL, 'd'},
 		{"ring", required_argument, NULL, 'r'},
+		{"guest-mib", required_argument, NULL, 'g'},
+		{"no-huge-pages", no_argument, NULL, 'P'},
 		{"cpu", required_argument, NULL, 'c'},
 		{"holdfastd", required_argument, NULL, 'H'},
 		{"vswitch", required_argument, NULL, 'V'},
@@ -178,6 +202,19 @@ static int make_rows(struct pauses *p, const struct pause_event *e, uint32_t n,
 	return rows[0] ? 0 : -ENOMEM;
 }
 
+/* Each owner anew: what it has not touched is not in its page tables. */
+static bool use_all_memory(struct stage *stage)
+{
+	bool used;
+
+	if (!stage->options.places)
+		return true;
+	stage->flow.period_ns = BUSY_NS;
+	used = flow_run_until(&stage->flow, stage->options.places, USE_ALL_NS);
+	stage->flow.period_ns = stage->options.period_ns;
+	return used;
+}
+
 static int strike_once(struct stage *stage, const struct pause_event *e,
 		       struct pause_row *const rows[1 + PAUSE_PARTS])
 {
@@ -185,6 +222,8 @@ static int strike_once(struct stage *stage, const struct pause_event *e,
 	struct pause pause = {0};
 	int error;
 
+	if (!use_all_memory(stage))
+		return -ETIMEDOUT;
 	flow_run(&stage->flow, STEADY_NS);
 	error = e->strike(stage, &pause);
 	if (error)
