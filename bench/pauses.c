@@ -192,14 +192,18 @@ static struct pause_row *new_row(struct pauses *p, const char *event, const char
 	return row->ns ? row : NULL;
 }
 
-/* The rows of an event: the pause, and its parts. */
+/* Rows of an event: the pause, its parts, and what is left when this thread's own are taken out. */
+#define PAUSE_CALM    (1 + PAUSE_PARTS)
+#define PAUSE_FIGURES (2 + PAUSE_PARTS)
+
 static int make_rows(struct pauses *p, const struct pause_event *e, uint32_t n,
-		     struct pause_row *rows[1 + PAUSE_PARTS])
+		     struct pause_row *rows[PAUSE_FIGURES])
 {
 	rows[0] = new_row(p, e->name, "pause", n);
+	rows[PAUSE_CALM] = new_row(p, e->name, "pause, if never away", n);
 	for (uint32_t i = 0; i < PAUSE_PARTS; i++)
 		rows[1 + i] = e->parts[i] ? new_row(p, e->name, e->parts[i], n) : NULL;
-	return rows[0] ? 0 : -ENOMEM;
+	return rows[0] && rows[PAUSE_CALM] ? 0 : -ENOMEM;
 }
 
 /* Each owner anew: what it has not touched is not in its page tables. */
@@ -216,10 +220,11 @@ static bool use_all_memory(struct stage *stage)
 }
 
 static int strike_once(struct stage *stage, const struct pause_event *e,
-		       struct pause_row *const rows[1 + PAUSE_PARTS])
+		       struct pause_row *const rows[PAUSE_FIGURES])
 {
 	uint64_t lost = stage->flow.counts.lost;
 	struct pause pause = {0};
+	bool away;
 	int error;
 
 	if (!use_all_memory(stage))
@@ -228,9 +233,12 @@ static int strike_once(struct stage *stage, const struct pause_event *e,
 	error = e->strike(stage, &pause);
 	if (error)
 		return error;
-	rows[0]->away += stage->flow.stolen_ns >= AWAY_NS;
+	away = stage->flow.stolen_ns >= AWAY_NS;
 	error = e->mend(stage);
 	rows[0]->ns[rows[0]->n++] = pause.pause_ns;
+	rows[0]->away += away;
+	if (!away)
+		rows[PAUSE_CALM]->ns[rows[PAUSE_CALM]->n++] = pause.pause_ns;
 	for (uint32_t i = 0; i < PAUSE_PARTS; i++)
 		if (rows[1 + i] && pause.parts[i] != PAUSE_NONE)
 			rows[1 + i]->ns[rows[1 + i]->n++] = pause.parts[i];
@@ -249,7 +257,7 @@ static int run_event(struct pauses *p, const struct pause_event *e)
 {
 	uint32_t n = p->options.n ? p->options.n : e->n;
 	struct stage_options options = p->options.stage;
-	struct pause_row *rows[1 + PAUSE_PARTS];
+	struct pause_row *rows[PAUSE_FIGURES];
 	struct stage stage;
 	int error = make_rows(p, e, n, rows);
 
@@ -264,7 +272,7 @@ static int run_event(struct pauses *p, const struct pause_event *e)
 		error = strike_once(&stage, e, rows);
 	rows[0]->counts = stage.flow.counts;
 	stage_close(&stage);
-	for (uint32_t i = 0; i <= PAUSE_PARTS; i++)
+	for (uint32_t i = 0; i < PAUSE_FIGURES; i++)
 		if (rows[i])
 			pause_report_row(rows[i]);
 	if (error || !is_right(e, &rows[0]->counts)) {
