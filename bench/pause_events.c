@@ -178,7 +178,7 @@ static int swap_roles(struct stage *s)
 
 /* ---- the primary */
 
-/* Asks in a thread of its own: the answer comes when it comes. */
+/* Asks in a thread of its own, away from the guests: the answer comes when it comes. */
 struct question {
 	const struct stage *stage;
 	pid_t before;
@@ -190,7 +190,6 @@ static void *ask_again(void *context)
 {
 	struct question *q = context;
 
-	(void)stage_run_on(q->stage, false);
 	while (!atomic_load(&q->stop)) {
 		pid_t pid = control_pid(q->stage->daemon.run_dir);
 
@@ -222,12 +221,15 @@ static int kill_primary(struct stage *s, struct pause *ret)
 
 	if (!q.before)
 		return not_in_time("the primary answers");
+	(void)stage_run_on(s, false);
+	error = -pthread_create(&thread, NULL, ask_again, &q);
+	(void)stage_run_on(s, true);
+	if (error)
+		return error;
+	flow_run(&s->flow, AFTERWARDS_NS);
 	flow_watch(&s->flow);
 	begun = hf_now_ns();
 	kill(q.before, SIGKILL);
-	error = -pthread_create(&thread, NULL, ask_again, &q);
-	if (error)
-		return error;
 	run_until_answered(s, &q);
 	pthread_join(thread, NULL);
 	if (!q.answered_ns)
