@@ -59,8 +59,16 @@ static void format(struct journal_header *h, const struct conf *conf, uint64_t s
 	h->secondaries_offset =
 		h->ports_offset + (uint64_t)conf->max_devices * sizeof(struct journal_slot);
 	h->secondary_stride = secondary_stride(conf->max_devices, h->lane_bytes);
-	h->started_ns = hf_now_ns();
 	hf_store_release(&h->magic, JOURNAL_MAGIC);
+}
+
+static void write_numbers(struct journal_header *h, const struct primary *primary)
+{
+	hf_write_once(&h->next_grant, primary->next_grant);
+	hf_write_once(&h->next_session, primary->next_session);
+	hf_write_once(&h->next_secondary, primary->next_secondary);
+	/* Last: what was numbered is used only after this returned. */
+	hf_store_release(&h->features_enabled, primary->features_enabled);
 }
 
 static int store_pipes(struct journal *journal, struct store *store)
@@ -100,6 +108,8 @@ static int make(struct primary *primary, struct journal *journal)
 	if (error)
 		return error;
 	format(journal->header, conf, size);
+	/* Before it is stored: from then on a successor believes them. */
+	write_numbers(journal->header, primary);
 	return store_put(primary->store, STORE_JOURNAL, 'j', journal->memory.fd);
 }
 
@@ -135,7 +145,6 @@ int journal_create(struct primary *primary)
 		return error;
 	}
 	primary->journal = journal;
-	journal_numbers(primary);
 	return 0;
 }
 
@@ -156,8 +165,9 @@ static int take_pipes(struct primary *primary, struct journal *journal)
 	journal->once.notes = &h->once;
 	for (size_t i = 0; i < 4; i++) {
 		*fds[i] = store_get(primary->store, h->pipes[i]);
+		/* Not -ENOENT: there is a journal, and what it names is not given up for this. */
 		if (*fds[i] < 0)
-			return -ENOENT;
+			return -EBADF;
 		store_reference(primary->store, h->pipes[i]);
 	}
 	return 0;
@@ -234,16 +244,8 @@ const struct journal_port *journal_valid_port(const struct primary *primary, uin
 
 void journal_numbers(struct primary *primary)
 {
-	struct journal_header *h;
-
-	if (!primary->journal)
-		return;
-	h = primary->journal->header;
-	hf_write_once(&h->next_grant, primary->next_grant);
-	hf_write_once(&h->next_session, primary->next_session);
-	hf_write_once(&h->next_secondary, primary->next_secondary);
-	/* Last: what was numbered is used only after this returned. */
-	hf_store_release(&h->features_enabled, primary->features_enabled);
+	if (primary->journal)
+		write_numbers(primary->journal->header, primary);
 }
 
 void journal_listener(struct primary *primary, bool control, int fd)
@@ -255,7 +257,7 @@ void journal_listener(struct primary *primary, bool control, int fd)
 	word = control ? &primary->journal->header->control_listener
 		       : &primary->journal->header->attach_listener;
 	old = *word;
-	hf_store_release(word, fd < 0 ? 0u : store_add(primary->store, 'l', fd));
+	hf_store_release(word, fd < 0 ? 0u : store_add(primary->store, STORE_LISTENER, fd));
 	store_reference(primary->store, *word);
 	if (old)
 		store_release(primary->store, old);
@@ -306,7 +308,7 @@ static void keep_all(struct port *port)
 	struct store *store = port->primary->store;
 	struct device *device = &port->device;
 
-	keep(store, &port->listener_stored, 'L', port->listener);
+	keep(store, &port->listener_stored, STORE_LISTENER, port->listener);
 	if (!port->session)
 		return;
 	keep(store, &port->session->stored, 's', port->session->socket);

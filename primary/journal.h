@@ -84,7 +84,7 @@ struct journal_slot *journal_slot(const struct primary *primary, uint32_t device
 /* NULL: no port here. */
 const struct journal_port *journal_valid_port(const struct primary *primary, uint32_t device);
 struct journal_secondary *journal_secondary_at(const struct primary *primary, uint32_t slot);
-uint64_t *journal_sent_of(const struct primary *primary, struct journal_secondary *record);
+uint64_t *journal_sent_of(struct journal_secondary *record);
 void journal_each_number(struct store *store, const struct journal_port *copy,
 			 void (*visit)(struct store *store, uint32_t number));
 struct journal_lane *journal_lanes_of(const struct primary *primary,

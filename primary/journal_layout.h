@@ -120,6 +120,7 @@ struct journal_secondary {
 	uint32_t membarrier;
 	int32_t pid;
 	uint32_t uid;
+	uint64_t start; /* process.h: with pid, which process it is */
 	uint32_t socket, pidfd, lane;
 	uint32_t lane_entries;
 	uint32_t welcomed, draining, state; /* live words */
@@ -140,7 +141,6 @@ struct journal_header {
 	uint64_t ports_offset;
 	uint64_t secondaries_offset;
 	uint64_t secondary_stride;
-	uint64_t started_ns; /* of the first life */
 	uint64_t lives;
 
 	/* Live words. */

@@ -141,7 +141,9 @@ static bool restore_owner(struct vring *vring)
 
 	vring->owner = owner_of(device->primary, slot);
 	if (!vring->owner) {
-		/* Nobody could be asked for the lane's position: none could have been granted. */
+		/* Whoever it was is dead, resume_secondary.c saw to that, and its lane is lost. */
+		if (hf_read_once(&slot->owner) != HF_SHM_NO_OWNER)
+			grant_vring_recover_without_lane(vring);
 		hf_store_release(&slot->grant, (uint64_t)0);
 		hf_store_release(&slot->owner, HF_SHM_NO_OWNER);
 		return true;
