@@ -100,6 +100,13 @@ struct journal_slot {
 	struct journal_port copies[2];
 };
 
+/* A listening socket and the file it is bound to; `number` is written last. */
+struct journal_listener {
+	uint64_t dev, ino;
+	uint32_t number;
+	uint32_t reserved;
+};
+
 /* A lane entry in use; `session` is written last and cleared first. */
 struct journal_lane {
 	uint64_t session;
@@ -146,7 +153,7 @@ struct journal_header {
 	/* Live words. */
 	uint64_t next_grant, next_session, next_secondary, next_message;
 	uint64_t features_enabled;
-	uint32_t attach_listener, control_listener;
+	struct journal_listener attach_listener, control_listener;
 	uint32_t pipes[4];
 	uint32_t pipes_stored;
 	uint32_t reserved;

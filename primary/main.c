@@ -170,9 +170,10 @@ static int open_store(struct holdfastd *d)
 	if (!error)
 		error = journal_adopt(p);
 	d->resumed = !error;
-	if (d->resumed)
+	if (d->resumed) {
 		take_numbers(d);
-	else if (error == -ENOENT)
+		journal_drop_listeners(p);
+	} else if (error == -ENOENT)
 		store_drop_unreferenced(p->store);
 	else
 		log_error(TAG, "cannot take what an earlier life left: %s; trying again",
