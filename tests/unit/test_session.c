@@ -365,7 +365,8 @@ static void who_revokes_without_end_is_read_slower_but_to_the_last_message(void)
 	for (int i = 0; i < 4; i++)
 		front_turn();
 	soon = fake.revocations;
-	CHECK(soon >= 64 && soon < 100);
+	/* Fewer than all, however slowly this test is run. */
+	CHECK(soon >= 64 && soon < 125);
 	front_wait(200);
 	CHECK_EQ(fake.revocations, 125);
 	CHECK(!front_is_closed(&front));
