@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -56,7 +57,7 @@ static const char help[] =
 	"  --guest-mib N      of each guest that the switch has used when it dies: 1, 2, 4 … 256 "
 	"(1)\n"
 	"  --no-huge-pages    guests on ordinary pages\n"
-	"  --cpu N            where the guests run, and nobody else (anywhere)\n"
+	"  --cpu N            where the guests run, and nobody else (the last one)\n"
 	"  --holdfastd PATH, --vswitch PATH   programs (those of this build)\n"
 	"\n";
 
@@ -327,7 +328,11 @@ int main(int argc, char **argv)
 							.entries = 256,
 							.cpu = -1,
 							.huge = true}}};
-	int status = parse(&p.options, argc, argv);
+	int status;
+
+	if (get_nprocs_conf() > 1)
+		p.options.stage.cpu = get_nprocs_conf() - 1;
+	status = parse(&p.options, argc, argv);
 
 	if (status)
 		return status < 0 ? 2 : 0;
