@@ -15,6 +15,8 @@
 #include "fd.h"
 
 #define FIRST_FD 3
+/* The kernel's limit of one variable, its name and end included. */
+#define NAMES_MAX (128u * 1024u - sizeof("LISTEN_FDNAMES="))
 
 struct handon {
 	int *fds;
@@ -40,8 +42,11 @@ void handon_destroy(struct handon *handon)
 int handon_add(struct handon *handon, const char *name, int fd)
 {
 	size_t len = strlen(name);
-	char *names = realloc(handon->names, handon->len + len + 2);
+	char *names;
 
+	if (handon->len + len + 1 > NAMES_MAX)
+		return -E2BIG;
+	names = realloc(handon->names, handon->len + len + 2);
 	if (!names)
 		return -ENOMEM;
 	handon->names = names;

@@ -153,17 +153,15 @@ static void on_stored(void *context)
 	port_stored_all(context);
 }
 
-/* Is there somebody who keeps our descriptors, and did an earlier life leave some? */
+/* Did an earlier life leave descriptors? */
 static int open_store(struct holdfastd *d)
 {
 	struct primary *p = &d->primary;
 	int error;
 
 	p->store = store_open(p->loop);
-	if (!p->store && errno)
-		log_warning(TAG, "cannot use $NOTIFY_SOCKET: %m; a crash will end all sessions");
 	if (!p->store)
-		return 0;
+		return out_of_memory();
 	store_on_drained(p->store, on_stored, p);
 	error = journal_adopt(p);
 	d->resumed = !error;
@@ -224,16 +222,13 @@ static int adopt_directory(struct holdfastd *d)
 static int keep_directory(struct holdfastd *d)
 {
 	struct primary *p = &d->primary;
-	int error = 0;
+	int error = store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd);
 
-	if (p->store)
-		error = store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd);
 	if (!error)
 		error = journal_create(p);
 	if (error)
 		log_error(TAG,
-			  "cannot make the journal: %s; free some memory, or start without a "
-			  "supervisor",
+			  "cannot make the journal: %s; free some memory, or lower --max-devices",
 			  strerror(-error));
 	return error;
 }
@@ -458,7 +453,7 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(parts) && !error; i++)
 		error = parts[i].start(&d);
 	/* What could not be taken over stays as it is, for another try or another release. */
-	if (error && d.primary.store)
+	if (error && (d.resumed || store_has_holder(d.primary.store)))
 		_exit(EXIT_FAILURE);
 	if (!error) {
 		store_notify(d.primary.store, "READY=1\nSTATUS=serving");

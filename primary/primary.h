@@ -45,8 +45,8 @@ struct primary {
 	struct events *events;
 	struct attach *attach;
 	struct control *control;
-	struct store *store;		/* NULL: nobody keeps our descriptors */
-	struct journal *journal;	/* NULL without a store */
+	struct store *store;		/* NULL: unit tests */
+	struct journal *journal;	/* the same */
 	struct revocation *revocations; /* active ones; revoke.c */
 	struct handover *handovers;	/* under way; handover.c */
 	uint64_t next_grant;		/* grants are never used twice; odd values never occur */
