@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "program.h"
 
 #define FIRST_FD 3
 /* The kernel's limit of one variable, its name and end included. */
@@ -123,5 +124,8 @@ int handon_exec(struct handon *handon, const char *program, char **argv)
 		if (dup2(copies[i], FIRST_FD + (int)i) < 0)
 			_exit(127);
 	execv(program, argv);
+	/* What stood at those numbers is gone: there is no way back but a new beginning. */
+	program_tell_failed(-errno);
+	execv(PROGRAM_OWN_IMAGE, argv);
 	_exit(127);
 }

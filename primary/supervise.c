@@ -30,6 +30,7 @@
 #include "fd.h"
 #include "handon.h"
 #include "log.h"
+#include "program.h"
 #include "supervise_keep.h"
 
 #define TAG		 "supervisor"
@@ -52,7 +53,6 @@ struct child {
 
 struct supervisor {
 	char **argv; /* of the primary */
-	char program[256];
 	struct keep *keep;
 	int notify;
 	char notify_path[64]; /* as in the environment */
@@ -62,6 +62,8 @@ struct supervisor {
 	size_t nr_switches;
 	bool was_ready; /* ever */
 	bool ready;	/* this life */
+	bool reloading; /* it is becoming another program */
+	bool own_image; /* what the path holds did not become ready: start what we are */
 	bool ending;
 	uint64_t end_by_ns;
 	int status;
@@ -84,8 +86,9 @@ static _Noreturn void become_primary(const struct supervisor *s)
 
 	prepare_child(s);
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
-	    keep_hand_on(s->keep, handon) == 0)
-		(void)handon_exec(handon, s->program, s->argv);
+	    program_tell_path(program_path()) == 0 && keep_hand_on(s->keep, handon) == 0)
+		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(),
+				  s->argv);
 	_exit(127);
 }
 
@@ -117,7 +120,7 @@ static void start(struct supervisor *s, struct child *child)
 	child->pid = pid;
 	child->start_at_ns = 0;
 	if (!child->command)
-		s->ready = false;
+		s->ready = s->reloading = false;
 }
 
 static void back_off(struct child *child, uint64_t now)
@@ -154,13 +157,27 @@ static size_t take_fds(struct msghdr *msg, int *fds, size_t room, pid_t *ret_pid
 
 static void primary_ready(struct supervisor *s)
 {
+	/* After an upgrade what its path holds has another chance. */
+	if (s->reloading)
+		s->own_image = false;
 	s->ready = true;
+	s->reloading = false;
 	s->primary.backoff_ns = 0;
 	if (s->was_ready)
 		return;
 	s->was_ready = true;
 	for (size_t i = 0; i < s->nr_switches; i++)
 		s->switches[i].start_at_ns = hf_now_ns();
+}
+
+static void primary_said(struct supervisor *s, enum keep_said said)
+{
+	if (said == KEEP_READY)
+		primary_ready(s);
+	if (said == KEEP_RELOADING) {
+		s->ready = false;
+		s->reloading = true;
+	}
 }
 
 /* False: nothing more to read. */
@@ -187,8 +204,8 @@ static bool read_datagram(struct supervisor *s)
 	nr_fds = take_fds(&msg, fds, ARRAY_SIZE(fds), &pid);
 	if (pid != s->primary.pid || !pid || (msg.msg_flags & MSG_TRUNC))
 		hf_fd_close_all(fds, nr_fds);
-	else if (keep_datagram(s->keep, text, fds, nr_fds))
-		primary_ready(s);
+	else
+		primary_said(s, keep_datagram(s->keep, text, fds, nr_fds));
 	return true;
 }
 
@@ -208,7 +225,7 @@ static int exit_status(int status)
 /* Usage, no first start, or an end in good order: starting again would change nothing. */
 static bool is_final(const struct supervisor *s, int status)
 {
-	return WIFEXITED(status) &&
+	return WIFEXITED(status) && !s->reloading &&
 	       (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2 || !s->was_ready);
 }
 
@@ -238,7 +255,10 @@ static void primary_died(struct supervisor *s, int status)
 		    WIFSIGNALED(status) ? "signal" : "status",
 		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
 		    keep_count(s->keep));
+	/* A program that is there but cannot start: the one that we are could. */
 	if (!s->ready)
+		s->own_image = !s->own_image;
+	if (!s->ready && !s->reloading)
 		back_off(&s->primary, now);
 	else if (now - s->primary.started_ns < SHORT_LIFE_NS)
 		s->primary.start_at_ns = s->primary.started_ns + SHORT_LIFE_NS;
@@ -404,8 +424,7 @@ static void make_switches(struct supervisor *s, const struct conf *conf)
 int supervise(const struct conf *conf, char **argv)
 {
 	static struct supervisor s = {.notify = -1, .signals = -1};
-	ssize_t n = readlink("/proc/self/exe", s.program, sizeof(s.program) - 1);
-	int error = n < 0 ? -errno : 0;
+	int error = *program_path() ? 0 : -ENOENT;
 
 	s.argv = argv;
 	s.keep = keep_create(most_descriptors());

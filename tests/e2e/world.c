@@ -270,6 +270,32 @@ int world_handed_over(int socket, uint64_t *ret_pause_ns)
 	return result;
 }
 
+int world_upgrade(const struct world *world, const char *binary)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__UpgradeRequest upgrade = HOLDFAST__CONTROL__UPGRADE_REQUEST__INIT;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_UPGRADE;
+	request.upgrade = &upgrade;
+	upgrade.binary = (char *)(uintptr_t)binary;
+	return ask(world, &request);
+}
+
+int world_upgrade_begun(int socket, const char **ret_reason)
+{
+	static char reason[512];
+	Holdfast__Control__Response *response = answer(socket);
+	int result = response->error;
+
+	CHECK(result || response->body_case == HOLDFAST__CONTROL__RESPONSE__BODY_UPGRADE);
+	snprintf(reason, sizeof(reason), "%s", response->reason);
+	if (ret_reason)
+		*ret_reason = reason;
+	hf_frame_free_unpacked(&response->base);
+	close(socket);
+	return result;
+}
+
 uint64_t world_counter(const struct world *world, const char *name)
 {
 	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
