@@ -45,6 +45,7 @@
 
 struct child {
 	const char *command; /* of a switch; NULL: the primary */
+	size_t instance;     /* 1, 2: of this command */
 	pid_t pid;	     /* 0: not running */
 	uint64_t started_ns;
 	uint64_t start_at_ns; /* 0: not to be started */
@@ -92,13 +93,16 @@ static _Noreturn void become_primary(const struct supervisor *s)
 	_exit(127);
 }
 
-static _Noreturn void become_switch(const struct supervisor *s, const char *command)
+/* The same command twice, and no two secondaries have one name: the library reads which this is. */
+static _Noreturn void become_switch(const struct supervisor *s, const struct child *child)
 {
-	char line[CONF_RUN_BYTES + 8];
+	char line[CONF_RUN_BYTES + 8], instance[24];
 
 	prepare_child(s);
 	unsetenv("NOTIFY_SOCKET");
-	snprintf(line, sizeof(line), "exec %s", command);
+	snprintf(instance, sizeof(instance), "%zu", child->instance);
+	(void)setenv("HOLDFAST_INSTANCE", instance, 1);
+	snprintf(line, sizeof(line), "exec %s", child->command);
 	execl("/bin/sh", "sh", "-c", line, NULL);
 	_exit(127);
 }
@@ -114,7 +118,7 @@ static void start(struct supervisor *s, struct child *child)
 		return;
 	}
 	if (pid == 0 && child->command)
-		become_switch(s, child->command);
+		become_switch(s, child);
 	if (pid == 0)
 		become_primary(s);
 	child->pid = pid;
@@ -418,7 +422,8 @@ static void make_switches(struct supervisor *s, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->nr_runs; i++)
 		for (size_t n = 0; n < SWITCHES_EACH; n++)
-			s->switches[s->nr_switches++].command = conf->runs[i];
+			s->switches[s->nr_switches++] =
+				(struct child){.command = conf->runs[i], .instance = n + 1};
 }
 
 int supervise(const struct conf *conf, char **argv)

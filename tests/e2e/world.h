@@ -37,6 +37,10 @@ void world_close(struct world *world);
  * --supervise world->primary is its parent. */
 pid_t world_ask_pid(const struct world *world, unsigned int *ret_ms);
 
+/* The attached secondaries' processes, at most `room`; *ret_running: that of who has vrings, 0:
+ * nobody. How many. */
+size_t world_attached(const struct world *world, pid_t *pids, size_t room, pid_t *ret_running);
+
 /* Create a port by the control socket. */
 void world_add_port(struct world *world, const char *name, bool client, const char *path);
 /* RUN_DIR/NAME.sock */
