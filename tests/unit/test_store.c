@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "clock.h"
+#include "fd.h"
 #include "fd_ledger.h"
 #include "handon.h"
 #include "holder.h"
@@ -39,8 +40,7 @@ static void begin(bool with_holder)
 	if (with_holder)
 		holder_open(&holder);
 	loop = loop_create();
-	store = store_open(loop);
-	REQUIRE(loop && store);
+	REQUIRE(loop && store_open(loop, &store) == 0);
 	drained = 0;
 	store_on_drained(store, on_drained, NULL);
 }
@@ -101,7 +101,7 @@ static void what_is_added_goes_to_the_holder_by_its_name(void)
 	int fd, got;
 
 	begin(true);
-	CHECK(store_has_holder(store));
+	CHECK_EQ(store_keeps(store), STORE_KEEPS);
 	fd = new_file();
 	number = store_add(store, 'k', fd);
 	CHECK_EQ(number, STORE_FIRST_FREE);
@@ -155,12 +155,14 @@ static void the_last_reference_takes_it_out(void)
 	store_release(store, number);
 	CHECK(!holder_hears(&holder, "FDSTOREREMOVE=1\nFDNAME=r3"));
 	CHECK_EQ(store_get(store, number), -ENOENT);
-	/* Nothing is there to be released, or referenced, twice. */
+	/* Nothing is there to be released twice. */
 	store_release(store, number);
-	store_reference(store, number);
 	store_release(store, 0);
 	CHECK(!holder_read(&holder, &held));
-	CHECK_EQ(add_new('s'), number);
+	/* A number that a record names is given to nobody else, also when nothing is there. */
+	store_reference(store, number);
+	CHECK_EQ(add_new('s'), number + 1);
+	store_release(store, number);
 	end();
 }
 
@@ -243,12 +245,57 @@ static void a_slow_holder_holds_up_nobody_and_misses_nothing(void)
 
 static void waiting_for_a_holder_that_does_not_read_ends(void)
 {
+	struct held held;
+
 	begin(true);
+	hf_log_set_level(0);
 	fill();
 	store_flush(store);
 	CHECK(store_pending(store));
 	CHECK_EQ(drained, 0);
+	/* After a second everybody goes on as if it were there; and it may still come. */
+	run(1100);
+	CHECK(!store_pending(store));
+	CHECK_EQ(drained, 1);
+	CHECK_EQ(store_keeps(store), STORE_LATE);
+	CHECK(add_new('k') != 0);
+	while (store_keeps(store) == STORE_LATE) {
+		while (holder_read(&holder, &held))
+			hf_fd_close(&held.fd);
+		run(5);
+	}
+	CHECK_EQ(store_keeps(store), STORE_KEEPS);
+	CHECK_EQ(drained, 2);
 	end();
+}
+
+/* The names of all must fit into one variable: with a holder, or who else would hand them on? */
+static void only_so_many_are_kept_as_can_be_named(void)
+{
+	struct rlimit old, wide;
+	struct held held;
+	uint32_t n = 0;
+	int fd;
+
+	begin(true);
+	hf_log_set_level(0);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	wide = old;
+	wide.rlim_cur = wide.rlim_max;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &wide) == 0);
+	fd = new_file();
+	/* Numbers of six digits: as many bytes as it can get. */
+	while (n < 30000 && store_put(store, 100000 + n, 'k', fd) == 0) {
+		n++;
+		while (holder_read(&holder, &held))
+			hf_fd_close(&held.fd);
+	}
+	printf("\n    %u names of seven letters\n    ", n);
+	CHECK(n < 17000);
+	CHECK_EQ(store_put(store, 5, 'k', fd), wide.rlim_cur < 17000 ? -EMFILE : -ENOSPC);
+	close(fd);
+	end();
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
 }
 
 static void a_holder_that_goes_is_done_without(void)
@@ -260,9 +307,9 @@ static void a_holder_that_goes_is_done_without(void)
 	number = add_new('k');
 	close(holder.socket);
 	holder.socket = -1;
-	CHECK(store_has_holder(store));
+	CHECK_EQ(store_keeps(store), STORE_KEEPS);
 	CHECK(add_new('k') != 0);
-	CHECK(!store_has_holder(store));
+	CHECK_EQ(store_keeps(store), STORE_LOST);
 	CHECK(!store_pending(store));
 	fd = store_get(store, number);
 	CHECK(fd >= 0);
@@ -283,7 +330,7 @@ static void one_that_goes_while_much_waits_lets_everybody_go_on(void)
 	run(20);
 	CHECK(!store_pending(store));
 	CHECK_EQ(drained, 1);
-	CHECK(!store_has_holder(store));
+	CHECK_EQ(store_keeps(store), STORE_LOST);
 	end();
 }
 
@@ -294,7 +341,7 @@ static void without_one_it_keeps_all_the_same(void)
 	int fd;
 
 	begin(false);
-	CHECK(!store_has_holder(store));
+	CHECK_EQ(store_keeps(store), STORE_NOBODY);
 	number = add_new('k');
 	CHECK_EQ(number, STORE_FIRST_FREE);
 	CHECK(!store_pending(store));
@@ -319,9 +366,8 @@ static void an_address_that_is_none_is_like_none(void)
 		begin(false);
 		store_close(store);
 		setenv("NOTIFY_SOCKET", paths[i] ? paths[i] : path, 1);
-		store = store_open(loop);
-		REQUIRE(store != NULL);
-		CHECK(!store_has_holder(store));
+		REQUIRE(store_open(loop, &store) == 0);
+		CHECK_EQ(store_keeps(store), STORE_LOST);
 		CHECK(add_new('k') != 0);
 		end();
 	}
@@ -358,6 +404,7 @@ static void without_descriptors_there_is_no_number_and_no_leak(void)
 static void take_over(const char *names, const char *count, bool for_us,
 		      void (*judge)(struct store *of_child))
 {
+	struct store *of_child;
 	pid_t pid = fork();
 	char number[24];
 	int status;
@@ -373,7 +420,8 @@ static void take_over(const char *names, const char *count, bool for_us,
 		setenv("LISTEN_PID", number, 1);
 		setenv("LISTEN_FDS", count, 1);
 		setenv("LISTEN_FDNAMES", names, 1);
-		judge(store_open(NULL));
+		ENSURE(store_open(NULL, &of_child) == 0);
+		judge(of_child);
 		_exit(0);
 	}
 	REQUIRE(pid > 0);
@@ -450,6 +498,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_nobody_references_is_dropped),
 	SENTENCE(a_slow_holder_holds_up_nobody_and_misses_nothing),
 	SENTENCE(waiting_for_a_holder_that_does_not_read_ends),
+	SENTENCE(only_so_many_are_kept_as_can_be_named),
 	SENTENCE(a_holder_that_goes_is_done_without),
 	SENTENCE(one_that_goes_while_much_waits_lets_everybody_go_on),
 	SENTENCE(without_one_it_keeps_all_the_same),
