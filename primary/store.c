@@ -226,6 +226,11 @@ bool store_pending(const struct store *store)
 	return store && store->first && !store->late;
 }
 
+bool store_at_rest(const struct store *store)
+{
+	return !store->first;
+}
+
 enum store_keeps store_keeps(const struct store *store)
 {
 	if (!store || store->nobody)

@@ -60,6 +60,8 @@ void store_drop_listeners(struct store *store, bool (*named)(const void *context
 /* Is something still on its way to the holder? Until it is not, a death would lose it. No longer
  * than a second: a holder that stands still must not stop us. */
 bool store_pending(const struct store *store);
+/* Nothing at all is on its way, however long the holder takes. */
+bool store_at_rest(const struct store *store);
 /* Wait until nothing is, or for half a second: only while the loop does not run. */
 void store_flush(struct store *store);
 /* `drained` is called when nothing is pending any more. */

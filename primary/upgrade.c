@@ -234,6 +234,9 @@ static int execute(struct upgrade *u)
 	if (!error)
 		store_notify(primary->store, said);
 	store_flush(primary->store);
+	/* What has not left by now never would: the next program takes all it is given for kept. */
+	if (!error && !store_at_rest(primary->store))
+		error = -EBUSY;
 	if (!error)
 		error = handon_exec(handon, u->check.path, primary->conf->argv);
 	program_untell_upgrade();
@@ -249,6 +252,9 @@ static const char *explain(int error)
 		return "more descriptors than can be named to a new program; end some sessions";
 	case -EMFILE:
 		return "not enough descriptors to hand them on; raise the limit of open files";
+	case -EBUSY:
+		return "who keeps our descriptors does not read; see whether the supervisor is "
+		       "stopped";
 	case -ESTALE:
 		return "the file was replaced while it was looked at; try again";
 	default:

@@ -499,6 +499,38 @@ static void one_that_ends_at_its_start_is_followed_by_the_old_one(void)
 	world_close(&world);
 }
 
+/* More to tell a stopped supervisor than its socket holds. */
+static void stop_supervisor(void)
+{
+	CHECK_EQ(kill(world.primary, SIGSTOP), 0);
+	for (int i = 0; i < 4; i++) {
+		world_start_echo(&world, 1, "filler", "vswitch", all);
+		usleep(100000);
+		CHECK_EQ(world_stop_echo(&world, 1), 0);
+	}
+}
+
+static void a_supervisor_that_does_not_read_stands_in_the_way(void)
+{
+	open_world(supervised);
+	open_session();
+	usleep(200000);
+	stop_supervisor();
+	CHECK_EQ(upgrade_now(NULL), 1);
+	CHECK(strstr(said, "does not read") != NULL);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	CHECK_EQ(kill(world.primary, SIGCONT), 0);
+	usleep(500000);
+	CHECK_EQ(upgrade_now(NULL), 0);
+	CHECK_EQ(world_counter(&world, "upgrades"), 1);
+	/* And a death is survived, with all there was. */
+	CHECK_EQ(kill(world_ask_pid(&world, NULL), SIGKILL), 0);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	REQUIRE(world_ask_pid(&world, NULL) > 0);
+	close_session();
+	world_close(&world);
+}
+
 static void one_that_cannot_be_executed_any_more_leaves_the_old_one(void)
 {
 	pid_t pid;
@@ -534,5 +566,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(one_that_hangs_is_refused_and_holds_up_nobody),
 	SENTENCE(one_that_ends_at_its_start_is_followed_by_the_old_one),
 	SENTENCE(one_that_cannot_be_executed_any_more_leaves_the_old_one),
+	SENTENCE(a_supervisor_that_does_not_read_stands_in_the_way),
 };
 SUITE("primary_upgrade", sentences)
