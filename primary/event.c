@@ -119,8 +119,11 @@ static void log_event(const struct event *event)
 	char words[48], tag[80], with[80] = "", took[40] = "";
 
 	kind_words(words, sizeof(words), event->kind);
-	snprintf(tag, sizeof(tag), "%s %s", *event->port ? "port" : "secondary",
-		 *event->port ? event->port : event->secondary);
+	if (*event->port || *event->secondary)
+		snprintf(tag, sizeof(tag), "%s %s", *event->port ? "port" : "secondary",
+			 *event->port ? event->port : event->secondary);
+	else
+		snprintf(tag, sizeof(tag), "holdfastd");
 	if (*event->port && *event->secondary)
 		snprintf(with, sizeof(with), " (secondary %s)", event->secondary);
 	if (event->duration_ns)

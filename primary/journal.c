@@ -478,6 +478,42 @@ void journal_port(struct port *port)
 		commit(port);
 }
 
+static bool is_whole(const struct port *port)
+{
+	const struct device *device = &port->device;
+	bool whole = port->listener < 0 || port->listener_stored;
+
+	if (!port->session)
+		return whole;
+	whole = whole && port->session->stored;
+	for (uint32_t i = 0; i < device->memory.count; i++)
+		whole = whole && device->regions_stored[i];
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		const struct vring *vring = &device->vrings[i];
+
+		whole = whole && (vring->kick < 0 || vring->stored.kick) &&
+			(vring->call < 0 || vring->stored.call) &&
+			(vring->err < 0 || vring->stored.err);
+	}
+	return whole;
+}
+
+bool journal_whole(struct primary *primary)
+{
+	const struct journal_header *h = primary->journal->header;
+	bool whole = h->attach_listener.number && h->control_listener.number;
+
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct port *port = primary->ports[i];
+
+		if (!port)
+			continue;
+		journal_port(port);
+		whole = is_whole(port) && whole;
+	}
+	return whole;
+}
+
 void journal_port_gone(struct port *port)
 {
 	struct primary *primary = port->primary;

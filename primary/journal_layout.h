@@ -156,8 +156,10 @@ struct journal_header {
 	struct journal_listener attach_listener, control_listener;
 	uint32_t pipes[4];
 	uint32_t pipes_stored;
-	uint32_t reserved;
+	uint32_t configured; /* the command line's ports were made */
 	struct journal_once once;
+	uint64_t upgrades; /* of the lives */
+	uint64_t longest_upgrade_ns;
 };
 
 #endif

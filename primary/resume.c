@@ -19,7 +19,6 @@
 #include "attach.h"
 #include "clock.h"
 #include "directory.h"
-#include "event.h"
 #include "fd.h"
 #include "grant_vring.h"
 #include "journal.h"
@@ -299,14 +298,14 @@ static void go_on(struct port *port, bool removing)
 
 void resume_go_on(struct primary *primary)
 {
-	struct journal_header *h = primary->journal->header;
-	uint32_t sessions = 0;
+	struct resumed *resumed = &primary->resumed;
 
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		struct secondary *s = primary->secondaries[i];
 
 		if (!s)
 			continue;
+		resumed->secondaries++;
 		if (!journal_secondary_at(primary, i)->welcomed)
 			attach_welcome(s);
 		if (secondary_watch(s) < 0)
@@ -320,13 +319,11 @@ void resume_go_on(struct primary *primary)
 
 		if (!port)
 			continue;
-		sessions += port->session != NULL;
+		resumed->sessions += port->session != NULL;
 		removing = journal_valid_port(primary, i)->removing;
 		publish_device(&port->device);
 		go_on(port, removing);
 		if (!removing)
 			port_go_on(port);
 	}
-	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED, NULL, NULL, -1, 0,
-		   "life %llu, %u sessions go on", (unsigned long long)h->lives + 1, sessions);
 }

@@ -31,6 +31,7 @@
 #include "check.h"
 #include "clock.h"
 #include "fd.h"
+#include "handon.h"
 #include "log.h"
 
 #define TAG	    "store"
@@ -59,6 +60,7 @@ struct datagram {
 struct store {
 	struct loop *loop;
 	int socket;
+	bool nobody; /* there never was a holder: `lost` from the beginning */
 	bool lost;
 	bool late; /* what waits has waited too long */
 	uint64_t waiting_since_ns;
@@ -224,9 +226,14 @@ bool store_pending(const struct store *store)
 	return store && store->first && !store->late;
 }
 
+bool store_at_rest(const struct store *store)
+{
+	return !store->first;
+}
+
 enum store_keeps store_keeps(const struct store *store)
 {
-	if (!store)
+	if (!store || store->nobody)
 		return STORE_NOBODY;
 	if (store->lost)
 		return STORE_LOST;
@@ -341,7 +348,8 @@ static int enter(struct store *store, uint32_t number, char kind, int fd)
 
 	if (!error && store->entries[number].fd >= 0)
 		error = -EEXIST;
-	if (!error && store->names_bytes + NAME_BYTES > NAMES_BYTES)
+	/* Nobody is worse off without a holder, but that such a primary cannot be upgraded. */
+	if (!error && !store->nobody && store->names_bytes + NAME_BYTES > NAMES_BYTES)
 		error = -ENOSPC;
 	if (error) {
 		hf_fd_close(&fd);
@@ -535,26 +543,34 @@ static int connect_notify(const char *path)
 int store_open(struct loop *loop, struct store **ret_store)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	struct store *store;
-	int fd, error;
+	struct store *store = calloc(1, sizeof(*store));
 
-	*ret_store = NULL;
-	if (!path)
-		return 0;
-	fd = connect_notify(path);
-	if (fd < 0)
-		return fd;
-	store = calloc(1, sizeof(*store));
-	if (!store) {
-		hf_fd_close(&fd);
+	*ret_store = store;
+	if (!store)
 		return -ENOMEM;
-	}
 	store->loop = loop;
-	store->socket = fd;
+	store->socket = path ? connect_notify(path) : -1;
+	if (path && store->socket < 0)
+		log_warning(TAG, "cannot use $NOTIFY_SOCKET: %s; a crash will end all sessions",
+			    strerror(-store->socket));
+	store->nobody = !path;
+	store->lost = store->socket < 0;
 	store->last = &store->first;
 	store->retry.fire = on_retry;
-	error = take_listen_fds(store);
-	*ret_store = store;
+	return take_listen_fds(store);
+}
+
+int store_hand_on(const struct store *store, struct handon *handon)
+{
+	char name[NAME_BYTES];
+	int error = 0;
+
+	for (uint32_t i = 1; i < store->nr_entries && !error; i++) {
+		if (store->entries[i].fd < 0)
+			continue;
+		name_of(store, i, name, sizeof(name));
+		error = handon_add(handon, name, store->entries[i].fd);
+	}
 	return error;
 }
 
