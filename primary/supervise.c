@@ -44,6 +44,7 @@
 
 struct child {
 	const char *command; /* of a switch; NULL: the primary */
+	unsigned int number; /* among those of the same command, from 1 */
 	pid_t pid;	     /* 0: not running */
 	uint64_t started_ns;
 	uint64_t start_at_ns; /* 0: not to be started */
@@ -89,13 +90,17 @@ static _Noreturn void become_primary(const struct supervisor *s)
 	_exit(127);
 }
 
-static _Noreturn void become_switch(const struct supervisor *s, const char *command)
+/* The same command runs twice, and what must not be the same says so by the number: a name, a TAP.
+ */
+static _Noreturn void become_switch(const struct supervisor *s, const struct child *child)
 {
-	char line[CONF_RUN_BYTES + 8];
+	char line[CONF_RUN_BYTES + 8], number[12];
 
 	prepare_child(s);
 	unsetenv("NOTIFY_SOCKET");
-	snprintf(line, sizeof(line), "exec %s", command);
+	snprintf(number, sizeof(number), "%u", child->number);
+	setenv("HOLDFAST_INSTANCE", number, 1);
+	snprintf(line, sizeof(line), "exec %s", child->command);
 	execl("/bin/sh", "sh", "-c", line, NULL);
 	_exit(127);
 }
@@ -111,7 +116,7 @@ static void start(struct supervisor *s, struct child *child)
 		return;
 	}
 	if (pid == 0 && child->command)
-		become_switch(s, child->command);
+		become_switch(s, child);
 	if (pid == 0)
 		become_primary(s);
 	child->pid = pid;
@@ -398,7 +403,10 @@ static void make_switches(struct supervisor *s, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->nr_runs; i++)
 		for (size_t n = 0; n < SWITCHES_EACH; n++)
-			s->switches[s->nr_switches++].command = conf->runs[i];
+			s->switches[s->nr_switches++] = (struct child){
+				.command = conf->runs[i],
+				.number = (unsigned int)n + 1,
+			};
 }
 
 int supervise(const struct conf *conf, char **argv)
