@@ -149,7 +149,7 @@ struct journal_header {
 	uint32_t attach_listener, control_listener;
 	uint32_t pipes[4];
 	uint32_t pipes_stored;
-	uint32_t reserved;
+	uint32_t history; /* the descriptor of what is told of the past; 0: none */
 	struct journal_once once;
 };
 

@@ -14,6 +14,7 @@
 #include "resume.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "attach.h"
@@ -289,6 +290,16 @@ static void go_on(struct port *port, bool removing)
 		session_take_over(port->session, port->plan == PLAN_REVOKE);
 }
 
+/* Since whoever supervises us saw the one before end; 0: it does not say. */
+static uint64_t away_ns(void)
+{
+	const char *text = getenv(RESUME_ENDED_NS);
+	uint64_t ended_ns = text ? strtoull(text, NULL, 10) : 0, now = hf_now_ns();
+
+	unsetenv(RESUME_ENDED_NS); /* it is of this life only, whatever we may execute */
+	return ended_ns && ended_ns < now ? now - ended_ns : 0;
+}
+
 void resume_go_on(struct primary *primary)
 {
 	struct journal_header *h = primary->journal->header;
@@ -319,6 +330,7 @@ void resume_go_on(struct primary *primary)
 		if (!removing)
 			port_go_on(port);
 	}
-	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED, NULL, NULL, -1, 0,
-		   "life %llu, %u sessions go on", (unsigned long long)h->lives + 1, sessions);
+	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED, NULL, NULL, -1,
+		   away_ns(), "life %llu, %u session%s", (unsigned long long)h->lives + 1, sessions,
+		   sessions == 1 ? " goes on" : "s go on");
 }

@@ -30,6 +30,7 @@
 #include "fd.h"
 #include "handon.h"
 #include "log.h"
+#include "resume.h"
 #include "supervise_keep.h"
 
 #define TAG		 "supervisor"
@@ -61,8 +62,9 @@ struct supervisor {
 	struct child primary;
 	struct child switches[CONF_MAX_RUNS * SWITCHES_EACH];
 	size_t nr_switches;
-	bool was_ready; /* ever */
-	bool ready;	/* this life */
+	bool was_ready;	   /* ever */
+	uint64_t ended_ns; /* the last time that the primary was seen to die; 0: never */
+	bool ready;	   /* this life */
 	bool ending;
 	uint64_t end_by_ns;
 	int status;
@@ -79,13 +81,24 @@ static void prepare_child(const struct supervisor *s)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* It is the pause that its successor reports. */
+static int tell_end(uint64_t ended_ns)
+{
+	char text[24];
+
+	if (!ended_ns)
+		return 0;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)ended_ns);
+	return setenv(RESUME_ENDED_NS, text, 1);
+}
+
 static _Noreturn void become_primary(const struct supervisor *s)
 {
 	struct handon *handon = handon_create();
 
 	prepare_child(s);
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
-	    keep_hand_on(s->keep, handon) == 0)
+	    tell_end(s->ended_ns) == 0 && keep_hand_on(s->keep, handon) == 0)
 		(void)handon_exec(handon, s->program, s->argv);
 	_exit(127);
 }
@@ -243,6 +256,9 @@ static void primary_died(struct supervisor *s, int status)
 		    WIFSIGNALED(status) ? "signal" : "status",
 		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
 		    keep_count(s->keep));
+	/* One that dies before it is ready has ended no service. */
+	if (s->ready)
+		s->ended_ns = now;
 	if (!s->ready)
 		back_off(&s->primary, now);
 	else if (now - s->primary.started_ns < SHORT_LIFE_NS)
