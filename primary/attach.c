@@ -343,6 +343,19 @@ int attach_open(struct primary *primary)
 	return error;
 }
 
+void attach_hold(struct primary *primary, bool hold)
+{
+	listener_hold(&primary->attach->listener, hold);
+}
+
+bool attach_at_rest(const struct primary *primary)
+{
+	for (size_t i = 0; i < MAX_NEWCOMERS; i++)
+		if (primary->attach->newcomers[i].socket >= 0)
+			return false;
+	return true;
+}
+
 void attach_close(struct primary *primary)
 {
 	struct attach *attach = primary->attach;

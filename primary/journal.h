@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The primary's own memory, for who comes after it (docs/continuity.md). All of these do nothing
- * in a primary whose descriptors nobody keeps.
+ * without a journal: in unit tests.
  */
 #ifndef PRIMARY_JOURNAL_H
 #define PRIMARY_JOURNAL_H

@@ -149,8 +149,12 @@ struct journal_header {
 	uint32_t attach_listener, control_listener;
 	uint32_t pipes[4];
 	uint32_t pipes_stored;
-	uint32_t history; /* the descriptor of what is told of the past; 0: none */
+	uint32_t configured; /* the command line's ports were made */
 	struct journal_once once;
+	uint64_t upgrades; /* of the lives */
+	uint64_t longest_upgrade_ns;
+	uint32_t history; /* the descriptor of what is told of the past; 0: none */
+	uint32_t reserved;
 };
 
 #endif

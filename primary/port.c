@@ -450,6 +450,17 @@ bool port_all_idle(const struct primary *primary)
 	return true;
 }
 
+bool port_all_at_rest(const struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		const struct port *port = primary->ports[i];
+
+		if (port && port->session && !session_at_rest(port->session))
+			return false;
+	}
+	return true;
+}
+
 void port_destroy_all(struct primary *primary)
 {
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {

@@ -74,6 +74,8 @@ struct port *port_find(const struct primary *primary, const char *name);
 void port_stop_all(struct primary *primary);
 /* Is no session left? */
 bool port_all_idle(const struct primary *primary);
+/* Is no session in the middle of a message? */
+bool port_all_at_rest(const struct primary *primary);
 /* All ports at once, at the end of the primary's life: sockets removed, nothing waits. */
 void port_destroy_all(struct primary *primary);
 

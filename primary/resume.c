@@ -20,7 +20,6 @@
 #include "attach.h"
 #include "clock.h"
 #include "directory.h"
-#include "event.h"
 #include "fd.h"
 #include "grant_vring.h"
 #include "journal.h"
@@ -290,26 +289,16 @@ static void go_on(struct port *port, bool removing)
 		session_take_over(port->session, port->plan == PLAN_REVOKE);
 }
 
-/* Since whoever supervises us saw the one before end; 0: it does not say. */
-static uint64_t away_ns(void)
-{
-	const char *text = getenv(RESUME_ENDED_NS);
-	uint64_t ended_ns = text ? strtoull(text, NULL, 10) : 0, now = hf_now_ns();
-
-	unsetenv(RESUME_ENDED_NS); /* it is of this life only, whatever we may execute */
-	return ended_ns && ended_ns < now ? now - ended_ns : 0;
-}
-
 void resume_go_on(struct primary *primary)
 {
-	struct journal_header *h = primary->journal->header;
-	uint32_t sessions = 0;
+	struct resumed *resumed = &primary->resumed;
 
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		struct secondary *s = primary->secondaries[i];
 
 		if (!s)
 			continue;
+		resumed->secondaries++;
 		if (!journal_secondary_at(primary, i)->welcomed)
 			attach_welcome(s);
 		if (secondary_watch(s) < 0)
@@ -323,14 +312,20 @@ void resume_go_on(struct primary *primary)
 
 		if (!port)
 			continue;
-		sessions += port->session != NULL;
+		resumed->sessions += port->session != NULL;
 		removing = journal_valid_port(primary, i)->removing;
 		publish_device(&port->device);
 		go_on(port, removing);
 		if (!removing)
 			port_go_on(port);
 	}
-	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED, NULL, NULL, -1,
-		   away_ns(), "life %llu, %u session%s", (unsigned long long)h->lives + 1, sessions,
-		   sessions == 1 ? " goes on" : "s go on");
+}
+
+uint64_t resume_away_ns(void)
+{
+	const char *text = getenv(RESUME_ENDED_NS);
+	uint64_t ended_ns = text ? strtoull(text, NULL, 10) : 0, now = hf_now_ns();
+
+	unsetenv(RESUME_ENDED_NS); /* it is of this life only, whatever we may execute */
+	return ended_ns && ended_ns < now ? now - ended_ns : 0;
 }

@@ -10,7 +10,8 @@
  *
  * What a message makes the primary send to the secondary costs the secondary's queue, and that is
  * one for all the devices it serves. So who revokes faster than a guest that lives could, or whose
- * secondary is behind with reading, is not read for a moment; never refused for it.
+ * secondary is behind with reading, is not read for a moment; never refused for it. Nor is anybody
+ * while the primary comes to rest for an upgrade.
  *
  * A refused message leaves the draft as it was. If the front-end asked for an answer it gets one
  * that says no; if it did not, it cannot know that we are not in the state it thinks, and the
@@ -378,6 +379,8 @@ static uint64_t pause_needed(const struct session *session)
 {
 	uint64_t ns;
 
+	if (session->primary->holding)
+		return CONGESTION_NS;
 	if (vu_recv_begun(&session->raw))
 		return 0;
 	ns = rate_wait_ns(&session->revocations, REVOCATIONS_AT_ONCE, REVOCATION_NS);

@@ -27,6 +27,7 @@
 #include "check.h"
 #include "clock.h"
 #include "fd.h"
+#include "handon.h"
 #include "log.h"
 
 #define TAG	    "store"
@@ -52,7 +53,7 @@ struct datagram {
 struct store {
 	struct loop *loop;
 	int socket;
-	bool lost;
+	bool lost;	       /* nobody else holds anything: never did, or not any more */
 	struct entry *entries; /* by number */
 	uint32_t nr_entries;
 	uint32_t hint;
@@ -281,7 +282,8 @@ int store_put(struct store *store, uint32_t number, char kind, int fd)
 
 uint32_t store_add(struct store *store, char kind, int fd)
 {
-	uint32_t number = find_same(store, fd);
+	/* For the holder's sake alone, who keeps an open file once. */
+	uint32_t number = store->lost ? 0 : find_same(store, fd);
 
 	if (number)
 		return number;
@@ -403,25 +405,39 @@ static int connect_notify(const char *path)
 struct store *store_open(struct loop *loop)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	struct store *store;
-	int fd;
+	struct store *store = calloc(1, sizeof(*store));
 
-	errno = 0;
-	if (!path)
+	if (!store)
 		return NULL;
-	fd = connect_notify(path);
-	store = fd < 0 ? NULL : calloc(1, sizeof(*store));
-	if (!store) {
-		errno = fd < 0 ? -fd : ENOMEM;
-		hf_fd_close(&fd);
-		return NULL;
-	}
 	store->loop = loop;
-	store->socket = fd;
+	store->socket = path ? connect_notify(path) : -1;
+	if (path && store->socket < 0)
+		log_warning(TAG, "cannot use $NOTIFY_SOCKET: %s; a crash will end all sessions",
+			    strerror(-store->socket));
+	store->lost = store->socket < 0;
 	store->last = &store->first;
 	store->retry.fire = on_retry;
 	take_listen_fds(store);
 	return store;
+}
+
+bool store_has_holder(const struct store *store)
+{
+	return store && !store->lost;
+}
+
+int store_hand_on(const struct store *store, struct handon *handon)
+{
+	char name[16];
+	int error = 0;
+
+	for (uint32_t i = 1; i < store->nr_entries && !error; i++) {
+		if (store->entries[i].fd < 0)
+			continue;
+		name_of(store, i, name, sizeof(name));
+		error = handon_add(handon, name, store->entries[i].fd);
+	}
+	return error;
 }
 
 void store_close(struct store *store)

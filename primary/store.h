@@ -3,6 +3,9 @@
  * The second holder of every descriptor that the primary cannot make again: whoever started it and
  * listens on $NOTIFY_SOCKET, systemd or `holdfastd --supervise`; they speak alike (sd_notify(3)).
  *
+ * Without anybody who listens everything is as if that one were gone: the descriptors are held here
+ * alone, for `holdfast upgrade`, which hands them on through exec.
+ *
  * A descriptor that is stored has a number here, and the number is its name there. What it is for,
  * the journal says: a record holds the numbers of what it needs. Numbers are counted by reference:
  * a front-end may send one open file twice, and systemd keeps an open file once only.
@@ -15,14 +18,17 @@
 
 #include "loop.h"
 
+struct handon;
 struct store;
 
 /* What the first numbers always are. */
 enum { STORE_DIRECTORY = 1, STORE_JOURNAL, STORE_FIRST_FREE };
 
-/* Take what an earlier life left ($LISTEN_FDS), connect to $NOTIFY_SOCKET. NULL: there is nobody to
- * keep anything; errno 0, or why not. */
+/* Take what an earlier life left ($LISTEN_FDS), connect to $NOTIFY_SOCKET if it is set. NULL: no
+ * memory. */
 struct store *store_open(struct loop *loop);
+/* Does somebody else hold what is stored, so that a death would not be the end of it? */
+bool store_has_holder(const struct store *store);
 /* Close our side. What is stored stays stored. */
 void store_close(struct store *store);
 /* In good order at the end of all: nothing is kept. Waits a moment for the other side to read. */
@@ -47,6 +53,9 @@ bool store_pending(const struct store *store);
 void store_flush(struct store *store);
 /* `drained` is called when nothing is pending any more. */
 void store_on_drained(struct store *store, void (*drained)(void *context), void *context);
+
+/* All that is stored, for the program that this process becomes. 0, -ENOMEM or -E2BIG. */
+int store_hand_on(const struct store *store, struct handon *handon);
 
 /* READY=1, STATUS=…: lines of sd_notify(3). */
 void store_notify(struct store *store, const char *text);

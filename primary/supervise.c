@@ -30,6 +30,7 @@
 #include "fd.h"
 #include "handon.h"
 #include "log.h"
+#include "program.h"
 #include "resume.h"
 #include "supervise_keep.h"
 
@@ -45,7 +46,7 @@
 
 struct child {
 	const char *command; /* of a switch; NULL: the primary */
-	unsigned int number; /* among those of the same command, from 1 */
+	size_t instance;     /* 1, 2: of this command */
 	pid_t pid;	     /* 0: not running */
 	uint64_t started_ns;
 	uint64_t start_at_ns; /* 0: not to be started */
@@ -54,7 +55,6 @@ struct child {
 
 struct supervisor {
 	char **argv; /* of the primary */
-	char program[256];
 	struct keep *keep;
 	int notify;
 	char notify_path[64]; /* as in the environment */
@@ -63,8 +63,10 @@ struct supervisor {
 	struct child switches[CONF_MAX_RUNS * SWITCHES_EACH];
 	size_t nr_switches;
 	bool was_ready;	   /* ever */
-	uint64_t ended_ns; /* the last time that the primary was seen to die; 0: never */
 	bool ready;	   /* this life */
+	bool reloading;	   /* it is becoming another program */
+	bool own_image;	   /* what the path holds did not become ready: start what we are */
+	uint64_t ended_ns; /* the last time that the primary was seen to die; 0: never */
 	bool ending;
 	uint64_t end_by_ns;
 	int status;
@@ -98,21 +100,22 @@ static _Noreturn void become_primary(const struct supervisor *s)
 
 	prepare_child(s);
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
-	    tell_end(s->ended_ns) == 0 && keep_hand_on(s->keep, handon) == 0)
-		(void)handon_exec(handon, s->program, s->argv);
+	    program_tell_path(program_path()) == 0 && tell_end(s->ended_ns) == 0 &&
+	    keep_hand_on(s->keep, handon) == 0)
+		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(),
+				  s->argv);
 	_exit(127);
 }
 
-/* The same command runs twice, and what must not be the same says so by the number: a name, a TAP.
- */
+/* The same command twice, and no two secondaries have one name: the library reads which this is. */
 static _Noreturn void become_switch(const struct supervisor *s, const struct child *child)
 {
-	char line[CONF_RUN_BYTES + 8], number[12];
+	char line[CONF_RUN_BYTES + 8], instance[24];
 
 	prepare_child(s);
 	unsetenv("NOTIFY_SOCKET");
-	snprintf(number, sizeof(number), "%u", child->number);
-	setenv("HOLDFAST_INSTANCE", number, 1);
+	snprintf(instance, sizeof(instance), "%zu", child->instance);
+	(void)setenv("HOLDFAST_INSTANCE", instance, 1);
 	snprintf(line, sizeof(line), "exec %s", child->command);
 	execl("/bin/sh", "sh", "-c", line, NULL);
 	_exit(127);
@@ -135,7 +138,7 @@ static void start(struct supervisor *s, struct child *child)
 	child->pid = pid;
 	child->start_at_ns = 0;
 	if (!child->command)
-		s->ready = false;
+		s->ready = s->reloading = false;
 }
 
 static void back_off(struct child *child, uint64_t now)
@@ -172,13 +175,27 @@ static size_t take_fds(struct msghdr *msg, int *fds, size_t room, pid_t *ret_pid
 
 static void primary_ready(struct supervisor *s)
 {
+	/* After an upgrade what its path holds has another chance. */
+	if (s->reloading)
+		s->own_image = false;
 	s->ready = true;
+	s->reloading = false;
 	s->primary.backoff_ns = 0;
 	if (s->was_ready)
 		return;
 	s->was_ready = true;
 	for (size_t i = 0; i < s->nr_switches; i++)
 		s->switches[i].start_at_ns = hf_now_ns();
+}
+
+static void primary_said(struct supervisor *s, enum keep_said said)
+{
+	if (said == KEEP_READY)
+		primary_ready(s);
+	if (said == KEEP_RELOADING) {
+		s->ready = false;
+		s->reloading = true;
+	}
 }
 
 /* False: nothing more to read. */
@@ -205,8 +222,8 @@ static bool read_datagram(struct supervisor *s)
 	nr_fds = take_fds(&msg, fds, ARRAY_SIZE(fds), &pid);
 	if (pid != s->primary.pid || !pid || (msg.msg_flags & MSG_TRUNC))
 		hf_fd_close_all(fds, nr_fds);
-	else if (keep_datagram(s->keep, text, fds, nr_fds))
-		primary_ready(s);
+	else
+		primary_said(s, keep_datagram(s->keep, text, fds, nr_fds));
 	return true;
 }
 
@@ -226,7 +243,7 @@ static int exit_status(int status)
 /* Usage, no first start, or an end in good order: starting again would change nothing. */
 static bool is_final(const struct supervisor *s, int status)
 {
-	return WIFEXITED(status) &&
+	return WIFEXITED(status) && !s->reloading &&
 	       (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2 || !s->was_ready);
 }
 
@@ -259,7 +276,10 @@ static void primary_died(struct supervisor *s, int status)
 	/* One that dies before it is ready has ended no service. */
 	if (s->ready)
 		s->ended_ns = now;
+	/* A program that is there but cannot start: the one that we are could. */
 	if (!s->ready)
+		s->own_image = !s->own_image;
+	if (!s->ready && !s->reloading)
 		back_off(&s->primary, now);
 	else if (now - s->primary.started_ns < SHORT_LIFE_NS)
 		s->primary.start_at_ns = s->primary.started_ns + SHORT_LIFE_NS;
@@ -419,17 +439,14 @@ static void make_switches(struct supervisor *s, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->nr_runs; i++)
 		for (size_t n = 0; n < SWITCHES_EACH; n++)
-			s->switches[s->nr_switches++] = (struct child){
-				.command = conf->runs[i],
-				.number = (unsigned int)n + 1,
-			};
+			s->switches[s->nr_switches++] =
+				(struct child){.command = conf->runs[i], .instance = n + 1};
 }
 
 int supervise(const struct conf *conf, char **argv)
 {
 	static struct supervisor s = {.notify = -1, .signals = -1};
-	ssize_t n = readlink("/proc/self/exe", s.program, sizeof(s.program) - 1);
-	int error = n < 0 ? -errno : 0;
+	int error = *program_path() ? 0 : -ENOENT;
 
 	s.argv = argv;
 	s.keep = keep_create(most_descriptors());

@@ -49,19 +49,32 @@ static int open_fds(struct hf_service *service)
 	return 0;
 }
 
+/* A supervisor that runs the same command more than once says which one this is. */
+static int take_name(struct hf_service *service, const char *wanted)
+{
+	const char *name = wanted ? wanted : program_invocation_short_name;
+	const char *instance = getenv("HOLDFAST_INSTANCE");
+	unsigned long number = instance ? strtoul(instance, NULL, 10) : 0;
+	int n;
+
+	if (number > 1)
+		n = snprintf(service->name, sizeof(service->name), "%s-%lu", name, number);
+	else
+		n = snprintf(service->name, sizeof(service->name), "%s", name);
+	return n < 0 || (size_t)n >= sizeof(service->name) ? -EINVAL : 0;
+}
+
 static int copy_config(struct hf_service *service, const struct hf_service_config *config)
 {
 	const char *run_dir = config->run_dir ? config->run_dir : getenv("HOLDFAST_RUN_DIR");
-	const char *name = config->name ? config->name : program_invocation_short_name;
 
 	if (!run_dir || !*run_dir)
 		run_dir = HF_RUN_DIR_DEFAULT;
-	if (strlen(run_dir) >= sizeof(service->run_dir) || strlen(name) >= sizeof(service->name) ||
+	if (strlen(run_dir) >= sizeof(service->run_dir) || take_name(service, config->name) ||
 	    config->nr_ports > HF_GLOBS_MAX)
 		return -EINVAL;
 	strcpy(service->run_dir, run_dir);
-	strcpy(service->name, name);
-	snprintf(service->tag, sizeof(service->tag), "holdfast %s", name);
+	snprintf(service->tag, sizeof(service->tag), "holdfast %s", service->name);
 	service->role = config->role;
 	service->priority = config->priority;
 	for (size_t i = 0; i < config->nr_ports; i++) {

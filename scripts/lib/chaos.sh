@@ -15,10 +15,7 @@ chaos_prepare() {
     netns_link_up "$HF_NETNS" host "$HOST/24"
 }
 
-# shellcheck disable=SC2016  # $HOLDFAST_INSTANCE is the supervisor's
-chaos_service() {
-    supervised_start "$HF_SWITCH"' --name switch$HOLDFAST_INSTANCE --uplink packet:hf0' "$@"
-}
+chaos_service() { supervised_start "$HF_SWITCH --uplink packet:hf0" "$@"; }
 
 chaos_traffic() {
     watch_guests alpha beta

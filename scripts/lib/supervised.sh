@@ -1,10 +1,11 @@
 # The service that heals itself: holdfastd --supervise with the switch it runs. Needs all of holdfast.sh.
 #
-#   supervised_start COMMAND PORT…   waits until the switch and its standby are attached; COMMAND says --name switch$HOLDFAST_INSTANCE
+#   supervised_start COMMAND PORT…   waits until the switch and its standby are attached
 #   supervised_primary               the pid of the primary that answers
 #   supervised_owner                 the name of the switch that runs all ports
 #   supervised_other                 the name of the one that stands by
 #   supervised_pid NAME              of an attached switch
+#   supervised_switches              the pids of all of them
 #   supervised_signal SIGNAL PID     to a child of the supervisor's, and nobody else
 #   supervised_whole                 both switches are attached, and one of them runs all ports
 #   supervised_end                   ends all of it; false when that took force
@@ -36,8 +37,10 @@ supervised_pid() {
     hf secondary list -o json 2>/dev/null | jq -e --arg name "$1" 'first(.secondaries[] | select(.name == $name)).pid'
 }
 
+supervised_switches() { hf secondary list -o json 2>/dev/null | jq -r '[.secondaries[].pid] | join(" ")'; }
+
 # Both are there, whoever runs what.
-supervised_both() { hf secondary list -o json 2>/dev/null | jq -e '[.secondaries[].name] | sort == ["switch1", "switch2"]' >/dev/null; }
+supervised_both() { hf secondary list -o json 2>/dev/null | jq -e '[.secondaries[].name] | unique | length == 2' >/dev/null; }
 
 # Empty when the ports have no owner, or not all the same.
 supervised_owner() {
@@ -45,11 +48,8 @@ supervised_owner() {
 }
 
 supervised_other() {
-    case $(supervised_owner) in
-        switch1) echo switch2 ;;
-        switch2) echo switch1 ;;
-        *) return 1 ;;
-    esac
+    hf secondary list -o json 2>/dev/null |
+        jq -re --arg owner "$(supervised_owner)" 'first(.secondaries[] | select(.name != $owner)).name'
 }
 
 supervised_whole() { supervised_both && [ -n "$(supervised_owner)" ]; }

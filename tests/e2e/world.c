@@ -270,6 +270,65 @@ int world_handed_over(int socket, uint64_t *ret_pause_ns)
 	return result;
 }
 
+size_t world_attached(const struct world *world, pid_t *pids, size_t room, pid_t *ret_running)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__SecondaryListRequest list =
+		HOLDFAST__CONTROL__SECONDARY_LIST_REQUEST__INIT;
+	bool more = true;
+	size_t count = 0;
+	int fd;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_SECONDARY_LIST;
+	request.secondary_list = &list;
+	fd = ask(world, &request);
+	*ret_running = 0;
+	while (more) {
+		Holdfast__Control__Response *response = answer(fd);
+
+		REQUIRE(response->secondary_list != NULL);
+		for (size_t i = 0; i < response->secondary_list->n_secondaries; i++) {
+			const Holdfast__Control__Secondary *s =
+				response->secondary_list->secondaries[i];
+
+			if (count < room)
+				pids[count++] = s->pid;
+			if (s->vrings)
+				*ret_running = s->pid;
+		}
+		more = response->more;
+		hf_frame_free_unpacked(&response->base);
+	}
+	close(fd);
+	return count;
+}
+
+int world_upgrade(const struct world *world, const char *binary)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__UpgradeRequest upgrade = HOLDFAST__CONTROL__UPGRADE_REQUEST__INIT;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_UPGRADE;
+	request.upgrade = &upgrade;
+	upgrade.binary = (char *)(uintptr_t)binary;
+	return ask(world, &request);
+}
+
+int world_upgrade_begun(int socket, const char **ret_reason)
+{
+	static char reason[512];
+	Holdfast__Control__Response *response = answer(socket);
+	int result = response->error;
+
+	CHECK(result || response->body_case == HOLDFAST__CONTROL__RESPONSE__BODY_UPGRADE);
+	snprintf(reason, sizeof(reason), "%s", response->reason);
+	if (ret_reason)
+		*ret_reason = reason;
+	hf_frame_free_unpacked(&response->base);
+	close(socket);
+	return result;
+}
+
 uint64_t world_counter(const struct world *world, const char *name)
 {
 	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;

@@ -37,6 +37,10 @@ void world_close(struct world *world);
  * --supervise world->primary is its parent. */
 pid_t world_ask_pid(const struct world *world, unsigned int *ret_ms);
 
+/* The attached secondaries' processes, at most `room`; *ret_running: that of who has vrings, 0:
+ * nobody. How many. */
+size_t world_attached(const struct world *world, pid_t *pids, size_t room, pid_t *ret_running);
+
 /* Create a port by the control socket. */
 void world_add_port(struct world *world, const char *name, bool client, const char *path);
 /* RUN_DIR/NAME.sock */
@@ -48,6 +52,11 @@ int world_drain(const struct world *world, const char *name, bool force);
 /* Wait for its answer and close it: how many devices moved, or the error. *ret_pause_ns if asked.
  */
 int world_handed_over(int socket, uint64_t *ret_pause_ns);
+/* Ask the primary to go on as this program ("": its own path); a socket for world_upgrade_begun. */
+int world_upgrade(const struct world *world, const char *binary);
+/* Wait for its answer and close it: 0, it is going to be executed; or the error, *ret_reason the
+ * reason (until the next call). */
+int world_upgrade_begun(int socket, const char **ret_reason);
 /* Of the primary's own statistics. */
 uint64_t world_counter(const struct world *world, const char *name);
 /* Until that counter is at least `count`, bounded; is it? */

@@ -3,8 +3,6 @@
 # Uses continuity.sh's traffic and its questions to the guests.
 # shellcheck shell=bash disable=SC2015,SC2154  # "a && b || { return 1; }": the braces always return; A, B, BUILD: run sets them
 
-SURVIVAL_LEFT=()
-
 # survival TIMES: so many kills of the primary.
 survival() {
     # shellcheck disable=SC2034  # for supervised.sh
@@ -21,10 +19,9 @@ survival() {
     expect "survival: everything ends on one SIGTERM, nothing is left" survival_end || holdfast_log
 }
 
-# shellcheck disable=SC2016  # $HOLDFAST_INSTANCE is the supervisor's
 survival_start() {
     holdfast_find "$BUILD"
-    supervised_start "$HF_SWITCH"' --name switch$HOLDFAST_INSTANCE' a cb,client || return 1
+    supervised_start "$HF_SWITCH" a cb,client || return 1
     guest_start a "$(holdfast_socket a)" mode=server "ip=$A/24"
     guest_start b "$(holdfast_socket cb)" mode=client "ip=$B/24"
     guest_wait_up a 90 && guest_wait_up b 90 && wait_for 10 supervised_whole && wait_for 20 traffic_ping_once a "$B" &&
@@ -130,10 +127,10 @@ survival_upgrades() {
 }
 
 survival_end() {
-    local pid
-    SURVIVAL_LEFT=("$(supervised_primary)" "$(supervised_pid switch1)" "$(supervised_pid switch2)")
-    supervised_end || return 1
-    for pid in "${SURVIVAL_LEFT[@]}"; do
-        [ -n "$pid" ] && ! process_alive "$pid" || return 1
+    local pid all=()
+    read -ra all <<<"$(supervised_primary) $(supervised_switches)"
+    [ ${#all[@]} = 3 ] && supervised_end || return 1
+    for pid in "${all[@]}"; do
+        ! process_alive "$pid" || return 1
     done
 }
