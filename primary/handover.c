@@ -38,7 +38,7 @@
 #include "secondary.h"
 #include "state.h"
 
-#define FLUSH_NS (20 * NS_PER_MS)
+#define FLUSH_NS (200 * NS_PER_MS)
 
 struct move {
 	struct handover *handover;

@@ -1,4 +1,4 @@
-# What guests feel while something happens below them: pings at a steady pace, one TCP connection, and the counters that show a
+# What guests feel while something happens below them: echo requests at a steady pace, one TCP connection, and the counters that show a
 # lost link or a reset. Everything is counted in windows, one for each event, that leave nothing out.
 # Needs guest.sh, netns.sh, jq; pace is in the guests' image.
 #
@@ -17,25 +17,16 @@ WATCH_PINGER='' WATCH_TCP='' WATCH_HOST_PID=''
 WATCH_GUESTS=()
 declare -A WATCH_NEXT WATCH_CARRIER WATCH_RESETS
 
-watch_seconds() { printf '0.%06d' "$WATCH_INTERVAL_US"; }
-
 watch_ping() {
     WATCH_PINGER=$1
     WATCH_NEXT[guest]=0
-    guest_run "$1" "(ping -i $(watch_seconds) $2 2>&1 | pace record /tmp/answers >/tmp/ping) & sleep 0.5"
+    guest_run "$1" "pace ping $2 $WATCH_INTERVAL_US /tmp/answers & sleep 0.5; [ -s /tmp/answers ]"
 }
 
-# Two processes and a FIFO between them, each stopped by its own pid; a shell with a pipeline would leave both behind.
 watch_ping_host() {
-    # shellcheck disable=SC2034  # stopped by its undo
-    local recorder
     WATCH_NEXT[host]=0
-    mkfifo "$HF_LOGS/ping.fifo"
-    # shellcheck disable=SC2016  # for the inner shell
-    process_start recorder "$HF_LOGS/ping" sh -c 'exec "$0" record "$1" <"$2"' \
-        "$GUEST_PACE" "$HF_LOGS/answers" "$HF_LOGS/ping.fifo"
-    process_start WATCH_HOST_PID "$HF_LOGS/ping.fifo" nsenter "--net=/run/netns/$1" -- \
-        busybox ping -i "$(watch_seconds)" "$2"
+    process_start WATCH_HOST_PID "$HF_LOGS/ping" nsenter "--net=/run/netns/$1" -- \
+        "$GUEST_PACE" ping "$2" "$WATCH_INTERVAL_US" "$HF_LOGS/answers"
 }
 
 watch_tcp() {
