@@ -154,7 +154,7 @@ chaos_table() {
     printf '\n%-6s  %-44s %16s %16s %6s %7s\n' '' '' 'alpha -> beta' 'host -> alpha' link TCP
     printf '%-6s  %-44s %9s %6s %9s %6s %6s %7s\n' result event pause lost pause lost flaps resets
     for row in "${CHAOS_ROWS[@]}"; do printf '%s\n' "$row"; done
-    printf '\n%s\n' "pause: the longest time without an answer to ping -i 0.01 around the event, less those 10 ms"
+    printf '\n%s\n' "pause: the longest time without an answer to a ping every 10 ms around the event, less those 10 ms"
     printf '\n$ holdfast events --last 40\n'
     hf events --last 40
     printf '\n$ holdfast stats\n'
