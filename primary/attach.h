@@ -17,6 +17,8 @@ void attach_welcome(struct secondary *secondary);
 void attach_hold(struct primary *primary, bool hold);
 /* Is nobody in the middle of the handshake? */
 bool attach_at_rest(const struct primary *primary);
+/* The store has all it was sent: those who waited for that are welcomed. */
+void attach_stored_all(struct primary *primary);
 /* Nobody new, and every secondary is gone at once: its grants are withdrawn, its socket closed.
  * No-op when it is not open. */
 void attach_close(struct primary *primary);

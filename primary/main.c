@@ -169,6 +169,7 @@ static void take_numbers(struct holdfastd *d)
 
 static void on_stored(void *context)
 {
+	attach_stored_all(context);
 	port_stored_all(context);
 }
 
@@ -178,16 +179,21 @@ static int open_store(struct holdfastd *d)
 	struct primary *p = &d->primary;
 	int error;
 
-	p->store = store_open(p->loop);
+	error = store_open(p->loop, &p->store);
 	if (!p->store)
 		return out_of_memory();
 	store_on_drained(p->store, on_stored, p);
-	error = journal_adopt(p);
+	if (!error)
+		error = journal_adopt(p);
 	d->resumed = !error;
-	if (d->resumed)
+	if (d->resumed) {
 		take_numbers(d);
-	else if (error == -ENOENT)
+		journal_drop_listeners(p);
+	} else if (error == -ENOENT)
 		store_drop_unreferenced(p->store);
+	else
+		log_error(TAG, "cannot take what an earlier life left: %s; trying again",
+			  strerror(-error));
 	return error == -ENOENT ? 0 : error;
 }
 
@@ -210,6 +216,14 @@ static int open_upgrade(struct holdfastd *d)
 static void close_upgrade(struct holdfastd *d)
 {
 	upgrade_close(&d->primary);
+}
+
+/* Will somebody start another one, with what we leave? */
+static bool is_kept(const struct holdfastd *d)
+{
+	enum store_keeps keeps = store_keeps(d->primary.store);
+
+	return keeps == STORE_KEEPS || keeps == STORE_LATE;
 }
 
 static int make_tables(struct holdfastd *d)
@@ -524,11 +538,14 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(parts) && !error; i++)
 		error = parts[i].start(&d);
 	/* What could not be taken over stays as it is, for another try or another release. */
-	if (error && (d.resumed || store_has_holder(d.primary.store)))
+	if (error && (d.resumed || is_kept(&d)))
 		_exit(EXIT_FAILURE);
 	if (!error) {
 		say_ready(&d);
 		error = serve(&d);
+		/* As a crash: in good order, all that is kept would be ended. */
+		if (error && is_kept(&d))
+			_exit(EXIT_FAILURE);
 	}
 	while (i-- > 0)
 		if (parts[i].stop)

@@ -220,19 +220,25 @@ static int execute(struct upgrade *u)
 	uint64_t now = hf_now_ns();
 	struct handon *handon = handon_create();
 	char said[96];
-	int error = handon ? store_hand_on(primary->store, handon) : -ENOMEM;
+	int error = handon ? 0 : -ENOMEM;
+
+	if (!error && !journal_whole(primary))
+		error = -EMFILE;
+	if (!error)
+		error = store_hand_on(primary->store, handon);
 
 	/* From now until READY=1 its end is that of a program that cannot start. */
 	snprintf(said, sizeof(said), "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=upgrading",
 		 (unsigned long long)(now / NS_PER_US));
-	store_notify(primary->store, said);
-	store_flush(primary->store);
 	if (!error)
 		error = program_tell_upgrade(now);
 	if (!error)
+		store_notify(primary->store, said);
+	store_flush(primary->store);
+	if (!error)
 		error = handon_exec(handon, u->check.path, primary->conf->argv);
 	program_untell_upgrade();
-	store_notify(primary->store, "READY=1\nSTATUS=serving");
+	store_notify(primary->store, "READY=1\nSTATUS=serving"); /* again */
 	handon_destroy(handon);
 	return error;
 }

@@ -30,18 +30,17 @@ extern char **environ;
 
 /* --- the judgement --- */
 
-/* The number behind `name` in a line of names and numbers. */
-static bool find_number(const char *line, const char *name, unsigned long *ret_number)
+/* The number behind `name` in a line of names and numbers; 0 is none of ours. */
+static unsigned long find_number(const char *line, const char *name)
 {
+	unsigned long number;
 	char word[32];
 	int used;
 
-	while (sscanf(line, " %31s %lu%n", word, ret_number, &used) == 2) {
+	for (; sscanf(line, " %31s %lu%n", word, &number, &used) == 2; line += used)
 		if (strcmp(word, name) == 0)
-			return true;
-		line += used;
-	}
-	return false;
+			return number;
+	return 0;
 }
 
 static const char *meaning(const char *name)
@@ -57,11 +56,12 @@ static const char *meaning(const char *name)
 static int name_difference(const char *theirs, const char *ours, char *reason, size_t size)
 {
 	char name[32];
-	unsigned long our, their = 0;
+	unsigned long our, their;
 	int used;
 
 	for (; sscanf(ours, " %31s %lu%n", name, &our, &used) == 2; ours += used) {
-		if (find_number(theirs, name, &their) && their == our)
+		their = find_number(theirs, name);
+		if (their == our)
 			continue;
 		snprintf(reason, size,
 			 "it has %s %lu, this primary %lu (%s): it could not take over; upgrade to "
