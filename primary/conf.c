@@ -227,7 +227,7 @@ static const struct option_row options[] = {
 	 set_supervise},
 	{"run", "COMMAND",
 	 "with --supervise: run this switch, and the same once more to stand by; both are started "
-	 "again; may be given up to 8 times",
+	 "again; $HOLDFAST_INSTANCE in it is 1 and 2; may be given up to 8 times",
 	 set_run},
 	{"log-level", "LEVEL", "error, warning, notice (default), info or debug", set_log_level},
 };

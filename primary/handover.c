@@ -38,7 +38,7 @@
 #include "secondary.h"
 #include "state.h"
 
-#define FLUSH_NS (20 * NS_PER_MS)
+#define FLUSH_NS (200 * NS_PER_MS)
 
 struct move {
 	struct handover *handover;
@@ -139,7 +139,7 @@ static void exchange_owner(struct handover *h, const struct move *move)
 	bool moved;
 
 	device->moving = false;
-	grant_let_go(device, LOST_HANDED_OVER, h->started_ns);
+	grant_let_go(device, move->flushed ? LOST_HANDED_OVER : LOST_UNFLUSHED, h->started_ns);
 	device->owner = target_of(h, device);
 	if (device->owner && device->owner->id == move->told) {
 		state_put(device->lost.state);

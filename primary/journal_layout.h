@@ -160,6 +160,8 @@ struct journal_header {
 	struct journal_once once;
 	uint64_t upgrades; /* of the lives */
 	uint64_t longest_upgrade_ns;
+	uint32_t history; /* the descriptor of what is told of the past; 0: none */
+	uint32_t reserved;
 };
 
 #endif

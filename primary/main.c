@@ -23,9 +23,9 @@
 #include "clock.h"
 #include "conf.h"
 #include "control.h"
-#include "event.h"
 #include "fd.h"
 #include "grant.h"
+#include "history.h"
 #include "journal.h"
 #include "log.h"
 #include "loop.h"
@@ -230,10 +230,9 @@ static int make_tables(struct holdfastd *d)
 {
 	struct primary *p = &d->primary;
 
-	p->events = events_create();
 	p->ports = calloc(d->conf.max_devices, sizeof(struct port *));
 	p->secondaries = calloc(d->conf.max_secondaries, sizeof(struct secondary *));
-	return p->events && p->ports && p->secondaries ? 0 : out_of_memory();
+	return p->ports && p->secondaries ? 0 : out_of_memory();
 }
 
 static void free_tables(struct holdfastd *d)
@@ -242,8 +241,6 @@ static void free_tables(struct holdfastd *d)
 
 	free(p->secondaries);
 	free(p->ports);
-	if (p->events)
-		events_destroy(p->events);
 }
 
 static int adopt_directory(struct holdfastd *d)
@@ -303,6 +300,16 @@ static int make_directory(struct holdfastd *d)
 static void free_directory(struct holdfastd *d)
 {
 	hf_memory_destroy(&d->primary.directory_memory);
+}
+
+static int open_history(struct holdfastd *d)
+{
+	return history_open(&d->primary) < 0 ? out_of_memory() : 0;
+}
+
+static void close_history(struct holdfastd *d)
+{
+	history_close(&d->primary);
 }
 
 /* --- ending --- */
@@ -468,6 +475,7 @@ static const struct part {
 	{make_tables, free_tables},
 	{watch_signals, forget_signals},
 	{make_directory, free_directory},
+	{open_history, close_history},
 	{start_attach, stop_attach},
 	{take_over, NULL},
 	{add_ports, remove_ports},

@@ -24,6 +24,7 @@ struct secondary;
 struct events;
 struct attach;
 struct control;
+struct history;
 struct journal;
 struct store;
 
@@ -50,6 +51,7 @@ struct primary {
 	struct port **ports;		/* by directory slot: [max_devices], NULL where free */
 	struct secondary **secondaries; /* by slot: [max_secondaries] */
 	struct events *events;
+	struct history *history; /* NULL: events and totals end with us */
 	struct attach *attach;
 	struct control *control;
 	struct store *store;		/* NULL: unit tests */

@@ -14,6 +14,7 @@
 #include "resume.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "attach.h"
@@ -326,4 +327,13 @@ void resume_go_on(struct primary *primary)
 		if (!removing)
 			port_go_on(port);
 	}
+}
+
+uint64_t resume_away_ns(void)
+{
+	const char *text = getenv(RESUME_ENDED_NS);
+	uint64_t ended_ns = text ? strtoull(text, NULL, 10) : 0, now = hf_now_ns();
+
+	unsetenv(RESUME_ENDED_NS); /* it is of this life only, whatever we may execute */
+	return ended_ns && ended_ns < now ? now - ended_ns : 0;
 }

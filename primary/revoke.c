@@ -31,6 +31,7 @@
 #include "event.h"
 #include "grant_vring.h"
 #include "handover.h"
+#include "history.h"
 #include "lane.h"
 #include "port.h"
 #include "primary.h"
@@ -165,7 +166,7 @@ static void finish(struct revocation *r)
 			   device ? device->port->name : NULL,
 			   r->secondary ? r->secondary->name : NULL,
 			   r->vring < 0 ? GRANT_ALL_VRINGS : r->vring, hf_now_ns() - r->started_ns,
-			   "%u vrings", r->taken_back);
+			   "%u vring%s", r->taken_back, r->taken_back == 1 ? "" : "s");
 	if (r->disabling)
 		grant_offer(device);
 	r->done(r); /* may free it, and the device */
@@ -186,6 +187,7 @@ static void fence(struct secondary *secondary, uint64_t waited_ns)
 	if (!secondary->left_ns)
 		secondary->left_ns = hf_now_ns() - waited_ns;
 	secondary->primary->continuity.fencings++;
+	history_note(secondary->primary);
 	event_emit(secondary->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_FENCED, NULL,
 		   secondary->name, -1, waited_ns, "process %d did not leave its burst",
 		   secondary->pid);

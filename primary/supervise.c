@@ -33,6 +33,7 @@
 #include "handon.h"
 #include "log.h"
 #include "program.h"
+#include "resume.h"
 #include "supervise_keep.h"
 
 #define TAG		    "supervisor"
@@ -65,10 +66,11 @@ struct supervisor {
 	struct child primary;
 	struct child switches[CONF_MAX_RUNS * SWITCHES_EACH];
 	size_t nr_switches;
-	bool was_ready; /* ever */
-	bool ready;	/* this life */
-	bool reloading; /* it is becoming another program */
-	bool own_image; /* what the path holds did not become ready: start what we are */
+	bool was_ready;	   /* ever */
+	bool ready;	   /* this life */
+	bool reloading;	   /* it is becoming another program */
+	bool own_image;	   /* what the path holds did not become ready: start what we are */
+	uint64_t ended_ns; /* the last time that the primary was seen to die; 0: never */
 	bool ending;
 	uint64_t end_by_ns;
 	int status;
@@ -86,13 +88,25 @@ static void prepare_child(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* It is the pause that its successor reports. */
+static int tell_end(uint64_t ended_ns)
+{
+	char text[24];
+
+	if (!ended_ns)
+		return 0;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)ended_ns);
+	return setenv(RESUME_ENDED_NS, text, 1);
+}
+
 static _Noreturn void become_primary(const struct supervisor *s)
 {
 	struct handon *handon = handon_create();
 
 	prepare_child();
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
-	    program_tell_path(program_path()) == 0 && keep_hand_on(s->keep, handon) == 0)
+	    program_tell_path(program_path()) == 0 && tell_end(s->ended_ns) == 0 &&
+	    keep_hand_on(s->keep, handon) == 0)
 		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(),
 				  s->argv);
 	_exit(127);
@@ -272,6 +286,9 @@ static void primary_died(struct supervisor *s, int status)
 		    WIFSIGNALED(status) ? "signal" : "status",
 		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
 		    keep_count(s->keep));
+	/* One that dies before it is ready has ended no service. */
+	if (s->ready)
+		s->ended_ns = now;
 	/* A program that is there but cannot start: the one that we are could. */
 	if (!s->ready)
 		s->own_image = !s->own_image;

@@ -21,6 +21,7 @@
 #include "port.h"
 #include "primary.h"
 #include "program.h"
+#include "resume.h"
 #include "secondary.h"
 #include "store.h"
 #include "upgrade_check.h"
@@ -284,12 +285,14 @@ void upgrade_ready(struct primary *primary)
 	struct journal_header *h = primary->journal ? primary->journal->header : NULL;
 	struct upgrade *u = primary->upgrade;
 
+	uint64_t away_ns = resume_away_ns();
+
 	if (resumed->life <= 1 || !h)
 		return;
 	if (!*before->version) {
 		event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED, NULL, NULL, -1,
-			   0, "life %llu, %u sessions go on", (unsigned long long)resumed->life,
-			   resumed->sessions);
+			   away_ns, "life %llu, %u sessions go on",
+			   (unsigned long long)resumed->life, resumed->sessions);
 		return;
 	}
 	u->pause_ns = hf_now_ns() - before->left_ns;

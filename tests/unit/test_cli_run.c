@@ -579,7 +579,7 @@ static void an_upgrade_says_what_came_or_why_nothing_did(void)
 	begin();
 	CHECK_EQ(run("upgrade"), EXIT_OK);
 	CHECK(!*asked_port);
-	CHECK(out_has("1.0.0") && out_has("1.1.0") && out_has("3 ms"));
+	CHECK(out_has("1.0.0") && out_has("1.1.0") && out_has("3.0 ms"));
 	CHECK_EQ(run("upgrade --binary new -o json"), EXIT_OK);
 	REQUIRE(getcwd(here, sizeof(here)) != NULL);
 	snprintf(wanted, sizeof(wanted), "%.*s/new", (int)sizeof(asked_port) - 5, here);
