@@ -186,6 +186,21 @@ pid_t world_ask_pid(const struct world *world, unsigned int *ret_ms)
 	return pid;
 }
 
+pid_t world_find_primary(const struct world *world)
+{
+	char path[64];
+	FILE *file;
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", world->primary, world->primary);
+	file = fopen(path, "re");
+	if (!file || fscanf(file, "%d", &pid) != 1)
+		pid = 0;
+	if (file)
+		fclose(file);
+	return pid;
+}
+
 /* A connection with the request on its way. */
 static int ask(const struct world *world, Holdfast__Control__Request *request)
 {
@@ -251,6 +266,23 @@ int world_drain(const struct world *world, const char *name, bool force)
 	drain.name = (char *)(uintptr_t)name;
 	drain.force = force;
 	return ask(world, &request);
+}
+
+void world_urge_hand_over(const struct world *world, const char *to)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__HandoverRequest handover = HOLDFAST__CONTROL__HANDOVER_REQUEST__INIT;
+	char none[] = "";
+	int fd = hf_seqpacket_connect(world_port_path(world, "control"));
+
+	request.protocol = HF_CONTROL_PROTOCOL;
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_HANDOVER;
+	request.handover = &handover;
+	handover.port = none;
+	handover.to = (char *)(uintptr_t)to;
+	if (fd >= 0)
+		(void)hf_frame_send(fd, &request.base, NULL, 0);
+	hf_fd_close(&fd);
 }
 
 int world_handed_over(int socket, uint64_t *ret_pause_ns)
@@ -380,17 +412,57 @@ int world_reap_echo(struct world *world, size_t index)
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-/* A sanitizer's allocator maps more when it likes: there, only what is shared says something. */
+bool world_echo_ended(struct world *world, size_t index, int *ret_status)
+{
+	struct world_secondary *s = &world->secondaries[index];
+
+	if (waitpid(s->pid, ret_status, WNOHANG) != s->pid)
+		return false;
+	close(s->stdin);
+	s->pid = 0;
+	return true;
+}
+
+size_t world_count_secondaries(const struct world *world)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__SecondaryListRequest list =
+		HOLDFAST__CONTROL__SECONDARY_LIST_REQUEST__INIT;
+	size_t count = 0;
+	bool more = true;
+	int fd;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_SECONDARY_LIST;
+	request.secondary_list = &list;
+	fd = ask(world, &request);
+	while (more) {
+		Holdfast__Control__Response *response = answer(fd);
+
+		count += response->secondary_list ? response->secondary_list->n_secondaries : 0;
+		more = response->more;
+		hf_frame_free_unpacked(&response->base);
+	}
+	close(fd);
+	return count;
+}
+
+bool world_secondaries_become(const struct world *world, size_t count)
+{
+	for (int i = 0; i < WAIT_MS; i++) {
+		if (world_count_secondaries(world) == count)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* Where an allocator puts its pieces, and whether two lie side by side and are one line, is chance:
+ * what is shared says something. */
 static bool counts(const char *line)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	char mode[8] = "";
 
 	return sscanf(line, "%*s %7s", mode) == 1 && mode[3] == 's';
-#else
-	(void)line;
-	return true;
-#endif
 }
 
 size_t world_maps(pid_t pid, int fd)
