@@ -58,7 +58,7 @@ struct journal_port {
 	uint32_t listener;
 	uint8_t client, removing;
 	uint8_t greeted, ready, features_set, status, status_seen;
-	uint8_t reserved0;
+	uint8_t incomplete; /* something that the session needs could not be stored */
 
 	uint64_t session; /* 0: no front-end; what follows is nothing then */
 	uint64_t offered;

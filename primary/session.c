@@ -35,6 +35,7 @@
 #include "port.h"
 #include "primary.h"
 #include "publish.h"
+#include "store.h"
 
 #define MESSAGES_PER_ROUND 64u
 #define MESSAGE_DEADLINE   (5 * NS_PER_S)
@@ -341,6 +342,17 @@ static bool finish_message(struct session *session, enum vu_outcome outcome)
 	return settle_message(session);
 }
 
+/* Not what a successor could not be given: the guest would not survive our death. */
+static enum vu_outcome carry_out(struct session *session)
+{
+	struct vu_msg *msg = &session->msg;
+
+	if (!store_takes(session->primary->store, msg->fds, msg->nr_fds))
+		return session_refuse(session, REFUSED_NO_RESOURCES, "%u descriptors more",
+				      (unsigned int)msg->nr_fds);
+	return msg->rule->handle(session, msg);
+}
+
 static bool handle(struct session *session)
 {
 	struct vu_state state = {.device = session->device,
@@ -357,7 +369,7 @@ static bool handle(struct session *session)
 		log_debug(session->device->tag, "%s, vring %u", session->msg.rule->name,
 			  session->msg.index);
 		vu_raw_reset(&session->raw);
-		outcome = session->msg.rule->handle(session, &session->msg);
+		outcome = carry_out(session);
 	} else {
 		vu_raw_reset(&session->raw);
 		(void)session_refuse(session, reason, "%s", "");

@@ -57,6 +57,7 @@ struct supervisor {
 	char **argv; /* of the primary */
 	char program[256];
 	struct keep *keep;
+	size_t max_kept;
 	int notify;
 	int lock;
 	char notify_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -86,10 +87,12 @@ static void prepare_child(void)
 static _Noreturn void become_primary(const struct supervisor *s)
 {
 	struct handon *handon = handon_create();
+	char max[24];
 
 	prepare_child();
+	snprintf(max, sizeof(max), "%zu", s->max_kept);
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
-	    keep_hand_on(s->keep, handon) == 0)
+	    setenv("FDSTORE", max, 1) == 0 && keep_hand_on(s->keep, handon) == 0)
 		(void)handon_exec(handon, s->program, s->argv);
 	_exit(127);
 }
@@ -100,6 +103,7 @@ static _Noreturn void become_switch(const char *command)
 
 	prepare_child();
 	unsetenv("NOTIFY_SOCKET");
+	unsetenv("FDSTORE");
 	snprintf(line, sizeof(line), "exec %s", command);
 	execl("/bin/sh", "sh", "-c", line, NULL);
 	_exit(127);
@@ -443,7 +447,8 @@ int supervise(const struct conf *conf, char **argv)
 	int error = n < 0 ? -errno : 0;
 
 	s.argv = argv;
-	s.keep = keep_create(most_descriptors());
+	s.max_kept = most_descriptors();
+	s.keep = keep_create(s.max_kept);
 	if (!error && !s.keep)
 		error = -ENOMEM;
 	if (!error)

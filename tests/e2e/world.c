@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -32,8 +33,9 @@ static const char *program(const char *variable)
 }
 
 /* Nothing of the test's own is inherited: no descriptor, no map (exec). */
-static pid_t start(const char *const *argv, int *ret_stdin)
+static pid_t start(const char *const *argv, int *ret_stdin, unsigned int descriptors)
 {
+	const struct rlimit limit = {descriptors, descriptors};
 	int ends[2], started[2];
 	char none;
 	pid_t pid;
@@ -44,6 +46,8 @@ static pid_t start(const char *const *argv, int *ret_stdin)
 	if (pid == 0) {
 		dup2(ends[0], STDIN_FILENO);
 		close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+		if (descriptors && setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			_exit(127);
 		execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
@@ -76,6 +80,11 @@ static void wait_for_socket(const char *path)
 
 void world_open(struct world *world, const char *const *arguments)
 {
+	world_open_limited(world, arguments, 0);
+}
+
+void world_open_limited(struct world *world, const char *const *arguments, unsigned int descriptors)
+{
 	const char *argv[MAX_ARGS] = {program("HOLDFASTD"), "--log-level",
 				      getenv("HF_LOG") ? getenv("HF_LOG") : "error", "--run-dir"};
 	char path[128];
@@ -88,7 +97,7 @@ void world_open(struct world *world, const char *const *arguments)
 	argv[n++] = world->dir;
 	for (; arguments && *arguments && n + 1 < MAX_ARGS; arguments++)
 		argv[n++] = *arguments;
-	world->primary = start(argv, NULL);
+	world->primary = start(argv, NULL, descriptors);
 	snprintf(path, sizeof(path), "%s/control.sock", world->dir);
 	wait_for_socket(path);
 	snprintf(path, sizeof(path), "%s/attach.sock", world->dir);
@@ -341,7 +350,7 @@ void world_start(struct world *world, size_t index, const char *const *argv)
 {
 	struct world_secondary *s = &world->secondaries[index];
 
-	s->pid = start(argv, &s->stdin);
+	s->pid = start(argv, &s->stdin, 0);
 }
 
 void world_start_echo(struct world *world, size_t index, const char *name, const char *role,

@@ -29,6 +29,9 @@ struct world {
 /* Start holdfastd with these further arguments (NULL-terminated; NULL: none), wait until it
  * serves. */
 void world_open(struct world *world, const char *const *arguments);
+/* The same with a limit of open files. */
+void world_open_limited(struct world *world, const char *const *arguments,
+			unsigned int descriptors);
 /* End everything; the primary must exit with 0. */
 void world_close(struct world *world);
 
