@@ -465,6 +465,8 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	to->features_disabled = from->features_disabled;
 	to->sessions = from->sessions;
 	to->refused_messages = from->refused_messages;
+	to->last_features = from->last_features;
+	to->last_session = from->last_session;
 	to->listener = from->listener_stored;
 	to->socket_dev = from->socket_dev;
 	to->socket_ino = from->socket_ino;

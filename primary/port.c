@@ -403,6 +403,8 @@ struct port *port_adopt(struct primary *primary, uint32_t slot, const struct jou
 	port->features_disabled = record->features_disabled;
 	port->sessions = record->sessions;
 	port->refused_messages = record->refused_messages;
+	port->last_features = record->last_features;
+	port->last_session = record->last_session;
 	port->listener_stored = record->listener;
 	port->socket_dev = record->socket_dev;
 	port->socket_ino = record->socket_ino;

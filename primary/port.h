@@ -47,6 +47,9 @@ struct port {
 	struct rate events;  /* that its front-end causes; event.c */
 	uint32_t events_left_out;
 
+	/* Of the last session that was ready here: 0, none was. */
+	uint64_t last_features, last_session;
+
 	struct hf_log_limit log_limit;
 	uint64_t sessions; /* that were ever opened */
 	uint64_t refused_messages;

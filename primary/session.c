@@ -31,6 +31,7 @@
 #include "device.h"
 #include "event.h"
 #include "fd.h"
+#include "feature_words.h"
 #include "journal.h"
 #include "port.h"
 #include "primary.h"
@@ -172,6 +173,21 @@ static bool send_reply(struct session *session)
 
 /* --- the draft --- */
 
+/* A switch may have been set up for what the guest could do before: jumbo frames, segments. */
+static void compare_features(struct session *session)
+{
+	struct port *port = session->port;
+	uint64_t before = port->last_features, after = session->device->features;
+	char words[160];
+
+	if (before && before != after && port->last_session != session->number)
+		event_emit(session->primary, HOLDFAST__CONTROL__EVENT_KIND__FEATURES_CHANGED,
+			   port->name, NULL, -1, 0, "%s",
+			   feature_change_words(before, after, words, sizeof(words)));
+	port->last_features = after;
+	port->last_session = session->number;
+}
+
 static void tell_ready(struct session *session)
 {
 	bool ready = device_state(session->device) == HF_DEVICE_READY;
@@ -179,6 +195,8 @@ static void tell_ready(struct session *session)
 	if (ready == session->ready)
 		return;
 	session->ready = ready;
+	if (ready)
+		compare_features(session);
 	event_emit(session->primary,
 		   ready ? HOLDFAST__CONTROL__EVENT_KIND__DEVICE_READY
 			 : HOLDFAST__CONTROL__EVENT_KIND__DEVICE_GONE,

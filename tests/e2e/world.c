@@ -346,6 +346,40 @@ bool world_counter_becomes(const struct world *world, const char *name, uint64_t
 	return false;
 }
 
+static void keep_if(const Holdfast__Control__Event *event, int kind, uint64_t *number,
+		    char *ret_detail, size_t size)
+{
+	if ((int)event->kind != kind || event->number < *number)
+		return;
+	*number = event->number;
+	snprintf(ret_detail, size, "%s", event->detail);
+}
+
+uint64_t world_last_event(const struct world *world, int kind, char *ret_detail, size_t size)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__EventsRequest events = HOLDFAST__CONTROL__EVENTS_REQUEST__INIT;
+	uint64_t number = 0;
+	bool more = true;
+	int fd;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_EVENTS;
+	request.events = &events;
+	events.last = 200;
+	snprintf(ret_detail, size, "%s", "");
+	fd = ask(world, &request);
+	while (more) {
+		Holdfast__Control__Response *response = answer(fd);
+
+		for (size_t i = 0; response->events && i < response->events->n_events; i++)
+			keep_if(response->events->events[i], kind, &number, ret_detail, size);
+		more = response->more;
+		hf_frame_free_unpacked(&response->base);
+	}
+	close(fd);
+	return number;
+}
+
 void world_start(struct world *world, size_t index, const char *const *argv)
 {
 	struct world_secondary *s = &world->secondaries[index];

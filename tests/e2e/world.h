@@ -60,6 +60,10 @@ uint64_t world_counter(const struct world *world, const char *name);
 /* Until that counter is at least `count`, bounded; is it? */
 bool world_counter_becomes(const struct world *world, const char *name, uint64_t count);
 
+/* The newest event of this kind (of control.proto) among the last 200: its number, and what it
+ * says. 0: none. */
+uint64_t world_last_event(const struct world *world, int kind, char *ret_detail, size_t size);
+
 /* Start any secondary into place `index`: argv[0] is the program, NULL-terminated. */
 void world_start(struct world *world, size_t index, const char *const *argv);
 /* Start a secondary that echoes the ports of these globs (NULL-terminated), into place `index`. */
