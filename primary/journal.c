@@ -357,6 +357,29 @@ static void keep_all(struct port *port)
 	}
 }
 
+static bool kept(uint32_t number, int fd)
+{
+	return number || fd < 0;
+}
+
+/* Nobody could go on with half of a session's descriptors. */
+static bool all_kept(const struct port *port)
+{
+	const struct device *device = &port->device;
+	bool all = kept(port->session->stored, port->session->socket);
+
+	for (uint32_t i = 0; i < device->memory.count; i++)
+		all = kept(device->regions_stored[i], device->region_fds[i]) && all;
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		const struct vring *vring = &device->vrings[i];
+
+		all = kept(vring->stored.kick, vring->kick) &&
+		      kept(vring->stored.call, vring->call) &&
+		      kept(vring->stored.err, vring->err) && all;
+	}
+	return all;
+}
+
 void journal_each_number(struct store *store, const struct journal_port *copy,
 			 void (*visit)(struct store *store, uint32_t number))
 {
@@ -442,14 +465,18 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	to->features_disabled = from->features_disabled;
 	to->sessions = from->sessions;
 	to->refused_messages = from->refused_messages;
+	to->last_features = from->last_features;
+	to->last_session = from->last_session;
 	to->listener = from->listener_stored;
 	to->socket_dev = from->socket_dev;
 	to->socket_ino = from->socket_ino;
 	to->session = 0;
 	to->mem_generation = from->device.mem_generation;
 	to->message = (struct journal_message){0};
+	to->incomplete = 0;
 	if (!from->session)
 		return;
+	to->incomplete = !all_kept(from);
 	fill_device(to, &from->device);
 	fill_session(to, from->session);
 }

@@ -18,7 +18,7 @@
 #include "vu_wire.h"
 
 #define JOURNAL_MAGIC	 0x314c4e524a534648ull /* "HFSJRNL1" */
-#define JOURNAL_VERSION	 1u
+#define JOURNAL_VERSION	 2u
 #define JOURNAL_REMOVED	 32u
 #define JOURNAL_GLOBS	 64u
 #define JOURNAL_TEXT	 128u
@@ -54,11 +54,12 @@ struct journal_port {
 	uint64_t features_disabled;
 	uint64_t sessions;
 	uint64_t refused_messages;
+	uint64_t last_features, last_session;
 	uint64_t socket_dev, socket_ino;
 	uint32_t listener;
 	uint8_t client, removing;
 	uint8_t greeted, ready, features_set, status, status_seen;
-	uint8_t reserved0;
+	uint8_t incomplete; /* something that the session needs could not be stored */
 
 	uint64_t session; /* 0: no front-end; what follows is nothing then */
 	uint64_t offered;

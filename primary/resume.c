@@ -257,7 +257,8 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 		error = restore_session(port, record);
 		if (error)
 			return error;
-		whole = restore_device(device, record) && port->session->socket >= 0;
+		whole = restore_device(device, record) && port->session->socket >= 0 &&
+			!record->incomplete;
 	}
 	(void)take_fd(primary, record->listener, &port->listener);
 	if (port->listener >= 0 &&

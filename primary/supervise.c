@@ -59,6 +59,7 @@ struct child {
 struct supervisor {
 	char **argv; /* of the primary */
 	struct keep *keep;
+	size_t max_kept;
 	int notify;
 	int lock;
 	char notify_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -102,11 +103,13 @@ static int tell_end(uint64_t ended_ns)
 static _Noreturn void become_primary(const struct supervisor *s)
 {
 	struct handon *handon = handon_create();
+	char max[24];
 
 	prepare_child();
+	snprintf(max, sizeof(max), "%zu", s->max_kept);
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
-	    program_tell_path(program_path()) == 0 && tell_end(s->ended_ns) == 0 &&
-	    keep_hand_on(s->keep, handon) == 0)
+	    setenv("FDSTORE", max, 1) == 0 && program_tell_path(program_path()) == 0 &&
+	    tell_end(s->ended_ns) == 0 && keep_hand_on(s->keep, handon) == 0)
 		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(),
 				  s->argv);
 	_exit(127);
@@ -119,6 +122,7 @@ static _Noreturn void become_switch(const struct child *child)
 
 	prepare_child();
 	unsetenv("NOTIFY_SOCKET");
+	unsetenv("FDSTORE");
 	snprintf(instance, sizeof(instance), "%zu", child->instance);
 	(void)setenv("HOLDFAST_INSTANCE", instance, 1);
 	snprintf(line, sizeof(line), "exec %s", child->command);
@@ -484,7 +488,8 @@ int supervise(const struct conf *conf, char **argv)
 	int error = *program_path() ? 0 : -ENOENT;
 
 	s.argv = argv;
-	s.keep = keep_create(most_descriptors());
+	s.max_kept = most_descriptors();
+	s.keep = keep_create(s.max_kept);
 	if (!error && !s.keep)
 		error = -ENOMEM;
 	if (!error)
