@@ -18,7 +18,7 @@
 #include "vu_wire.h"
 
 #define JOURNAL_MAGIC	 0x314c4e524a534648ull /* "HFSJRNL1" */
-#define JOURNAL_VERSION	 2u
+#define JOURNAL_VERSION	 1u
 #define JOURNAL_REMOVED	 32u
 #define JOURNAL_GLOBS	 64u
 #define JOURNAL_TEXT	 128u
