@@ -402,7 +402,6 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	memcpy(to->path, from->path, sizeof(to->path));
 	to->queue_pairs = from->queue_pairs;
 	to->client = from->client;
-	to->removing = from->removing;
 	to->features_disabled = from->features_disabled;
 	to->sessions = from->sessions;
 	to->refused_messages = from->refused_messages;
@@ -418,12 +417,23 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	fill_session(to, from->session);
 }
 
+/* What was said of the port that had the slot before. Nobody reads it until there is a copy. */
+static void clear_words(struct journal_slot *slot)
+{
+	slot->dirty = slot->removing = 0;
+	slot->answered = slot->consumed = slot->ending = 0;
+	memset(slot->positions, 0, sizeof(slot->positions));
+	memset(&slot->lost, 0, sizeof(slot->lost));
+}
+
 static void commit(struct port *port)
 {
 	struct primary *primary = port->primary;
 	struct journal_slot *slot = journal_slot(primary, port->device.slot);
 	uint32_t old = slot->valid, next = old == 1 ? 2 : 1;
 
+	if (!old)
+		clear_words(slot);
 	keep_all(port);
 	for (uint32_t i = 0; port->session && i < HF_SHM_MAX_VRINGS; i++)
 		journal_position(&port->device.vrings[i]);
@@ -455,10 +465,21 @@ void journal_port_gone(struct port *port)
 	hf_store_release(&slot->valid, 0u);
 	if (old)
 		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
-	hf_write_once(&slot->dirty, 0u);
-	memset(slot->positions, 0, sizeof(slot->positions));
 	store_release(primary->store, slot->lost.state);
-	memset(&slot->lost, 0, sizeof(slot->lost));
+	slot->lost.state = 0;
+}
+
+void journal_removing(struct port *port)
+{
+	if (port->primary->journal)
+		hf_store_release(&journal_slot(port->primary, port->device.slot)->removing, 1u);
+}
+
+void journal_ending(struct session *session)
+{
+	if (session->primary->journal)
+		hf_store_release(&journal_slot(session->primary, session->device->slot)->ending,
+				 session->number);
 }
 
 /* --- messages --- */

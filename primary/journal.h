@@ -47,9 +47,14 @@ int journal_take_listener(struct primary *primary, bool control);
 /* The port, its session or its device changed. Not while a message is in hand: that ends with
  * journal_message. */
 void journal_port(struct port *port);
+/* It is going to be removed: a successor finishes that. Also while a message is in hand. */
+void journal_removing(struct port *port);
 void journal_port_gone(struct port *port);
 /* vring->base is new: before the directory forgets whose lane had it. */
 void journal_position(const struct vring *vring);
+
+/* The session is going to be ended: a successor that finds it goes on with that. */
+void journal_ending(struct session *session);
 
 /* A message is going to be acted on. */
 void journal_begin(struct session *session);

@@ -56,9 +56,9 @@ struct journal_port {
 	uint64_t refused_messages;
 	uint64_t socket_dev, socket_ino;
 	uint32_t listener;
-	uint8_t client, removing;
+	uint8_t client;
 	uint8_t greeted, ready, features_set, status, status_seen;
-	uint8_t reserved0;
+	uint8_t reserved0[2];
 
 	uint64_t session; /* 0: no front-end; what follows is nothing then */
 	uint64_t offered;
@@ -90,10 +90,13 @@ struct journal_lost {
 };
 
 struct journal_slot {
-	uint32_t valid;	   /* 1 or 2: that copy; 0: no port */
+	uint32_t valid;	   /* 1 or 2: that copy; 0: no port, and the words below say nothing */
 	uint32_t dirty;	   /* a message was begun: what stands in the directory may be ahead */
-	uint64_t answered; /* ids */
+	uint64_t answered; /* ids, which only grow */
 	uint64_t consumed;
+	uint64_t ending;   /* the session of this number is being ended, whatever the copies say */
+	uint32_t removing; /* the port is */
+	uint32_t reserved;
 	/* JOURNAL_POSITION | wrap << 32 | base_used << 16 | base: always the newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];
 	struct journal_lost lost;

@@ -34,13 +34,6 @@
 #include "store.h"
 #include "stream.h"
 
-/* What resume_ports finds out for resume_go_on. */
-enum plan {
-	PLAN_GO_ON = 0,
-	PLAN_REVOKE, /* the directory is ahead of the draft */
-	PLAN_END,    /* something that the session needs is gone */
-};
-
 /* A duplicate of what is stored; -1 for number 0. False: it should be there, and is not. */
 static bool take_fd(struct primary *primary, uint32_t number, int *ret_fd)
 {
@@ -196,12 +189,13 @@ static void restore_message(struct session *session, const struct journal_port *
 	struct once *once = journal_once(session->primary);
 
 	session->message_id = message->id;
-	if (!message->id || slot->consumed == message->id)
+	/* A later one was refused, answered to nobody and taken out of the socket. */
+	if (!message->id || slot->consumed >= message->id)
 		return;
 	session->in_socket = message->bytes;
 	session->reply.len = message->reply_bytes;
 	memcpy(session->reply.bytes, message->reply, sizeof(session->reply.bytes));
-	if (slot->answered != message->id && message->reply_bytes &&
+	if (slot->answered < message->id && message->reply_bytes &&
 	    !once_was_sent(once, message->id))
 		return;
 	/* Now, as the next answer or message to anybody takes the traces away. */
@@ -239,11 +233,19 @@ static int restore_session(struct port *port, const struct journal_port *record)
 	return 0;
 }
 
+/* NULL: it goes on. */
+static const char *why_end(const struct session *session, bool whole)
+{
+	if (journal_slot(session->primary, session->device->slot)->ending == session->number)
+		return "it was being ended when the primary died";
+	return whole ? NULL : "its descriptors were lost with the primary";
+}
+
 static int restore_port(struct primary *primary, uint32_t slot, const struct journal_port *record)
 {
 	struct port *port = port_adopt(primary, slot, record);
 	struct device *device;
-	bool whole = true, agree;
+	bool whole;
 	int error = 0;
 
 	if (!port)
@@ -256,11 +258,11 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 		if (error)
 			return error;
 		whole = restore_device(device, record) && port->session->socket >= 0;
+		port->session->must_end = why_end(port->session, whole);
 	}
 	(void)take_fd(primary, record->listener, &port->listener);
 	restore_lost(device);
-	agree = restore_owners(device) && !journal_slot(primary, slot)->dirty;
-	port->plan = !whole ? PLAN_END : agree ? PLAN_GO_ON : PLAN_REVOKE;
+	port->draft_behind = !restore_owners(device) || journal_slot(primary, slot)->dirty;
 	return 0;
 }
 
@@ -278,15 +280,31 @@ int resume_ports(struct primary *primary)
 
 /* --- going on --- */
 
-static void go_on(struct port *port, bool removing)
+/* A second death must find them so: what is written about them from now on is not all there. */
+static void note_endings(struct primary *primary)
 {
-	grant_repeat(&port->device, port->plan == PLAN_GO_ON);
-	if (removing)
-		(void)port_del(port->primary, port->name);
-	else if (port->session && port->plan == PLAN_END)
-		session_end(port->session, "its descriptors were lost with the primary");
-	else if (port->session)
-		session_take_over(port->session, port->plan == PLAN_REVOKE);
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (primary->ports[i] && primary->ports[i]->session &&
+		    primary->ports[i]->session->must_end)
+			journal_ending(primary->ports[i]->session);
+}
+
+/* May be the port's end. */
+static void go_on(struct port *port)
+{
+	struct session *session = port->session;
+
+	publish_device(&port->device);
+	grant_repeat(&port->device, !port->draft_behind && !(session && session->must_end));
+	if (port->removing) {
+		port_stop(port, "the port is removed");
+		return;
+	}
+	if (session && session->must_end)
+		session_end(session, session->must_end);
+	else if (session)
+		session_take_over(session, port->draft_behind);
+	port_go_on(port);
 }
 
 void resume_go_on(struct primary *primary)
@@ -294,6 +312,7 @@ void resume_go_on(struct primary *primary)
 	struct journal_header *h = primary->journal->header;
 	uint32_t sessions = 0;
 
+	note_endings(primary);
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		struct secondary *s = primary->secondaries[i];
 
@@ -308,16 +327,11 @@ void resume_go_on(struct primary *primary)
 	}
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
 		struct port *port = primary->ports[i];
-		bool removing;
 
 		if (!port)
 			continue;
 		sessions += port->session != NULL;
-		removing = journal_valid_port(primary, i)->removing;
-		publish_device(&port->device);
-		go_on(port, removing);
-		if (!removing)
-			port_go_on(port);
+		go_on(port);
 	}
 	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED, NULL, NULL, -1, 0,
 		   "life %llu, %u sessions go on", (unsigned long long)h->lives + 1, sessions);

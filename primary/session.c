@@ -79,6 +79,9 @@ void session_end(struct session *session, const char *why)
 
 	if (session->state == SESSION_ENDING)
 		return;
+	/* Before anything is taken apart, and also when a message is in hand and nothing else is
+	 * written: else a successor would go on with what was refused, or is half gone. */
+	journal_ending(session);
 	if (session->state == SESSION_WAITING) {
 		session->must_end = why;
 		return;
@@ -322,6 +325,7 @@ static bool message_refused(struct session *session)
 		(void)session_reply_u64(session, 1);
 	else if (!never_offered) {
 		vu_msg_release(msg);
+		journal_ending(session); /* the next message is not answered by anybody */
 		consume(session);
 		session_end(session, refusal_name(session->refused));
 		return false;

@@ -87,7 +87,7 @@ struct session {
 	struct memory_draft *next_memory; /* session_mem.c: table that waits to be put in force */
 	struct vu_region removed[SESSION_REMEMBERED]; /* session_mem.c: the last ones, a ring */
 	uint32_t nr_removed;
-	const char *must_end; /* WAITING: end when the wait is over, and why */
+	const char *must_end; /* end when the wait (or the take-over, resume.c) is over; why */
 
 	enum refusal refused; /* by session_refuse */
 	char refused_detail[96];

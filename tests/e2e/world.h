@@ -39,6 +39,9 @@ pid_t world_ask_pid(const struct world *world, unsigned int *ret_ms);
 
 /* Create a port by the control socket. */
 void world_add_port(struct world *world, const char *name, bool client, const char *path);
+/* 0 or what the primary said. */
+int world_del_port(const struct world *world, const char *name);
+bool world_has_port(const struct world *world, const char *name);
 /* RUN_DIR/NAME.sock */
 const char *world_port_path(const struct world *world, const char *name);
 

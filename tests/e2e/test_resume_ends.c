@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The primary dies while something ends: a session that was refused, a port that is removed. What
+ * was going to end ends, also after a second death, and nothing else does.
+ *
+ * The burst of a secondary that stopped itself in its middle holds the end up: what is revoked
+ * waits for it until the fence's deadline.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "front_end.h"
+#include "suite.h"
+#include "world.h"
+
+#define PACKETS 200u
+
+static struct world world;
+static struct front_end fe;
+static uint32_t next;
+static const char *const all[] = {"*", NULL};
+static const char *const arguments[] = {"--supervise", "--no-huge-pages", "--fence-deadline",
+					"1500", NULL};
+
+static void kill_primary(void)
+{
+	pid_t pid = world_ask_pid(&world, NULL);
+
+	REQUIRE(pid > 0);
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+}
+
+static void open_world(void)
+{
+	world_open(&world, arguments);
+	REQUIRE(world_ask_pid(&world, NULL) > 0);
+	next = 0;
+}
+
+static void set_up(void)
+{
+	static const struct session_shape shape;
+
+	REQUIRE(front_end_setup(&fe, &shape) == 0);
+	front_end_post_buffers(&fe, 0);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+}
+
+static void open_session(const char *port)
+{
+	REQUIRE(front_end_connect(&fe, world_port_path(&world, port)) == 0);
+	set_up();
+}
+
+/* The echo stops in the middle of a burst on ring 1. */
+static void stop_in_a_burst(void)
+{
+	world_trap_echo(&world, 0);
+	REQUIRE(front_end_send_packets(&fe, 0, next, 20) == 20);
+	REQUIRE(world_echo_stopped(&world, 0));
+}
+
+static void echo_was_fenced(void)
+{
+	CHECK_EQ(world_reap_echo(&world, 0), SIGKILL);
+}
+
+/* A number for a ring that runs, and no answer wanted: the session is over. */
+static void be_refused(void)
+{
+	const uint32_t state[2] = {1, 128};
+	uint64_t before = world_counter(&world, "refused.vring_state");
+
+	REQUIRE(front_end_send(&fe, FE_SET_VRING_NUM, 0, state, sizeof(state), NULL, 0) == 0);
+	REQUIRE(world_counter_becomes(&world, "refused.vring_state", before + 1));
+}
+
+static void still_serves(const char *port)
+{
+	next = 0;
+	world_start_echo(&world, 1, "second", "vswitch", all);
+	open_session(port);
+	front_end_close(&fe);
+}
+
+static void a_refused_session_ends_however_often_the_primary_dies(void)
+{
+	for (int deaths = 1; deaths <= 3; deaths++) {
+		open_world();
+		world_add_port(&world, "p0", false, NULL);
+		world_start_echo(&world, 0, "echo", "vswitch", all);
+		open_session("p0");
+		stop_in_a_burst();
+		be_refused();
+		for (int i = 0; i < deaths; i++)
+			kill_primary();
+		CHECK(front_end_is_closed(&fe));
+		front_end_close(&fe);
+		echo_was_fenced();
+		still_serves("p0");
+		world_close(&world);
+	}
+}
+
+static void a_message_behind_a_refused_one_is_not_waited_for(void)
+{
+	uint64_t features;
+
+	open_world();
+	world_add_port(&world, "p0", false, NULL);
+	world_start_echo(&world, 0, "echo", "vswitch", all);
+	open_session("p0");
+	CHECK_EQ(front_end_stop_ring(&fe, 0), driver_used_idx(&fe.rings[0]));
+	REQUIRE(front_end_get_u64(&fe, FE_GET_FEATURES, &features) == 0);
+	stop_in_a_burst();
+	be_refused();
+	REQUIRE(front_end_send(&fe, FE_GET_FEATURES, 0, NULL, 0, NULL, 0) == 0);
+	kill_primary();
+	CHECK(front_end_is_closed(&fe));
+	front_end_close(&fe);
+	echo_was_fenced();
+	world_close(&world);
+}
+
+/* --- ports --- */
+
+static void a_port_removed_in_the_middle_of_a_message_stays_removed(void)
+{
+	const uint32_t state[2] = {1, 0};
+
+	open_world();
+	world_add_port(&world, "p0", false, NULL);
+	world_start_echo(&world, 0, "echo", "vswitch", all);
+	open_session("p0");
+	stop_in_a_burst();
+	REQUIRE(front_end_send(&fe, FE_GET_VRING_BASE, 0, state, sizeof(state), NULL, 0) == 0);
+	/* In this order: the stop is in hand when the port goes. */
+	usleep(50000);
+	CHECK_EQ(world_del_port(&world, "p0"), 0);
+	kill_primary();
+	CHECK(!world_has_port(&world, "p0"));
+	CHECK(front_end_is_closed(&fe));
+	CHECK(!world_has_port(&world, "p0"));
+	CHECK_EQ(access(world_port_path(&world, "p0"), F_OK), -1);
+	front_end_close(&fe);
+	echo_was_fenced();
+	/* The name is free, and so is the place. */
+	world_add_port(&world, "p0", false, NULL);
+	kill_primary();
+	still_serves("p0");
+	world_close(&world);
+}
+
+static void a_new_port_of_a_removed_ones_name_stays(void)
+{
+	open_world();
+	world_add_port(&world, "first", false, NULL);
+	world_add_port(&world, "p0", false, NULL);
+	world_start_echo(&world, 0, "echo", "vswitch", all);
+	open_session("p0");
+	stop_in_a_burst();
+	CHECK_EQ(world_del_port(&world, "p0"), 0);
+	/* The new one gets the lower place, and is found before the old one. */
+	CHECK_EQ(world_del_port(&world, "first"), 0);
+	world_add_port(&world, "p0", false, NULL);
+	kill_primary();
+	CHECK(world_has_port(&world, "p0"));
+	CHECK(front_end_is_closed(&fe));
+	front_end_close(&fe);
+	echo_was_fenced();
+	still_serves("p0");
+	world_close(&world);
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(a_refused_session_ends_however_often_the_primary_dies),
+	SENTENCE(a_message_behind_a_refused_one_is_not_waited_for),
+	SENTENCE(a_port_removed_in_the_middle_of_a_message_stays_removed),
+	SENTENCE(a_new_port_of_a_removed_ones_name_stays),
+};
+SUITE("resume_ends", sentences)
