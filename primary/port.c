@@ -148,10 +148,10 @@ static void on_retry(struct loop_timer *timer)
 {
 	struct port *port = container_of(timer, struct port, retry);
 
-	if (port->client)
-		connect_now(port);
-	else
+	if (!port->client)
 		listen_again(port);
+	else if (!port->session)
+		connect_now(port);
 }
 
 /* --- coming and going --- */
@@ -397,7 +397,8 @@ void port_go_on(struct port *port)
 {
 	const char *reason = "";
 
-	if (port->client && !port->session)
+	/* One that ended while it was taken over has armed the timer. */
+	if (port->client && !port->session && !port->retry.at_ns)
 		connect_now(port);
 	else if (!port->client && port->listener < 0)
 		(void)open_socket(port, &reason); /* says why not */

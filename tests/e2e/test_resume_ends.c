@@ -7,6 +7,7 @@
  * waits for it until the fence's deadline.
  */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -176,10 +177,61 @@ static void a_new_port_of_a_removed_ones_name_stays(void)
 	world_close(&world);
 }
 
+/* --- a port that connects --- */
+
+static bool somebody_connects(int listener, int ms)
+{
+	struct pollfd waiting = {.fd = listener, .events = POLLIN};
+
+	return poll(&waiting, 1, ms) == 1;
+}
+
+/* The primary stands still, the burst ends, the primary dies: its successor finds a session that
+ * was ending and for which nothing has to be waited. */
+static void die_with_an_end_half_done(void)
+{
+	pid_t pid = world_ask_pid(&world, NULL);
+
+	stop_in_a_burst();
+	be_refused();
+	REQUIRE(kill(pid, SIGSTOP) == 0);
+	world_signal_echo(&world, 0, SIGCONT);
+	usleep(50000);
+	REQUIRE(kill(pid, SIGKILL) == 0);
+}
+
+static void a_port_that_connects_has_one_session_after_a_death(void)
+{
+	char path[128];
+	uint64_t features;
+	int listener;
+
+	open_world();
+	snprintf(path, sizeof(path), "%s/front.sock", world.dir);
+	listener = front_end_listen(path);
+	REQUIRE(listener >= 0);
+	world_start_echo(&world, 0, "echo", "vswitch", all);
+	world_add_port(&world, "c0", true, path);
+	REQUIRE(front_end_accept(&fe, listener) == 0);
+	set_up();
+	die_with_an_end_half_done();
+	CHECK(front_end_is_closed(&fe));
+	front_end_close(&fe);
+	REQUIRE(front_end_accept(&fe, listener) == 0);
+	CHECK(!somebody_connects(listener, 500));
+	CHECK_EQ(front_end_get_u64(&fe, FE_GET_FEATURES, &features), 0);
+	next = 0;
+	set_up();
+	front_end_close(&fe);
+	close(listener);
+	world_close(&world);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_refused_session_ends_however_often_the_primary_dies),
 	SENTENCE(a_message_behind_a_refused_one_is_not_waited_for),
 	SENTENCE(a_port_removed_in_the_middle_of_a_message_stays_removed),
 	SENTENCE(a_new_port_of_a_removed_ones_name_stays),
+	SENTENCE(a_port_that_connects_has_one_session_after_a_death),
 };
 SUITE("resume_ends", sentences)
