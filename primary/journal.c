@@ -337,6 +337,11 @@ void journal_each_number(struct store *store, const struct journal_port *copy,
 	}
 }
 
+static uint32_t number_of(int fd, uint32_t stored)
+{
+	return fd >= 0 && !stored ? JOURNAL_NOT_KEPT : stored;
+}
+
 static void fill_vring(struct journal_vring *to, const struct vring *from)
 {
 	*to = (struct journal_vring){
@@ -345,9 +350,9 @@ static void fill_vring(struct journal_vring *to, const struct vring *from)
 		.used_user = from->used_user,
 		.log_gpa = from->log_gpa,
 		.addr_flags = from->addr_flags,
-		.kick = from->stored.kick,
-		.call = from->stored.call,
-		.err = from->stored.err,
+		.kick = number_of(from->kick, from->stored.kick),
+		.call = number_of(from->call, from->stored.call),
+		.err = number_of(from->err, from->stored.err),
 		.size = from->size,
 		.address_given = from->address_given,
 		.has_kick = from->has_kick,

@@ -5,7 +5,8 @@
  *
  * A port is written whole into the one of its two copies that is not `valid`, and then made valid
  * by one store. Single words stand beside the copies where less than a whole copy changes.
- * Descriptors are numbers of the store, 0 none.
+ * Descriptors are numbers of the store; 0: there is none, JOURNAL_NOT_KEPT: there is, and it could
+ * not be kept, so what needs it ends with its primary.
  *
  * A successor of another JOURNAL_VERSION, or whose structures have other sizes, refuses.
  */
@@ -23,6 +24,7 @@
 #define JOURNAL_GLOBS	 64u
 #define JOURNAL_TEXT	 128u
 #define JOURNAL_REPLY	 24u
+#define JOURNAL_NOT_KEPT UINT32_MAX
 #define JOURNAL_POSITION (1ull << 63)
 
 /* once.h */

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "front_end.h"
@@ -127,6 +128,46 @@ static void a_message_behind_a_refused_one_is_not_waited_for(void)
 	world_close(&world);
 }
 
+/* --- descriptors that run short --- */
+
+/* From now on that process can open so many descriptors more. */
+static bool leave_descriptors(pid_t pid, unsigned int count)
+{
+	struct rlimit limit;
+	char path[64];
+
+	if (prlimit(pid, RLIMIT_NOFILE, NULL, &limit) < 0)
+		return false;
+	for (limit.rlim_cur = 0; count; limit.rlim_cur++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%lu", pid, limit.rlim_cur);
+		count -= access(path, F_OK) < 0 && errno == ENOENT;
+	}
+	return prlimit(pid, RLIMIT_NOFILE, &limit, NULL) == 0;
+}
+
+static void a_session_whose_descriptors_could_not_be_kept_ends_with_its_primary(void)
+{
+	pid_t pid;
+
+	open_world();
+	world_add_port(&world, "p0", false, NULL);
+	world_start_echo(&world, 0, "echo", "vswitch", all);
+	open_session("p0");
+	pid = world_ask_pid(&world, NULL);
+	usleep(50000); /* the asker's connection is closed */
+	/* For the message; none for the store. Ring 2 has no call descriptor that would be freed.
+	 */
+	REQUIRE(leave_descriptors(pid, 1));
+	CHECK_EQ(front_end_set_fd(&fe, FE_SET_VRING_CALL, 2), 0);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	REQUIRE(kill(pid, SIGKILL) == 0);
+	/* Not: a ring without interrupt, silently. */
+	CHECK(front_end_is_closed(&fe));
+	front_end_close(&fe);
+	still_serves("p0");
+	world_close(&world);
+}
+
 /* --- ports --- */
 
 static void a_port_removed_in_the_middle_of_a_message_stays_removed(void)
@@ -230,6 +271,7 @@ static void a_port_that_connects_has_one_session_after_a_death(void)
 static const struct sentence sentences[] = {
 	SENTENCE(a_refused_session_ends_however_often_the_primary_dies),
 	SENTENCE(a_message_behind_a_refused_one_is_not_waited_for),
+	SENTENCE(a_session_whose_descriptors_could_not_be_kept_ends_with_its_primary),
 	SENTENCE(a_port_removed_in_the_middle_of_a_message_stays_removed),
 	SENTENCE(a_new_port_of_a_removed_ones_name_stays),
 	SENTENCE(a_port_that_connects_has_one_session_after_a_death),
