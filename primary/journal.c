@@ -425,7 +425,7 @@ static void fill_port(struct journal_port *to, const struct port *from)
 /* What was said of the port that had the slot before. Nobody reads it until there is a copy. */
 static void clear_words(struct journal_slot *slot)
 {
-	slot->dirty = slot->removing = 0;
+	slot->dirty = slot->removing = slot->deaths = 0;
 	slot->answered = slot->consumed = slot->ending = 0;
 	memset(slot->positions, 0, sizeof(slot->positions));
 	memset(&slot->lost, 0, sizeof(slot->lost));
@@ -446,7 +446,7 @@ static void commit(struct port *port)
 	journal_each_number(primary->store, &slot->copies[next - 1], store_reference);
 	hf_store_release(&slot->valid, next);
 	if (!port->session)
-		hf_write_once(&slot->dirty, 0u);
+		slot->dirty = slot->deaths = 0;
 	if (old)
 		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
 }
@@ -487,6 +487,21 @@ void journal_ending(struct session *session)
 				 session->number);
 }
 
+void journal_handling(struct primary *primary, uint64_t session)
+{
+	if (primary->journal)
+		hf_store_release(&primary->journal->header->handling, session);
+}
+
+uint32_t journal_count_deaths(struct session *session)
+{
+	struct journal_slot *slot = journal_slot(session->primary, session->device->slot);
+
+	if (session->primary->journal->header->handling == session->number)
+		hf_write_once(&slot->deaths, slot->deaths + 1);
+	return slot->deaths;
+}
+
 /* --- messages --- */
 
 void journal_begin(struct session *session)
@@ -519,6 +534,7 @@ void journal_acted(struct session *session)
 		return;
 	commit(session->port);
 	hf_store_release(&journal_slot(primary, session->device->slot)->dirty, 0u);
+	hf_write_once(&journal_slot(primary, session->device->slot)->deaths, 0u);
 }
 
 void journal_clean(struct session *session)

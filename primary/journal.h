@@ -56,6 +56,13 @@ void journal_position(const struct vring *vring);
 /* The session is going to be ended: a successor that finds it goes on with that. */
 void journal_ending(struct session *session);
 
+/* From here on, until it is said of 0, a crash is taken for the work of this session. Said of 0 is
+ * also what is handled by nobody. */
+void journal_handling(struct primary *primary, uint64_t session);
+/* The primary died and its successor has the session: how often in a row was it handled then? Once
+ * a life. */
+uint32_t journal_count_deaths(struct session *session);
+
 /* A message is going to be acted on. */
 void journal_begin(struct session *session);
 /* It was: its descriptors go to the store. Are they safe there? If not, at the store's `drained`.

@@ -98,7 +98,7 @@ struct journal_slot {
 	uint64_t consumed;
 	uint64_t ending;   /* the session of this number is being ended, whatever the copies say */
 	uint32_t removing; /* the port is */
-	uint32_t reserved;
+	uint32_t deaths;   /* of primaries in a row while they handled its session */
 	/* JOURNAL_POSITION | wrap << 32 | base_used << 16 | base: always the newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];
 	struct journal_lost lost;
@@ -156,6 +156,7 @@ struct journal_header {
 	uint32_t pipes_stored;
 	uint32_t reserved;
 	struct journal_once once;
+	uint64_t handling; /* the session that is handled at this moment; 0: none */
 };
 
 #endif

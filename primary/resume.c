@@ -34,6 +34,10 @@
 #include "store.h"
 #include "stream.h"
 
+/* So many primaries in a row that died of one message, or of taking its session over, are no
+ * chance: the next one ends it, for the others' sake. */
+#define DEATHS_OF_ONE 8u
+
 /* A duplicate of what is stored; -1 for number 0. False: it should be there, and is not. */
 static bool take_fd(struct primary *primary, uint32_t number, int *ret_fd)
 {
@@ -234,10 +238,14 @@ static int restore_session(struct port *port, const struct journal_port *record)
 }
 
 /* NULL: it goes on. */
-static const char *why_end(const struct session *session, bool whole)
+static const char *why_end(struct session *session, bool whole)
 {
+	uint32_t deaths = journal_count_deaths(session);
+
 	if (journal_slot(session->primary, session->device->slot)->ending == session->number)
 		return "it was being ended when the primary died";
+	if (deaths >= DEATHS_OF_ONE)
+		return "primary after primary died of what it says";
 	return whole ? NULL : "its descriptors were lost with the primary";
 }
 
@@ -275,6 +283,7 @@ int resume_ports(struct primary *primary)
 		if (error)
 			return error;
 	}
+	journal_handling(primary, 0); /* was counted */
 	return 0;
 }
 

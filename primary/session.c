@@ -229,9 +229,14 @@ static void revoked(struct revocation *revocation)
 {
 	struct session *session = container_of(revocation, struct session, revocation);
 
+	struct primary *primary = session->primary;
+
 	session->revoked = true;
-	if (session->state == SESSION_WAITING)
-		wake(session);
+	if (session->state != SESSION_WAITING)
+		return;
+	journal_handling(primary, session->number);
+	wake(session); /* may be its end */
+	journal_handling(primary, 0);
 }
 
 static struct revocation *prepare(struct session *session)
@@ -462,12 +467,15 @@ static void write_reply(struct session *session)
 static void on_socket(struct loop_source *source, uint32_t events)
 {
 	struct session *session = container_of(source, struct session, source);
+	struct primary *primary = session->primary;
 
 	(void)events; /* a hang-up is found by reading or writing */
+	journal_handling(primary, session->number);
 	if (session->state == SESSION_REPLYING)
-		write_reply(session);
+		write_reply(session); /* may be its end */
 	else
 		read_messages(session);
+	journal_handling(primary, 0);
 }
 
 static void on_deadline(struct loop_timer *timer)
@@ -515,14 +523,17 @@ static enum vu_outcome took_over(struct session *session, struct vu_msg *msg)
 
 void session_take_over(struct session *session, bool revoke)
 {
+	struct primary *primary = session->primary;
 	int error = session_watch(session);
 
+	journal_handling(primary, session->number);
 	if (error)
 		session_end(session, strerror(-error));
 	else if (revoke)
 		(void)session_revoke(session, GRANT_ALL_VRINGS, took_over);
 	else
 		(void)took_over(session, &session->msg);
+	journal_handling(primary, 0);
 }
 
 int session_create(struct port *port, int socket)

@@ -37,10 +37,13 @@
 #define BACKOFF_LAST_NS	 (5 * NS_PER_S)
 #define SHORT_LIFE_NS	 (100 * NS_PER_MS)
 #define LONG_LIFE_NS	 (10 * NS_PER_S)
-#define END_NS		 (10 * NS_PER_S)
-#define DATAGRAM_BYTES	 4096u
-#define SPARE_FDS	 64u /* what we need ourselves */
-#define SWITCHES_EACH	 2u  /* one that runs, one that waits */
+/* After so many crashes in a row there is no hurry: they are not of one session's message, whose
+ * session would be ended by now (resume.c). */
+#define CRASHES_AT_ONCE 16u
+#define END_NS		(10 * NS_PER_S)
+#define DATAGRAM_BYTES	4096u
+#define SPARE_FDS	64u /* what we need ourselves */
+#define SWITCHES_EACH	2u  /* one that runs, one that waits */
 
 struct child {
 	const char *command; /* of a switch; NULL: the primary */
@@ -60,8 +63,9 @@ struct supervisor {
 	struct child primary;
 	struct child switches[CONF_MAX_RUNS * SWITCHES_EACH];
 	size_t nr_switches;
-	bool was_ready; /* ever */
-	bool ready;	/* this life */
+	bool was_ready;	  /* ever */
+	bool ready;	  /* this life */
+	uint32_t crashes; /* of ready primaries, soon after their start, in a row */
 	bool ending;
 	uint64_t end_by_ns;
 	int status;
@@ -155,7 +159,6 @@ static size_t take_fds(struct msghdr *msg, int *fds, size_t room, pid_t *ret_pid
 static void primary_ready(struct supervisor *s)
 {
 	s->ready = true;
-	s->primary.backoff_ns = 0;
 	if (s->was_ready)
 		return;
 	s->was_ready = true;
@@ -224,6 +227,18 @@ static void begin_end(struct supervisor *s, int status)
 	}
 }
 
+/* Up, and down again by itself, again and again? SIGKILL is somebody's will. */
+static bool keeps_crashing(struct supervisor *s, int status, uint64_t now)
+{
+	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+
+	if (killed || now - s->primary.started_ns >= LONG_LIFE_NS)
+		s->crashes = 0;
+	else
+		s->crashes++;
+	return s->crashes > CRASHES_AT_ONCE;
+}
+
 static void primary_died(struct supervisor *s, int status)
 {
 	uint64_t now = hf_now_ns();
@@ -238,9 +253,12 @@ static void primary_died(struct supervisor *s, int status)
 		    WIFSIGNALED(status) ? "signal" : "status",
 		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
 		    keep_count(s->keep));
-	if (!s->ready)
+	if (!s->ready || keeps_crashing(s, status, now)) {
 		back_off(&s->primary, now);
-	else if (now - s->primary.started_ns < SHORT_LIFE_NS)
+		return;
+	}
+	s->primary.backoff_ns = 0;
+	if (now - s->primary.started_ns < SHORT_LIFE_NS)
 		s->primary.start_at_ns = s->primary.started_ns + SHORT_LIFE_NS;
 	else
 		s->primary.start_at_ns = now;

@@ -168,6 +168,42 @@ static void a_session_whose_descriptors_could_not_be_kept_ends_with_its_primary(
 	world_close(&world);
 }
 
+/* --- a message that is the primary's death --- */
+
+static void open_poisoned_world(void)
+{
+	const char *holdfastd = getenv("HOLDFASTD"), *poison = getenv("POISON");
+
+	REQUIRE(holdfastd && poison);
+	setenv("POISONED", holdfastd, 1);
+	setenv("HOLDFASTD", poison, 1);
+	open_world();
+	setenv("HOLDFASTD", getenv("POISONED"), 1);
+}
+
+static void a_message_that_kills_each_primary_ends_its_session_only(void)
+{
+	static const struct session_shape shape;
+	struct front_end other;
+	uint64_t features;
+
+	open_poisoned_world();
+	world_add_port(&world, "p0", false, NULL);
+	world_add_port(&world, "p1", false, NULL);
+	REQUIRE(front_end_connect(&other, world_port_path(&world, "p1")) == 0);
+	REQUIRE(front_end_get_u64(&other, FE_GET_FEATURES, &features) == 0);
+	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
+	CHECK_EQ(front_end_setup(&fe, &shape), -ECONNRESET);
+	front_end_close(&fe);
+	CHECK_EQ(front_end_get_u64(&other, FE_GET_FEATURES, &features), 0);
+	/* The next one on that port begins anew. */
+	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
+	CHECK_EQ(front_end_get_u64(&fe, FE_GET_FEATURES, &features), 0);
+	front_end_close(&fe);
+	front_end_close(&other);
+	world_close(&world);
+}
+
 /* --- ports --- */
 
 static void a_port_removed_in_the_middle_of_a_message_stays_removed(void)
@@ -272,6 +308,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_refused_session_ends_however_often_the_primary_dies),
 	SENTENCE(a_message_behind_a_refused_one_is_not_waited_for),
 	SENTENCE(a_session_whose_descriptors_could_not_be_kept_ends_with_its_primary),
+	SENTENCE(a_message_that_kills_each_primary_ends_its_session_only),
 	SENTENCE(a_port_removed_in_the_middle_of_a_message_stays_removed),
 	SENTENCE(a_new_port_of_a_removed_ones_name_stays),
 	SENTENCE(a_port_that_connects_has_one_session_after_a_death),
