@@ -209,6 +209,11 @@ void journal_close(struct primary *primary)
 	primary->journal = NULL;
 }
 
+uint64_t journal_life(const struct primary *primary)
+{
+	return primary->journal ? primary->journal->header->lives : 0;
+}
+
 struct once *journal_once(struct primary *primary)
 {
 	return primary->journal ? &primary->journal->once : NULL;

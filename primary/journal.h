@@ -91,6 +91,9 @@ void journal_lane(struct secondary *secondary, uint32_t entry, uint32_t device, 
 
 /* --- for whoever takes over --- */
 
+/* How many primaries there were before this one. */
+uint64_t journal_life(const struct primary *primary);
+
 struct once *journal_once(struct primary *primary);
 struct journal_slot *journal_slot(const struct primary *primary, uint32_t device);
 /* NULL: no port here. */
