@@ -53,6 +53,8 @@ struct vring {
 	bool suspended; /* was started, then its memory went: starts again when it is back */
 	bool enabled;
 	bool broken;
+	bool ahead; /* resumed: it ran by a message that is to be handled again; base is behind that
+		     */
 	bool call_unsent; /* the owner has an older call descriptor; grant.c only */
 	uint64_t setup; /* counts changes of what a VringPrepare says; not call, nor memory table */
 

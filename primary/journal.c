@@ -289,10 +289,12 @@ void journal_position(const struct vring *vring)
 	uint64_t word = JOURNAL_POSITION | (uint64_t)vring->wrap << 32 |
 			(uint64_t)vring->base_used << 16 | vring->base;
 
-	if (device->primary->journal)
-		hf_store_release(
-			&journal_slot(device->primary, device->slot)->positions[vring->index],
-			word);
+	if (!device->primary->journal)
+		return;
+	if (vring->ahead || (device->port->session && device->port->session->in_hand))
+		word |= JOURNAL_AHEAD;
+	hf_store_release(&journal_slot(device->primary, device->slot)->positions[vring->index],
+			 word);
 }
 
 /* --- ports --- */

@@ -26,6 +26,7 @@
 #define JOURNAL_REPLY	 24u
 #define JOURNAL_NOT_KEPT UINT32_MAX
 #define JOURNAL_POSITION (1ull << 63)
+#define JOURNAL_AHEAD	 (1ull << 62) /* vring->ahead, for who finds it */
 
 /* once.h */
 struct journal_once {
@@ -99,7 +100,8 @@ struct journal_slot {
 	uint64_t ending;   /* the session of this number is being ended, whatever the copies say */
 	uint32_t removing; /* the port is */
 	uint32_t deaths;   /* of primaries in a row while they handled its session */
-	/* JOURNAL_POSITION | wrap << 32 | base_used << 16 | base: always the newest. */
+	/* JOURNAL_POSITION | JOURNAL_AHEAD or not | wrap << 32 | base_used << 16 | base: always the
+	 * newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];
 	struct journal_lost lost;
 	struct journal_port copies[2];

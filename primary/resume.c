@@ -67,6 +67,7 @@ static void restore_position(struct vring *vring, uint64_t word)
 	vring->base = (uint16_t)word;
 	vring->base_used = (uint16_t)(word >> 16);
 	vring->wrap = (uint16_t)(word >> 32);
+	vring->ahead = word & JOURNAL_AHEAD;
 }
 
 static bool restore_vring(struct vring *vring, const struct journal_vring *record)
@@ -149,6 +150,7 @@ static bool restore_owner(struct vring *vring)
 		vring->grant = hf_read_once(&grant_lane(vring)->grant);
 	vring->owner->nr_vrings++;
 	device->owner = vring->owner;
+	vring->ahead |= !vring_active(vring);
 	return word && vring->started && !vring->broken &&
 	       !(word & HF_GRANT_ENABLED) == !vring->enabled;
 }

@@ -188,6 +188,13 @@ static void tell_ready(struct session *session)
 		   ready ? "memory and a started vring" : "no vring is started");
 }
 
+static void settled(struct session *session)
+{
+	publish_device(session->device);
+	tell_ready(session);
+	grant_offer(session->device);
+}
+
 void session_settle(struct session *session, int vring)
 {
 	struct device *device = session->device;
@@ -195,9 +202,32 @@ void session_settle(struct session *session, int vring)
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
 		if (vring == SESSION_ALL_VRINGS || vring == (int)i)
 			vring_try_start(session, &device->vrings[i]);
-	publish_device(device);
-	tell_ready(session);
-	grant_offer(device);
+	settled(session);
+}
+
+/* Taken over: the message that started a ring, or that it was started in the middle of, comes once
+ * more, and may be one that needs it stopped. */
+static void settle_but_ahead(struct session *session)
+{
+	struct device *device = session->device;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		if (!device->vrings[i].ahead)
+			vring_try_start(session, &device->vrings[i]);
+	settled(session);
+}
+
+/* That message is done. */
+static void settle_ahead(struct session *session)
+{
+	struct device *device = session->device;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		if (!device->vrings[i].ahead)
+			continue;
+		device->vrings[i].ahead = false;
+		session_settle(session, (int)i);
+	}
 }
 
 /* --- waiting --- */
@@ -292,6 +322,7 @@ static const char *message_name(const struct vu_msg *msg, char *room, size_t siz
 static bool settle_message(struct session *session)
 {
 	vu_msg_release(&session->msg);
+	settle_ahead(session);
 	if (!journal_store(session)) {
 		session->state = SESSION_STORING;
 		loop_remove(session->primary->loop, &session->source);
@@ -514,7 +545,7 @@ int session_watch(struct session *session)
 static enum vu_outcome took_over(struct session *session, struct vu_msg *msg)
 {
 	(void)msg;
-	session_settle(session, SESSION_ALL_VRINGS);
+	settle_but_ahead(session);
 	journal_clean(session);
 	if (session->reply.len)
 		(void)send_reply(session); /* may be its end */
