@@ -353,9 +353,9 @@ static void retire_from(struct secondary *secondary, uint32_t device_slot)
 		return;
 	send_retire(secondary, device_slot, sent->session);
 	secondary_lane_retire(secondary, device_slot);
+	/* In the journal it stays until it says Retired. */
 	sent->session = 0;
 	sent->mem_generation = 0;
-	journal_sent(secondary, device_slot, 0);
 }
 
 void grant_retire(struct device *device)
@@ -379,6 +379,12 @@ static void repeat_to(const struct device *device, struct secondary *secondary, 
 
 void grant_repeat_retire(struct secondary *secondary)
 {
+	const struct primary *primary = secondary->primary;
+
+	/* Where there is a port, grant_repeat looks at the session. */
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (!primary->ports[i])
+			retire_from(secondary, i);
 	secondary_each_retiring(secondary, send_retire);
 }
 

@@ -83,8 +83,10 @@ void journal_welcomed(struct secondary *secondary);
 void journal_secondary_words(struct secondary *secondary);
 /* device->lost changed. */
 void journal_lost(struct device *device);
-/* About to be sent memory of this device in this session; 0: it was retired. */
+/* About to be sent memory of this device in this session. */
 void journal_sent(struct secondary *secondary, uint32_t device, uint64_t session);
+/* It says that it has let go of that. `device` is its word, any number. */
+void journal_retired(struct secondary *secondary, uint32_t device, uint64_t session);
 /* A lane entry is taken, or free (session 0). */
 void journal_lane(struct secondary *secondary, uint32_t entry, uint32_t device, uint64_t session,
 		  uint32_t vring);

@@ -169,6 +169,17 @@ void journal_sent(struct secondary *s, uint32_t device, uint64_t session)
 		session);
 }
 
+void journal_retired(struct secondary *s, uint32_t device, uint64_t session)
+{
+	uint64_t *sent;
+
+	if (!s->primary->journal || device >= s->primary->conf->max_devices)
+		return;
+	sent = &journal_sent_of(s->primary, journal_secondary_at(s->primary, s->slot))[device];
+	if (*sent == session && s->devices[device].session != session)
+		hf_store_release(sent, (uint64_t)0);
+}
+
 void journal_lane(struct secondary *s, uint32_t entry, uint32_t device, uint64_t session,
 		  uint32_t vring)
 {

@@ -204,6 +204,7 @@ int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPri
 	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED:
 		retired = request->retired;
 		secondary_lane_retired(secondary, retired->device, retired->session);
+		journal_retired(secondary, retired->device, retired->session);
 		if (secondary->starved) {
 			secondary->starved = false;
 			grant_offer_all(secondary->primary);

@@ -123,7 +123,55 @@ static void a_base_that_started_its_ring_does_not_set_it_back(void)
 	close_world();
 }
 
+/* --- what was consumed, and is still on its way to a secondary that does not read --- */
+
+#define MANY_CALLS 1000u
+
+/* The stopped echo's socket is full: what it is sent from now on waits in the primary. */
+static void fill_echo_socket(struct front_end *front_end)
+{
+	for (uint32_t i = 0; i < MANY_CALLS; i++)
+		if (front_end_set_fd(front_end, FE_SET_VRING_CALL, 0))
+			CHECK(false);
+}
+
+static void memory_is_let_go_whose_session_ended_with_the_primary(void)
+{
+	static const char *const small[] = {
+		"--supervise", "--no-huge-pages", "--port", "p0", "--port", "p1", "--port",
+		"p2",	       "--lane-vrings",	  "15",	    NULL};
+	static const struct session_shape many = {.queue_pairs = FE_MAX_PAIRS}, one;
+	struct front_end more[2];
+	pid_t pid, echo;
+
+	world_open(&world, small);
+	pid = world_ask_pid(&world, NULL);
+	world_start_echo(&world, 0, "echo", "vswitch", all);
+	echo = world.secondaries[0].pid;
+	for (int i = 0; i < 2; i++) {
+		REQUIRE(front_end_connect(&more[i], world_port_path(&world, i ? "p2" : "p1")) == 0);
+		REQUIRE(front_end_setup(&more[i], &many) == 0);
+	}
+	CHECK(world_maps_become(echo, more[1].guest.fd, 1));
+	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
+	REQUIRE(front_end_setup(&fe, &one) == 0);
+	CHECK(world_maps_become(echo, fe.guest.fd, 1)); /* without an entry in the lane */
+	world_signal_echo(&world, 0, SIGSTOP);
+	REQUIRE(world_echo_stopped(&world, 0));
+	fill_echo_socket(&more[0]);
+	REQUIRE(front_end_finish(&fe));
+	REQUIRE(kill(pid, SIGKILL) == 0);
+	REQUIRE(world_ask_pid(&world, NULL) != pid);
+	world_signal_echo(&world, 0, SIGCONT);
+	CHECK(world_maps_become(echo, fe.guest.fd, 0));
+	front_end_close(&fe);
+	for (int i = 0; i < 2; i++)
+		front_end_close(&more[i]);
+	world_close(&world);
+}
+
 static const struct sentence sentences[] = {
+	SENTENCE(memory_is_let_go_whose_session_ended_with_the_primary),
 	SENTENCE(a_base_that_started_its_ring_does_not_set_it_back),
 };
 SUITE("resume_again", sentences)
