@@ -76,6 +76,7 @@ struct lost_owner {
 	uint64_t id;
 	char name[64];
 	struct state *state; /* a reference, or NULL */
+	bool told;	     /* its successor was sent that, and may not have read it */
 };
 
 struct device {

@@ -433,7 +433,7 @@ static void fill_port(struct journal_port *to, const struct port *from)
 static void clear_words(struct journal_slot *slot)
 {
 	slot->dirty = slot->removing = slot->deaths = 0;
-	slot->answered = slot->consumed = slot->ending = 0;
+	slot->answered = slot->consumed = slot->ending = slot->rarp = 0;
 	memset(slot->positions, 0, sizeof(slot->positions));
 	memset(&slot->lost, 0, sizeof(slot->lost));
 }
@@ -452,8 +452,10 @@ static void commit(struct port *port)
 	fill_port(&slot->copies[next - 1], port);
 	journal_each_number(primary->store, &slot->copies[next - 1], store_reference);
 	hf_store_release(&slot->valid, next);
-	if (!port->session)
+	if (!port->session) {
 		slot->dirty = slot->deaths = 0;
+		slot->rarp = 0;
+	}
 	if (old)
 		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
 }

@@ -81,6 +81,9 @@ void journal_secondary_gone(struct secondary *secondary);
 void journal_welcomed(struct secondary *secondary);
 /* Its state for a successor, or that it is drained, changed. */
 void journal_secondary_words(struct secondary *secondary);
+/* device->rarp is to be announced by who runs the device, who may not have heard of it yet; or has.
+ */
+void journal_rarp(const struct device *device, bool pending);
 /* device->lost changed. */
 void journal_lost(struct device *device);
 /* About to be sent memory of this device in this session. */

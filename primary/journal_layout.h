@@ -25,6 +25,7 @@
 #define JOURNAL_TEXT	 128u
 #define JOURNAL_REPLY	 24u
 #define JOURNAL_NOT_KEPT UINT32_MAX
+#define JOURNAL_RARP	 (1ull << 63)
 #define JOURNAL_POSITION (1ull << 63)
 #define JOURNAL_AHEAD	 (1ull << 62) /* vring->ahead, for who finds it */
 
@@ -100,6 +101,7 @@ struct journal_slot {
 	uint64_t ending;   /* the session of this number is being ended, whatever the copies say */
 	uint32_t removing; /* the port is */
 	uint32_t deaths;   /* of primaries in a row while they handled its session */
+	uint64_t rarp; /* JOURNAL_RARP | the address, which its owner may not have heard of; or 0 */
 	/* JOURNAL_POSITION | JOURNAL_AHEAD or not | wrap << 32 | base_used << 16 | base: always the
 	 * newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];

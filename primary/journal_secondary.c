@@ -160,6 +160,17 @@ void journal_lost(struct device *device)
 	store_release(primary->store, old);
 }
 
+void journal_rarp(const struct device *device, bool pending)
+{
+	uint64_t word = 0;
+
+	if (!device->primary->journal)
+		return;
+	memcpy(&word, device->rarp, sizeof(device->rarp));
+	hf_store_release(&journal_slot(device->primary, device->slot)->rarp,
+			 pending ? word | JOURNAL_RARP : 0);
+}
+
 void journal_sent(struct secondary *s, uint32_t device, uint64_t session)
 {
 	if (!s->primary->journal)

@@ -94,6 +94,14 @@ static bool restore_vring(struct vring *vring, const struct journal_vring *recor
 	       take_fd(primary, record->err, &vring->err);
 }
 
+static void restore_rarp(struct device *device)
+{
+	uint64_t word = journal_slot(device->primary, device->slot)->rarp;
+
+	device->rarp_unsent = word & JOURNAL_RARP;
+	memcpy(device->rarp, &word, sizeof(device->rarp));
+}
+
 static bool restore_device(struct device *device, const struct journal_port *record)
 {
 	const struct journal_slot *slot = journal_slot(device->primary, device->slot);
@@ -107,6 +115,7 @@ static bool restore_device(struct device *device, const struct journal_port *rec
 	device->status = record->status;
 	device->status_seen = record->status_seen;
 	device->node = record->node;
+	restore_rarp(device);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		struct vring *vring = &device->vrings[i];
 
@@ -273,6 +282,8 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 	(void)take_fd(primary, record->listener, &port->listener);
 	restore_lost(device);
 	port->draft_behind = !restore_owners(device) || journal_slot(primary, slot)->dirty;
+	if (device->owner) /* the pause was over, and told */
+		device->lost.how = LOST_NOBODY;
 	return 0;
 }
 

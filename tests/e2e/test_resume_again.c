@@ -160,6 +160,7 @@ static void memory_is_let_go_whose_session_ended_with_the_primary(void)
 	REQUIRE(world_echo_stopped(&world, 0));
 	fill_echo_socket(&more[0]);
 	REQUIRE(front_end_finish(&fe));
+	REQUIRE(world_ask_pid(&world, NULL) == pid); /* and is done with it */
 	REQUIRE(kill(pid, SIGKILL) == 0);
 	REQUIRE(world_ask_pid(&world, NULL) != pid);
 	world_signal_echo(&world, 0, SIGCONT);
@@ -170,7 +171,31 @@ static void memory_is_let_go_whose_session_ended_with_the_primary(void)
 	world_close(&world);
 }
 
+static void an_announcement_that_was_held_back_is_made_by_the_next_life(void)
+{
+	uint32_t wrong = 0;
+	pid_t pid;
+
+	open_world();
+	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	pid = world_ask_pid(&world, NULL);
+	world_signal_echo(&world, 0, SIGSTOP);
+	REQUIRE(world_echo_stopped(&world, 0));
+	fill_echo_socket(&fe);
+	CHECK_EQ(front_end_set_u64(&fe, FE_SEND_RARP, 0x563412005452), 0);
+	REQUIRE(kill(pid, SIGKILL) == 0);
+	REQUIRE(world_ask_pid(&world, NULL) != pid);
+	world_signal_echo(&world, 0, SIGCONT);
+	/* It comes round as a packet that is none of ours. */
+	for (int i = 0; i < WAIT_MS && !wrong; i++, usleep(1000))
+		CHECK_EQ(front_end_receive_packets(&fe, 0, &next, &wrong), 0);
+	CHECK_EQ(wrong, 1);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	close_world();
+}
+
 static const struct sentence sentences[] = {
+	SENTENCE(an_announcement_that_was_held_back_is_made_by_the_next_life),
 	SENTENCE(memory_is_let_go_whose_session_ended_with_the_primary),
 	SENTENCE(a_base_that_started_its_ring_does_not_set_it_back),
 };
