@@ -32,7 +32,7 @@ static uint64_t place(uint64_t *at, uint64_t bytes)
 	return here;
 }
 
-static void lay_out(struct front *front, uint16_t size, uint64_t *ret_bytes)
+static void lay_out(struct front *front, uint16_t size, uint32_t places, uint64_t *ret_bytes)
 {
 	uint64_t at = 0;
 
@@ -43,10 +43,12 @@ static void lay_out(struct front *front, uint16_t size, uint64_t *ret_bytes)
 		r->avail = (void *)(front->memory + place(&at, 6 + 2ull * size));
 		r->used = (void *)(front->memory + place(&at, 6 + 8ull * size));
 		r->size = size;
+		r->places = places;
 	}
 	for (uint32_t i = 0; i < FRONT_RINGS; i++) {
 		struct front_ring *r = &front->rings[i];
-		uint64_t buffers = place(&at, (uint64_t)size * FRONT_BUFFER_DISTANCE);
+		uint64_t buffers = place(&at, places ? (uint64_t)places * FRONT_PAGE
+						     : (uint64_t)size * FRONT_BUFFER_DISTANCE);
 
 		r->buffers = front->memory + buffers;
 		r->buffers_gpa = FRONT_GPA + buffers;
@@ -70,7 +72,7 @@ static int map_memory(struct front *front, unsigned int flags)
 	return -ENOMEM;
 }
 
-int front_create(struct front *front, uint16_t size, bool mergeable, bool huge)
+int front_create(struct front *front, uint16_t size, bool mergeable, bool huge, uint32_t places)
 {
 	int error;
 
@@ -78,11 +80,11 @@ int front_create(struct front *front, uint16_t size, bool mergeable, bool huge)
 	front->features = 1ull << VIRTIO_F_VERSION_1_BIT | 1ull << VHOST_USER_PROTOCOL_BIT;
 	if (mergeable)
 		front->features |= 1ull << VIRTIO_NET_F_MRG_RXBUF;
-	lay_out(front, size, &front->bytes);
+	lay_out(front, size, places, &front->bytes);
 	front->huge = huge && map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB) == 0;
 	if (!front->huge && (error = map_memory(front, 0)))
 		return error;
-	lay_out(front, size, &front->bytes);
+	lay_out(front, size, places, &front->bytes);
 	for (uint32_t i = 0; i < FRONT_RINGS; i++) {
 		front->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		front->calls[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

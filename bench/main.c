@@ -49,8 +49,8 @@ static int plug_all(struct bench *b, uint16_t entries, bool mergeable)
 		struct side *side = &b->sides[i];
 
 		for (uint32_t d = 0; d < BENCH_DEVICES; d++) {
-			int error =
-				front_create(&side->fronts[d], entries, mergeable, b->options.huge);
+			int error = front_create(&side->fronts[d], entries, mergeable,
+						 b->options.huge, 0);
 
 			if (!error)
 				error = side->backend->ops->plug(side->backend, d,

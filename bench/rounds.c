@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "cycles.h"
-#include "frame.h"
+#include "frames.h"
 #include "measure.h"
 
 #define POLLS 1024u
