@@ -220,6 +220,11 @@ void journal_close(struct primary *primary)
 	primary->journal = NULL;
 }
 
+uint64_t journal_life(const struct primary *primary)
+{
+	return primary->journal ? primary->journal->header->lives : 0;
+}
+
 struct once *journal_once(struct primary *primary)
 {
 	return primary->journal ? &primary->journal->once : NULL;
@@ -320,10 +325,12 @@ void journal_position(const struct vring *vring)
 	uint64_t word = JOURNAL_POSITION | (uint64_t)vring->wrap << 32 |
 			(uint64_t)vring->base_used << 16 | vring->base;
 
-	if (device->primary->journal)
-		hf_store_release(
-			&journal_slot(device->primary, device->slot)->positions[vring->index],
-			word);
+	if (!device->primary->journal)
+		return;
+	if (vring->ahead || (device->port->session && device->port->session->in_hand))
+		word |= JOURNAL_AHEAD;
+	hf_store_release(&journal_slot(device->primary, device->slot)->positions[vring->index],
+			 word);
 }
 
 /* --- ports --- */
@@ -357,29 +364,6 @@ static void keep_all(struct port *port)
 	}
 }
 
-static bool kept(uint32_t number, int fd)
-{
-	return number || fd < 0;
-}
-
-/* Nobody could go on with half of a session's descriptors. */
-static bool all_kept(const struct port *port)
-{
-	const struct device *device = &port->device;
-	bool all = kept(port->session->stored, port->session->socket);
-
-	for (uint32_t i = 0; i < device->memory.count; i++)
-		all = kept(device->regions_stored[i], device->region_fds[i]) && all;
-	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
-		const struct vring *vring = &device->vrings[i];
-
-		all = kept(vring->stored.kick, vring->kick) &&
-		      kept(vring->stored.call, vring->call) &&
-		      kept(vring->stored.err, vring->err) && all;
-	}
-	return all;
-}
-
 void journal_each_number(struct store *store, const struct journal_port *copy,
 			 void (*visit)(struct store *store, uint32_t number))
 {
@@ -396,6 +380,11 @@ void journal_each_number(struct store *store, const struct journal_port *copy,
 	}
 }
 
+static uint32_t number_of(int fd, uint32_t stored)
+{
+	return fd >= 0 && !stored ? JOURNAL_NOT_KEPT : stored;
+}
+
 static void fill_vring(struct journal_vring *to, const struct vring *from)
 {
 	*to = (struct journal_vring){
@@ -404,9 +393,9 @@ static void fill_vring(struct journal_vring *to, const struct vring *from)
 		.used_user = from->used_user,
 		.log_gpa = from->log_gpa,
 		.addr_flags = from->addr_flags,
-		.kick = from->stored.kick,
-		.call = from->stored.call,
-		.err = from->stored.err,
+		.kick = number_of(from->kick, from->stored.kick),
+		.call = number_of(from->call, from->stored.call),
+		.err = number_of(from->err, from->stored.err),
 		.size = from->size,
 		.address_given = from->address_given,
 		.has_kick = from->has_kick,
@@ -461,7 +450,6 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	memcpy(to->path, from->path, sizeof(to->path));
 	to->queue_pairs = from->queue_pairs;
 	to->client = from->client;
-	to->removing = from->removing;
 	to->features_disabled = from->features_disabled;
 	to->sessions = from->sessions;
 	to->refused_messages = from->refused_messages;
@@ -473,12 +461,19 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	to->session = 0;
 	to->mem_generation = from->device.mem_generation;
 	to->message = (struct journal_message){0};
-	to->incomplete = 0;
 	if (!from->session)
 		return;
-	to->incomplete = !all_kept(from);
 	fill_device(to, &from->device);
 	fill_session(to, from->session);
+}
+
+/* What was said of the port that had the slot before. Nobody reads it until there is a copy. */
+static void clear_words(struct journal_slot *slot)
+{
+	slot->dirty = slot->removing = slot->deaths = 0;
+	slot->answered = slot->consumed = slot->ending = slot->rarp = 0;
+	memset(slot->positions, 0, sizeof(slot->positions));
+	memset(&slot->lost, 0, sizeof(slot->lost));
 }
 
 static void commit(struct port *port)
@@ -487,14 +482,18 @@ static void commit(struct port *port)
 	struct journal_slot *slot = journal_slot(primary, port->device.slot);
 	uint32_t old = slot->valid, next = old == 1 ? 2 : 1;
 
+	if (!old)
+		clear_words(slot);
 	keep_all(port);
 	for (uint32_t i = 0; port->session && i < HF_SHM_MAX_VRINGS; i++)
 		journal_position(&port->device.vrings[i]);
 	fill_port(&slot->copies[next - 1], port);
 	journal_each_number(primary->store, &slot->copies[next - 1], store_reference);
 	hf_store_release(&slot->valid, next);
-	if (!port->session)
-		hf_write_once(&slot->dirty, 0u);
+	if (!port->session) {
+		slot->dirty = slot->deaths = 0;
+		slot->rarp = 0;
+	}
 	if (old)
 		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
 }
@@ -554,10 +553,36 @@ void journal_port_gone(struct port *port)
 	hf_store_release(&slot->valid, 0u);
 	if (old)
 		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
-	hf_write_once(&slot->dirty, 0u);
-	memset(slot->positions, 0, sizeof(slot->positions));
 	store_release(primary->store, slot->lost.state);
-	memset(&slot->lost, 0, sizeof(slot->lost));
+	slot->lost.state = 0;
+}
+
+void journal_removing(struct port *port)
+{
+	if (port->primary->journal)
+		hf_store_release(&journal_slot(port->primary, port->device.slot)->removing, 1u);
+}
+
+void journal_ending(struct session *session)
+{
+	if (session->primary->journal)
+		hf_store_release(&journal_slot(session->primary, session->device->slot)->ending,
+				 session->number);
+}
+
+void journal_handling(struct primary *primary, uint64_t session)
+{
+	if (primary->journal)
+		hf_store_release(&primary->journal->header->handling, session);
+}
+
+uint32_t journal_count_deaths(struct session *session)
+{
+	struct journal_slot *slot = journal_slot(session->primary, session->device->slot);
+
+	if (session->primary->journal->header->handling == session->number)
+		hf_write_once(&slot->deaths, slot->deaths + 1);
+	return slot->deaths;
 }
 
 /* --- messages --- */
@@ -592,6 +617,7 @@ void journal_acted(struct session *session)
 		return;
 	commit(session->port);
 	hf_store_release(&journal_slot(primary, session->device->slot)->dirty, 0u);
+	hf_write_once(&journal_slot(primary, session->device->slot)->deaths, 0u);
 }
 
 void journal_clean(struct session *session)

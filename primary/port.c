@@ -166,10 +166,10 @@ static void on_retry(struct loop_timer *timer)
 {
 	struct port *port = container_of(timer, struct port, retry);
 
-	if (port->client)
-		connect_now(port);
-	else
+	if (!port->client)
 		listen_again(port);
+	else if (!port->session)
+		connect_now(port);
 }
 
 /* --- coming and going --- */
@@ -400,6 +400,7 @@ struct port *port_adopt(struct primary *primary, uint32_t slot, const struct jou
 	if (!port)
 		return NULL;
 	memcpy(port->path, record->path, sizeof(port->path));
+	port->removing = journal_slot(primary, slot)->removing;
 	port->features_disabled = record->features_disabled;
 	port->sessions = record->sessions;
 	port->refused_messages = record->refused_messages;
@@ -416,7 +417,8 @@ void port_go_on(struct port *port)
 {
 	const char *reason = "";
 
-	if (port->client && !port->session)
+	/* One that ended while it was taken over has armed the timer. */
+	if (port->client && !port->session && !port->retry.at_ns)
 		connect_now(port);
 	else if (!port->client && port->listener < 0)
 		(void)open_socket(port, &reason); /* says why not */
@@ -432,7 +434,7 @@ void port_stored_all(struct primary *primary)
 }
 
 /* The session, if any, ends; what is left to do then is port_session_ended's. */
-static void stop_port(struct port *port, const char *why)
+void port_stop(struct port *port, const char *why)
 {
 	port->removing = true;
 	close_socket(port);
@@ -451,7 +453,8 @@ int port_del(struct primary *primary, const char *name)
 		return -ENOENT;
 	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PORT_REMOVED, name, NULL, -1, 0, "%s",
 		   port->path);
-	stop_port(port, "the port is removed");
+	journal_removing(port); /* who was told that it is gone must never find it again */
+	port_stop(port, "the port is removed");
 	return 0;
 }
 
@@ -459,7 +462,7 @@ void port_stop_all(struct primary *primary)
 {
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
 		if (primary->ports[i] && !primary->ports[i]->removing)
-			stop_port(primary->ports[i], "the primary ends");
+			port_stop(primary->ports[i], "the primary ends");
 }
 
 bool port_all_idle(const struct primary *primary)

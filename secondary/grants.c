@@ -87,6 +87,7 @@ static void refuse_grant(struct hf_service *service, const Holdfast__Attach__Vri
 	refused.vring = m->vring;
 	refused.grant = m->grant;
 	refused.error = error;
+	refused.life = m->life;
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_VRING_REFUSED;
 	message.vring_refused = &refused;
 	(void)hf_service_send(service, &message);

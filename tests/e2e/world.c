@@ -234,23 +234,50 @@ static Holdfast__Control__Response *answer(int fd)
 	return response;
 }
 
+/* Its error, and no more of it than that. */
+static int answered(int fd)
+{
+	Holdfast__Control__Response *response = answer(fd);
+	int error = response->error;
+
+	hf_frame_free_unpacked(&response->base);
+	close(fd);
+	return error;
+}
+
 void world_add_port(struct world *world, const char *name, bool client, const char *path)
 {
 	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
 	Holdfast__Control__PortAddRequest add = HOLDFAST__CONTROL__PORT_ADD_REQUEST__INIT;
-	Holdfast__Control__Response *response;
-	int fd;
 
 	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD;
 	request.port_add = &add;
 	add.name = (char *)(uintptr_t)name;
 	add.path = (char *)(uintptr_t)(path ? path : "");
 	add.client = client;
-	fd = ask(world, &request);
-	response = answer(fd);
-	CHECK_EQ(response->error, 0);
-	hf_frame_free_unpacked(&response->base);
-	close(fd);
+	CHECK_EQ(answered(ask(world, &request)), 0);
+}
+
+int world_del_port(const struct world *world, const char *name)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__PortDelRequest del = HOLDFAST__CONTROL__PORT_DEL_REQUEST__INIT;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_DEL;
+	request.port_del = &del;
+	del.name = (char *)(uintptr_t)name;
+	return answered(ask(world, &request));
+}
+
+bool world_has_port(const struct world *world, const char *name)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__PortShowRequest show = HOLDFAST__CONTROL__PORT_SHOW_REQUEST__INIT;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_SHOW;
+	request.port_show = &show;
+	show.name = (char *)(uintptr_t)name;
+	return answered(ask(world, &request)) == 0;
 }
 
 int world_hand_over(const struct world *world, const char *port, const char *to)

@@ -48,6 +48,9 @@ size_t world_attached(const struct world *world, pid_t *pids, size_t room, pid_t
 
 /* Create a port by the control socket. */
 void world_add_port(struct world *world, const char *name, bool client, const char *path);
+/* 0 or what the primary said. */
+int world_del_port(const struct world *world, const char *name);
+bool world_has_port(const struct world *world, const char *name);
 /* RUN_DIR/NAME.sock */
 const char *world_port_path(const struct world *world, const char *name);
 
