@@ -18,7 +18,7 @@ static const char help[] =
 	"\n"
 	"  --quick            a few short slices: does it work, not how fast is it\n"
 	"  --json FILE        write the results as JSON as well\n"
-	"  --op NAME          only dequeue, enqueue, hop or poll\n"
+	"  --op NAME          only dequeue, enqueue, hop, direct or poll\n"
 	"  --sizes N[,N]…     bytes of a frame, 30 to 1518 (64,1518)\n"
 	"  --ring N[,N]…      entries of the split ring (256)\n"
 	"  --mergeable WORD   on, off or both (both)\n"
@@ -86,7 +86,7 @@ static int parse_mergeable(struct options *o, const char *word)
 
 static int parse_op(struct options *o, const char *word)
 {
-	static const char *const ops[] = {"dequeue", "enqueue", "hop", "poll"};
+	static const char *const ops[] = {"dequeue", "enqueue", "hop", "direct", "poll"};
 
 	o->only_op = word;
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)

@@ -105,7 +105,10 @@ static int enqueue_verify(struct side *side, const struct bench_case *c)
 	return enqueue(side, c, true, &(struct round){0});
 }
 
-static int hop(struct side *side, const struct bench_case *c, bool verify, struct round *ret)
+typedef uint32_t hop_call(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts);
+
+static int hop(struct side *side, const struct bench_case *c, hop_call *call, bool verify,
+	       struct round *ret)
 {
 	struct backend *b = side->backend;
 	struct front_ring *from = &side->fronts[0].rings[FRONT_DEQUEUE];
@@ -118,7 +121,7 @@ static int hop(struct side *side, const struct bench_case *c, bool verify, struc
 	front_post_frames(from, c->size, side->sequence);
 	front_post_buffers(to, verify);
 	begin = cycles_now();
-	ret->done = b->ops->hop(b, 0, 1, c->entries / BENCH_BURST);
+	ret->done = call(b, 0, 1, c->entries / BENCH_BURST);
 	ret->cycles = cycles_now() - begin;
 	if (front_reap_frames(from) != c->entries)
 		return wrong(side, c, "were posted and not all given back", c->entries);
@@ -127,12 +130,22 @@ static int hop(struct side *side, const struct bench_case *c, bool verify, struc
 
 static int hop_round(struct side *side, const struct bench_case *c, struct round *ret)
 {
-	return hop(side, c, false, ret);
+	return hop(side, c, side->backend->ops->hop, false, ret);
 }
 
 static int hop_verify(struct side *side, const struct bench_case *c)
 {
-	return hop(side, c, true, &(struct round){0});
+	return hop(side, c, side->backend->ops->hop, true, &(struct round){0});
+}
+
+static int direct_round(struct side *side, const struct bench_case *c, struct round *ret)
+{
+	return hop(side, c, side->backend->ops->direct, false, ret);
+}
+
+static int direct_verify(struct side *side, const struct bench_case *c)
+{
+	return hop(side, c, side->backend->ops->direct, true, &(struct round){0});
 }
 
 /* Dequeue from a ring that has nothing. */
@@ -151,6 +164,7 @@ const struct bench_op bench_ops[] = {
 	{"dequeue", "cycles/packet", true, dequeue_round, dequeue_verify},
 	{"enqueue", "cycles/packet", true, enqueue_round, enqueue_verify},
 	{"hop", "cycles/packet", true, hop_round, hop_verify},
+	{"direct", "cycles/packet", true, direct_round, direct_verify},
 	{"poll", "cycles/poll", false, poll_round, NULL},
 	{0},
 };

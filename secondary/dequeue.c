@@ -18,8 +18,10 @@
 #include "burst.h"
 #include "chain.h"
 #include "copy.h"
+#include "dequeue.h"
 #include "header.h"
 #include "notify.h"
+#include "rarp.h"
 
 /* Where the bytes of a chain go: the header first, then the caller's segments. */
 struct sink {
@@ -153,9 +155,7 @@ static inline void clear_rest(struct hf_packet *packet)
 		s->len = 0;
 }
 
-/* A ring that is granted but disabled: what the guest sends is discarded (vhost-user, "Ring
- * states"). */
-static void discard(struct hf_vring *v, uint16_t ready)
+void hf_dequeue_discard(struct hf_vring *v, uint16_t ready)
 {
 	uint16_t old = v->next, n = 0, head;
 
@@ -166,31 +166,6 @@ static void discard(struct hf_vring *v, uint16_t ready)
 	hf_count(v, HF_COUNTER_DROP_DISABLED, n);
 	hf_vring_publish(v, n, HF_INTENT_DEQUEUE);
 	hf_notify_guest(v, old);
-}
-
-/* SEND_RARP: a reverse ARP broadcast in the guest's name, so that switches learn where it is. */
-static bool take_rarp(struct hf_device *device, struct hf_packet *packet)
-{
-	static const uint8_t tail[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
-	uint8_t frame[64] = {0};
-	uint64_t rarp;
-
-	if (packet->room < sizeof(frame))
-		return false;
-	/* Several threads dequeue from one device: one of them gets it. */
-	rarp = hf_exchange(&device->rarp, (uint64_t)0);
-	if (!rarp)
-		return false;
-	memset(frame, 0xff, 6);
-	memcpy(frame + 6, &rarp, 6);
-	memcpy(frame + 12, tail, sizeof(tail));
-	memcpy(frame + 22, &rarp, 6);
-	memcpy(frame + 32, &rarp, 6);
-	memcpy(packet->data, frame, sizeof(frame));
-	packet->len = packet->total = sizeof(frame);
-	packet->offload = (struct hf_offload){0};
-	clear_rest(packet);
-	return true;
 }
 
 /* Take up to `ready` chains into `packets`; how many packets came. */
@@ -240,7 +215,7 @@ uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 		goto out;
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
 	if (unlikely(hf_read_once(&device->rarp)) && count && enabled &&
-	    take_rarp(device, packets[0])) {
+	    hf_rarp_take(device, packets[0])) {
 		got = 1;
 		hf_tally_packet(v, &tally, packets[0]);
 	}
@@ -249,7 +224,7 @@ uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 		if (likely(enabled))
 			got = (uint16_t)(got + dequeue_ready(v, packets + got, ready, &tally));
 		else
-			discard(v, ready);
+			hf_dequeue_discard(v, ready);
 	} else if (!got) {
 		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
 		goto out;

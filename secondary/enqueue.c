@@ -23,9 +23,8 @@ static bool packet_ok(const struct hf_packet *packet)
 	return packet->total && packet->total <= PACKET_MAX && packet->len && sum == packet->total;
 }
 
-/* A packet that asks something of the guest, or is a chain of segments. */
-static enum hf_enqueue_result enqueue_special(struct hf_vring *v, const struct hf_packet *packet,
-					      uint16_t *used)
+enum hf_enqueue_result hf_enqueue_special(struct hf_vring *v, const struct hf_packet *packet,
+					  uint16_t *used)
 {
 	struct hf_offload offload = packet->offload;
 
@@ -49,7 +48,7 @@ static inline enum hf_enqueue_result enqueue_packet(struct hf_vring *v,
 	if (likely(hf_offload_is_none(&packet->offload) && !packet->next && packet->total &&
 		   packet->total == packet->len && packet->total <= PACKET_MAX))
 		return hf_enqueue_one(v, packet, &none, used);
-	return enqueue_special(v, packet, used);
+	return hf_enqueue_special(v, packet, used);
 }
 
 static uint16_t enqueue_all(struct hf_vring *v, struct hf_packet *const *packets, uint16_t count)
