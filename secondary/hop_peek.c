@@ -187,10 +187,12 @@ static uint32_t collect_header(struct collector *c, const uint8_t *from, uint64_
 	/* The copy is what is looked at, not what the compiler could read again. */
 	hf_compiler_barrier();
 	c->header_have += n;
-	/* What is asked for is checked against the frame's own headers. */
-	if (c->header_have == c->header_bytes && (c->header[0] | c->header[1]) &&
-	    c->front < HF_LAYOUT_PEEK)
-		c->front = (uint32_t)min_u64(HF_LAYOUT_PEEK, c->packet->room);
+	/* What is asked for is checked against the frame's own headers, in our memory. */
+	if (c->header_have == c->header_bytes && (c->header[0] | c->header[1])) {
+		c->whole = c->packet->room < HF_LAYOUT_PEEK;
+		if (!c->whole && c->front < HF_LAYOUT_PEEK)
+			c->front = HF_LAYOUT_PEEK;
+	}
 	return n;
 }
 

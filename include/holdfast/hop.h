@@ -25,8 +25,6 @@
 extern "C" {
 #endif
 
-#define HF_HOP_ROOM 256u /* a packet's first segment has at least this much room */
-
 /* What one data thread needs to hop: one peek at a time. */
 struct hf_hop;
 

@@ -9,6 +9,7 @@
  * HF_TEST_ROUND.
  */
 #include <holdfast/burst.h>
+#include <holdfast/hop.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -329,7 +330,27 @@ static void make_room(struct hf_packet *second)
 	}
 }
 
-static bool compare_dequeue(void)
+static struct hf_hop *hop;
+
+/* A peek of any front, copied out in any order, is a dequeue. */
+static uint16_t hop_burst(uint16_t count)
+{
+	static const uint32_t fronts[] = {0, 20, 64, 128, 2000};
+	uint16_t got = hf_hop_peek(hop, rig.device, 1, pointers, count, fronts[any(5)]);
+
+	for (uint16_t i = 0; i < got; i += 2)
+		hf_hop_copy(hop, &pointers[i], 1);
+	hf_hop_copy(hop, pointers, got);
+	hf_hop_complete(hop, got);
+	return got;
+}
+
+static uint16_t dequeue_burst(uint16_t count)
+{
+	return hf_dequeue_burst(rig.device, 1, pointers, count);
+}
+
+static bool compare_taking(uint16_t (*take)(uint16_t count))
 {
 	static struct hf_packet second[BURST];
 	struct reference r;
@@ -341,7 +362,7 @@ static bool compare_dequeue(void)
 		uint16_t count = (uint16_t)any(BURST + 1), got, must;
 
 		make_room(second);
-		got = hf_dequeue_burst(rig.device, 1, pointers, count);
+		got = take(count);
 		must = reference_dequeue(&r, expected, count);
 		if (got != must) {
 			printf("    %u packets, must be %u\n", got, must);
@@ -351,6 +372,16 @@ static bool compare_dequeue(void)
 			same &= same_packet(&packets[i], &expected[i]);
 	}
 	return same_counters(&r, 1) & same_memory(&rig.tx) & same;
+}
+
+static bool compare_dequeue(void)
+{
+	return compare_taking(dequeue_burst);
+}
+
+static bool compare_hop(void)
+{
+	return compare_taking(hop_burst);
 }
 
 static void make_packets(void)
@@ -447,17 +478,25 @@ static void check_was_met(const enum hf_counter *reasons, size_t n)
 	CHECK(seen[HF_COUNTER_GOOD_PACKETS] > ROUNDS);
 }
 
+static const enum hf_counter taking_reasons[] = {
+	HF_COUNTER_DROP_TOO_BIG,     HF_COUNTER_DROP_BAD_ADDRESS,  HF_COUNTER_DROP_BAD_NEXT,
+	HF_COUNTER_DROP_LOOP,	     HF_COUNTER_DROP_BAD_INDIRECT, HF_COUNTER_DROP_BAD_DIRECTION,
+	HF_COUNTER_DROP_SHORT_CHAIN, HF_COUNTER_DROP_BAD_HEADER,   HF_COUNTER_BREAK_AVAIL_IDX,
+	HF_COUNTER_BREAK_BAD_HEAD};
+
 static void dequeue_equals_the_reference_on_the_same_image(void)
 {
-	static const enum hf_counter reasons[] = {
-		HF_COUNTER_DROP_TOO_BIG,      HF_COUNTER_DROP_BAD_ADDRESS,
-		HF_COUNTER_DROP_BAD_NEXT,     HF_COUNTER_DROP_LOOP,
-		HF_COUNTER_DROP_BAD_INDIRECT, HF_COUNTER_DROP_BAD_DIRECTION,
-		HF_COUNTER_DROP_SHORT_CHAIN,  HF_COUNTER_DROP_BAD_HEADER,
-		HF_COUNTER_BREAK_AVAIL_IDX,   HF_COUNTER_BREAK_BAD_HEAD};
-
 	run_rounds(compare_dequeue);
-	check_was_met(reasons, ARRAY_SIZE(reasons));
+	check_was_met(taking_reasons, ARRAY_SIZE(taking_reasons));
+}
+
+static void a_hop_equals_the_reference_on_the_same_image(void)
+{
+	hop = hf_hop_create();
+	REQUIRE(hop != NULL);
+	run_rounds(compare_hop);
+	check_was_met(taking_reasons, ARRAY_SIZE(taking_reasons));
+	hf_hop_destroy(hop);
 }
 
 static void enqueue_equals_the_reference_on_the_same_image(void)
@@ -476,6 +515,7 @@ static void enqueue_equals_the_reference_on_the_same_image(void)
 
 static const struct sentence sentences[] = {
 	SENTENCE(dequeue_equals_the_reference_on_the_same_image),
+	SENTENCE(a_hop_equals_the_reference_on_the_same_image),
 	SENTENCE(enqueue_equals_the_reference_on_the_same_image),
 };
 SUITE("reference", sentences)
