@@ -34,6 +34,9 @@ struct hf_run {
 	uint8_t *address[HF_RUN];
 	uint32_t len[HF_RUN]; /* bytes there: of the header and the frame */
 	uint16_t head[HF_RUN];
+	uint32_t longest; /* no len[] has a bit that is not set here: at least as long as each */
+	uint8_t group; /* the copy: first bytes of the frames or-ed; bit 0: one is a group address
+			*/
 };
 
 /* One level of instructions. Data thread, inside a burst. */
