@@ -7,6 +7,8 @@
 
 #include "vring.h"
 
+#define HF_PACKET_MAX (1u << 20) /* bytes; no frame is that long, and sums of such cannot wrap */
+
 enum hf_enqueue_result {
 	HF_ENQUEUE_DONE,      /* delivered; *used moved on */
 	HF_ENQUEUE_NO_BUFFER, /* nothing changed: the guest has no room now */

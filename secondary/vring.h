@@ -52,6 +52,8 @@ struct hf_vring_setup {
 	bool fence; /* no membarrier: bursts fence themselves */
 };
 
+struct hf_run_ops;
+
 struct hf_vring {
 	/* Written by the control thread at setup, read by every burst. */
 	uint64_t my_grant; /* 0: not granted; stored last, released */
@@ -67,7 +69,8 @@ struct hf_vring {
 	bool indirect;
 	bool event_idx;
 	bool fence;
-	bool has_call; /* control thread writes, data thread reads; see call_fd */
+	const struct hf_run_ops *run; /* the level of instructions */
+	bool has_call;		      /* control thread writes, data thread reads; see call_fd */
 	bool has_err;
 	/* Numbers that stay ours from the first grant to the end of the device: a new descriptor is
 	 * dup'ed over them, so a burst never writes into a stranger's file. */
