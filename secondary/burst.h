@@ -93,21 +93,27 @@ static inline void hf_tally_size(struct hf_tally *t, uint32_t len, uint32_t n)
 	t->met |= 1u << size;
 }
 
+/* Is it for one station, many or all? */
+static inline void hf_tally_group(struct hf_tally *t, const struct hf_packet *packet)
+{
+	const uint8_t *frame = packet->data;
+
+	if (likely(!packet->len || !(frame[0] & 1)))
+		return;
+	if (packet->len >= 6 &&
+	    (frame[0] & frame[1] & frame[2] & frame[3] & frame[4] & frame[5]) == 0xff)
+		t->broadcasts++;
+	else
+		t->multicasts++;
+}
+
 /* `packet` was delivered. */
 static inline void hf_tally_packet(struct hf_vring *v, struct hf_tally *t,
 				   const struct hf_packet *packet)
 {
-	const uint8_t *frame = packet->data;
-
 	(void)v;
 	hf_tally_size(t, packet->total, 1);
-	if (unlikely(packet->len && (frame[0] & 1))) {
-		if (packet->len >= 6 &&
-		    (frame[0] & frame[1] & frame[2] & frame[3] & frame[4] & frame[5]) == 0xff)
-			t->broadcasts++;
-		else
-			t->multicasts++;
-	}
+	hf_tally_group(t, packet);
 	t->packets++;
 	t->bytes += packet->total;
 }

@@ -27,7 +27,7 @@ static void open_hop(struct hf_hop *hop, struct hf_device *device, struct hf_vri
 	hop->rarp = 0;
 	hop->count = hop->places = 0;
 	hop->nr_pieces = hop->nr_drops = hop->nr_calls = 0;
-	hop->tally.n = hop->tally.groups = 0;
+	hop->group = 0;
 }
 
 /* An announcement comes before what the guest sends. */
@@ -39,10 +39,10 @@ static void look_at_rarp(struct hf_hop *hop, struct hf_packet *packet)
 	memcpy(&hop->rarp, packet->data + 6, 6);
 	packet->peeked = 0;
 	hop->packets[0] = packet;
-	hop->rests[0] = (struct hop_rest){0};
-	hop->place[0] = 0;
+	hop->total[0] = packet->total;
+	hop->nr_pieces_of[0] = 0;
+	hop->group = packet->data[0];
 	hop->count = 1;
-	hop_tally_add(&hop->tally, packet->total, HOP_BROADCAST);
 }
 
 uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
@@ -85,19 +85,20 @@ nothing:
 
 static void copy_one(struct hf_hop *hop, struct hf_packet *packet)
 {
-	const struct hop_rest *rest = hop_rest_of(hop, packet);
 	struct hf_packet *segment = packet;
+	uint16_t i = packet->peeked, n;
 
-	if (!rest)
+	if (!hop_has(hop, packet) || hop_is_whole(packet))
 		return;
 	if (packet->len == packet->room)
 		segment = packet->next;
-	if (!rest->nr)
-		hop_append(&segment, rest->data, rest->len);
-	for (uint16_t i = 0; i < rest->nr; i++)
-		hop_append(&segment, hop->pieces[rest->first + i].data,
-			   hop->pieces[rest->first + i].len);
-	hop->rests[packet->peeked].len = 0;
+	n = hop->nr_pieces_of[i];
+	if (!n)
+		hop_append(&segment, hop->rest[i] + packet->len, packet->total - packet->len);
+	for (uint16_t k = 0; k < n; k++)
+		hop_append(&segment, hop->pieces[hop->first_piece[i] + k].data,
+			   hop->pieces[hop->first_piece[i] + k].len);
+	hop->nr_pieces_of[i] = 0;
 }
 
 void hf_hop_copy(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t count)
@@ -111,6 +112,39 @@ static void count_drops(struct hf_hop *hop, uint16_t places)
 	for (uint16_t i = 0; i < hop->nr_drops; i++)
 		if (hop->drops[i].place < places)
 			hf_count(hop->source, (enum hf_counter)hop->drops[i].reason, 1);
+}
+
+/* Of packet `i`: each place before it is a packet's or a drop's. */
+static uint16_t place_of(const struct hf_hop *hop, uint16_t i)
+{
+	uint16_t place = i;
+
+	if (hop->rarp && place)
+		place--;
+	for (uint16_t k = 0; k < hop->nr_drops && hop->drops[k].place <= place; k++)
+		place++;
+	return place;
+}
+
+static void count_packets(struct hf_hop *hop, uint16_t n)
+{
+	struct hf_tally tally = {0};
+	uint32_t differs = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		differs |= hop->total[i] ^ hop->total[0];
+		tally.bytes += hop->total[i];
+	}
+	tally.packets = n;
+	if (likely(!differs && n)) {
+		hf_tally_size(&tally, hop->total[0], n);
+	} else {
+		for (uint16_t i = 0; i < n; i++)
+			hf_tally_size(&tally, hop->total[i], 1);
+	}
+	for (uint16_t i = 0; unlikely(hop->group & 1) && i < n; i++)
+		hf_tally_group(&tally, hop->packets[i]);
+	hf_tally_end(hop->source, &tally);
 }
 
 /* The destinations' calls, and nobody waits for us any more. */
@@ -129,7 +163,7 @@ void hf_hop_complete(struct hf_hop *hop, uint16_t count)
 	if (unlikely(!v))
 		return;
 	if (unlikely(count < hop->count))
-		places = hop->place[count];
+		places = place_of(hop, count);
 	else
 		count = hop->count;
 	/* Nobody announced it; a newer one counts more. */
@@ -137,7 +171,7 @@ void hf_hop_complete(struct hf_hop *hop, uint16_t count)
 		(void)hf_exchange(&hop->device->rarp, hop->rarp);
 	if (unlikely(hop->nr_drops))
 		count_drops(hop, places);
-	hop_tally_end(v, &hop->tally, count);
+	count_packets(hop, count);
 	if (likely(places)) {
 		old = v->next;
 		hf_vring_publish(v, places, HF_INTENT_DEQUEUE);

@@ -3,10 +3,9 @@
  * The source's side of a hop: from chains to packets whose front is private.
  *
  * Theory of operation. Descriptors, header and front are read once, like in dequeue.c and by the
- * same rules; of what follows only the place is noted, checked to its end. Chains of the common
- * shape (one descriptor in one region, nothing asked for) are looked at in runs, in loops over
- * locals: the compiler need not read the vring again after each store, and the processor has many
- * loads under way at once. Every other chain goes the general way, one at a time, in its place.
+ * same rules; of what follows only the place is noted, checked to its end. Simple chains are looked
+ * at in runs (run.h, hop_core.h); every other one goes the general way, one at a time, in its
+ * place.
  */
 #include <string.h>
 
@@ -14,101 +13,7 @@
 #include "copy.h"
 #include "header.h"
 #include "hop.h"
-
-/* Chains of the common shape. */
-struct run {
-	const uint8_t *from[HOP_RUN]; /* the header */
-	uint32_t len[HOP_RUN];	      /* of the frame behind it */
-	uint16_t head[HOP_RUN];
-};
-
-/* How many chains from place `place` on are of that shape, `want` at most. */
-static uint16_t find_run(const struct hf_vring *v, uint16_t place, struct hf_packet *const *packets,
-			 uint16_t want, struct run *run)
-{
-	const uint64_t hot_gpa = v->hot_gpa, hot_size = v->hot_size;
-	uint8_t *const hot = v->hot_address;
-	const uint32_t header = v->header_bytes;
-	const struct vring_desc *desc = v->desc;
-	const uint16_t first = (uint16_t)(v->next + place), mask = v->mask;
-
-	for (uint16_t i = 0; i < want; i++) {
-		uint16_t head = hf_read_once(&v->avail->ring[(uint16_t)(first + i) & mask]);
-		struct vring_desc d;
-		uint64_t offset;
-
-		if (unlikely(head > mask))
-			return i;
-		hf_desc_read(&d, (const uint8_t *)&desc[head]);
-		offset = d.addr - hot_gpa;
-		if (unlikely(d.flags || d.len <= header || d.len - header > packets[i]->room ||
-			     offset >= hot_size || d.len > hot_size - offset))
-			return i;
-		run->from[i] = hot + offset;
-		run->len[i] = d.len - header;
-		run->head[i] = head;
-		__builtin_prefetch(hot + offset);
-	}
-	return want;
-}
-
-static inline void clear_rest(struct hf_packet *packet)
-{
-	for (struct hf_packet *s = packet->next; s; s = s->next)
-		s->len = 0;
-}
-
-/* The packet's front is there. */
-static inline void add_packet(struct hf_hop *hop, struct hf_packet *packet, struct hop_rest rest)
-{
-	uint16_t index = hop->count++;
-
-	packet->peeked = index;
-	hop->packets[index] = packet;
-	hop->rests[index] = rest;
-	hop->place[index] = hop->places;
-	hop_tally_add(&hop->tally, packet->total, hop_group_of(packet->data, packet->len));
-}
-
-static inline void take_simple(struct hf_hop *hop, struct hf_packet *packet, const uint8_t *frame,
-			       uint32_t len, uint32_t front)
-{
-	uint32_t keep = len < front ? len : front;
-
-	hf_copy(packet->data, frame, keep);
-	packet->len = keep;
-	packet->total = len;
-	packet->offload = (struct hf_offload){0};
-	if (unlikely(packet->next))
-		clear_rest(packet);
-	add_packet(hop, packet, (struct hop_rest){.data = frame + keep, .len = len - keep});
-}
-
-/* A run of at most `want` chains; how many. */
-static uint16_t look_at_run(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t want,
-			    uint32_t front)
-{
-	struct hf_vring *v = hop->source;
-	struct run run;
-	uint16_t n = find_run(v, hop->places, packets, want, &run), i;
-	const uint32_t header_bytes = v->header_bytes;
-
-	for (i = 0; i < n; i++) {
-		uint64_t header;
-
-		__builtin_memcpy(&header, run.from[i], sizeof(header));
-		__asm__ __volatile__("" : "+r"(header));
-		/* flags and gso_type: when these are zero nothing is asked for. */
-		if (unlikely(header & 0xffff))
-			break;
-		take_simple(hop, packets[i], run.from[i] + header_bytes, run.len[i], front);
-		hf_vring_use(v, hop->places, run.head[i], 0);
-		hop->places++;
-	}
-	return i;
-}
-
-/* ---- any chain */
+#include "run.h"
 
 /* Where its bytes go: header, front, then pieces; or all into the packet, when they are many. */
 struct collector {
@@ -245,21 +150,42 @@ static int collect_descriptor(struct hf_vring *v, struct collector *c, const str
 	return 0;
 }
 
-static struct hop_rest rest_of(const struct collector *c)
+/* The packet's front is there. */
+static void add_packet(struct collector *c)
 {
 	struct hf_hop *hop = c->hop;
+	struct hf_packet *p = c->packet;
 	const struct hop_piece *pieces = hop->pieces + hop->nr_pieces;
-	struct hop_rest rest = {.first = hop->nr_pieces, .nr = c->nr_pieces};
+	uint16_t i = hop->count++;
 
+	p->peeked = i;
+	hop->packets[i] = p;
+	hop->total[i] = p->total;
+	if (p->len)
+		hop->group |= p->data[0];
+	hop->nr_pieces_of[i] = 0;
 	if (c->nr_pieces == 1)
-		return (struct hop_rest){.data = pieces[0].data, .len = pieces[0].len};
-	for (uint16_t i = 0; i < c->nr_pieces; i++)
-		rest.len += pieces[i].len;
+		hop->rest[i] = pieces[0].data - p->len;
+	if (c->nr_pieces <= 1)
+		return;
+	hop->nr_pieces_of[i] = (uint8_t)c->nr_pieces;
+	hop->first_piece[i] = hop->nr_pieces;
 	hop->nr_pieces = (uint16_t)(hop->nr_pieces + c->nr_pieces);
-	return rest;
 }
 
-/* 0 with the packet added, or the DROP reason. */
+/* All its bytes are collected: 0 with the packet added, or the DROP reason. */
+static int close_packet(struct collector *c)
+{
+	if (!c->total)
+		return HF_CHAIN_DROP(SHORT_CHAIN);
+	c->packet->total = (uint32_t)c->total;
+	if (!hf_header_to_offload(c->header, c->hop->source->features, c->packet))
+		return HF_CHAIN_DROP(BAD_HEADER);
+	add_packet(c);
+	return 0;
+}
+
+/* The same, from the chain at `head`. */
 static int look_at_chain(struct hf_hop *hop, uint16_t head, struct hf_packet *packet,
 			 uint32_t front)
 {
@@ -276,15 +202,26 @@ static int look_at_chain(struct hf_hop *hop, uint16_t head, struct hf_packet *pa
 		if (result < 0)
 			return result;
 	}
-	if (result < 0)
-		return result;
-	if (!c.total)
-		return HF_CHAIN_DROP(SHORT_CHAIN);
-	packet->total = (uint32_t)c.total;
-	if (!hf_header_to_offload(c.header, v->features, packet))
-		return HF_CHAIN_DROP(BAD_HEADER);
-	add_packet(hop, packet, rest_of(&c));
-	return 0;
+	return result < 0 ? result : close_packet(&c);
+}
+
+static void note_drop(struct hf_hop *hop, int reason)
+{
+	hop->drops[hop->nr_drops++] = (struct hop_drop){hop->places, (uint16_t)-reason};
+}
+
+void hop_look_at_buffer(struct hf_hop *hop, const uint8_t *from, uint32_t len,
+			struct hf_packet *packet, uint32_t front)
+{
+	struct collector c;
+	int reason;
+
+	collector_open(&c, hop, packet, front);
+	reason = collect(&c, from, len);
+	if (!reason)
+		reason = close_packet(&c);
+	if (reason < 0)
+		note_drop(hop, reason);
 }
 
 /* False: the ring is broken. */
@@ -298,7 +235,7 @@ static bool look_at_any(struct hf_hop *hop, struct hf_packet *packet, uint32_t f
 		return false;
 	reason = look_at_chain(hop, head, packet, front);
 	if (reason < 0)
-		hop->drops[hop->nr_drops++] = (struct hop_drop){hop->places, (uint16_t)-reason};
+		note_drop(hop, reason);
 	hf_vring_use(v, hop->places, head, 0);
 	hop->places++;
 	return true;
@@ -306,20 +243,21 @@ static bool look_at_any(struct hf_hop *hop, struct hf_packet *packet, uint32_t f
 
 void hop_look(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t ready, uint32_t front)
 {
-	uint16_t want = HOP_RUN;
+	const struct hf_run_ops *run = hop->source->run;
+	uint16_t until = ready, before;
 
-	while (hop->places < ready && hop->source->budget > 0) {
-		uint16_t left = (uint16_t)(ready - hop->places);
-		uint16_t n =
-			look_at_run(hop, packets + hop->count, want < left ? want : left, front);
-
-		if (n) {
-			want = HOP_RUN;
+	while (hop->source->budget > 0) {
+		before = hop->places;
+		run->peek(hop, packets, until, front);
+		if (hop->places == ready)
+			return;
+		if (hop->places == until) {
+			until = ready;
 			continue;
 		}
+		if (!look_at_any(hop, packets[hop->count], front) || hop->places == ready)
+			return;
 		/* Where one is special its neighbours often are: do not look far ahead for them. */
-		want = 1;
-		if (!look_at_any(hop, packets[hop->count], front))
-			break;
+		until = hop->places == before + 1 ? (uint16_t)(hop->places + 1) : ready;
 	}
 }

@@ -27,6 +27,8 @@
 #include "burst.h"
 #include "vring.h"
 
+struct hf_hop;
+
 #define HF_RUN 32u
 
 /* What a look found. Addresses are of this process and good for all of len[i]. */
@@ -55,6 +57,13 @@ struct hf_run_ops {
 	 */
 	uint16_t (*enqueue)(struct hf_vring *vring, struct hf_packet *const *packets,
 			    uint16_t count, uint16_t used, struct hf_tally *tally);
+	/* The same for a hop (hop.h): chains of its source from hop->places on, at most `ready`
+	 * places in all, into packets from hop->count on; and as `enqueue` for packets of it. */
+	void (*peek)(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t ready,
+		     uint32_t front);
+	uint16_t (*forward)(const struct hf_hop *hop, struct hf_vring *vring,
+			    struct hf_packet *const *packets, uint16_t count, uint16_t used,
+			    struct hf_tally *tally);
 };
 
 extern const struct hf_run_ops hf_run_plain;

@@ -368,7 +368,10 @@ static uint16_t run_enqueue(struct hf_vring *v, struct hf_packet *const *packets
 	return (uint16_t)done;
 }
 
+#include "hop_core.h"
+
 #define RUN_OPS(level)                                                                             \
 	{                                                                                          \
-		.name = (level), .dequeue = run_dequeue, .enqueue = run_enqueue                    \
+		.name = (level), .dequeue = run_dequeue, .enqueue = run_enqueue, .peek = run_peek, \
+		.forward = run_forward                                                             \
 	}
