@@ -7,16 +7,25 @@
 
 /* ---- peek */
 
+/* A packet that asks nothing, and its number, in whole words. */
+CORE void packet_peeked(struct hf_packet *p, uint32_t len, uint32_t total, uint32_t index)
+{
+	p->len = len;
+	p->total = total;
+	p->offload = (struct hf_offload){0};
+	p->peeked = (uint16_t)index;
+}
+
 /* Fronts of chains i … n - 1 of the run into packets, which get numbers from `index` on; stops
  * before one that needs more than a copy. Where it stopped. */
-LOOP uint32_t copy_fronts(struct hf_hop *hop, struct hf_run *r, uint32_t i, uint32_t n,
-			  struct hf_packet *const *packets, uint32_t header, uint32_t front)
+CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
+			  struct hf_packet *const *packets, uint32_t index, uint32_t header,
+			  uint32_t front, bool is_short)
 {
-	uint32_t index = hop->count;
 	uint8_t group = 0;
 
-	for (; i < n; i++, index++) {
-		struct hf_packet *p = *packets++;
+	for (; i < n; i++, packets++, index++) {
+		struct hf_packet *p = *packets;
 		const uint8_t *from = r->address[i];
 		uint32_t len = r->len[i] - header, keep = len < front ? len : front;
 		uint8_t *to = p->data;
@@ -27,21 +36,46 @@ LOOP uint32_t copy_fronts(struct hf_hop *hop, struct hf_run *r, uint32_t i, uint
 		__builtin_memcpy(&asked, from, sizeof(asked));
 		if (unlikely(asked || len > p->room || p->next))
 			break;
-		from += header;
-		hf_copy(to, from, keep);
+		copy_frame(to, from + header, keep, is_short);
 		group |= to[0];
-		p->len = keep;
-		p->total = len;
-		p->offload = (struct hf_offload){0};
-		p->peeked = (uint16_t)index;
-		hop->packets[index] = p;
-		hop->rest[index] = from;
-		hop->total[index] = len;
-		hop->nr_pieces_of[index] = 0;
+		packet_peeked(p, keep, len, index);
 	}
-	hop->group |= group;
-	hop->count = (uint16_t)index;
+	r->group = group;
 	return i;
+}
+
+LOOP uint32_t copy_fronts_short(struct hf_run *r, uint32_t i, uint32_t n,
+				struct hf_packet *const *packets, uint32_t index, uint32_t header,
+				uint32_t front)
+{
+	return copy_fronts(r, i, n, packets, index, header, front, true);
+}
+
+LOOP uint32_t copy_fronts_any(struct hf_run *r, uint32_t i, uint32_t n,
+			      struct hf_packet *const *packets, uint32_t index, uint32_t header,
+			      uint32_t front)
+{
+	return copy_fronts(r, i, n, packets, index, header, front, false);
+}
+
+/* What the hop keeps of `n` packets that were copied, those of the run from number i on. */
+LOOP void note_packets(struct hf_hop *hop, const struct hf_run *r, uint32_t i, uint32_t n,
+		       struct hf_packet *const *packets, uint32_t header)
+{
+	struct hf_packet **to = hop->packets + hop->count;
+	const uint8_t **rest = hop->rest + hop->count;
+	uint32_t *total = hop->total + hop->count;
+
+	for (uint32_t k = 0; k < n; k++)
+		to[k] = packets[k];
+	for (uint32_t k = 0; k < n; k++)
+		rest[k] = r->address[i + k] + header;
+	for (uint32_t k = 0; k < n; k++)
+		total[k] = r->len[i + k] - header;
+	memset(hop->nr_pieces_of + hop->count, 0, n);
+	hop->group |= r->group;
+	hop->count = (uint16_t)(hop->count + n);
+	hop->places = (uint16_t)(hop->places + n);
 }
 
 /* A run of `n`; packets from hop->count on are for it. */
@@ -49,11 +83,15 @@ CORE void peek_run(struct hf_hop *hop, struct hf_run *r, uint32_t n,
 		   struct hf_packet *const *packets, uint32_t front)
 {
 	const uint32_t header = hop->source->header_bytes;
+	const bool is_short = front <= HF_COPY_SHORT;
 	uint32_t i = 0, end;
 
 	for (;; i = end + 1) {
-		end = copy_fronts(hop, r, i, n, packets + hop->count, header, front);
-		hop->places = (uint16_t)(hop->places + (end - i));
+		struct hf_packet *const *to = packets + hop->count;
+
+		end = is_short ? copy_fronts_short(r, i, n, to, hop->count, header, front)
+			       : copy_fronts_any(r, i, n, to, hop->count, header, front);
+		note_packets(hop, r, i, end - i, to, header);
 		if (likely(end == n))
 			return;
 		hop_look_at_buffer(hop, r->address[end], r->len[end], packets[hop->count], front);
@@ -81,10 +119,56 @@ static void run_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint1
 
 /* ---- forward */
 
-/* Packets that ask nothing, of which what is not here is in one piece, and chains from slot `at`
- * on that are simple; how many of `n`, which does not reach beyond the ring's end. */
-LOOP uint32_t look_forward(const struct hf_hop *hop, struct hf_vring *v, struct hf_run *r,
-			   struct hf_packet *const *packets, uint32_t at, uint32_t n)
+/* What the hop knows of packets that are to be forwarded. */
+struct hop_known {
+	const uint32_t *total;
+	const uint8_t *const *rest;
+};
+
+/* Are they `n` packets that stand one behind the other in the hop, without pieces? Most are. */
+LOOP bool find_row(const struct hf_hop *hop, struct hf_packet *const *packets, uint32_t n,
+		   struct hop_known *ret)
+{
+	uint32_t first = packets[0]->peeked;
+	struct hf_packet *const *known = hop->packets + first;
+	uintptr_t differs = 0;
+	uint8_t pieces = 0;
+
+	if (unlikely(first + n > hop->count))
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		differs |= (uintptr_t)packets[i] ^ (uintptr_t)known[i];
+	for (uint32_t i = 0; i < n; i++)
+		pieces |= hop->nr_pieces_of[first + i];
+	*ret = (struct hop_known){hop->total + first, hop->rest + first};
+	return !(differs | pieces);
+}
+
+/* In any order: how many, from the front, are of the hop and without pieces. */
+LOOP uint32_t gather(const struct hf_hop *hop, struct hf_packet *const *packets, uint32_t n,
+		     uint32_t *total, const uint8_t **rest)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t k = packets[i]->peeked;
+
+		if (k >= hop->count || hop->packets[k] != packets[i] || hop->nr_pieces_of[k])
+			return i;
+		total[i] = hop->total[k];
+		rest[i] = hop->rest[k];
+	}
+	return n;
+}
+
+/* Does it ask nothing, and is its front in one segment? */
+CORE bool front_is_simple(const struct hf_packet *p, uint32_t total)
+{
+	return hf_offload_is_none(&p->offload) && !p->next && p->len - 1u < total;
+}
+
+/* Packets, and chains from slot `at` on, that are simple; how many of `n`, which does not reach
+ * beyond the ring's end. */
+LOOP uint32_t look_forward(struct hf_vring *v, struct hf_run *r, struct hf_packet *const *packets,
+			   const uint32_t *total, uint32_t at, uint32_t n)
 {
 	const uint16_t *ring = v->avail->ring + at;
 	const struct vring_desc *table = v->desc;
@@ -93,13 +177,11 @@ LOOP uint32_t look_forward(const struct hf_hop *hop, struct hf_vring *v, struct 
 	uint32_t i, longest = 0;
 
 	for (i = 0; i < n; i++) {
-		const struct hf_packet *p = packets[i];
-		uint32_t head = hf_read_once(&ring[i]), len = p->total + header;
+		uint32_t head = hf_read_once(&ring[i]), len = total[i] + header;
 		struct vring_desc d;
 		uint8_t *to;
 
-		if (unlikely(head >= size || !hf_offload_is_none(&p->offload) || p->next ||
-			     !p->len || !hop_has(hop, p) || hop->nr_pieces_of[p->peeked]))
+		if (unlikely(head >= size || !front_is_simple(packets[i], total[i])))
 			break;
 		d = read_desc(&table[head]);
 		if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < len))
@@ -117,15 +199,15 @@ LOOP uint32_t look_forward(const struct hf_hop *hop, struct hf_vring *v, struct 
 	return i;
 }
 
-CORE void copy_forward(const struct hf_hop *hop, struct hf_run *r, struct hf_packet *const *packets,
-		       uint32_t n, const uint32_t header, bool is_short)
+CORE void copy_forward(struct hf_run *r, struct hf_packet *const *packets,
+		       const uint8_t *const *rest, uint32_t n, const uint32_t header, bool is_short)
 {
 	uint8_t group = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct hf_packet *p = packets[i];
 		const uint8_t *front = p->data;
-		uint32_t len = p->len, rest = r->len[i] - header - len;
+		uint32_t len = p->len, left = r->len[i] - header - len;
 		uint8_t *to = r->address[i];
 
 		memset(to, 0, header);
@@ -133,46 +215,64 @@ CORE void copy_forward(const struct hf_hop *hop, struct hf_run *r, struct hf_pac
 			to[10] = 1;
 		to += header;
 		copy_frame(to, front, len, is_short);
-		if (rest)
-			copy_frame(to + len, hop->rest[p->peeked] + len, rest, is_short);
+		if (left)
+			copy_frame(to + len, rest[i] + len, left, is_short);
 		group |= front[0];
 	}
 	r->group = group;
 }
 
-LOOP void copy_forward_12_short(const struct hf_hop *hop, struct hf_run *r,
-				struct hf_packet *const *packets, uint32_t n)
+/* The shapes: with num_buffers and without, short and any. */
+LOOP void copy_forward_12_short(struct hf_run *r, struct hf_packet *const *packets,
+				const uint8_t *const *rest, uint32_t n)
 {
-	copy_forward(hop, r, packets, n, 12, true);
+	copy_forward(r, packets, rest, n, 12, true);
 }
 
-LOOP void copy_forward_any(const struct hf_hop *hop, struct hf_run *r,
-			   struct hf_packet *const *packets, uint32_t n, uint32_t header)
+LOOP void copy_forward_any(struct hf_run *r, struct hf_packet *const *packets,
+			   const uint8_t *const *rest, uint32_t n, uint32_t header)
 {
 	if (header == 12)
-		copy_forward(hop, r, packets, n, 12, false);
+		copy_forward(r, packets, rest, n, 12, false);
 	else
-		copy_forward(hop, r, packets, n, 10, false);
+		copy_forward(r, packets, rest, n, 10, false);
+}
+
+/* One run of at most `n` packets; how many. */
+CORE uint32_t forward_run(const struct hf_hop *hop, struct hf_vring *v,
+			  struct hf_packet *const *packets, uint32_t at, uint32_t n,
+			  struct hf_tally *tally)
+{
+	const uint8_t *rest[HF_RUN];
+	uint32_t total[HF_RUN];
+	struct hop_known known;
+	struct hf_run run;
+
+	if (unlikely(!find_row(hop, packets, n, &known))) {
+		n = gather(hop, packets, n, total, rest);
+		known = (struct hop_known){total, rest};
+	}
+	n = look_forward(v, &run, packets, known.total, at, n);
+	if (v->header_bytes == 12 && run.longest <= HF_COPY_SHORT)
+		copy_forward_12_short(&run, packets, known.rest, n);
+	else
+		copy_forward_any(&run, packets, known.rest, n, v->header_bytes);
+	use_enqueued(v, &run, at, n);
+	tally_run(v, tally, &run, 0, n, packets);
+	return n;
 }
 
 static uint16_t run_forward(const struct hf_hop *hop, struct hf_vring *v,
 			    struct hf_packet *const *packets, uint16_t count, uint16_t used,
 			    struct hf_tally *tally)
 {
-	struct hf_run run;
 	uint32_t done = 0;
 
 	while (done < count) {
 		uint32_t at = (uint32_t)(v->next + used + done) & v->mask;
 		uint32_t want = run_places(v, at, count - done);
-		uint32_t n = look_forward(hop, v, &run, packets + done, at, want);
+		uint32_t n = forward_run(hop, v, packets + done, at, want, tally);
 
-		if (v->header_bytes == 12 && run.longest <= HF_COPY_SHORT)
-			copy_forward_12_short(hop, &run, packets + done, n);
-		else
-			copy_forward_any(hop, &run, packets + done, n, v->header_bytes);
-		use_enqueued(v, &run, at, n);
-		tally_run(v, tally, &run, 0, n, packets + done);
 		done += n;
 		if (n != want)
 			break;
