@@ -247,6 +247,40 @@ static void a_bad_head_ends_a_run_behind_what_came_before_it(void)
 	}
 }
 
+/* Behind the table stands the available ring, which the guest writes as well: here it reads like a
+ * descriptor that nothing is wrong with. */
+static void a_head_just_behind_the_table_is_out_of_range_whatever_is_there(void)
+{
+	for (uint16_t queue = 0; queue < 2; queue++) {
+		const uint16_t lookalike[] = {0, 0, 200, 0, queue ? 0 : DRIVER_WRITE, 0};
+		struct driver *d;
+
+		open_rig(V1, 128, 64);
+		d = queue ? &rig.tx : &rig.rx;
+		REQUIRE(d->avail == d->desc + 128 * 16);
+		for (uint32_t i = 0; i < ARRAY_SIZE(lookalike); i++)
+			guest_write16(&rig.guest, d->avail + 4 + 2 * i, lookalike[i]);
+		for (uint32_t i = 0; i < 3; i++) {
+			struct piece piece = {slot(i), HEADER + FRAME, queue ? 0 : DRIVER_WRITE};
+
+			if (queue)
+				write_frame(piece.gpa, FRAME, i);
+			REQUIRE(driver_put(d, &piece, 1) >= 0);
+		}
+		driver_put_head(d, 128);
+		driver_publish(d);
+		make_room(ROOM);
+		for (uint32_t i = 0; i < 8 && !queue; i++)
+			make_packet(i, FRAME, i);
+		CHECK_EQ(queue ? hf_dequeue_burst(rig.device, 1, pointers, 8)
+			       : hf_enqueue_burst(rig.device, 0, pointers, 8),
+			 3);
+		CHECK_EQ(rig_counter(&rig, queue, HF_COUNTER_BREAK_BAD_HEAD), 1);
+		CHECK_EQ(driver_consume_all(d), 3);
+		close_rig();
+	}
+}
+
 static void rooms_of_a_run_are_each_packets_own(void)
 {
 	struct hf_packet rest[MOST];
@@ -590,6 +624,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(simple_chains_and_all_others_arrive_in_order),
 	SENTENCE(a_burst_of_many_runs_goes_round_the_ring_from_every_place),
 	SENTENCE(a_bad_head_ends_a_run_behind_what_came_before_it),
+	SENTENCE(a_head_just_behind_the_table_is_out_of_range_whatever_is_there),
 	SENTENCE(rooms_of_a_run_are_each_packets_own),
 	SENTENCE(frames_in_many_regions_take_turns_in_a_run),
 	SENTENCE(every_length_is_copied_to_the_byte_at_every_offset),
