@@ -7,6 +7,7 @@
  * packets were right; a time never decides anything.
  */
 #include <errno.h>
+#include <holdfast/burst.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +99,7 @@ static int run_cases(struct bench *b, uint16_t entries, bool mergeable, bool two
 			       .entries = entries,
 			       .mergeable = mergeable,
 			       .two_cores = two_cores,
-			       .level = b->options.level ? b->options.level : "best"};
+			       .level = hf_burst_level()};
 	int error = 0;
 
 	for (c.op = bench_ops; !error && c.op->name; c.op++) {
@@ -117,7 +118,7 @@ static int run_all(struct bench *b)
 	const struct options *o = &b->options;
 	int error = 0;
 
-	report_header(b->hz);
+	report_header(b->hz, hf_burst_level());
 	for (uint32_t i = 0; !error && i < o->nr_entries; i++)
 		for (uint32_t j = 0; !error && j < o->nr_mergeable; j++) {
 			error = plug_all(b, o->entries[i], o->mergeable[j]);

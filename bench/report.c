@@ -15,11 +15,11 @@ static const char *placement_word(const struct bench_case *c)
 	return c->two_cores ? "two cores" : "one core";
 }
 
-void report_header(double hz)
+void report_header(double hz, const char *level)
 {
-	printf("TSC %.0f MHz; bursts of %u; cycles are per packet (poll: per call); "
-	       "ratio > 1: Holdfast is ahead\n\n",
-	       hz / 1e6, BENCH_BURST);
+	printf("TSC %.0f MHz; bursts of %u; Holdfast's instructions: %s\n"
+	       "cycles are per packet (poll: per call); ratio > 1: Holdfast is ahead\n\n",
+	       hz / 1e6, BENCH_BURST, level);
 	printf("%-8s %-6s %7s %6s %10s %-9s  %9s %9s  %9s %9s  %6s\n", "op", "ring", "entries",
 	       "size", "mergeable", "placement", "Holdfast", "Mpps", "DPDK", "Mpps", "ratio");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which level of instructions is run, and what is said when another was asked for. The choice is
  * made once in a process, so each case is a process of its own. */
-#include <holdfast/service.h>
+#include <holdfast/burst.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -40,7 +40,7 @@ static void ask(const char *wanted)
 			setenv("HOLDFAST_SIMD", wanted, 1);
 		hf_log_set_sink(take_line, NULL);
 		(void)hf_run_choose();
-		snprintf(answer.name, sizeof(answer.name), "%s", hf_run_choose()->name);
+		snprintf(answer.name, sizeof(answer.name), "%s", hf_burst_level());
 		_exit(write(fds[1], &answer, sizeof(answer)) != sizeof(answer));
 	}
 	REQUIRE(pid > 0);
