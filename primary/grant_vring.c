@@ -152,18 +152,36 @@ bool grant_vring_quiet(const struct vring *vring)
 	return false;
 }
 
+/* used->idx; false: it cannot be read. */
+static bool read_used(const struct vring *vring, uint16_t *ret_used)
+{
+	bool known = device_read(vring->device, vring->used_gpa + USED_IDX_OFFSET, ret_used,
+				 sizeof(*ret_used));
+
+	*ret_used = le16toh(*ret_used);
+	return known;
+}
+
+void grant_vring_recover_without_lane(struct vring *vring)
+{
+	uint16_t guest_used = 0;
+
+	if (!vring->started || !read_used(vring, &guest_used))
+		return;
+	vring->base = guest_used;
+	vring->base_used = guest_used;
+	journal_position(vring);
+}
+
 /* The lane's position, held against the guest's used->idx; see recover.c. */
 static void read_position(struct vring *vring, const struct hf_lane_vring *entry)
 {
 	struct recover_lane lane = recover_read_lane(entry);
 	uint16_t guest_used = 0;
-	struct recovered r;
-	bool known;
+	bool known = read_used(vring, &guest_used);
+	struct recovered r =
+		recover_split(&lane, vring->size, vring->base_used, known ? &guest_used : NULL);
 
-	known = device_read(vring->device, vring->used_gpa + USED_IDX_OFFSET, &guest_used,
-			    sizeof(guest_used));
-	guest_used = le16toh(guest_used);
-	r = recover_split(&lane, vring->size, vring->base_used, known ? &guest_used : NULL);
 	if (r.lied) {
 		refusal_count(vring->device->primary, REFUSED_LANE_LIES);
 		if (hf_log_allowed(&vring->owner->log_limit))

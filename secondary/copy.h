@@ -86,9 +86,27 @@ static inline void hf_copy_tiny(uint8_t *to, const uint8_t *from, size_t len)
 #define HF_COPY_SHORT 511u
 #endif
 
-/* Any length, without a call. The ranges do not overlap. */
+static inline void hf_prefetch_read(const void *at)
+{
+	__builtin_prefetch(at, 0);
+}
+
+static inline void hf_prefetch_write(const void *at)
+{
+#if defined(__x86_64__)
+	__asm__ __volatile__("prefetchw %0" : : "m"(*(const uint8_t *)at));
+#else
+	__builtin_prefetch(at, 1);
+#endif
+}
+
+/*
+ * Any length, without a call. The ranges do not overlap. The lines at `next`, where the copy after
+ * this one goes (NULL: nowhere), are prefetched meanwhile: a line that is not ours to write, in the
+ * guest's cache or in our second one, is waited for otherwise.
+ */
 static inline __attribute__((always_inline)) void hf_copy_short(uint8_t *to, const uint8_t *from,
-								size_t len)
+								size_t len, const uint8_t *next)
 {
 	if (len > 64) {
 		/* From the first line on that starts at `to` or behind it: stores across lines
@@ -96,8 +114,11 @@ static inline __attribute__((always_inline)) void hf_copy_short(uint8_t *to, con
 		size_t at = 64 - ((uintptr_t)to & 63);
 
 		hf_copy_64(to, from);
-		for (; at < len - 64; at += 64)
+		for (; at < len - 64; at += 64) {
+			if (next)
+				hf_prefetch_write(next + at);
 			hf_copy_64(to + at, from + at);
+		}
 		hf_copy_64(to + len - 64, from + len - 64);
 	} else if (likely(len >= 32)) {
 		hf_copy_32_64(to, from, len);
@@ -108,13 +129,23 @@ static inline __attribute__((always_inline)) void hf_copy_short(uint8_t *to, con
 	}
 }
 
+#define HF_COPY_AHEAD 2048u
+
+/* The same, of long ones; not more than HF_COPY_AHEAD bytes at `next`. */
+static inline void hf_copy_long(uint8_t *to, const uint8_t *from, size_t len, const uint8_t *next)
+{
+	for (size_t at = 0; next && at < len && at < HF_COPY_AHEAD; at += 64)
+		hf_prefetch_write(next + at);
+	memcpy(to, from, len);
+}
+
 /* The ranges do not overlap. */
 static inline void hf_copy(uint8_t *to, const uint8_t *from, size_t len)
 {
 	if (unlikely(len > HF_COPY_SHORT))
 		memcpy(to, from, len);
 	else
-		hf_copy_short(to, from, len);
+		hf_copy_short(to, from, len, NULL);
 }
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Which level of instructions: asked of the processor once, and of the environment. */
+#include <holdfast/burst.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,4 +53,9 @@ const struct hf_run_ops *hf_run_choose(void)
 {
 	(void)pthread_once(&once, choose);
 	return chosen;
+}
+
+const char *hf_burst_level(void)
+{
+	return hf_run_choose()->name;
 }

@@ -36,7 +36,7 @@ CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
 		__builtin_memcpy(&asked, from, sizeof(asked));
 		if (unlikely(asked || len > p->room || p->next))
 			break;
-		copy_frame(to, from + header, keep, is_short);
+		copy_frame(to, from + header, keep, is_short, NULL);
 		group |= to[0];
 		packet_peeked(p, keep, len, index);
 	}
@@ -189,7 +189,7 @@ LOOP uint32_t look_forward(struct hf_vring *v, struct hf_run *r, struct hf_packe
 		to = window_find(v, &w, d.addr, len);
 		if (unlikely(!to))
 			break;
-		prefetch_frame(to);
+		prefetch_frame(to, true);
 		r->address[i] = to;
 		r->len[i] = len;
 		r->head[i] = (uint16_t)head;
@@ -214,9 +214,10 @@ CORE void copy_forward(struct hf_run *r, struct hf_packet *const *packets,
 		if (header == 12)
 			to[10] = 1;
 		to += header;
-		copy_frame(to, front, len, is_short);
+		copy_frame(to, front, len, is_short, NULL);
 		if (left)
-			copy_frame(to + len, rest[i] + len, left, is_short);
+			copy_frame(to + len, rest[i] + len, left, is_short,
+				   r->address[i + 1 < n ? i + 1 : i] + header + len);
 		group |= front[0];
 	}
 	r->group = group;

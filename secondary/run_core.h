@@ -16,13 +16,18 @@
 #define CORE static inline __attribute__((always_inline))
 #define LOOP static __attribute__((noinline))
 
-/* Of a frame that was only just looked at: its header and first bytes are wanted next. */
+/* Of a frame that was only just looked at: its header and first bytes are wanted next, to read or
+ * to write. */
 #define PREFETCH_LINES 2u
 
-CORE void prefetch_frame(const uint8_t *at)
+CORE void prefetch_frame(const uint8_t *at, const int write)
 {
-	for (uint32_t i = 0; i < PREFETCH_LINES; i++)
-		__builtin_prefetch(at + 64 * i);
+	for (uint32_t i = 0; i < PREFETCH_LINES; i++) {
+		if (write)
+			hf_prefetch_write(at + 64 * i);
+		else
+			hf_prefetch_read(at + 64 * i);
+	}
 }
 
 /* A region's way into this process, in locals: nothing that is stored may change it. */
@@ -97,7 +102,7 @@ LOOP uint32_t look_dequeue(struct hf_vring *v, struct hf_run *r, uint32_t at, ui
 		from = window_find(v, &w, d.addr, d.len);
 		if (unlikely(!from))
 			break;
-		prefetch_frame(from);
+		prefetch_frame(from, false);
 		r->address[i] = from;
 		r->len[i] = d.len;
 		r->head[i] = (uint16_t)head;
@@ -137,7 +142,7 @@ LOOP uint32_t look_enqueue(struct hf_vring *v, struct hf_run *r, struct hf_packe
 		to = window_find(v, &w, d.addr, len);
 		if (unlikely(!to))
 			break;
-		prefetch_frame(to);
+		prefetch_frame(to, true);
 		r->address[i] = to;
 		r->len[i] = len;
 		r->head[i] = (uint16_t)head;
@@ -158,12 +163,13 @@ CORE void packet_came(struct hf_packet *p, uint32_t len)
 }
 
 /* Runs of short packets are copied without a call, which would cost the loop its registers. */
-CORE void copy_frame(uint8_t *to, const uint8_t *from, uint32_t len, bool is_short)
+CORE void copy_frame(uint8_t *to, const uint8_t *from, uint32_t len, bool is_short,
+		     const uint8_t *next)
 {
-	if (is_short)
-		hf_copy_short(to, from, len);
+	if (is_short || len <= HF_COPY_SHORT)
+		hf_copy_short(to, from, len, next);
 	else
-		hf_copy(to, from, len);
+		hf_copy_long(to, from, len, next);
 }
 
 /* Frames i … n - 1 into packets; stops before one that needs more than a copy. Where it stopped. */
@@ -176,7 +182,7 @@ CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
 		struct hf_packet *p = *packets;
 		const uint8_t *from = r->address[i];
 		uint32_t len = r->len[i] - header;
-		uint8_t *to = p->data;
+		uint8_t *to = p->data, *next = NULL;
 		uint16_t asked;
 
 		/* flags and gso_type: when these are zero nothing is asked for, whatever the
@@ -184,7 +190,9 @@ CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
 		__builtin_memcpy(&asked, from, sizeof(asked));
 		if (unlikely(asked || len > p->room || p->next))
 			break;
-		copy_frame(to, from + header, len, is_short);
+		if (len > 64)
+			next = packets[i + 1 < n]->data;
+		copy_frame(to, from + header, len, is_short, next);
 		group |= to[0];
 		packet_came(p, len);
 	}
@@ -211,13 +219,16 @@ CORE void copy_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint3
 
 	for (uint32_t i = 0; i < n; i++) {
 		const uint8_t *from = packets[i]->data;
-		uint8_t *to = r->address[i];
+		uint32_t len = r->len[i] - header;
+		uint8_t *to = r->address[i], *next = NULL;
 
 		/* All zeros, and num_buffers 1 where it is there. */
 		memset(to, 0, header);
 		if (header == 12)
 			to[10] = 1;
-		copy_frame(to + header, from, r->len[i] - header, is_short);
+		if (len > 64)
+			next = r->address[i + 1 < n ? i + 1 : i];
+		copy_frame(to + header, from, len, is_short, next);
 		group |= from[0];
 	}
 	r->group = group;
