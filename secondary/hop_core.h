@@ -58,23 +58,31 @@ LOOP uint32_t copy_fronts_any(struct hf_run *r, uint32_t i, uint32_t n,
 	return copy_fronts(r, i, n, packets, index, header, front, false);
 }
 
+/* Rows of the hop. Told that they do not overlap, the compiler moves them by vectors. */
+LOOP void note_rows(struct hf_packet **restrict to, const uint8_t **restrict rest,
+		    uint32_t *restrict total, struct hf_packet *const *restrict packets,
+		    uint8_t *const *restrict address, const uint32_t *restrict len, uint32_t n,
+		    uint32_t header)
+{
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = packets[i];
+	for (uint32_t i = 0; i < n; i++)
+		rest[i] = address[i] + header;
+	for (uint32_t i = 0; i < n; i++)
+		total[i] = len[i] - header;
+}
+
 /* What the hop keeps of `n` packets that were copied, those of the run from number i on. */
-LOOP void note_packets(struct hf_hop *hop, const struct hf_run *r, uint32_t i, uint32_t n,
+CORE void note_packets(struct hf_hop *hop, const struct hf_run *r, uint32_t i, uint32_t n,
 		       struct hf_packet *const *packets, uint32_t header)
 {
-	struct hf_packet **to = hop->packets + hop->count;
-	const uint8_t **rest = hop->rest + hop->count;
-	uint32_t *total = hop->total + hop->count;
+	uint32_t at = hop->count;
 
-	for (uint32_t k = 0; k < n; k++)
-		to[k] = packets[k];
-	for (uint32_t k = 0; k < n; k++)
-		rest[k] = r->address[i + k] + header;
-	for (uint32_t k = 0; k < n; k++)
-		total[k] = r->len[i + k] - header;
-	memset(hop->nr_pieces_of + hop->count, 0, n);
+	note_rows(hop->packets + at, hop->rest + at, hop->total + at, packets, r->address + i,
+		  r->len + i, n, header);
+	memset(hop->nr_pieces_of + at, 0, n);
 	hop->group |= r->group;
-	hop->count = (uint16_t)(hop->count + n);
+	hop->count = (uint16_t)(at + n);
 	hop->places = (uint16_t)(hop->places + n);
 }
 
