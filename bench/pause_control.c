@@ -10,7 +10,7 @@
 #include "clock.h"
 #include "control.pb-c.h"
 #include "fd.h"
-#include "frames.h"
+#include "frame.h"
 
 #define EVENTS_READ 64u
 
