@@ -281,7 +281,7 @@ int journal_take_listener(struct primary *primary, bool control)
 void journal_position(const struct vring *vring)
 {
 	const struct device *device = vring->device;
-	uint64_t word = JOURNAL_POSITION | (uint64_t)vring->wrap << 32 |
+	uint64_t word = JOURNAL_POSITION | (uint64_t)vring->leftovers << 32 |
 			(uint64_t)vring->base_used << 16 | vring->base;
 
 	if (device->primary->journal)

@@ -16,7 +16,7 @@ struct loop;
 struct loop_source {
 	/* `events` are epoll's. The callback may remove and free its owner. */
 	void (*ready)(struct loop_source *source, uint32_t events);
-	int fd; /* watched, not owned; -1 while not in the loop */
+	int fd;	       /* watched, not owned; -1 while not in the loop */
 	uint32_t slot; /* loop's own */
 };
 

@@ -20,6 +20,7 @@
 #include "copy.h"
 #include "header.h"
 #include "notify.h"
+#include "packed.h"
 
 /* Where the bytes of a chain go: the header first, then the caller's segments. */
 struct sink {
@@ -243,6 +244,11 @@ uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 	    take_rarp(device, packets[0])) {
 		got = 1;
 		hf_tally_packet(v, &tally, packets[0]);
+	}
+	if (v->packed) {
+		got = (uint16_t)(got + hf_packed_dequeue(v, packets + got, (uint16_t)(count - got),
+							 enabled, &tally));
+		goto out;
 	}
 	ready = hf_vring_available(v, (uint16_t)(count - got));
 	if (likely(ready)) {

@@ -10,8 +10,7 @@
 #include "header.h"
 #include "notify.h"
 #include "offload.h"
-
-#define PACKET_MAX (1u << 20) /* bytes; no frame is that long, and sums of such cannot wrap */
+#include "packed.h"
 
 /* Are the caller's numbers about its own packet consistent? */
 static bool packet_ok(const struct hf_packet *packet)
@@ -20,12 +19,12 @@ static bool packet_ok(const struct hf_packet *packet)
 
 	for (const struct hf_packet *s = packet; s; s = s->next)
 		sum += s->len;
-	return packet->total && packet->total <= PACKET_MAX && packet->len && sum == packet->total;
+	return packet->total && packet->total <= HF_PACKET_MAX && packet->len &&
+	       sum == packet->total;
 }
 
-/* A packet that asks something of the guest, or is a chain of segments. */
-static enum hf_enqueue_result enqueue_special(struct hf_vring *v, const struct hf_packet *packet,
-					      uint16_t *used)
+enum hf_enqueue_result hf_enqueue_special(struct hf_vring *v, const struct hf_packet *packet,
+					  uint16_t *used)
 {
 	struct hf_offload offload = packet->offload;
 
@@ -47,9 +46,9 @@ static inline enum hf_enqueue_result enqueue_packet(struct hf_vring *v,
 	static const struct hf_offload none;
 
 	if (likely(hf_offload_is_none(&packet->offload) && !packet->next && packet->total &&
-		   packet->total == packet->len && packet->total <= PACKET_MAX))
+		   packet->total == packet->len && packet->total <= HF_PACKET_MAX))
 		return hf_enqueue_one(v, packet, &none, used);
-	return enqueue_special(v, packet, used);
+	return hf_enqueue_special(v, packet, used);
 }
 
 static uint16_t enqueue_all(struct hf_vring *v, struct hf_packet *const *packets, uint16_t count)
@@ -85,8 +84,10 @@ uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 
 	if (!v)
 		return 0;
+	count = (uint16_t)min_u64(count, HF_MAX_BURST);
 	if (likely(enabled && !v->broken && count))
-		taken = enqueue_all(v, packets, (uint16_t)min_u64(count, HF_MAX_BURST));
+		taken = v->packed ? hf_packed_enqueue(v, packets, count)
+				  : enqueue_all(v, packets, count);
 	hf_burst_end(v);
 	return taken;
 }

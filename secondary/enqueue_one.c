@@ -230,6 +230,8 @@ static inline bool enqueue_simple(struct hf_vring *v, const struct hf_packet *pa
 enum hf_enqueue_result hf_enqueue_one(struct hf_vring *v, const struct hf_packet *packet,
 				      const struct hf_offload *offload, uint16_t *used)
 {
+	if (v->packed)
+		return hf_packed_enqueue_one(v, packet, offload, used);
 	if (likely(hf_offload_is_none(offload)) && likely(enqueue_simple(v, packet, *used))) {
 		(*used)++;
 		return HF_ENQUEUE_DONE;
