@@ -20,7 +20,8 @@ static const char help[] =
 	"  --json FILE        write the results as JSON as well\n"
 	"  --op NAME          only dequeue, enqueue, hop or poll\n"
 	"  --sizes N[,N]…     bytes of a frame, 30 to 1518 (64,1518)\n"
-	"  --ring N[,N]…      entries of the split ring (256)\n"
+	"  --ring WORD        split, packed or both (both)\n"
+	"  --entries N[,N]…   of the rings (256)\n"
 	"  --mergeable WORD   on, off or both (both)\n"
 	"  --slices N         per back-end and measurement (21)\n"
 	"  --slice-ms N       length of one (20)\n"
@@ -58,7 +59,7 @@ static int parse_list(const char *text, uint32_t min, uint32_t max, uint32_t *li
 }
 
 /* A ring has a power of two of entries and is used in whole bursts. */
-static int parse_rings(struct options *o, const char *text)
+static int parse_entries(struct options *o, const char *text)
 {
 	uint32_t list[OPTIONS_LIST];
 
@@ -69,6 +70,18 @@ static int parse_rings(struct options *o, const char *text)
 			return -EINVAL;
 		o->entries[i] = (uint16_t)list[i];
 	}
+	return 0;
+}
+
+static int parse_ring(struct options *o, const char *word)
+{
+	bool both = !strcmp(word, "both");
+
+	if (!both && strcmp(word, "split") != 0 && strcmp(word, "packed") != 0)
+		return -EINVAL;
+	o->packed[0] = !strcmp(word, "packed");
+	o->packed[1] = true;
+	o->nr_packed = both ? 2 : 1;
 	return 0;
 }
 
@@ -131,7 +144,9 @@ static int parse_one(struct options *o, int option, const char *value)
 	case 's':
 		return parse_list(value, FRAME_MIN, FRAME_MAX, o->sizes, &o->nr_sizes);
 	case 'r':
-		return parse_rings(o, value);
+		return parse_ring(o, value);
+	case 'e':
+		return parse_entries(o, value);
 	case 'm':
 		return parse_mergeable(o, value);
 	case 'n':
@@ -153,6 +168,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"op", required_argument, NULL, 'o'},
 		{"sizes", required_argument, NULL, 's'},
 		{"ring", required_argument, NULL, 'r'},
+		{"entries", required_argument, NULL, 'e'},
 		{"mergeable", required_argument, NULL, 'm'},
 		{"slices", required_argument, NULL, 'n'},
 		{"slice-ms", required_argument, NULL, 't'},
@@ -172,6 +188,8 @@ int options_parse(struct options *o, int argc, char **argv)
 			      .nr_entries = 1,
 			      .sizes = {64, 1518},
 			      .nr_sizes = 2,
+			      .packed = {false, true},
+			      .nr_packed = 2,
 			      .mergeable = {false, true},
 			      .nr_mergeable = 2};
 	while ((option = getopt_long(argc, argv, "h", longs, &index)) != -1) {
