@@ -161,11 +161,20 @@ static bool name_taken(const struct primary *primary, const char *name)
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		const struct secondary *s = primary->secondaries[i];
 
-		if (s && secondary_usable(s) && strcmp(s->name, name) == 0 &&
+		if (s && (s->storing || secondary_usable(s)) && strcmp(s->name, name) == 0 &&
 		    !attach_hung_up(s->socket))
 			return true;
 	}
 	return false;
+}
+
+static void begin(struct secondary *secondary)
+{
+	attach_welcome(secondary);
+	event_emit(secondary->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_ATTACHED, NULL,
+		   secondary->name, -1, 0, "process %d", secondary->pid);
+	if (secondary->role != HOLDFAST__ATTACH__ROLE__OBSERVER)
+		grant_offer_all(secondary->primary);
 }
 
 static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hello,
@@ -192,18 +201,32 @@ static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hel
 			      "all %u places for secondaries are taken; start holdfastd with more "
 			      "(--max-secondaries)",
 			      attach->primary->conf->max_secondaries);
+	else if (error == -EMFILE)
+		attach_refuse(refused, error, REFUSED_NO_RESOURCES,
+			      "its descriptors cannot be kept for holdfastd's next life; raise the "
+			      "limit of open files, or FileDescriptorStoreMax=");
 	else if (error)
 		attach_refuse(refused, error, REFUSED_NO_RESOURCES,
 			      "no lane for it (%s); give holdfastd more memory or open files",
 			      strerrordesc_np(-error));
 	if (error)
 		return false;
-	attach_welcome(secondary);
-	event_emit(attach->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_ATTACHED, NULL,
-		   secondary->name, -1, 0, "process %d", secondary->pid);
-	if (secondary->role != HOLDFAST__ATTACH__ROLE__OBSERVER)
-		grant_offer_all(attach->primary);
+	if (!secondary->storing)
+		begin(secondary);
 	return true;
+}
+
+void attach_stored_all(struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
+		struct secondary *s = primary->secondaries[i];
+
+		if (!s || !s->storing)
+			continue;
+		s->storing = false;
+		if (secondary_usable(s))
+			begin(s);
+	}
 }
 
 static void on_hello(struct newcomer *newcomer, const struct hf_frame *frame)

@@ -11,6 +11,8 @@ struct secondary;
 int attach_open(struct primary *primary);
 /* Send Welcome; a second one is ignored. */
 void attach_welcome(struct secondary *secondary);
+/* The store has all it was sent: those who waited for that are welcomed. */
+void attach_stored_all(struct primary *primary);
 /* Nobody new, and every secondary is gone at once: its grants are withdrawn, its socket closed.
  * No-op when it is not open. */
 void attach_close(struct primary *primary);

@@ -14,6 +14,7 @@
 #include "primary.h"
 #include "secondary.h"
 #include "stats.h"
+#include "store.h"
 
 #define STALE_NS (5 * NS_PER_S)
 
@@ -108,6 +109,19 @@ static void fill_checks(struct answer *answer, Reply *reply, const struct tally 
 	      how_many(answer, t->draining, t->secondaries, t->draining_name));
 }
 
+/* Would our death be noticed? Only where somebody was asked to keep what it takes. */
+static void check_keeper(struct answer *answer, Reply *reply, const struct primary *primary)
+{
+	enum store_keeps keeps = store_keeps(primary->store);
+
+	check(answer, reply, "descriptors_not_kept", keeps == STORE_NOBODY || keeps == STORE_KEEPS,
+	      answer_text(answer, "%s",
+			  keeps == STORE_NOBODY ? "nobody was asked to: no --supervise, no systemd"
+			  : keeps == STORE_LATE ? "the supervisor does not read"
+			  : keeps == STORE_LOST ? "the supervisor is gone"
+						: "none"));
+}
+
 int control_health(struct answer *answer, Holdfast__Control__Response *response)
 {
 	const struct primary *primary = answer->primary;
@@ -130,6 +144,7 @@ int control_health(struct answer *answer, Holdfast__Control__Response *response)
 	reply->directory_on_huge_pages = primary->directory_memory.page_bytes >= 2u << 20;
 	reply->checks = answer_alloc(answer, MAX_CHECKS, sizeof(reply->checks[0]));
 	fill_checks(answer, reply, &t);
+	check_keeper(answer, reply, primary);
 	response->body_case = HOLDFAST__CONTROL__RESPONSE__BODY_HEALTH;
 	response->health = reply;
 	return 0;

@@ -157,14 +157,33 @@ bool grant_vring_quiet(const struct vring *vring)
 	return false;
 }
 
+/* used->idx; false: it cannot be read. */
+static bool read_used(const struct vring *vring, uint16_t *ret_used)
+{
+	bool known = device_read(vring->device, vring->used_gpa + USED_IDX_OFFSET, ret_used,
+				 sizeof(*ret_used));
+
+	*ret_used = le16toh(*ret_used);
+	return known;
+}
+
+void grant_vring_recover_without_lane(struct vring *vring)
+{
+	uint16_t guest_used = 0;
+
+	/* A packed ring does not tell where it is. */
+	if (!vring->started || device_is_packed(vring->device) || !read_used(vring, &guest_used))
+		return;
+	vring->base = guest_used;
+	vring->base_used = guest_used;
+	journal_position(vring);
+}
+
 static struct recovered split_position(const struct vring *vring, const struct recover_lane *lane)
 {
 	uint16_t guest_used = 0;
-	bool known;
+	bool known = read_used(vring, &guest_used);
 
-	known = device_read(vring->device, vring->used_gpa + USED_IDX_OFFSET, &guest_used,
-			    sizeof(guest_used));
-	guest_used = le16toh(guest_used);
 	return recover_split(lane, vring->size, vring->base_used, known ? &guest_used : NULL);
 }
 

@@ -26,6 +26,9 @@ bool grant_vring_quiet(const struct vring *vring);
 /* Quiet, or its owner dead: read position and counters into the draft; the owner is told. */
 void grant_vring_take_back(struct vring *vring);
 
+/* Its owner is dead and its lane is lost: where it got to is what the guest's ring says. */
+void grant_vring_recover_without_lane(struct vring *vring);
+
 /* SET_VRING_ENABLE 1 on a granted vring. */
 void grant_vring_enable(struct vring *vring);
 /* Did the owner break the ring, since the last look? Notes it in the draft and says so. */

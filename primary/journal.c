@@ -23,6 +23,7 @@
 #include "primary.h"
 #include "session.h"
 #include "store.h"
+#include "stream.h"
 
 #define TAG "journal"
 
@@ -59,8 +60,16 @@ static void format(struct journal_header *h, const struct conf *conf, uint64_t s
 	h->secondaries_offset =
 		h->ports_offset + (uint64_t)conf->max_devices * sizeof(struct journal_slot);
 	h->secondary_stride = secondary_stride(conf->max_devices, h->lane_bytes);
-	h->started_ns = hf_now_ns();
 	hf_store_release(&h->magic, JOURNAL_MAGIC);
+}
+
+static void write_numbers(struct journal_header *h, const struct primary *primary)
+{
+	hf_write_once(&h->next_grant, primary->next_grant);
+	hf_write_once(&h->next_session, primary->next_session);
+	hf_write_once(&h->next_secondary, primary->next_secondary);
+	/* Last: what was numbered is used only after this returned. */
+	hf_store_release(&h->features_enabled, primary->features_enabled);
 }
 
 static int store_pipes(struct journal *journal, struct store *store)
@@ -100,6 +109,8 @@ static int make(struct primary *primary, struct journal *journal)
 	if (error)
 		return error;
 	format(journal->header, conf, size);
+	/* Before it is stored: from then on a successor believes them. */
+	write_numbers(journal->header, primary);
 	return store_put(primary->store, STORE_JOURNAL, 'j', journal->memory.fd);
 }
 
@@ -135,7 +146,6 @@ int journal_create(struct primary *primary)
 		return error;
 	}
 	primary->journal = journal;
-	journal_numbers(primary);
 	return 0;
 }
 
@@ -156,8 +166,9 @@ static int take_pipes(struct primary *primary, struct journal *journal)
 	journal->once.notes = &h->once;
 	for (size_t i = 0; i < 4; i++) {
 		*fds[i] = store_get(primary->store, h->pipes[i]);
+		/* Not -ENOENT: there is a journal, and what it names is not given up for this. */
 		if (*fds[i] < 0)
-			return -ENOENT;
+			return -EBADF;
 		store_reference(primary->store, h->pipes[i]);
 	}
 	return 0;
@@ -234,48 +245,73 @@ const struct journal_port *journal_valid_port(const struct primary *primary, uin
 
 void journal_numbers(struct primary *primary)
 {
-	struct journal_header *h;
+	if (primary->journal)
+		write_numbers(primary->journal->header, primary);
+}
 
-	if (!primary->journal)
-		return;
-	h = primary->journal->header;
-	hf_write_once(&h->next_grant, primary->next_grant);
-	hf_write_once(&h->next_session, primary->next_session);
-	hf_write_once(&h->next_secondary, primary->next_secondary);
-	/* Last: what was numbered is used only after this returned. */
-	hf_store_release(&h->features_enabled, primary->features_enabled);
+static struct journal_listener *listener_of(const struct primary *primary, bool control)
+{
+	struct journal_header *h = primary->journal->header;
+
+	return control ? &h->control_listener : &h->attach_listener;
 }
 
 void journal_listener(struct primary *primary, bool control, int fd)
 {
-	uint32_t *word, old;
+	struct journal_listener *record;
+	uint32_t old;
 
 	if (!primary->journal)
 		return;
-	word = control ? &primary->journal->header->control_listener
-		       : &primary->journal->header->attach_listener;
-	old = *word;
-	hf_store_release(word, fd < 0 ? 0u : store_add(primary->store, 'l', fd));
-	store_reference(primary->store, *word);
-	if (old)
-		store_release(primary->store, old);
+	record = listener_of(primary, control);
+	old = record->number;
+	hf_store_release(&record->number, 0u);
+	(void)stream_file(fd, &record->dev, &record->ino);
+	hf_store_release(&record->number, store_add(primary->store, STORE_LISTENER, fd));
+	store_reference(primary->store, record->number);
+	store_release(primary->store, old);
 }
 
 int journal_take_listener(struct primary *primary, bool control)
 {
-	const struct journal_header *h;
-	uint32_t number;
+	struct journal_listener *record;
 	int fd;
 
 	if (!primary->journal)
 		return -1;
-	h = primary->journal->header;
-	number = control ? h->control_listener : h->attach_listener;
-	fd = store_get(primary->store, number);
+	record = listener_of(primary, control);
+	fd = store_get(primary->store, record->number);
 	if (fd < 0)
 		return -1;
-	store_reference(primary->store, number);
-	return fd;
+	store_reference(primary->store, record->number);
+	if (stream_listens(fd, record->dev, record->ino))
+		return fd;
+	/* Nobody can reach it: its file is gone, or an orderly end had begun. */
+	hf_fd_close(&fd);
+	store_release(primary->store, record->number);
+	record->number = 0;
+	return -1;
+}
+
+static bool is_named(const void *context, uint32_t number)
+{
+	const struct primary *primary = context;
+
+	if (number == listener_of(primary, false)->number ||
+	    number == listener_of(primary, true)->number)
+		return true;
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		const struct journal_port *port = journal_valid_port(primary, i);
+
+		if (port && port->listener == number)
+			return true;
+	}
+	return false;
+}
+
+void journal_drop_listeners(struct primary *primary)
+{
+	store_drop_listeners(primary->store, is_named, primary);
 }
 
 void journal_position(const struct vring *vring)
@@ -306,7 +342,7 @@ static void keep_all(struct port *port)
 	struct store *store = port->primary->store;
 	struct device *device = &port->device;
 
-	keep(store, &port->listener_stored, 'L', port->listener);
+	keep(store, &port->listener_stored, STORE_LISTENER, port->listener);
 	if (!port->session)
 		return;
 	keep(store, &port->session->stored, 's', port->session->socket);

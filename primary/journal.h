@@ -38,11 +38,13 @@ void journal_close(struct primary *primary);
 
 /* next_grant, next_session, next_secondary, features_enabled changed. */
 void journal_numbers(struct primary *primary);
-/* The listening socket of `attach` or `control`; -1: none. */
+/* The listening socket of `attach` or `control`. */
 void journal_listener(struct primary *primary, bool control, int fd);
 
-/* That of an earlier life; the caller's. -1: none. */
+/* That of an earlier life, if it can still be reached; the caller's. -1: none. */
 int journal_take_listener(struct primary *primary, bool control);
+/* Listeners that an earlier life stored and died before it named them: before anything listens. */
+void journal_drop_listeners(struct primary *primary);
 
 /* The port, its session or its device changed. Not while a message is in hand: that ends with
  * journal_message. */
@@ -84,7 +86,7 @@ struct journal_slot *journal_slot(const struct primary *primary, uint32_t device
 /* NULL: no port here. */
 const struct journal_port *journal_valid_port(const struct primary *primary, uint32_t device);
 struct journal_secondary *journal_secondary_at(const struct primary *primary, uint32_t slot);
-uint64_t *journal_sent_of(const struct primary *primary, struct journal_secondary *record);
+uint64_t *journal_sent_of(struct journal_secondary *record);
 void journal_each_number(struct store *store, const struct journal_port *copy,
 			 void (*visit)(struct store *store, uint32_t number));
 struct journal_lane *journal_lanes_of(const struct primary *primary,

@@ -100,6 +100,13 @@ struct journal_slot {
 	struct journal_port copies[2];
 };
 
+/* A listening socket and the file it is bound to; `number` is written last. */
+struct journal_listener {
+	uint64_t dev, ino;
+	uint32_t number;
+	uint32_t reserved;
+};
+
 /* A lane entry in use; `session` is written last and cleared first. */
 struct journal_lane {
 	uint64_t session;
@@ -120,6 +127,7 @@ struct journal_secondary {
 	uint32_t membarrier;
 	int32_t pid;
 	uint32_t uid;
+	uint64_t start; /* process.h: with pid, which process it is */
 	uint32_t socket, pidfd, lane;
 	uint32_t lane_entries;
 	uint32_t welcomed, draining, state; /* live words */
@@ -140,13 +148,12 @@ struct journal_header {
 	uint64_t ports_offset;
 	uint64_t secondaries_offset;
 	uint64_t secondary_stride;
-	uint64_t started_ns; /* of the first life */
 	uint64_t lives;
 
 	/* Live words. */
 	uint64_t next_grant, next_session, next_secondary, next_message;
 	uint64_t features_enabled;
-	uint32_t attach_listener, control_listener;
+	struct journal_listener attach_listener, control_listener;
 	uint32_t pipes[4];
 	uint32_t pipes_stored;
 	uint32_t reserved;

@@ -12,6 +12,7 @@
 #include "journal.h"
 #include "order.h"
 #include "primary.h"
+#include "process.h"
 #include "secondary.h"
 #include "state.h"
 #include "store.h"
@@ -26,16 +27,15 @@ struct journal_secondary *journal_secondary_at(const struct primary *primary, ui
 			slot * h->secondary_stride);
 }
 
-uint64_t *journal_sent_of(const struct primary *primary, struct journal_secondary *record)
+uint64_t *journal_sent_of(struct journal_secondary *record)
 {
-	(void)primary;
 	return (void *)(record + 1);
 }
 
 struct journal_lane *journal_lanes_of(const struct primary *primary,
 				      struct journal_secondary *record)
 {
-	return (void *)(journal_sent_of(primary, record) + primary->journal->header->max_devices);
+	return (void *)(journal_sent_of(record) + primary->journal->header->max_devices);
 }
 
 static void fill(struct journal_secondary *to, const struct secondary *from)
@@ -46,6 +46,7 @@ static void fill(struct journal_secondary *to, const struct secondary *from)
 	to->priority = from->priority;
 	to->membarrier = from->membarrier;
 	to->pid = from->pid;
+	to->start = process_start(from->pid);
 	to->uid = from->uid;
 	to->attached_ns = from->attached_ns;
 	to->lane_entries = from->lane_entries;
@@ -61,7 +62,7 @@ static void fill(struct journal_secondary *to, const struct secondary *from)
 static void clear_words(const struct primary *primary, struct journal_secondary *record,
 			uint32_t lane_entries)
 {
-	memset(journal_sent_of(primary, record), 0,
+	memset(journal_sent_of(record), 0,
 	       primary->journal->header->max_devices * sizeof(uint64_t));
 	memset(journal_lanes_of(primary, record), 0, lane_entries * sizeof(struct journal_lane));
 }
@@ -87,7 +88,7 @@ int journal_secondary(struct secondary *s)
 	store_reference(store, s->stored.pidfd);
 	store_reference(store, s->stored.lane);
 	if (!s->stored.socket || !s->stored.pidfd || !s->stored.lane || !lane_fits(primary, s))
-		return -ENOMEM;
+		return -EMFILE;
 	clear_words(primary, record, s->lane_entries);
 	fill(record, s);
 	hf_store_release(&record->id, s->id);
@@ -164,9 +165,8 @@ void journal_sent(struct secondary *s, uint32_t device, uint64_t session)
 {
 	if (!s->primary->journal)
 		return;
-	hf_store_release(
-		&journal_sent_of(s->primary, journal_secondary_at(s->primary, s->slot))[device],
-		session);
+	hf_store_release(&journal_sent_of(journal_secondary_at(s->primary, s->slot))[device],
+			 session);
 }
 
 void journal_lane(struct secondary *s, uint32_t entry, uint32_t device, uint64_t session,

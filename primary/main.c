@@ -150,6 +150,7 @@ static void take_numbers(struct holdfastd *d)
 
 static void on_stored(void *context)
 {
+	attach_stored_all(context);
 	port_stored_all(context);
 }
 
@@ -159,18 +160,24 @@ static int open_store(struct holdfastd *d)
 	struct primary *p = &d->primary;
 	int error;
 
-	p->store = store_open(p->loop);
-	if (!p->store && errno)
-		log_warning(TAG, "cannot use $NOTIFY_SOCKET: %m; a crash will end all sessions");
+	error = store_open(p->loop, &p->store);
+	if (error && !p->store)
+		log_warning(TAG, "cannot use $NOTIFY_SOCKET: %s; a crash will end all sessions",
+			    strerror(-error));
 	if (!p->store)
 		return 0;
 	store_on_drained(p->store, on_stored, p);
-	error = journal_adopt(p);
+	if (!error)
+		error = journal_adopt(p);
 	d->resumed = !error;
-	if (d->resumed)
+	if (d->resumed) {
 		take_numbers(d);
-	else if (error == -ENOENT)
+		journal_drop_listeners(p);
+	} else if (error == -ENOENT)
 		store_drop_unreferenced(p->store);
+	else
+		log_error(TAG, "cannot take what an earlier life left: %s; trying again",
+			  strerror(-error));
 	return error == -ENOENT ? 0 : error;
 }
 
@@ -470,6 +477,9 @@ int main(int argc, char **argv)
 		error = loop_run(d.primary.loop);
 		if (error)
 			log_error(TAG, "the event loop failed: %s; restart", strerror(-error));
+		/* As a crash: in good order, all that is kept would be ended. */
+		if (error && d.primary.store)
+			_exit(EXIT_FAILURE);
 	}
 	while (i-- > 0)
 		if (parts[i].stop)

@@ -141,7 +141,9 @@ static bool restore_owner(struct vring *vring)
 
 	vring->owner = owner_of(device->primary, slot);
 	if (!vring->owner) {
-		/* Nobody could be asked for the lane's position: none could have been granted. */
+		/* Whoever it was is dead, resume_secondary.c saw to that, and its lane is lost. */
+		if (hf_read_once(&slot->owner) != HF_SHM_NO_OWNER)
+			grant_vring_recover_without_lane(vring);
 		hf_store_release(&slot->grant, (uint64_t)0);
 		hf_store_release(&slot->owner, HF_SHM_NO_OWNER);
 		return true;
@@ -258,6 +260,12 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 		whole = restore_device(device, record) && port->session->socket >= 0;
 	}
 	(void)take_fd(primary, record->listener, &port->listener);
+	if (port->listener >= 0 &&
+	    !stream_listens(port->listener, record->socket_dev, record->socket_ino)) {
+		/* Nobody can reach it; port_go_on listens anew. */
+		hf_fd_close(&port->listener);
+		port->listener_stored = 0;
+	}
 	restore_lost(device);
 	agree = restore_owners(device) && !journal_slot(primary, slot)->dirty;
 	port->plan = !whole ? PLAN_END : agree ? PLAN_GO_ON : PLAN_REVOKE;

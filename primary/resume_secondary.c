@@ -8,10 +8,13 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "directory.h"
 #include "fd.h"
 #include "journal.h"
 #include "log.h"
+#include "order.h"
 #include "primary.h"
+#include "process.h"
 #include "resume.h"
 #include "secondary.h"
 #include "state.h"
@@ -20,7 +23,7 @@
 static void restore_lanes(struct secondary *s, struct journal_secondary *record)
 {
 	const struct primary *primary = s->primary;
-	const uint64_t *sent = journal_sent_of(primary, record);
+	const uint64_t *sent = journal_sent_of(record);
 	const struct journal_lane *lanes = journal_lanes_of(primary, record);
 
 	/* Generation 0 never was: the memory is sent again, and ignored where it is there. */
@@ -48,7 +51,10 @@ static int adopt(struct primary *primary, uint32_t slot, struct journal_secondar
 		.uid = record->uid,
 	};
 
-	if (record->nr_globs > JOURNAL_GLOBS || fds[0] < 0 || fds[1] < 0 || fds[2] < 0)
+	for (uint32_t i = 0; i < 3; i++)
+		if (fds[i] < 0)
+			return fds[i];
+	if (record->nr_globs > JOURNAL_GLOBS)
 		return -ENOENT;
 	for (uint32_t i = 0; i < record->nr_globs; i++)
 		globs[i] = record->globs[i];
@@ -56,7 +62,44 @@ static int adopt(struct primary *primary, uint32_t slot, struct journal_secondar
 			       ret_secondary);
 }
 
-static void restore(struct primary *primary, uint32_t slot, struct journal_secondary *record)
+/* Does the directory say that it runs a ring? */
+static bool owns_any(const struct primary *primary, uint32_t slot)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct hf_shm_device *device = hf_directory_device(&primary->directory, i);
+
+		for (uint32_t v = 0; v < HF_SHM_MAX_VRINGS; v++)
+			if (hf_read_once(&device->vrings[v].owner) == slot)
+				return true;
+	}
+	return false;
+}
+
+/*
+ * Without its descriptors nobody can ask it to stop, nor see that it has: before its rings are
+ * another's it must be dead. Who runs nothing just attaches again.
+ */
+static int give_up(struct primary *primary, uint32_t slot, struct journal_secondary *record,
+		   int fds[3])
+{
+	bool runs = owns_any(primary, slot);
+	int error = runs ? process_end(record->pid, record->start) : 0;
+
+	log_error("resume", "secondary %s cannot be taken over, nobody kept its descriptors: %s",
+		  record->name,
+		  error	 ? "it runs rings and does not die; trying again"
+		  : runs ? "it ran rings, and was killed"
+			 : "it attaches again");
+	if (fds[0] >= 0)
+		(void)shutdown(fds[0], SHUT_RDWR);
+	hf_fd_close_all(fds, 3);
+	if (!error)
+		record->id = record->state = 0;
+	return error;
+}
+
+/* -errno: what it needs cannot be had now. It may be had by the next life. */
+static int restore(struct primary *primary, uint32_t slot, struct journal_secondary *record)
 {
 	struct store *store = primary->store;
 	int fds[3] = {store_get(store, record->socket), store_get(store, record->pidfd),
@@ -64,14 +107,11 @@ static void restore(struct primary *primary, uint32_t slot, struct journal_secon
 	struct secondary *s;
 	int error = adopt(primary, slot, record, fds, &s);
 
+	if (error == -ENOENT)
+		return give_up(primary, slot, record, fds);
 	if (error) {
-		log_error("resume", "secondary %s cannot be taken over: %s; it attaches again",
-			  record->name, strerrordesc_np(-error));
-		if (fds[0] >= 0)
-			(void)shutdown(fds[0], SHUT_RDWR);
 		hf_fd_close_all(fds, 3);
-		record->id = 0;
-		return;
+		return error;
 	}
 	store_reference(store, s->stored.socket = record->socket);
 	store_reference(store, s->stored.pidfd = record->pidfd);
@@ -82,15 +122,18 @@ static void restore(struct primary *primary, uint32_t slot, struct journal_secon
 	if (record->draining)
 		secondary_set_draining(s, true);
 	restore_lanes(s, record);
+	return 0;
 }
 
 int resume_secondaries(struct primary *primary)
 {
-	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
+	int error = 0;
+
+	for (uint32_t i = 0; i < primary->conf->max_secondaries && !error; i++) {
 		struct journal_secondary *record = journal_secondary_at(primary, i);
 
 		if (record->id)
-			restore(primary, i, record);
+			error = restore(primary, i, record);
 	}
-	return 0;
+	return error;
 }

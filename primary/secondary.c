@@ -38,7 +38,8 @@ struct lane_binding {
 
 bool secondary_usable(const struct secondary *secondary)
 {
-	return !secondary->cut && !secondary->leaving && !secondary->killed && !secondary->dead;
+	return !secondary->storing && !secondary->cut && !secondary->leaving &&
+	       !secondary->killed && !secondary->dead;
 }
 
 bool secondary_serves(const struct secondary *secondary, const char *port_name)

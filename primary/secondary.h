@@ -70,6 +70,7 @@ struct secondary {
 
 	struct lane_binding *retiring; /* entries of sessions it has not said Retired for */
 
+	bool storing; /* its descriptors are on their way to the store: no Welcome yet, no grants */
 	bool cut;     /* we shut its socket; the loop is about to say so */
 	bool leaving; /* Bye or closed socket: no new grants; revocation under way */
 	bool killed;  /* fenced: SIGKILL sent, death not yet confirmed */
@@ -102,7 +103,8 @@ void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *
 bool secondary_congested(const struct secondary *secondary);
 /* It has read everything it was sent. */
 bool secondary_idle(const struct secondary *secondary);
-/* May it be given anything? Not when it leaves, is fenced, dead or cut off. */
+/* May it be given anything? Not before its Welcome, nor when it leaves, is fenced, dead or cut off.
+ */
 bool secondary_usable(const struct secondary *secondary);
 
 /*
@@ -139,7 +141,8 @@ void secondary_lane_free(struct secondary *secondary);
 
 /*
  * Life of an attached secondary (secondary_life.c). `socket` and `pidfd` become the secondary's
- * when this succeeds. 0; -EBUSY: no slot; -errno of the lane's memory.
+ * when this succeeds. 0; -EBUSY: no slot; -EMFILE: its descriptors cannot be stored, so it would
+ * run rings that a successor knows nothing of; -errno of the lane's memory.
  */
 struct secondary_identity {
 	const char *name;

@@ -33,6 +33,7 @@
 #include "send_queue.h"
 #include "seq.h"
 #include "state.h"
+#include "store.h"
 
 /* A lane full of grants, each a packet of some 100 bytes, with a device's memory before. */
 #define QUEUE_BYTES   ((size_t)8 * 1024 * 1024)
@@ -200,10 +201,16 @@ int secondary_create(struct primary *primary, const struct secondary_identity *i
 	}
 	s->socket = socket;
 	s->pidfd = pidfd;
+	error = journal_secondary(s);
+	if (error) {
+		journal_secondary_gone(s);
+		free_parts(s);
+		return error;
+	}
+	/* A death before they are there would leave rings that it runs to a successor that knows
+	 * nothing of it. */
+	s->storing = store_pending(primary->store);
 	primary->secondaries[s->slot] = s;
-	if (journal_secondary(s) < 0)
-		log_warning(s->tag, "would be lost with this primary: its descriptors cannot be "
-				    "kept; raise the limit of open files");
 	publish(s, HF_SECONDARY_ATTACHED);
 	*ret_secondary = s;
 	return 0;

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Each stored descriptor is held here as well, under a descriptor of our own, to compare with what
- * comes later. The names are a letter and the number.
+ * comes later. The names are a letter and the number. All names together come back in one string of
+ * the environment, and the kernel bounds its length: what would not fit is refused.
  *
  * Datagrams leave in order. When the holder is slow they wait in a queue with duplicates of their
  * descriptors, and store_pending says so: whoever must not go on before a descriptor is safe waits
- * for `drained`; the loop never waits. A holder that is gone for good is said once, and from then
- * on everything works as without one.
+ * for `drained`; the loop never waits. A holder that stands still is not waited for longer than a
+ * second: survival is worth less than service. One that is gone for good is said once, and from
+ * then on everything works as without one.
+ *
+ * A number that a record names is taken even when nothing is stored under it (the holder had no
+ * room): given out again, it would turn the record into one that names a stranger's descriptor.
  */
 #include "store.h"
 
@@ -19,7 +24,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -34,13 +38,16 @@
 #define MAX_NUMBERS (1u << 20)
 #define RETRY_NS    NS_PER_MS
 #define WAIT_MS	    500
+#define LATE_NS	    NS_PER_S
+/* Of the 128 KiB that one string of the environment may have. */
+#define NAMES_BYTES (120u * 1024)
+#define NAME_BYTES  16u
 
+/* Free when there is neither a descriptor nor a reference. */
 struct entry {
-	int fd; /* -1: free */
+	int fd; /* -1: none */
 	char kind;
 	uint32_t references;
-	dev_t device;
-	ino_t inode;
 };
 
 struct datagram {
@@ -53,9 +60,16 @@ struct store {
 	struct loop *loop;
 	int socket;
 	bool lost;
+	bool late; /* what waits has waited too long */
+	uint64_t waiting_since_ns;
 	struct entry *entries; /* by number */
 	uint32_t nr_entries;
 	uint32_t hint;
+	size_t names_bytes;
+	/* Numbers of what is stored, in the kernel's order of open files, to find one again. */
+	uint32_t *order;
+	uint32_t nr_order;
+	struct hf_log_limit log_limit;
 	struct datagram *first, **last;
 	struct loop_timer retry;
 	void (*drained)(void *context);
@@ -127,6 +141,28 @@ static void flush(struct store *store)
 	}
 }
 
+static void tell_drained(struct store *store)
+{
+	if (store->drained)
+		store->drained(store->context);
+}
+
+static void become_late(struct store *store)
+{
+	store->late = true;
+	log_error(TAG, "who keeps our descriptors does not read: going on, and a crash would end "
+		       "what is new; look whether the supervisor is stopped");
+	tell_drained(store);
+}
+
+static void caught_up(struct store *store)
+{
+	if (store->late)
+		log_notice(TAG, "who keeps our descriptors reads again");
+	store->late = false;
+	tell_drained(store);
+}
+
 static void on_retry(struct loop_timer *timer)
 {
 	struct store *store = container_of(timer, struct store, retry);
@@ -134,8 +170,10 @@ static void on_retry(struct loop_timer *timer)
 	flush(store);
 	if (store->first)
 		(void)loop_timer_set(store->loop, timer, RETRY_NS);
-	else if (store->drained)
-		store->drained(store->context);
+	if (store->first && !store->late && hf_now_ns() - store->waiting_since_ns > LATE_NS)
+		become_late(store);
+	else if (!store->first)
+		caught_up(store);
 }
 
 static void queue(struct store *store, const char *text, int fd)
@@ -153,6 +191,8 @@ static void queue(struct store *store, const char *text, int fd)
 		lose(store, -ENOMEM);
 		return;
 	}
+	if (!store->first)
+		store->waiting_since_ns = hf_now_ns();
 	*d = (struct datagram){.fd = copy};
 	memcpy(d->text, text, len);
 	*store->last = d;
@@ -181,7 +221,16 @@ void store_notify(struct store *store, const char *text)
 
 bool store_pending(const struct store *store)
 {
-	return store && store->first;
+	return store && store->first && !store->late;
+}
+
+enum store_keeps store_keeps(const struct store *store)
+{
+	if (!store)
+		return STORE_NOBODY;
+	if (store->lost)
+		return STORE_LOST;
+	return store->late ? STORE_LATE : STORE_KEEPS;
 }
 
 void store_on_drained(struct store *store, void (*drained)(void *context), void *context)
@@ -197,15 +246,29 @@ static void name_of(const struct store *store, uint32_t number, char *room, size
 	snprintf(room, size, "%c%u", store->entries[number].kind, number);
 }
 
+/* In the environment, with the colon behind it. */
+static size_t name_bytes(const struct store *store, uint32_t number)
+{
+	char name[NAME_BYTES];
+
+	name_of(store, number, name, sizeof(name));
+	return strlen(name) + 1;
+}
+
 static int make_room(struct store *store, uint32_t number)
 {
 	uint32_t wanted = store->nr_entries ? store->nr_entries : 64;
 	struct entry *bigger;
+	uint32_t *order;
 
 	if (number < store->nr_entries)
 		return 0;
 	while (wanted <= number)
 		wanted *= 2;
+	order = reallocarray(store->order, wanted, sizeof(*order));
+	if (!order)
+		return -ENOMEM;
+	store->order = order;
 	bigger = reallocarray(store->entries, wanted, sizeof(*bigger));
 	if (!bigger)
 		return -ENOMEM;
@@ -216,42 +279,78 @@ static int make_room(struct store *store, uint32_t number)
 	return 0;
 }
 
+/* The kernel's order of two open files; 0: the same one. Without kcmp(2) none is the same. */
+static int compare(int a, int b)
+{
+	pid_t self = getpid();
+	long order = syscall(SYS_kcmp, self, self, KCMP_FILE, a, b);
+
+	return order == 0 ? 0 : order == 1 ? -1 : 1;
+}
+
+/* Where `fd` is in the order, or would be. */
+static uint32_t place_of(const struct store *store, int fd, bool *ret_found)
+{
+	uint32_t from = 0, to = store->nr_order;
+
+	*ret_found = false;
+	while (from < to && !*ret_found) {
+		uint32_t middle = from + (to - from) / 2;
+		int order = compare(fd, store->entries[store->order[middle]].fd);
+
+		*ret_found = order == 0;
+		if (order == 0)
+			from = middle;
+		else if (order < 0)
+			to = middle;
+		else
+			from = middle + 1;
+	}
+	return from;
+}
+
+static void put_in_order(struct store *store, uint32_t number)
+{
+	bool same;
+	uint32_t place = place_of(store, store->entries[number].fd, &same);
+
+	memmove(store->order + place + 1, store->order + place,
+		(store->nr_order - place) * sizeof(store->order[0]));
+	store->order[place] = number;
+	store->nr_order++;
+}
+
+/* By number: of the same open file there may be two, of an earlier life. */
+static void take_out_of_order(struct store *store, uint32_t number)
+{
+	uint32_t place = 0;
+
+	while (place < store->nr_order && store->order[place] != number)
+		place++;
+	if (place == store->nr_order)
+		return;
+	store->nr_order--;
+	memmove(store->order + place, store->order + place + 1,
+		(store->nr_order - place) * sizeof(store->order[0]));
+}
+
 /* The store owns `fd` from now on, also on failure. */
 static int enter(struct store *store, uint32_t number, char kind, int fd)
 {
-	struct stat st;
 	int error = number < MAX_NUMBERS ? make_room(store, number) : -ENOSPC;
 
-	if (!error && fstat(fd, &st) < 0)
-		error = -errno;
 	if (!error && store->entries[number].fd >= 0)
 		error = -EEXIST;
+	if (!error && store->names_bytes + NAME_BYTES > NAMES_BYTES)
+		error = -ENOSPC;
 	if (error) {
 		hf_fd_close(&fd);
 		return error;
 	}
-	store->entries[number] =
-		(struct entry){.fd = fd, .kind = kind, .device = st.st_dev, .inode = st.st_ino};
-	return 0;
-}
-
-static bool same_file(const struct entry *entry, const struct stat *st, int fd)
-{
-	pid_t self = getpid();
-
-	return entry->fd >= 0 && entry->device == st->st_dev && entry->inode == st->st_ino &&
-	       syscall(SYS_kcmp, self, self, KCMP_FILE, entry->fd, fd) == 0;
-}
-
-static uint32_t find_same(const struct store *store, int fd)
-{
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return 0;
-	for (uint32_t i = STORE_FIRST_FREE; i < store->nr_entries; i++)
-		if (same_file(&store->entries[i], &st, fd))
-			return i;
+	store->entries[number].fd = fd;
+	store->entries[number].kind = kind;
+	store->names_bytes += name_bytes(store, number);
+	put_in_order(store, number);
 	return 0;
 }
 
@@ -259,14 +358,14 @@ static uint32_t free_number(const struct store *store)
 {
 	uint32_t i = store->hint < STORE_FIRST_FREE ? STORE_FIRST_FREE : store->hint;
 
-	while (i < store->nr_entries && store->entries[i].fd >= 0)
+	while (i < store->nr_entries && (store->entries[i].fd >= 0 || store->entries[i].references))
 		i++;
 	return i;
 }
 
 int store_put(struct store *store, uint32_t number, char kind, int fd)
 {
-	char text[80], name[16];
+	char text[80], name[NAME_BYTES];
 	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	int error = copy < 0 ? -errno : enter(store, number, kind, copy);
 
@@ -279,15 +378,27 @@ int store_put(struct store *store, uint32_t number, char kind, int fd)
 	return 0;
 }
 
+static void cannot_keep(struct store *store, int error)
+{
+	if (hf_log_allowed(&store->log_limit))
+		log_warning(TAG, "cannot keep a descriptor: %s; %s", strerrordesc_np(-error),
+			    error == -ENOSPC ? "17,000 are the most that can be handed on"
+					     : "raise the limit of open files");
+}
+
 uint32_t store_add(struct store *store, char kind, int fd)
 {
-	uint32_t number = find_same(store, fd);
+	bool found;
+	uint32_t place = place_of(store, fd, &found), number;
+	int error;
 
-	if (number)
-		return number;
+	/* Those with numbers of their own are never anybody else's. */
+	if (found && store->order[place] >= STORE_FIRST_FREE)
+		return store->order[place];
 	number = free_number(store);
-	if (store_put(store, number, kind, fd) < 0) {
-		log_warning(TAG, "cannot keep a descriptor: %m; raise the limit of open files");
+	error = store_put(store, number, kind, fd);
+	if (error) {
+		cannot_keep(store, error);
 		return 0;
 	}
 	store->entries[number].references = 0;
@@ -295,32 +406,40 @@ uint32_t store_add(struct store *store, char kind, int fd)
 	return number;
 }
 
-static bool is_stored(const struct store *store, uint32_t number)
-{
-	return number && number < store->nr_entries && store->entries[number].fd >= 0;
-}
-
 void store_reference(struct store *store, uint32_t number)
 {
-	if (is_stored(store, number))
+	if (number && number < MAX_NUMBERS && make_room(store, number) == 0)
 		store->entries[number].references++;
 }
 
 static void take_out(struct store *store, uint32_t number)
 {
-	char text[64], name[16];
+	struct entry *entry = &store->entries[number];
+	char text[64], name[NAME_BYTES];
 
 	name_of(store, number, name, sizeof(name));
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
 	say(store, text, -1);
-	hf_fd_close(&store->entries[number].fd);
+	take_out_of_order(store, number);
+	store->names_bytes -= name_bytes(store, number);
+	/* Who still waits at a socket that nobody will accept from learns it now. */
+	if (entry->kind == STORE_LISTENER)
+		(void)shutdown(entry->fd, SHUT_RDWR);
+	hf_fd_close(&entry->fd);
 	if (number < store->hint)
 		store->hint = number;
 }
 
+static bool is_stored(const struct store *store, uint32_t number)
+{
+	return number && number < store->nr_entries && store->entries[number].fd >= 0;
+}
+
 void store_release(struct store *store, uint32_t number)
 {
-	if (is_stored(store, number) && --store->entries[number].references == 0)
+	if (!number || number >= store->nr_entries || !store->entries[number].references)
+		return;
+	if (--store->entries[number].references == 0 && is_stored(store, number))
 		take_out(store, number);
 }
 
@@ -341,39 +460,52 @@ void store_drop_unreferenced(struct store *store)
 			take_out(store, i);
 }
 
+void store_drop_listeners(struct store *store, bool (*named)(const void *context, uint32_t number),
+			  const void *context)
+{
+	for (uint32_t i = STORE_FIRST_FREE; i < store->nr_entries; i++)
+		if (is_stored(store, i) && store->entries[i].kind == STORE_LISTENER &&
+		    !named(context, i))
+			take_out(store, i);
+}
+
 /* --- beginning and end --- */
 
 /* One name of $LISTEN_FDNAMES. What is not ours is closed. */
-static void take_one(struct store *store, const char *name, int fd)
+static int take_one(struct store *store, const char *name, int fd)
 {
 	char *end = NULL;
 	unsigned long number = *name ? strtoul(name + 1, &end, 10) : 0;
+	int error;
 
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-		return;
+		return 0;
 	if (!number || *end || number >= MAX_NUMBERS) {
 		hf_fd_close(&fd);
-		return;
+		return 0;
 	}
-	(void)enter(store, (uint32_t)number, *name, fd);
+	error = enter(store, (uint32_t)number, *name, fd);
+	return error == -EEXIST ? 0 : error;
 }
 
-static void take_listen_fds(struct store *store)
+static int take_listen_fds(struct store *store)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
 	const char *names = getenv("LISTEN_FDNAMES");
 	char *copy = strdup(names ? names : ""), *rest = copy;
+	int error = copy ? 0 : -ENOMEM;
 
-	if (copy && pid && count && strtol(pid, NULL, 10) == getpid())
-		for (int i = 0, n = atoi(count); i < n; i++) {
+	if (!error && pid && count && strtol(pid, NULL, 10) == getpid())
+		for (int i = 0, n = atoi(count); i < n && !error; i++) {
 			const char *name = strsep(&rest, ":");
 
-			take_one(store, name ? name : "", FIRST_FD + i);
+			error = take_one(store, name ? name : "", FIRST_FD + i);
 		}
 	free(copy);
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
+	return error;
 }
 
 static int connect_notify(const char *path)
@@ -400,28 +532,30 @@ static int connect_notify(const char *path)
 	return fd;
 }
 
-struct store *store_open(struct loop *loop)
+int store_open(struct loop *loop, struct store **ret_store)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
 	struct store *store;
-	int fd;
+	int fd, error;
 
-	errno = 0;
+	*ret_store = NULL;
 	if (!path)
-		return NULL;
+		return 0;
 	fd = connect_notify(path);
-	store = fd < 0 ? NULL : calloc(1, sizeof(*store));
+	if (fd < 0)
+		return fd;
+	store = calloc(1, sizeof(*store));
 	if (!store) {
-		errno = fd < 0 ? -fd : ENOMEM;
 		hf_fd_close(&fd);
-		return NULL;
+		return -ENOMEM;
 	}
 	store->loop = loop;
 	store->socket = fd;
 	store->last = &store->first;
 	store->retry.fire = on_retry;
-	take_listen_fds(store);
-	return store;
+	error = take_listen_fds(store);
+	*ret_store = store;
+	return error;
 }
 
 void store_close(struct store *store)
@@ -435,6 +569,7 @@ void store_close(struct store *store)
 		hf_fd_close(&store->entries[i].fd);
 	hf_fd_close(&store->socket);
 	free(store->entries);
+	free(store->order);
 	free(store);
 }
 
@@ -449,6 +584,9 @@ void store_flush(struct store *store)
 
 void store_forget_all(struct store *store)
 {
+	/* Without the journal the rest is nothing; the other way round it could not be used. */
+	if (is_stored(store, STORE_JOURNAL))
+		take_out(store, STORE_JOURNAL);
 	for (uint32_t i = 1; i < store->nr_entries; i++)
 		if (store->entries[i].fd >= 0)
 			take_out(store, i);

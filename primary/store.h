@@ -20,19 +20,27 @@ struct store;
 /* What the first numbers always are. */
 enum { STORE_DIRECTORY = 1, STORE_JOURNAL, STORE_FIRST_FREE };
 
-/* Take what an earlier life left ($LISTEN_FDS), connect to $NOTIFY_SOCKET. NULL: there is nobody to
- * keep anything; errno 0, or why not. */
-struct store *store_open(struct loop *loop);
+/* The kind of listening sockets: taken out, they are shut down as well. */
+#define STORE_LISTENER 'l'
+
+/*
+ * Take what an earlier life left ($LISTEN_FDS), connect to $NOTIFY_SOCKET. 0 with NULL: there is
+ * nobody to keep anything. -errno with NULL: $NOTIFY_SOCKET cannot be used; with a store: what was
+ * left cannot be taken, end and leave it for another try.
+ */
+int store_open(struct loop *loop, struct store **ret_store);
 /* Close our side. What is stored stays stored. */
 void store_close(struct store *store);
 /* In good order at the end of all: nothing is kept. Waits a moment for the other side to read. */
 void store_forget_all(struct store *store);
 
 /* Store a descriptor: a number, without a reference yet; the same open file has the same number. 0:
- * cannot (no memory, no descriptors). `kind` is a letter for people. `fd` stays the caller's. */
+ * cannot (no memory, no descriptors, too many are stored). `kind` is a letter for people. `fd`
+ * stays the caller's. */
 uint32_t store_add(struct store *store, char kind, int fd);
 /* The same under a number of its own, referenced for ever. 0 or -errno. */
 int store_put(struct store *store, uint32_t number, char kind, int fd);
+/* A record names the number, whether or not something is stored under it. */
 void store_reference(struct store *store, uint32_t number);
 /* The last reference gone: it is taken out. */
 void store_release(struct store *store, uint32_t number);
@@ -40,13 +48,27 @@ void store_release(struct store *store, uint32_t number);
 int store_get(const struct store *store, uint32_t number);
 /* Take out what nobody has referenced: an earlier life died before its journal named it. */
 void store_drop_unreferenced(struct store *store);
+/* Take out the listeners that are not `named`: before anything listens, or it would find its own
+ * path taken. */
+void store_drop_listeners(struct store *store, bool (*named)(const void *context, uint32_t number),
+			  const void *context);
 
-/* Is something still on its way to the holder? Until it is not, a death would lose it. */
+/* Is something still on its way to the holder? Until it is not, a death would lose it. No longer
+ * than a second: a holder that stands still must not stop us. */
 bool store_pending(const struct store *store);
 /* Wait until nothing is, or for half a second: only while the loop does not run. */
 void store_flush(struct store *store);
 /* `drained` is called when nothing is pending any more. */
 void store_on_drained(struct store *store, void (*drained)(void *context), void *context);
+
+/* How well we are kept. */
+enum store_keeps {
+	STORE_NOBODY, /* nobody was there to begin with */
+	STORE_KEEPS,
+	STORE_LATE, /* it has not read for more than a second */
+	STORE_LOST, /* it is gone */
+};
+enum store_keeps store_keeps(const struct store *store);
 
 /* READY=1, STATUS=…: lines of sd_notify(3). */
 void store_notify(struct store *store, const char *text);

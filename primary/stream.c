@@ -2,6 +2,7 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -76,6 +77,32 @@ int stream_listen(const char *path, mode_t mode)
 	if (error)
 		hf_fd_close(&fd);
 	return error ? error : fd;
+}
+
+int stream_file(int fd, uint64_t *ret_dev, uint64_t *ret_ino)
+{
+	struct sockaddr_un address = {0};
+	socklen_t len = sizeof(address);
+	char path[sizeof(address.sun_path) + 1] = "";
+	struct stat st;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &len) < 0)
+		return -errno;
+	memcpy(path, address.sun_path, sizeof(address.sun_path));
+	if (lstat(path, &st) < 0)
+		return -errno;
+	*ret_dev = st.st_dev;
+	*ret_ino = st.st_ino;
+	return 0;
+}
+
+bool stream_listens(int fd, uint64_t dev, uint64_t ino)
+{
+	struct pollfd p = {.fd = fd};
+	uint64_t now_dev, now_ino;
+
+	return poll(&p, 1, 0) >= 0 && !(p.revents & (POLLHUP | POLLERR)) &&
+	       stream_file(fd, &now_dev, &now_ino) == 0 && now_dev == dev && now_ino == ino;
 }
 
 pid_t stream_peer_pid(int fd)

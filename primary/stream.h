@@ -3,6 +3,8 @@
 #ifndef PRIMARY_STREAM_H
 #define PRIMARY_STREAM_H
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* A local socket is connected at once or not at all. fd or -errno. */
@@ -10,6 +12,11 @@ int stream_connect(const char *path);
 /* Listen at `path`; a socket file whose process died is replaced. fd; -EADDRINUSE: somebody
  * listens there; -EEXIST: something else is there; -errno. */
 int stream_listen(const char *path, mode_t mode);
+/* The file that a listening socket is bound to: which one it is. 0 or -errno. */
+int stream_file(int fd, uint64_t *ret_dev, uint64_t *ret_ino);
+/* Does it still listen, at that very file? Not after shutdown(2), nor when the file was removed or
+ * replaced: then nobody can reach it. */
+bool stream_listens(int fd, uint64_t dev, uint64_t ino);
 /* Process at the other end, 0 unknown. */
 pid_t stream_peer_pid(int fd);
 

@@ -12,15 +12,17 @@
 #include "supervise.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,15 +34,16 @@
 #include "log.h"
 #include "supervise_keep.h"
 
-#define TAG		 "supervisor"
-#define BACKOFF_FIRST_NS (100 * NS_PER_MS)
-#define BACKOFF_LAST_NS	 (5 * NS_PER_S)
-#define SHORT_LIFE_NS	 (100 * NS_PER_MS)
-#define LONG_LIFE_NS	 (10 * NS_PER_S)
-#define END_NS		 (10 * NS_PER_S)
-#define DATAGRAM_BYTES	 4096u
-#define SPARE_FDS	 64u /* what we need ourselves */
-#define SWITCHES_EACH	 2u  /* one that runs, one that waits */
+#define TAG		    "supervisor"
+#define BACKOFF_FIRST_NS    (100 * NS_PER_MS)
+#define BACKOFF_LAST_NS	    (5 * NS_PER_S)
+#define SHORT_LIFE_NS	    (100 * NS_PER_MS)
+#define LONG_LIFE_NS	    (10 * NS_PER_S)
+#define END_NS		    (10 * NS_PER_S)
+#define DATAGRAM_BYTES	    4096u
+#define DATAGRAMS_PER_ROUND 256u
+#define SPARE_FDS	    64u /* what we need ourselves */
+#define SWITCHES_EACH	    2u	/* one that runs, one that waits */
 
 struct child {
 	const char *command; /* of a switch; NULL: the primary */
@@ -55,7 +58,8 @@ struct supervisor {
 	char program[256];
 	struct keep *keep;
 	int notify;
-	char notify_path[64]; /* as in the environment */
+	int lock;
+	char notify_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int signals;
 	struct child primary;
 	struct child switches[CONF_MAX_RUNS * SWITCHES_EACH];
@@ -69,11 +73,12 @@ struct supervisor {
 
 /* --- starting --- */
 
-static void prepare_child(const struct supervisor *s)
+/* As it would be without us: what is blocked and ignored here would stay so there. */
+static void prepare_child(void)
 {
 	sigset_t none;
 
-	(void)s;
+	signal(SIGPIPE, SIG_DFL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -82,18 +87,18 @@ static _Noreturn void become_primary(const struct supervisor *s)
 {
 	struct handon *handon = handon_create();
 
-	prepare_child(s);
+	prepare_child();
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
 	    keep_hand_on(s->keep, handon) == 0)
 		(void)handon_exec(handon, s->program, s->argv);
 	_exit(127);
 }
 
-static _Noreturn void become_switch(const struct supervisor *s, const char *command)
+static _Noreturn void become_switch(const char *command)
 {
 	char line[CONF_RUN_BYTES + 8];
 
-	prepare_child(s);
+	prepare_child();
 	unsetenv("NOTIFY_SOCKET");
 	snprintf(line, sizeof(line), "exec %s", command);
 	execl("/bin/sh", "sh", "-c", line, NULL);
@@ -111,7 +116,7 @@ static void start(struct supervisor *s, struct child *child)
 		return;
 	}
 	if (pid == 0 && child->command)
-		become_switch(s, child->command);
+		become_switch(child->command);
 	if (pid == 0)
 		become_primary(s);
 	child->pid = pid;
@@ -184,6 +189,11 @@ static bool read_datagram(struct supervisor *s)
 	if (n < 0)
 		return errno == EINTR;
 	text[n] = '\0';
+	if (msg.msg_flags & MSG_CTRUNC)
+		log_error(TAG,
+			  "descriptors of the primary were lost: %s; raise the limit of open "
+			  "files",
+			  text);
 	nr_fds = take_fds(&msg, fds, ARRAY_SIZE(fds), &pid);
 	if (pid != s->primary.pid || !pid || (msg.msg_flags & MSG_TRUNC))
 		hf_fd_close_all(fds, nr_fds);
@@ -192,9 +202,10 @@ static bool read_datagram(struct supervisor *s)
 	return true;
 }
 
-static void read_datagrams(struct supervisor *s)
+/* At most so many a round: signals and deaths are looked at in between. */
+static void read_some_datagrams(struct supervisor *s)
 {
-	while (read_datagram(s))
+	for (unsigned int i = 0; i < DATAGRAMS_PER_ROUND && read_datagram(s); i++)
 		;
 }
 
@@ -228,7 +239,9 @@ static void primary_died(struct supervisor *s, int status)
 {
 	uint64_t now = hf_now_ns();
 
-	read_datagrams(s);
+	/* All that it said; it can say no more. */
+	while (read_datagram(s))
+		;
 	s->primary.pid = 0;
 	if (s->ending || is_final(s, status)) {
 		begin_end(s, exit_status(status));
@@ -342,30 +355,52 @@ static void run(struct supervisor *s)
 
 		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0 && errno != EINTR)
 			return;
-		read_datagrams(s);
+		read_some_datagrams(s);
 		on_signals(s);
 	}
 }
 
 /* --- beginning --- */
 
-/* A name that the kernel makes up, in no file system: nothing to clean up. */
-static int open_notify(struct supervisor *s)
+/* One supervisor a run directory: a second one would take the socket away from the first. */
+static int take_lock(struct supervisor *s, const char *run_dir)
+{
+	char path[sizeof(((struct conf *)0)->run_dir) + 32];
+
+	if (mkdir(run_dir, 0750) < 0 && errno != EEXIST)
+		return -errno;
+	snprintf(path, sizeof(path), "%s/supervisor.lock", run_dir);
+	s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (s->lock < 0)
+		return -errno;
+	return flock(s->lock, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
+}
+
+/* For our own user only: strangers could fill its queue. */
+static int open_notify(struct supervisor *s, const char *run_dir)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	socklen_t len = sizeof(address);
-	int on = 1;
+	int on = 1, error;
+	char *dir = realpath(run_dir, NULL); /* whoever hears of it may be anywhere */
+	int n = dir ? snprintf(address.sun_path, sizeof(address.sun_path), "%s/supervisor.sock",
+			       dir)
+		    : -1;
+	mode_t mask;
 
+	free(dir);
+	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(s->notify_path, address.sun_path, sizeof(s->notify_path));
 	s->notify = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (s->notify < 0 ||
-	    bind(s->notify, (struct sockaddr *)&address, sizeof(address.sun_family)) < 0 ||
-	    setsockopt(s->notify, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0 ||
-	    getsockname(s->notify, (struct sockaddr *)&address, &len) < 0)
+	if (s->notify < 0)
 		return -errno;
-	len -= (socklen_t)offsetof(struct sockaddr_un, sun_path);
-	snprintf(s->notify_path, sizeof(s->notify_path), "@%.*s", (int)len - 1,
-		 address.sun_path + 1);
-	return 0;
+	(void)unlink(s->notify_path);
+	mask = umask(0177);
+	error = bind(s->notify, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	umask(mask);
+	if (!error && setsockopt(s->notify, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0)
+		error = -errno;
+	return error;
 }
 
 static int open_signals(struct supervisor *s)
@@ -403,7 +438,7 @@ static void make_switches(struct supervisor *s, const struct conf *conf)
 
 int supervise(const struct conf *conf, char **argv)
 {
-	static struct supervisor s = {.notify = -1, .signals = -1};
+	static struct supervisor s = {.notify = -1, .lock = -1, .signals = -1};
 	ssize_t n = readlink("/proc/self/exe", s.program, sizeof(s.program) - 1);
 	int error = n < 0 ? -errno : 0;
 
@@ -412,11 +447,16 @@ int supervise(const struct conf *conf, char **argv)
 	if (!error && !s.keep)
 		error = -ENOMEM;
 	if (!error)
-		error = open_notify(&s);
+		error = take_lock(&s, conf->run_dir);
+	if (!error)
+		error = open_notify(&s, conf->run_dir);
 	if (!error)
 		error = open_signals(&s);
 	if (error) {
-		log_error(TAG, "cannot supervise: %s", strerror(-error));
+		log_error(TAG, "cannot supervise in %s: %s; %s", conf->run_dir, strerror(-error),
+			  error == -EBUSY ? "another supervisor does, end it or use another "
+					    "--run-dir"
+					  : "is the run directory ours to write?");
 		s.status = EXIT_FAILURE;
 	} else {
 		(void)setenv("HOLDFAST_RUN_DIR", conf->run_dir, 1);
@@ -424,7 +464,10 @@ int supervise(const struct conf *conf, char **argv)
 		run(&s);
 	}
 	keep_destroy(s.keep);
+	if (s.notify >= 0)
+		(void)unlink(s.notify_path);
 	hf_fd_close(&s.notify);
+	hf_fd_close(&s.lock);
 	hf_fd_close(&s.signals);
 	return s.status;
 }

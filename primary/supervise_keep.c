@@ -14,6 +14,8 @@
 
 #define TAG	  "supervisor"
 #define NAME_MAX_ 255u
+/* All names are handed on in one string of the environment, which may have 128 KiB. */
+#define NAMES_BYTES (124u * 1024)
 
 struct kept {
 	char *name;
@@ -23,6 +25,7 @@ struct kept {
 struct keep {
 	struct kept *all;
 	size_t count, room, max;
+	size_t names_bytes; /* with the colons between them */
 	struct hf_log_limit log_limit;
 };
 
@@ -69,7 +72,7 @@ static int make_room(struct keep *keep)
 	size_t room = keep->room ? 2 * keep->room : 64;
 	struct kept *all;
 
-	if (keep->count >= keep->max)
+	if (keep->count >= keep->max || keep->names_bytes + NAME_MAX_ + 1 > NAMES_BYTES)
 		return -ENOSPC;
 	if (keep->count < keep->room)
 		return 0;
@@ -90,6 +93,7 @@ static void add(struct keep *keep, const char *name, int *fd)
 		copy = strdup(name);
 	if (copy) {
 		keep->all[keep->count++] = (struct kept){.name = copy, .fd = hf_fd_take(fd)};
+		keep->names_bytes += strlen(copy) + 1;
 		return;
 	}
 	hf_fd_close(fd);
@@ -106,6 +110,7 @@ static void drop(struct keep *keep, const char *name)
 		struct kept *k = &keep->all[i];
 
 		if (strcmp(k->name, name) == 0) {
+			keep->names_bytes -= strlen(k->name) + 1;
 			hf_fd_close(&k->fd);
 			free(k->name);
 		} else {

@@ -9,8 +9,8 @@
  * next one. All chains of the burst are published with one store of used->idx, and the guest is
  * called at most once.
  *
- * The common chain, one descriptor in one region with a header of zeros into one segment, goes a
- * short way: dequeue_simple. All others go the general one.
+ * Runs of common chains, one descriptor in one region each, go the fast way (run.h). All others
+ * go the general one, which is this.
  */
 #include <holdfast/burst.h>
 #include <string.h>
@@ -21,130 +21,38 @@
 #include "header.h"
 #include "notify.h"
 #include "packed.h"
-
-/* Where the bytes of a chain go: the header first, then the caller's segments. */
-struct sink {
-	uint8_t header[HF_NET_HEADER_MAX];
-	uint32_t header_have;
-	uint32_t header_bytes;
-	struct hf_packet *segment;
-	uint32_t total;
-};
-
-static void sink_open(struct sink *sink, struct hf_packet *packet, uint32_t header_bytes)
-{
-	sink->header_have = 0;
-	sink->header_bytes = header_bytes;
-	sink->segment = packet;
-	sink->total = 0;
-	for (struct hf_packet *s = packet; s; s = s->next)
-		s->len = 0;
-}
-
-/* 0, or -1 when the caller's segments are full. */
-static int sink_put(struct sink *sink, const uint8_t *from, uint64_t len)
-{
-	if (sink->header_have < sink->header_bytes) {
-		uint32_t n = (uint32_t)min_u64(len, sink->header_bytes - sink->header_have);
-
-		memcpy(sink->header + sink->header_have, from, n);
-		sink->header_have += n;
-		from += n;
-		len -= n;
-	}
-	while (len) {
-		struct hf_packet *s = sink->segment;
-		uint32_t n;
-
-		if (!s)
-			return -1;
-		n = (uint32_t)min_u64(len, s->room - s->len);
-		hf_copy(s->data + s->len, from, n);
-		s->len += n;
-		sink->total += n;
-		from += n;
-		len -= n;
-		if (s->len == s->room)
-			sink->segment = s->next;
-	}
-	return 0;
-}
-
-/* One descriptor's bytes, which may lie in several regions. 0 or the DROP reason. */
-static int sink_descriptor(struct hf_vring *v, struct sink *sink, const struct vring_desc *d)
-{
-	uint64_t gpa = d->addr, left = d->len, end;
-
-	if (d->flags & VRING_DESC_F_WRITE)
-		return HF_CHAIN_DROP(BAD_DIRECTION);
-	if (!add_ok(gpa, left, &end))
-		return HF_CHAIN_DROP(BAD_ADDRESS);
-	while (left) {
-		uint64_t piece = left;
-		const uint8_t *from = hf_vring_piece(v, gpa, &piece);
-
-		if (!from)
-			return HF_CHAIN_DROP(BAD_ADDRESS);
-		if (sink_put(sink, from, piece))
-			return HF_CHAIN_DROP(TOO_BIG);
-		gpa += piece;
-		left -= piece;
-	}
-	return 0;
-}
+#include "run.h"
+#include "sink.h"
 
 /* Any chain: 0 with the packet filled, or the DROP reason. */
 static int dequeue_chain(struct hf_vring *v, uint16_t head, struct hf_packet *packet)
 {
 	struct hf_chain chain;
 	struct vring_desc d;
-	struct sink sink;
+	struct hf_sink sink;
 	int result;
 
 	hf_chain_start(v, &chain, head);
-	sink_open(&sink, packet, v->header_bytes);
+	hf_sink_open(&sink, packet, v->header_bytes);
 	while ((result = hf_chain_next(v, &chain, &d)) > 0) {
-		result = sink_descriptor(v, &sink, &d);
+		result = hf_sink_descriptor(v, &sink, &d);
 		if (result < 0)
 			return result;
 	}
 	if (result < 0)
 		return result;
-	if (!sink.total)
-		return HF_CHAIN_DROP(SHORT_CHAIN);
-	packet->total = sink.total;
-	/* The header is the copy, not what the compiler could read again. */
-	hf_compiler_barrier();
-	if (!hf_header_to_offload(sink.header, v->features, packet))
-		return HF_CHAIN_DROP(BAD_HEADER);
-	return 0;
+	return hf_sink_close(v, &sink, packet);
 }
 
-/* The common chain; false: not one, or not good: the general way decides. */
-static inline bool dequeue_simple(struct hf_vring *v, uint16_t head, struct hf_packet *packet)
+int hf_dequeue_buffer(struct hf_vring *v, const uint8_t *from, uint32_t len,
+		      struct hf_packet *packet)
 {
-	struct vring_desc d;
-	const uint8_t *from;
-	uint64_t header;
-	uint32_t len;
+	struct hf_sink sink;
 
-	hf_desc_read(&d, (const uint8_t *)&v->desc[head]);
-	if (d.flags || d.len <= v->header_bytes)
-		return false;
-	len = d.len - v->header_bytes;
-	if (len > packet->room)
-		return false;
-	from = hf_vring_whole(v, d.addr, d.len);
-	if (!from)
-		return false;
-	/* flags, gso_type, …: when these are zero nothing is asked for, whatever the rest says. */
-	__builtin_memcpy(&header, from, sizeof(header));
-	if (header & 0xffff)
-		return false;
-	hf_copy(packet->data, from + v->header_bytes, len);
-	packet->len = packet->total = len;
-	packet->offload = (struct hf_offload){0};
-	return true;
+	hf_sink_open(&sink, packet, v->header_bytes);
+	if (hf_sink_put(&sink, from, len))
+		return HF_CHAIN_DROP(TOO_BIG);
+	return hf_sink_close(v, &sink, packet);
 }
 
 /* The segments behind the first one hold nothing. */
@@ -200,24 +108,19 @@ static uint16_t dequeue_ready(struct hf_vring *v, struct hf_packet *const *packe
 {
 	uint16_t old = v->next, n = 0, got = 0, head;
 
-	for (; n < ready && v->budget > 0 && hf_vring_head(v, n, &head); n++) {
-		struct hf_packet *packet = packets[got];
+	while (v->budget > 0) {
+		int reason;
 
-		if (likely(dequeue_simple(v, head, packet))) {
-			if (unlikely(packet->next))
-				clear_rest(packet);
-		} else {
-			int reason = dequeue_chain(v, head, packet);
-
-			if (reason < 0) {
-				hf_count(v, (enum hf_counter) - reason, 1);
-				hf_vring_use(v, n, head, 0);
-				continue;
-			}
+		v->run->dequeue(v, packets, ready, &n, &got, tally);
+		if (likely(n == ready) || !hf_vring_head(v, n, &head))
+			break;
+		reason = dequeue_chain(v, head, packets[got]);
+		hf_vring_use(v, n++, head, 0);
+		if (reason < 0) {
+			hf_count(v, (enum hf_counter) - reason, 1);
+			continue;
 		}
-		hf_tally_packet(v, tally, packet);
-		hf_vring_use(v, n, head, 0);
-		got++;
+		hf_tally_packet(v, tally, packets[got++]);
 	}
 	if (n) {
 		hf_vring_publish(v, n, HF_INTENT_DEQUEUE);

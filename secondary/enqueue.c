@@ -11,6 +11,7 @@
 #include "notify.h"
 #include "offload.h"
 #include "packed.h"
+#include "run.h"
 
 /* Are the caller's numbers about its own packet consistent? */
 static bool packet_ok(const struct hf_packet *packet)
@@ -51,15 +52,34 @@ static inline enum hf_enqueue_result enqueue_packet(struct hf_vring *v,
 	return hf_enqueue_special(v, packet, used);
 }
 
+/* As many as go the fast way, one simple chain each. */
+static inline uint16_t enqueue_run(struct hf_vring *v, struct hf_packet *const *packets,
+				   uint16_t count, uint16_t used, struct hf_tally *tally)
+{
+	uint16_t ready = hf_vring_available(v, (uint16_t)(used + count));
+
+	if (unlikely(ready <= used))
+		return 0;
+	return v->run->enqueue(v, packets, (uint16_t)(ready - used), used, tally);
+}
+
 static uint16_t enqueue_all(struct hf_vring *v, struct hf_packet *const *packets, uint16_t count)
 {
 	struct hf_tally tally = {0};
 	uint16_t old = v->next, used = 0, taken = 0;
 
 	for (; taken < count; taken++) {
-		const struct hf_packet *packet = packets[taken];
-		enum hf_enqueue_result result = enqueue_packet(v, packet, &used);
+		const struct hf_packet *packet;
+		enum hf_enqueue_result result;
+		uint16_t n =
+			enqueue_run(v, packets + taken, (uint16_t)(count - taken), used, &tally);
 
+		used = (uint16_t)(used + n);
+		taken = (uint16_t)(taken + n);
+		if (likely(taken == count))
+			break;
+		packet = packets[taken];
+		result = enqueue_packet(v, packet, &used);
 		if (result == HF_ENQUEUE_NO_BUFFER) {
 			hf_count(v, HF_COUNTER_NO_GUEST_BUFFER, 1);
 			break;

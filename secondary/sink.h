@@ -87,7 +87,7 @@ static inline int hf_sink_descriptor(struct hf_vring *v, struct hf_sink *sink,
 }
 
 /* All is in: the packet's total and metadata. 0 or the DROP reason. */
-static inline int hf_sink_close(const struct hf_vring *v, struct hf_sink *sink,
+static inline int hf_sink_close(const struct hf_vring *v, const struct hf_sink *sink,
 				struct hf_packet *packet)
 {
 	if (!sink->total)
@@ -95,8 +95,9 @@ static inline int hf_sink_close(const struct hf_vring *v, struct hf_sink *sink,
 	packet->total = sink->total;
 	/* The header is the copy, not what the compiler could read again. */
 	hf_compiler_barrier();
-	return hf_header_to_offload(sink->header, v->features, packet) ? 0
-								       : HF_CHAIN_DROP(BAD_HEADER);
+	if (!hf_header_to_offload(sink->header, v->features, packet))
+		return HF_CHAIN_DROP(BAD_HEADER);
+	return 0;
 }
 
 #endif

@@ -56,6 +56,7 @@ struct hf_vring_setup {
 
 struct hf_packed_slot;
 struct hf_packed_used;
+struct hf_run_ops;
 
 struct hf_vring {
 	/* Written by the control thread at setup, read by every burst. */
@@ -79,7 +80,8 @@ struct hf_vring {
 	bool indirect;
 	bool event_idx;
 	bool fence;
-	bool has_call; /* control thread writes, data thread reads; see call_fd */
+	const struct hf_run_ops *run; /* the level of instructions */
+	bool has_call;		      /* control thread writes, data thread reads; see call_fd */
 	bool has_err;
 	/* Numbers that stay ours from the first grant to the end of the device: a new descriptor is
 	 * dup'ed over them, so a burst never writes into a stranger's file. */

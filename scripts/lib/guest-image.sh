@@ -1,5 +1,5 @@
 # The test guest: Debian's own cloud kernel and a small initramfs. Nothing is installed on the host for it; the kernel package
-# is only unpacked. Needs say.sh, packages.sh and TOP.
+# is only unpacked. Needs kernel.sh and TOP.
 # shellcheck shell=bash
 
 GUEST_CACHE=${HF_GUEST_CACHE:-$TOP/build/guest}
@@ -16,47 +16,10 @@ guest_image_need() {
     # Two scripts started at the same time (two checkouts' cache can be one folder) take turns.
     (
         flock 9
-        [ -f "$GUEST_CACHE/modules/virtio_net.ko" ] || guest_image_fetch_kernel
+        [ -f "$GUEST_CACHE/modules/order" ] || kernel_fetch linux-image-cloud-amd64 "$GUEST_CACHE" "${GUEST_MODULES[@]}"
         guest_image_build_probe
         guest_image_pack
     ) 9>"$GUEST_CACHE/lock"
-}
-
-# The meta package says which kernel is the current one. Empty when apt has no package index yet.
-guest_image_kernel_package() {
-    apt-cache depends linux-image-cloud-amd64 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1
-}
-
-guest_image_fetch_kernel() {
-    local package work name
-    package=$(guest_image_kernel_package)
-    if [ -z "$package" ]; then
-        packages_apt update >/dev/null || die "apt-get update failed; the guest's kernel comes from Debian"
-        package=$(guest_image_kernel_package)
-    fi
-    [ -n "$package" ] || die "no linux-image-cloud-amd64 in the package index; check the sources of apt"
-    note "fetching the guests' kernel, unpacked only: $package"
-
-    work=$(mktemp -d "$GUEST_CACHE/fetch.XXXXXX")
-    # An index that is a few days old may name a version the mirror no longer has.
-    # _apt cannot write into our folder, and needs not: the package is checked against the signed index either way.
-    (
-        cd "$work"
-        apt-get -qq -o APT::Sandbox::User=root download "$package" ||
-            { packages_apt -q update && apt-get -qq -o APT::Sandbox::User=root download "$package"; }
-        dpkg-deb -x ./*.deb tree
-    ) >"$work/log" 2>&1 || {
-        cat "$work/log" >&2
-        rm -rf "$work"
-        die "could not fetch $package"
-    }
-    mkdir -p "$GUEST_CACHE/modules"
-    for name in "${GUEST_MODULES[@]}"; do
-        find "$work/tree" -name "$name.ko" -exec cp {} "$GUEST_CACHE/modules/" \;
-    done
-    cp "$work"/tree/boot/vmlinuz-* "$GUEST_KERNEL"
-    echo "$package" >"$GUEST_CACHE/kernel-package"
-    rm -rf "$work"
 }
 
 guest_image_build_probe() {
@@ -75,19 +38,14 @@ guest_image_copy() {
 
 # Cheap enough to be done afresh each time, and so never stale.
 guest_image_pack() {
-    local root name
+    local root
     root=$(mktemp -d "$GUEST_CACHE/root.XXXXXX")
     mkdir -p "$root"/{bin,proc,sys,dev,tmp,modules,usr/bin,sbin}
     cp "$(command -v busybox)" "$root/bin/busybox"
     guest_image_copy "$(command -v iperf3)" "$root"
     guest_image_copy "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"
     cp "$GUEST_PROBE" "$root/bin/probe"
-    for name in "${GUEST_MODULES[@]}"; do
-        # A kernel may have one of them built in.
-        [ -f "$GUEST_CACHE/modules/$name.ko" ] || continue
-        cp "$GUEST_CACHE/modules/$name.ko" "$root/modules/"
-        echo "$name" >>"$root/modules/order"
-    done
+    cp "$GUEST_CACHE"/modules/* "$root/modules/"
     cp "$TOP/scripts/guest/command-loop" "$root/command-loop"
     install -m 755 "$TOP/scripts/guest/init" "$root/init"
     (cd "$root" && find . | busybox cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) >"$GUEST_INITRAMFS.new"

@@ -12,6 +12,7 @@
     )
     PACKAGES_TOOLS=(jq iproute2 util-linux procps)
     PACKAGES_GUEST=(qemu-system-x86 busybox-static iperf3 ethtool gcc libc6-dev)
+    PACKAGES_VM=(qemu-system-x86 busybox-static)
     # dpdk-testpmd is in dpdk-dev; the PMDs it loads come with libdpdk-dev, which it depends on.
     PACKAGES_PEER=(dpdk-dev)
 }

@@ -60,6 +60,7 @@ static const struct guest_span spans[] = {
 };
 
 static struct rig rig;
+static uint32_t plain_percent; /* of this round's chains: one descriptor, an ordinary frame */
 static uint8_t *image;
 static uint8_t ours[BURST][ROOM], theirs[BURST][ROOM];
 static struct hf_packet packets[BURST], *pointers[BURST];
@@ -156,7 +157,8 @@ static uint32_t cut(struct piece *pieces, uint32_t most, uint32_t len, uint16_t 
 
 static void put_chain(struct driver *d, struct piece *pieces, uint32_t n)
 {
-	bool indirect = (rig.features & HF_FEATURE(HF_F_INDIRECT_DESC)) && chance(40);
+	uint32_t share = n == 1 ? 40 * (100 - plain_percent) / 100 : 40;
+	bool indirect = (rig.features & HF_FEATURE(HF_F_INDIRECT_DESC)) && chance(share);
 
 	if (indirect)
 		driver_put_indirect(d, any_buffer(16 * n), pieces, n);
@@ -169,7 +171,11 @@ static void post_to_send(struct driver *d)
 	static uint8_t bytes[8192];
 	uint32_t len = any_frame(bytes, reference_header_bytes(rig.features)), at = 0;
 	struct piece pieces[6];
-	uint32_t n = cut(pieces, 1 + any(ARRAY_SIZE(pieces)), len, 0);
+	bool plain = chance(plain_percent);
+	uint32_t n = cut(pieces, plain ? 1 : 1 + any(ARRAY_SIZE(pieces)), len, 0);
+
+	if (plain && chance(80))
+		memset(bytes, 0, reference_header_bytes(rig.features));
 
 	for (uint32_t i = 0; i < n; i++) {
 		guest_write(&rig.guest, pieces[i].gpa, bytes + at, pieces[i].len);
@@ -181,8 +187,9 @@ static void post_to_send(struct driver *d)
 static void post_to_fill(struct driver *d)
 {
 	struct piece pieces[6];
-	uint32_t n = cut(pieces, 1 + any(ARRAY_SIZE(pieces)), any(chance(50) ? 200 : 4000),
-			 DRIVER_WRITE);
+	bool plain = chance(plain_percent);
+	uint32_t n = cut(pieces, plain ? 1 : 1 + any(ARRAY_SIZE(pieces)),
+			 plain ? 300 + any(4000) : any(chance(50) ? 200 : 4000), DRIVER_WRITE);
 
 	put_chain(d, pieces, n);
 }
@@ -452,6 +459,7 @@ static bool run_round(unsigned long round, bool (*compare)(void))
 	for (int i = 0; i < 8; i++)
 		any(2);
 	shape.features = any_features();
+	plain_percent = chance(50) ? 0 : any(101);
 	shape.size = (uint16_t)(RING ? 1 + any(chance(50) ? 20 : 600) : 1u << any(10));
 	shape.base = (uint16_t)(chance(30) ? 65536 - any(20) : any(65536));
 	if (!rig_create(&rig, &shape))

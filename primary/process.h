@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A process of an earlier life, by its number and when it started. */
+#ifndef PRIMARY_PROCESS_H
+#define PRIMARY_PROCESS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/* When it started, in clock ticks since boot (proc(5), stat); 0: there is no such process. A number
+ * is given out again, but not with the same start. */
+uint64_t process_start(pid_t pid);
+
+/*
+ * Kill it and wait until it is dead, for seconds at most: not from the loop. 0: it does not live
+ * any more. -EBUSY: it was killed and does not die; -EPERM: not ours to kill.
+ */
+int process_end(pid_t pid, uint64_t start);
+
+#endif
