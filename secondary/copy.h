@@ -131,12 +131,11 @@ static inline __attribute__((always_inline)) void hf_copy_short(uint8_t *to, con
 
 #define HF_COPY_AHEAD 2048u
 
-/* The same, of long ones; not more than HF_COPY_AHEAD bytes at `next`. */
-static inline void hf_copy_long(uint8_t *to, const uint8_t *from, size_t len, const uint8_t *next)
+/* Ask for the lines at [to, to + len), to write; not more than HF_COPY_AHEAD bytes. */
+static inline void hf_prefetch_all(const uint8_t *to, size_t len)
 {
-	for (size_t at = 0; next && at < len && at < HF_COPY_AHEAD; at += 64)
-		hf_prefetch_write(next + at);
-	memcpy(to, from, len);
+	for (size_t at = 0; at < len && at < HF_COPY_AHEAD; at += 64)
+		hf_prefetch_write(to + at);
 }
 
 /* The ranges do not overlap. */

@@ -166,10 +166,13 @@ CORE void packet_came(struct hf_packet *p, uint32_t len)
 CORE void copy_frame(uint8_t *to, const uint8_t *from, uint32_t len, bool is_short,
 		     const uint8_t *next)
 {
-	if (is_short || len <= HF_COPY_SHORT)
+	if (is_short || len <= HF_COPY_SHORT) {
 		hf_copy_short(to, from, len, next);
-	else
-		hf_copy_long(to, from, len, next);
+		return;
+	}
+	if (next)
+		hf_prefetch_all(next, len);
+	memcpy(to, from, len);
 }
 
 /* Frames i … n - 1 into packets; stops before one that needs more than a copy. Where it stopped. */
@@ -220,15 +223,17 @@ CORE void copy_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint3
 	for (uint32_t i = 0; i < n; i++) {
 		const uint8_t *from = packets[i]->data;
 		uint32_t len = r->len[i] - header;
-		uint8_t *to = r->address[i], *next = NULL;
+		uint8_t *to = r->address[i];
 
 		/* All zeros, and num_buffers 1 where it is there. */
 		memset(to, 0, header);
 		if (header == 12)
 			to[10] = 1;
+		/* The guest's lines, all at once: they come from another core's cache, and one
+		 * for each line copied comes too late. The first were asked for by the look. */
 		if (len > 64)
-			next = r->address[i + 1 < n ? i + 1 : i];
-		copy_frame(to + header, from, len, is_short, next);
+			hf_prefetch_all(r->address[i + 1 < n ? i + 1 : i] + 64, len);
+		copy_frame(to + header, from, len, is_short, NULL);
 		group |= from[0];
 	}
 	r->group = group;

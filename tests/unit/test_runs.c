@@ -25,6 +25,13 @@
 #define FRAME  60u
 #define CANARY 0xc5
 
+/* The thread sanitizer means guest memory too, where a race is what guests may do. */
+#if defined(__SANITIZE_THREAD__)
+#define RACES_ARE_FAULTS true
+#else
+#define RACES_ARE_FAULTS false
+#endif
+
 static struct rig rig;
 static uint8_t data[MOST][ROOM + 64];
 static struct hf_packet packets[MOST], *pointers[MOST];
@@ -595,7 +602,8 @@ static void race(uint64_t field, uint32_t width, uint64_t good, uint64_t bad)
 
 static void a_field_that_flips_is_believed_once_or_not_at_all(void)
 {
-#if !defined(__SANITIZE_THREAD__)
+	if (RACES_ARE_FAULTS)
+		return;
 	/* addr, len, flags of descriptor 7; the slot of the available ring that names it. */
 	for (int field = 0; field < 4; field++) {
 		uint64_t desc;
@@ -617,7 +625,6 @@ static void a_field_that_flips_is_believed_once_or_not_at_all(void)
 		CHECK_EQ(guest_strays(&rig.guest), 0);
 		rig_destroy(&rig);
 	}
-#endif
 }
 
 static const struct sentence sentences[] = {
