@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The split ring as its driver sees it.
+ * The ring as its driver sees it; what is a packed one's own is in front_packed.c.
  *
  * Theory of operation. Slot i of the available ring always offers descriptor i with buffer i: the
  * ring is posted and reaped as a whole, so nothing is ever in use twice. Descriptors are written
@@ -20,6 +20,10 @@ static uint8_t *buffer(const struct front_ring *r, uint16_t slot)
 
 static void post(struct front_ring *r, uint32_t len, uint16_t flags)
 {
+	if (r->packed) {
+		front_post_packed(r, len, flags);
+		return;
+	}
 	for (uint16_t i = 0; i < r->size; i++) {
 		uint16_t slot = (uint16_t)(r->posted + i) % r->size;
 
@@ -63,6 +67,8 @@ void front_post_buffers(struct front_ring *r, bool wipe)
 /* The next used entry; false when there is none. */
 static bool next_used(struct front_ring *r, uint16_t idx, struct vring_used_elem *ret)
 {
+	if (r->packed)
+		return front_next_packed(r, ret);
 	if (r->reaped == idx)
 		return false;
 	*ret = r->used->ring[r->reaped % r->size];
@@ -72,7 +78,7 @@ static bool next_used(struct front_ring *r, uint16_t idx, struct vring_used_elem
 
 uint32_t front_reap_frames(struct front_ring *r)
 {
-	uint16_t idx = hf_load_acquire(&r->used->idx);
+	uint16_t idx = r->packed ? 0 : hf_load_acquire(&r->used->idx);
 	struct vring_used_elem e;
 	uint32_t n = 0;
 
@@ -99,7 +105,7 @@ static bool packet_is(const struct front_ring *r, const struct vring_used_elem *
 
 int front_reap_buffers(struct front_ring *r, const struct front_expect *x)
 {
-	uint16_t idx = hf_load_acquire(&r->used->idx);
+	uint16_t idx = r->packed ? 0 : hf_load_acquire(&r->used->idx);
 	struct vring_used_elem e;
 	int n = 0;
 

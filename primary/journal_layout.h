@@ -94,7 +94,7 @@ struct journal_slot {
 	uint32_t dirty;	   /* a message was begun: what stands in the directory may be ahead */
 	uint64_t answered; /* ids */
 	uint64_t consumed;
-	/* JOURNAL_POSITION | wrap << 32 | base_used << 16 | base: always the newest. */
+	/* JOURNAL_POSITION | leftovers << 32 | base_used << 16 | base: always the newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];
 	struct journal_lost lost;
 	struct journal_port copies[2];
