@@ -524,7 +524,7 @@ static void counters_are_those_of_all_grants(void)
 	part = answer->parts[1]->stats;
 	CHECK_EQ(counter_in(part->primary, part->n_primary, "port.vm0.refused_messages"), 0);
 	part = answer->parts[2]->stats;
-	CHECK_EQ(part->n_primary, NR_REFUSALS + 5); /* also those at zero */
+	CHECK_EQ(part->n_primary, NR_REFUSALS + 8); /* also those at zero */
 	CHECK_EQ(counter_in(part->primary, part->n_primary, "takeovers"), 0);
 	CHECK_EQ(counter_in(part->primary, part->n_primary, "longest_handover_ns"), 0);
 	CHECK_EQ(counter_in(part->primary, part->n_primary, "refused.lane_out_of_range"), 1);
