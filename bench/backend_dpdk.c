@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "backend.h"
-#include "frame.h"
+#include "frames.h"
 #include "front.h"
 #include "options.h"
 

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "backend.h"
-#include "frame.h"
+#include "frames.h"
 #include "front.h"
 #include "holdfastd.h"
 #include "options.h"
@@ -292,7 +292,7 @@ struct backend *holdfast_start(const struct options *options)
 	if (!h)
 		return NULL;
 	h->base.ops = &holdfast_ops;
-	error = holdfastd_start(&h->daemon, options);
+	error = holdfastd_start(&h->daemon, options->holdfastd, options->dir, NULL);
 	if (!error)
 		error = attach(h);
 	if (!error)

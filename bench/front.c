@@ -32,7 +32,8 @@ static uint64_t place(uint64_t *at, uint64_t bytes)
 	return here;
 }
 
-static void lay_out(struct front *front, uint16_t size, bool packed, uint64_t *ret_bytes)
+static void lay_out(struct front *front, uint16_t size, bool packed, uint32_t places,
+		    uint64_t *ret_bytes)
 {
 	uint64_t at = 0;
 
@@ -44,10 +45,12 @@ static void lay_out(struct front *front, uint16_t size, bool packed, uint64_t *r
 		r->used = (void *)(front->memory + place(&at, 6 + 8ull * size));
 		r->packed = packed ? (void *)r->desc : NULL;
 		r->size = size;
+		r->places = places;
 	}
 	for (uint32_t i = 0; i < FRONT_RINGS; i++) {
 		struct front_ring *r = &front->rings[i];
-		uint64_t buffers = place(&at, (uint64_t)size * FRONT_BUFFER_DISTANCE);
+		uint64_t buffers = place(&at, places ? (uint64_t)places * FRONT_PAGE
+						     : (uint64_t)size * FRONT_BUFFER_DISTANCE);
 
 		r->buffers = front->memory + buffers;
 		r->buffers_gpa = FRONT_GPA + buffers;
@@ -73,11 +76,16 @@ static int map_memory(struct front *front, unsigned int flags)
 
 uint32_t front_base(const struct front_ring *r)
 {
-	/* Both positions, and a wrap counter that turns with every whole ring. */
-	return r->packed ? (r->posted / r->size % 2 ? 0 : 0x80008000u) : r->posted;
+	uint32_t place = r->posted % r->size;
+
+	if (!r->packed)
+		return r->posted;
+	/* Both positions, with a wrap counter that turns at the ring's end. */
+	return (place | (r->posted / r->size % 2 ? 0 : 0x8000u)) * 0x10001u;
 }
 
-int front_create(struct front *front, uint16_t size, bool packed, bool mergeable, bool huge)
+int front_create(struct front *front, uint16_t size, bool packed, bool mergeable, bool huge,
+		 uint32_t places)
 {
 	int error;
 
@@ -87,11 +95,11 @@ int front_create(struct front *front, uint16_t size, bool packed, bool mergeable
 		front->features |= 1ull << VIRTIO_NET_F_MRG_RXBUF;
 	if (packed)
 		front->features |= 1ull << VIRTIO_F_RING_PACKED_BIT;
-	lay_out(front, size, packed, &front->bytes);
+	lay_out(front, size, packed, places, &front->bytes);
 	front->huge = huge && map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB) == 0;
 	if (!front->huge && (error = map_memory(front, 0)))
 		return error;
-	lay_out(front, size, packed, &front->bytes);
+	lay_out(front, size, packed, places, &front->bytes);
 	for (uint32_t i = 0; i < FRONT_RINGS; i++) {
 		front->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		front->calls[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -27,6 +27,7 @@ struct front_ring {
 	struct vring_packed_desc *packed;
 	uint8_t *buffers;
 	uint64_t buffers_gpa;
+	uint32_t places; /* buffers wander over so many pages; 0: they stay where they are */
 	uint16_t size;
 	uint16_t posted; /* both free-running */
 	uint16_t reaped;
@@ -50,8 +51,11 @@ struct front {
 /* What SET_VRING_BASE says of a ring as it is now. */
 uint32_t front_base(const struct front_ring *ring);
 
-/* Memory, on hugepages if `huge` and there are some, and rings of `size` entries. 0 or -errno. */
-int front_create(struct front *front, uint16_t size, bool packed, bool mergeable, bool huge);
+/* Memory, on hugepages if `huge` and there are some, and rings of `size` entries. `places`, 0 or a
+ * power of two that is no less than `size`: each buffer posted is on the next one of so many pages,
+ * so that the back-end comes to use all of that memory; for posting one at a time. 0 or -errno. */
+int front_create(struct front *front, uint16_t size, bool packed, bool mergeable, bool huge,
+		 uint32_t places);
 void front_destroy(struct front *front);
 
 /* front_session.c: connect to the back-end's socket and set everything up, up to enabled rings.
@@ -70,6 +74,16 @@ void front_post_frames(struct front_ring *ring, uint32_t size, uint64_t sequence
 void front_post_buffers(struct front_ring *ring, bool wipe);
 /* Take back what the back-end dequeued; how many. */
 uint32_t front_reap_frames(struct front_ring *ring);
+
+/* The same one at a time: for whoever has put something into flight and watches what becomes of it.
+ * There must be room in the ring. */
+void front_post_frame(struct front_ring *ring, uint32_t size, uint64_t sequence);
+void front_post_buffer(struct front_ring *ring);
+/* The back-end is done with the next buffer, in ring order: 1. 0: not yet. -1: it did not keep to
+ * the order. `ret_frame`: what is in it, behind the header; *ret_len bytes. */
+int front_reap_one(struct front_ring *ring, const uint8_t **ret_frame, uint32_t *ret_len);
+/* Kick, if the back-end wants to be. */
+void front_kick(const struct front *front, uint32_t ring);
 
 /* What front_reap_buffers expects: packet k is a frame of `size` with number
  * sequence + k % modulo. */

@@ -16,19 +16,20 @@ static bool wrap_at(const struct front_ring *r, uint16_t moved)
 	return moved / r->size % 2 == 0;
 }
 
-void front_post_packed(struct front_ring *r, uint32_t len, uint16_t flags)
+void front_post_packed(struct front_ring *r, uint16_t n, uint32_t len, uint16_t flags)
 {
-	flags |= wrap_at(r, r->posted) ? AVAILABLE : USED;
-	for (uint16_t slot = 0; slot < r->size; slot++) {
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t index = (uint16_t)(r->posted + i), slot = index % r->size;
+		uint16_t available = wrap_at(r, index) ? AVAILABLE : USED;
 		struct vring_packed_desc *d = &r->packed[slot];
 
-		d->addr = r->buffers_gpa + (uint64_t)slot * FRONT_BUFFER_DISTANCE;
+		d->addr = r->buffers_gpa + front_offset(r, index);
 		d->len = len;
 		d->id = slot;
 		/* Partner: the back-end's acquire of the flags. */
-		hf_store_release(&d->flags, flags);
+		hf_store_release(&d->flags, (uint16_t)(flags | available));
 	}
-	r->posted = (uint16_t)(r->posted + r->size);
+	r->posted = (uint16_t)(r->posted + n);
 }
 
 bool front_next_packed(struct front_ring *r, struct vring_used_elem *ret)

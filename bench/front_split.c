@@ -9,39 +9,47 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "front_layout.h"
 #include "order.h"
 
-static uint8_t *buffer(const struct front_ring *r, uint16_t slot)
+/* Of the buffer that is posted, or comes back, as number `index` (free-running). */
+uint64_t front_offset(const struct front_ring *r, uint32_t index)
 {
-	return r->buffers + (uint32_t)slot * FRONT_BUFFER_DISTANCE;
+	return r->places ? (uint64_t)(index % r->places) * FRONT_PAGE
+			 : (uint64_t)(index % r->size) * FRONT_BUFFER_DISTANCE;
 }
 
-static void post(struct front_ring *r, uint32_t len, uint16_t flags)
+static uint8_t *buffer(const struct front_ring *r, uint32_t index)
+{
+	return r->buffers + front_offset(r, index);
+}
+
+static void post(struct front_ring *r, uint16_t n, uint32_t len, uint16_t flags)
 {
 	if (r->packed) {
-		front_post_packed(r, len, flags);
+		front_post_packed(r, n, len, flags);
 		return;
 	}
-	for (uint16_t i = 0; i < r->size; i++) {
-		uint16_t slot = (uint16_t)(r->posted + i) % r->size;
+	for (uint16_t i = 0; i < n; i++) {
+		uint16_t index = (uint16_t)(r->posted + i), slot = index % r->size;
 
 		r->desc[slot] = (struct vring_desc){
-			.addr = r->buffers_gpa + (uint64_t)slot * FRONT_BUFFER_DISTANCE,
+			.addr = r->buffers_gpa + front_offset(r, index),
 			.len = len,
 			.flags = flags,
 		};
 		r->avail->ring[slot] = slot;
 	}
-	r->posted = (uint16_t)(r->posted + r->size);
+	r->posted = (uint16_t)(r->posted + n);
 	/* Partner: the back-end's acquire of avail->idx. */
 	hf_store_release(&r->avail->idx, r->posted);
 }
 
 void front_fill(struct front_ring *r, uint32_t size)
 {
-	for (uint16_t i = 0; i < r->size; i++) {
+	for (uint32_t i = 0; i < (r->places ? r->places : r->size); i++) {
 		memset(buffer(r, i), 0, FRONT_HEADER);
 		frame_fill(buffer(r, i) + FRONT_HEADER, size);
 	}
@@ -54,14 +62,14 @@ void front_post_frames(struct front_ring *r, uint32_t size, uint64_t sequence)
 
 		frame_stamp(buffer(r, slot) + FRONT_HEADER, size, sequence + i);
 	}
-	post(r, FRONT_HEADER + size, 0);
+	post(r, r->size, FRONT_HEADER + size, 0);
 }
 
 void front_post_buffers(struct front_ring *r, bool wipe)
 {
 	for (uint16_t i = 0; wipe && i < r->size; i++)
 		memset(buffer(r, i), 0xee, FRONT_BUFFER_BYTES);
-	post(r, FRONT_BUFFER_BYTES, VRING_DESC_F_WRITE);
+	post(r, r->size, FRONT_BUFFER_BYTES, VRING_DESC_F_WRITE);
 }
 
 /* The next used entry; false when there is none. */
@@ -119,4 +127,37 @@ int front_reap_buffers(struct front_ring *r, const struct front_expect *x)
 		}
 	}
 	return n;
+}
+
+void front_post_frame(struct front_ring *r, uint32_t size, uint64_t sequence)
+{
+	frame_stamp(buffer(r, r->posted) + FRONT_HEADER, size, sequence);
+	post(r, 1, FRONT_HEADER + size, 0);
+}
+
+void front_post_buffer(struct front_ring *r)
+{
+	post(r, 1, FRONT_BUFFER_BYTES, VRING_DESC_F_WRITE);
+}
+
+int front_reap_one(struct front_ring *r, const uint8_t **ret_frame, uint32_t *ret_len)
+{
+	uint16_t index = r->reaped;
+	struct vring_used_elem e;
+
+	if (!next_used(r, hf_load_acquire(&r->used->idx), &e))
+		return 0;
+	*ret_frame = buffer(r, index) + FRONT_HEADER;
+	*ret_len = e.len < FRONT_HEADER ? 0 : e.len - FRONT_HEADER;
+	return e.id == index % r->size && *ret_len <= FRAME_MAX ? 1 : -1;
+}
+
+void front_kick(const struct front *front, uint32_t ring)
+{
+	const struct front_ring *r = &front->rings[ring];
+
+	/* Partner: the back-end writes flags, and then looks at avail->idx once more. */
+	hf_fence_full();
+	if (!(hf_read_once(&r->used->flags) & VRING_USED_F_NO_NOTIFY))
+		(void)!write(front->kicks[ring], &(uint64_t){1}, sizeof(uint64_t));
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "options.h"
-
+#define MAX_ARGS    32
 #define WAIT_US	    10000u
 #define WAIT_ROUNDS 1000u
 
-/* The one that was built with this program. */
-static int find_program(char path[PATH_MAX])
+int holdfastd_find(const char *name, char *path)
 {
 	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
 
@@ -38,18 +37,23 @@ static int find_program(char path[PATH_MAX])
 			return -ENOENT;
 		*slash = '\0';
 	}
-	if (strlen(path) + sizeof("/primary/holdfastd") > PATH_MAX)
+	if (strlen(path) + strlen(name) >= PATH_MAX)
 		return -ENAMETOOLONG;
-	strcat(path, "/primary/holdfastd");
+	strcat(path, name);
 	return access(path, X_OK) < 0 ? -errno : 0;
 }
 
 /* Two devices need few slots: a small directory. */
-static void run(const char *program, const char *run_dir)
+static void run(const char *program, const char *run_dir, const char *const *more)
 {
+	const char *argv[MAX_ARGS] = {program, "--run-dir",	    run_dir,  "--max-devices",
+				      "8",     "--max-secondaries", "4",      "--lane-vrings",
+				      "127",   "--log-level",	    "warning"};
+
+	for (size_t n = 11; more && *more && n + 1 < MAX_ARGS; n++)
+		argv[n] = *more++;
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	execl(program, program, "--run-dir", run_dir, "--max-devices", "8", "--max-secondaries",
-	      "4", "--lane-vrings", "127", "--log-level", "warning", (char *)NULL);
+	execv(program, (char *const *)(uintptr_t)argv);
 	perror(program);
 	_exit(127);
 }
@@ -74,27 +78,28 @@ static int wait_for_socket(struct holdfastd *d)
 	return -ETIMEDOUT;
 }
 
-int holdfastd_start(struct holdfastd *d, const struct options *options)
+int holdfastd_start(struct holdfastd *d, const char *wanted, const char *dir,
+		    const char *const *more)
 {
 	char program[PATH_MAX];
 	int error = 0;
 
-	if (options->holdfastd)
-		snprintf(program, sizeof(program), "%s", options->holdfastd);
+	if (wanted)
+		snprintf(program, sizeof(program), "%s", wanted);
 	else
-		error = find_program(program);
+		error = holdfastd_find("/primary/holdfastd", program);
 	if (error) {
 		fprintf(stderr, "%s: %s; name it with --holdfastd\n", program, strerror(-error));
 		return error;
 	}
-	snprintf(d->run_dir, sizeof(d->run_dir), "%s/run", options->dir);
+	snprintf(d->run_dir, sizeof(d->run_dir), "%s/run", dir);
 	if (mkdir(d->run_dir, 0700) < 0)
 		return -errno;
 	d->pid = fork();
 	if (d->pid < 0)
 		return -errno;
 	if (d->pid == 0)
-		run(program, d->run_dir);
+		run(program, d->run_dir, more);
 	return wait_for_socket(d);
 }
 

@@ -7,16 +7,21 @@
 
 #define HOLDFASTD_PATH_MAX 108u
 
-struct options;
-
 struct holdfastd {
 	pid_t pid; /* 0: not running */
 	char run_dir[88];
 };
 
-/* Start it and wait until secondaries can attach. 0, or -errno after a line on standard error. */
-int holdfastd_start(struct holdfastd *daemon, const struct options *options);
+/* Start `program` (NULL: the one of this build) with a run directory in `dir` and these further
+ * arguments (NULL-terminated; NULL: none), and wait until secondaries can attach. 0, or -errno
+ * after a line on standard error. */
+int holdfastd_start(struct holdfastd *daemon, const char *program, const char *dir,
+		    const char *const *more);
 /* End it and remove its run directory. */
 void holdfastd_stop(struct holdfastd *daemon);
+
+/* A program that was built with this one, `name` as "/primary/holdfastd"; PATH_MAX bytes of
+ * room. 0 or -errno. */
+int holdfastd_find(const char *name, char *path);
 
 #endif

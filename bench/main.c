@@ -52,7 +52,7 @@ static int plug_all(struct bench *b, uint16_t entries, bool packed, bool mergeab
 
 		for (uint32_t d = 0; d < BENCH_DEVICES; d++) {
 			int error = front_create(&side->fronts[d], entries, packed, mergeable,
-						 b->options.huge);
+						 b->options.huge, 0);
 
 			if (!error)
 				error = side->backend->ops->plug(side->backend, d,

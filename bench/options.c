@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "frame.h"
+#include "frames.h"
 
 static const char help[] =
 	"usage: holdfast-bench [OPTION]…\n"

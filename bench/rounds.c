@@ -12,7 +12,7 @@
 
 #include "cycles.h"
 #include "elsewhere.h"
-#include "frame.h"
+#include "frames.h"
 #include "measure.h"
 
 #define POLLS 1024u

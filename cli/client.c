@@ -32,14 +32,14 @@ void client_init(struct client *client, const char *run_dir, unsigned timeout_ms
 	client->frame.bytes = text_alloc(HF_FRAME_MAX_BYTES, 1);
 }
 
-static void hang_up(struct client *client)
+void client_hang_up(struct client *client)
 {
 	hf_fd_close(&client->fd);
 }
 
 void client_close(struct client *client)
 {
-	hang_up(client);
+	client_hang_up(client);
 	free(client->frame.bytes);
 	client->frame.bytes = NULL;
 }
@@ -53,7 +53,7 @@ __attribute__((format(printf, 3, 4))) static enum client_status fail(struct clie
 	va_start(args, format);
 	vsnprintf(client->reason, sizeof(client->reason), format, args);
 	va_end(args);
-	hang_up(client);
+	client_hang_up(client);
 	return status;
 }
 

@@ -36,6 +36,8 @@ struct reply {
 
 void client_init(struct client *client, const char *run_dir, unsigned timeout_ms);
 void client_close(struct client *client);
+/* The next call connects anew. */
+void client_hang_up(struct client *client);
 
 /*
  * Send a request and collect its answer. `body` is the kind of Response expected, RESPONSE_NO_BODY

@@ -76,6 +76,7 @@ int secondary_list(struct cli *cli, const struct args *args);
 int secondary_show(struct cli *cli, const struct args *args);
 int handover_command(struct cli *cli, const struct args *args);
 int drain_command(struct cli *cli, const struct args *args);
+int upgrade_command(struct cli *cli, const struct args *args);
 int feature_get(struct cli *cli, const struct args *args);
 int feature_enable(struct cli *cli, const struct args *args);
 int feature_disable(struct cli *cli, const struct args *args);

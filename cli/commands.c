@@ -90,6 +90,14 @@ static const struct option_info drain_options[] = {
 	{0},
 };
 
+static const struct option_info upgrade_options[] = {
+	{.name = "binary",
+	 .value = "PATH",
+	 .help = "the new holdfastd; default: the path the primary was started from",
+	 .completes = COMPLETES_FILE},
+	{0},
+};
+
 static const struct option_info feature_options[] = {
 	{.name = "port",
 	 .value = "PORT",
@@ -198,6 +206,12 @@ const struct command commands[] = {
 	 drain_options,
 	 "To upgrade a switch: start the new one, drain the old one, stop it.",
 	 .run = drain_command},
+	{"upgrade", NULL, "the primary goes on as another program; guests notice nothing",
+	 .options = upgrade_options,
+	 .notes =
+		 "Refused, with nothing touched, when the program could not take over. Waits until "
+		 "it answers.",
+	 .run = upgrade_command},
 	{"feature",
 	 "get",
 	 "features supported, offered and negotiated",

@@ -110,11 +110,21 @@ static void get_name(const void *row, struct cell *ret)
 	cell_text(ret, "%s", counter->counter->name);
 }
 
+static bool is_duration(const char *name)
+{
+	size_t len = strlen(name);
+
+	return len > 3 && !strcmp(name + len - 3, "_ns");
+}
+
 static void get_value(const void *row, struct cell *ret)
 {
 	const struct counter_row *counter = row;
+	char buffer[TEXT_NUMBER_MAX];
 
 	cell_number(ret, counter->counter->value);
+	if (is_duration(counter->counter->name))
+		cell_shown(ret, "%s", text_age(counter->counter->value, buffer));
 }
 
 static const struct column counter_columns[] = {

@@ -155,6 +155,8 @@ const char *text_age(uint64_t ns, char *buffer)
 
 	if (ns < NS_PER_MS)
 		snprintf(buffer, TEXT_NUMBER_MAX, "%u us", (unsigned)(ns / NS_PER_US));
+	else if (ns < 10 * NS_PER_MS) /* pauses are as short as that */
+		snprintf(buffer, TEXT_NUMBER_MAX, "%.1f ms", (double)ns / (double)NS_PER_MS);
 	else if (ns < NS_PER_S)
 		snprintf(buffer, TEXT_NUMBER_MAX, "%u ms", (unsigned)(ns / NS_PER_MS));
 	else if (s < 60)

@@ -28,6 +28,7 @@
 #include "fd.h"
 #include "frame.h"
 #include "grant.h"
+#include "headroom.h"
 #include "journal.h"
 #include "lane.h"
 #include "listener.h"
@@ -188,6 +189,12 @@ static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hel
 		attach_refuse(refused, -EEXIST, REFUSED_ATTACH_NAME,
 			      "a secondary named %s is attached; give this one another: --name",
 			      hello->name);
+		return false;
+	}
+	if (!headroom_for_new(attach->primary, NEW_SECONDARY, newcomer->socket)) {
+		attach_refuse(refused, -EMFILE, REFUSED_NO_RESOURCES,
+			      "too few descriptors are left for one more secondary; raise the "
+			      "limit of open files of holdfastd (ulimit -n)");
 		return false;
 	}
 	pidfd = attach_identify(attach->primary->conf, newcomer->socket, &newcomer->peer, refused);
@@ -364,6 +371,19 @@ int attach_open(struct primary *primary)
 	if (error)
 		attach_close(primary);
 	return error;
+}
+
+void attach_hold(struct primary *primary, bool hold)
+{
+	listener_hold(&primary->attach->listener, hold);
+}
+
+bool attach_at_rest(const struct primary *primary)
+{
+	for (size_t i = 0; i < MAX_NEWCOMERS; i++)
+		if (primary->attach->newcomers[i].socket >= 0)
+			return false;
+	return true;
 }
 
 void attach_close(struct primary *primary)

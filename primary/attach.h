@@ -3,6 +3,8 @@
 #ifndef PRIMARY_ATTACH_H
 #define PRIMARY_ATTACH_H
 
+#include <stdbool.h>
+
 struct primary;
 struct secondary;
 
@@ -11,6 +13,10 @@ struct secondary;
 int attach_open(struct primary *primary);
 /* Send Welcome; a second one is ignored. */
 void attach_welcome(struct secondary *secondary);
+/* Let nobody new in, or somebody again. */
+void attach_hold(struct primary *primary, bool hold);
+/* Is nobody in the middle of the handshake? */
+bool attach_at_rest(const struct primary *primary);
 /* The store has all it was sent: those who waited for that are welcomed. */
 void attach_stored_all(struct primary *primary);
 /* Nobody new, and every secondary is gone at once: its grants are withdrawn, its socket closed.

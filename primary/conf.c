@@ -12,9 +12,9 @@
 
 #include "check.h"
 #include "clock.h"
-#include "journal_layout.h"
 #include "layout.h"
 #include "log.h"
+#include "program.h"
 
 #define DEFAULT_RUN_DIR "/run/holdfast"
 #define MAX_QUEUE_PAIRS (HF_SHM_MAX_VRINGS / 2)
@@ -227,7 +227,7 @@ static const struct option_row options[] = {
 	 set_supervise},
 	{"run", "COMMAND",
 	 "with --supervise: run this switch, and the same once more to stand by; both are started "
-	 "again; may be given up to 8 times",
+	 "again; $HOLDFAST_INSTANCE in it is 1 and 2; may be given up to 8 times",
 	 set_run},
 	{"log-level", "LEVEL", "error, warning, notice (default), info or debug", set_log_level},
 };
@@ -243,6 +243,14 @@ static void print_help(const char *program)
 	printf("  --help, --version, --abi\n");
 }
 
+static void print_abi(void)
+{
+	char line[128];
+
+	program_abi(line, sizeof(line));
+	puts(line);
+}
+
 /* Options that print and end. */
 static bool is_question(const char *program, const char *argument)
 {
@@ -251,7 +259,7 @@ static bool is_question(const char *program, const char *argument)
 	else if (strcmp(argument, "--version") == 0)
 		printf("holdfastd %s\n", HOLDFAST_VERSION);
 	else if (strcmp(argument, "--abi") == 0)
-		printf("abi %u journal %u\n", HF_ABI_MAJOR, JOURNAL_VERSION);
+		print_abi();
 	else
 		return false;
 	return true;
@@ -306,6 +314,7 @@ static int complain_value(const struct option_row *row, const char *value)
 int conf_parse(struct conf *conf, int argc, char **argv)
 {
 	set_defaults(conf);
+	conf->argv = argv;
 	for (int i = 1; i < argc; i++) {
 		const struct option_row *row;
 		const char *value = NULL;

@@ -32,6 +32,7 @@ struct conf {
 	int log_level;
 	struct conf_port ports[CONF_MAX_PORTS]; /* created at start */
 	size_t nr_ports;
+	char **argv; /* all of it; main's */
 	bool supervise;
 	char runs[CONF_MAX_RUNS][CONF_RUN_BYTES]; /* commands, for the supervisor */
 	size_t nr_runs;

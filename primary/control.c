@@ -95,6 +95,8 @@ static control_step *const steps[] = {
 	[HOLDFAST__CONTROL__REQUEST__BODY_HEALTH] = control_health,
 	[HOLDFAST__CONTROL__REQUEST__BODY_HANDOVER] = control_handover,
 	[HOLDFAST__CONTROL__REQUEST__BODY_DRAIN] = control_handover,
+	[HOLDFAST__CONTROL__REQUEST__BODY_UPGRADE] = control_upgrade,
+	[HOLDFAST__CONTROL__REQUEST__BODY_UPGRADE_STATUS] = control_upgrade_status,
 };
 
 static int run_step(struct answer *answer, Response *response)
@@ -125,6 +127,7 @@ static void end_answer(struct client *client)
 		events_unfollow(client->control->primary->events, &client->follower);
 	client->following = false;
 	handover_unwatch(&client->answer.waiter);
+	upgrade_unwatch(&client->answer.upgrade);
 	hf_frame_free_unpacked((ProtobufCMessage *)client->request);
 	client->request = NULL;
 }
@@ -382,6 +385,23 @@ int control_open(struct primary *primary)
 	if (error)
 		control_close(primary);
 	return error;
+}
+
+void control_hold(struct primary *primary, bool hold)
+{
+	listener_hold(&primary->control->listener, hold);
+}
+
+bool control_at_rest(const struct primary *primary)
+{
+	for (size_t i = 0; i < MAX_CLIENTS; i++) {
+		const struct client *client = &primary->control->clients[i];
+
+		if (client->socket >= 0 && !client->following &&
+		    (client->request || client->packet))
+			return false;
+	}
+	return true;
 }
 
 void control_close(struct primary *primary)

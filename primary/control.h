@@ -3,11 +3,17 @@
 #ifndef PRIMARY_CONTROL_H
 #define PRIMARY_CONTROL_H
 
+#include <stdbool.h>
+
 struct primary;
 
 /* Listen on RUN_DIR/control.sock; sets primary->control. primary->loop, events and the tables are
  * there. 0 or -errno. */
 int control_open(struct primary *primary);
+/* Accept nobody new, or somebody again. */
+void control_hold(struct primary *primary, bool hold);
+/* Has every request its whole answer? Those that follow events never have, and do not count. */
+bool control_at_rest(const struct primary *primary);
 /* Close everything at once. No-op when it is not open. */
 void control_close(struct primary *primary);
 

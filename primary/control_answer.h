@@ -13,6 +13,7 @@
 
 #include "control.pb-c.h"
 #include "handover.h"
+#include "upgrade.h"
 
 struct primary;
 struct port;
@@ -35,9 +36,13 @@ struct answer {
 	uint64_t number;
 	uint64_t session; /* of the device being shown: when it changes, the answer ends */
 
-	/* control_handover.c: what the answer waits for, and whom to tell that it is there. */
+	/* control_handover.c, control_upgrade.c: what the answer waits for, and whom to tell that
+	 * it is there. */
 	struct handover_waiter waiter;
 	struct handover_result result;
+	struct upgrade_waiter upgrade;
+	int error;
+	const char *reason;
 	void (*wake)(struct answer *answer);
 };
 
@@ -59,7 +64,7 @@ int answer_refuse(Holdfast__Control__Response *response, int error, const char *
 
 control_step control_port_add, control_port_del, control_port_list, control_port_show;
 control_step control_secondary_list, control_feature, control_stats, control_events;
-control_step control_health, control_handover;
+control_step control_health, control_handover, control_upgrade, control_upgrade_status;
 
 extern const char control_no_port[];
 

@@ -37,6 +37,9 @@ static void begin(struct answer *answer)
 	uint64_t last = min_u64(answer->request->events->last, min_u64(newest, EVENT_RING));
 
 	answer->number = newest + 1 - last;
+	/* The oldest may be one that a primary died at writing over. */
+	while (answer->number <= newest && !events_get(answer->primary->events, answer->number))
+		answer->number++;
 	answer->session = newest; /* where an answer without `follow` ends */
 }
 

@@ -91,11 +91,12 @@ static void fill_ports(struct answer *answer, Holdfast__Control__StatsReply *rep
 	}
 }
 
-#define NR_CONTINUITY 5u
+#define NR_CONTINUITY 8u
 
 static void fill_own(struct answer *answer, Holdfast__Control__StatsReply *reply)
 {
 	const struct continuity *totals = &answer->primary->continuity;
+	uint64_t longest_ns;
 
 	add_counter(answer, reply, answer_borrow("takeovers"), totals->takeovers);
 	add_counter(answer, reply, answer_borrow("handovers"), totals->handovers);
@@ -104,6 +105,10 @@ static void fill_own(struct answer *answer, Holdfast__Control__StatsReply *reply
 		    totals->longest_takeover_ns);
 	add_counter(answer, reply, answer_borrow("longest_handover_ns"),
 		    totals->longest_handover_ns);
+	add_counter(answer, reply, answer_borrow("lives"), answer->primary->resumed.life);
+	add_counter(answer, reply, answer_borrow("upgrades"),
+		    upgrade_count(answer->primary, &longest_ns));
+	add_counter(answer, reply, answer_borrow("longest_upgrade_ns"), longest_ns);
 	for (uint32_t i = 0; i < NR_REFUSALS; i++)
 		add_counter(answer, reply,
 			    answer_text(answer, "refused.%s", refusal_name((enum refusal)i)),

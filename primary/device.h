@@ -69,7 +69,13 @@ struct vring {
 
 /* Who ran a device before its present owner, until that one was granted it. */
 struct lost_owner {
-	enum lost_how { LOST_NOBODY, LOST_DIED, LOST_LEFT, LOST_HANDED_OVER } how;
+	enum lost_how {
+		LOST_NOBODY,
+		LOST_DIED,
+		LOST_LEFT,
+		LOST_HANDED_OVER,
+		LOST_UNFLUSHED, /* handed over, but it did not say that its hands are empty */
+	} how;
 	uint64_t since_ns; /* its last possible burst, or when its death was noticed */
 	uint64_t id;
 	char name[64];

@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "log.h"
+#include "order.h"
 #include "port.h"
 #include "primary.h"
 
@@ -25,29 +26,47 @@
 #define PORT_EVENT_NS	    (100 * NS_PER_MS)
 
 struct events {
-	uint64_t newest; /* number of; 0 none yet */
 	struct event_follower *followers;
-	struct event ring[EVENT_RING]; /* number n is at n % EVENT_RING */
+	struct event_ring *past; /* `own`, or somebody else's */
+	struct event_ring *own;
 };
 
 struct events *events_create(void)
 {
-	return calloc(1, sizeof(struct events));
+	struct events *events = calloc(1, sizeof(*events));
+
+	if (!events)
+		return NULL;
+	events->own = calloc(1, sizeof(*events->own));
+	events->past = events->own;
+	if (!events->own) {
+		free(events);
+		return NULL;
+	}
+	return events;
+}
+
+void events_use(struct events *events, struct event_ring *ring)
+{
+	free(events->own);
+	events->own = NULL;
+	events->past = ring;
 }
 
 void events_destroy(struct events *events)
 {
+	free(events->own);
 	free(events);
 }
 
 uint64_t events_newest(const struct events *events)
 {
-	return events->newest;
+	return events->past->newest;
 }
 
 const struct event *events_get(const struct events *events, uint64_t number)
 {
-	const struct event *event = &events->ring[number % EVENT_RING];
+	const struct event *event = &events->past->ring[number % EVENT_RING];
 
 	return number && event->number == number ? event : NULL;
 }
@@ -108,6 +127,7 @@ static enum hf_log_level level_of(Holdfast__Control__EventKind kind)
 	case HOLDFAST__CONTROL__EVENT_KIND__PORT_ORPHANED:
 	case HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED:
 	case HOLDFAST__CONTROL__EVENT_KIND__TAKEN_OVER:
+	case HOLDFAST__CONTROL__EVENT_KIND__FEATURES_CHANGED:
 		return HF_LOG_WARNING;
 	default:
 		return HF_LOG_NOTICE;
@@ -119,8 +139,11 @@ static void log_event(const struct event *event)
 	char words[48], tag[80], with[80] = "", took[40] = "";
 
 	kind_words(words, sizeof(words), event->kind);
-	snprintf(tag, sizeof(tag), "%s %s", *event->port ? "port" : "secondary",
-		 *event->port ? event->port : event->secondary);
+	if (*event->port || *event->secondary)
+		snprintf(tag, sizeof(tag), "%s %s", *event->port ? "port" : "secondary",
+			 *event->port ? event->port : event->secondary);
+	else
+		snprintf(tag, sizeof(tag), "holdfastd");
 	if (*event->port && *event->secondary)
 		snprintf(with, sizeof(with), " (secondary %s)", event->secondary);
 	if (event->duration_ns)
@@ -143,6 +166,7 @@ static bool is_rationed(Holdfast__Control__EventKind kind)
 	case HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN:
 	case HOLDFAST__CONTROL__EVENT_KIND__PORT_ORPHANED:
 	case HOLDFAST__CONTROL__EVENT_KIND__MESSAGE_REFUSED:
+	case HOLDFAST__CONTROL__EVENT_KIND__FEATURES_CHANGED:
 		return true;
 	default:
 		return false;
@@ -170,6 +194,21 @@ static bool may_emit(const struct primary *primary, Holdfast__Control__EventKind
 	return true;
 }
 
+/* Whoever dies between the two leaves one event less, and none that is half another. */
+static struct event *begin_event(struct event_ring *past)
+{
+	struct event *event = &past->ring[(past->newest + 1) % EVENT_RING];
+
+	hf_store_release(&event->number, 0ull);
+	return event;
+}
+
+static void end_event(struct event_ring *past, struct event *event)
+{
+	hf_store_release(&event->number, past->newest + 1);
+	hf_store_release(&past->newest, past->newest + 1);
+}
+
 void event_emit(struct primary *primary, Holdfast__Control__EventKind kind, const char *port,
 		const char *secondary, int vring, uint64_t duration_ns, const char *format, ...)
 {
@@ -183,7 +222,7 @@ void event_emit(struct primary *primary, Holdfast__Control__EventKind kind, cons
 
 	if (!may_emit(primary, kind, port, &left_out))
 		return;
-	event = &events->ring[++events->newest % EVENT_RING];
+	event = begin_event(events->past);
 	va_start(args, format);
 	vsnprintf(detail, sizeof(detail), format ? format : "", args);
 	va_end(args);
@@ -191,14 +230,14 @@ void event_emit(struct primary *primary, Holdfast__Control__EventKind kind, cons
 	if (left_out)
 		snprintf(detail + len, sizeof(detail) - len, " (%u more before it left out)",
 			 left_out);
-	*event = (struct event){.number = events->newest,
-				.realtime_ns = realtime_ns(),
+	*event = (struct event){.realtime_ns = realtime_ns(),
 				.kind = kind,
 				.vring = (uint32_t)vring,
 				.duration_ns = duration_ns};
 	copy_text(event->port, sizeof(event->port), port);
 	copy_text(event->secondary, sizeof(event->secondary), secondary);
 	copy_text(event->detail, sizeof(event->detail), detail);
+	end_event(events->past, event);
 	log_event(event);
 	for (struct event_follower *f = events->followers; f; f = next) {
 		next = f->next;

@@ -24,7 +24,15 @@ struct event {
 	char detail[160];
 };
 
+/* Number n is at n % EVENT_RING, and whole when it says n. */
+struct event_ring {
+	uint64_t newest; /* number of; 0 none yet. Written last. */
+	struct event ring[EVENT_RING];
+};
+
 struct events *events_create(void); /* NULL with errno */
+/* From now on in this memory, which outlives `events` and may hold an earlier life's. */
+void events_use(struct events *events, struct event_ring *ring);
 void events_destroy(struct events *events);
 
 /* Record, log and pass on to followers. `port`, `secondary`, `detail` may be NULL. What a

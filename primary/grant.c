@@ -19,6 +19,7 @@
 #include "event.h"
 #include "grant_vring.h"
 #include "handover.h"
+#include "history.h"
 #include "journal.h"
 #include "lane.h"
 #include "port.h"
@@ -137,6 +138,20 @@ static void orphan(struct device *device)
 		   device->port->name, NULL, -1, 0, "no attached secondary serves this port");
 }
 
+static const char *lost_words(enum lost_how how)
+{
+	switch (how) {
+	case LOST_DIED:
+		return ", which died";
+	case LOST_LEFT:
+		return ", which left";
+	case LOST_UNFLUSHED:
+		return ", which did not answer in time: packets it held are lost";
+	default:
+		return "";
+	}
+}
+
 /* The last grant of a device that another ran before was stored: that was the pause. */
 static void tell_succession(struct device *device)
 {
@@ -154,13 +169,12 @@ static void tell_succession(struct device *device)
 		totals->handovers++;
 		totals->longest_handover_ns = max_u64(totals->longest_handover_ns, pause_ns);
 	}
+	history_note(device->primary);
 	event_emit(device->primary,
 		   died ? HOLDFAST__CONTROL__EVENT_KIND__TAKEN_OVER
 			: HOLDFAST__CONTROL__EVENT_KIND__HANDOVER,
 		   device->port->name, device->owner->name, -1, pause_ns, "from %s%s", lost->name,
-		   died			    ? ", which died"
-		   : lost->how == LOST_LEFT ? ", which left"
-					    : "");
+		   lost_words(lost->how));
 	device->lost.how = LOST_NOBODY;
 }
 
@@ -193,7 +207,8 @@ static void give_wanted(struct device *device, enum grant_part part)
 	if (!count_wanted(device) || error)
 		tell_succession(device);
 	event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED,
-		   device->port->name, owner->name, -1, 0, "%u vrings", given);
+		   device->port->name, owner->name, -1, 0, "%u vring%s", given,
+		   given == 1 ? "" : "s");
 }
 
 /* What makes rings run: nothing else comes before it. */

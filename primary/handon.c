@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "program.h"
 
 #define FIRST_FD 3
+/* The kernel's limit of one variable, its name and end included. */
+#define NAMES_MAX (128u * 1024u - sizeof("LISTEN_FDNAMES="))
 
 struct handon {
 	int *fds;
@@ -40,8 +43,11 @@ void handon_destroy(struct handon *handon)
 int handon_add(struct handon *handon, const char *name, int fd)
 {
 	size_t len = strlen(name);
-	char *names = realloc(handon->names, handon->len + len + 2);
+	char *names;
 
+	if (handon->len + len + 1 > NAMES_MAX)
+		return -E2BIG;
+	names = realloc(handon->names, handon->len + len + 2);
 	if (!names)
 		return -ENOMEM;
 	handon->names = names;
@@ -118,5 +124,8 @@ int handon_exec(struct handon *handon, const char *program, char **argv)
 		if (dup2(copies[i], FIRST_FD + (int)i) < 0)
 			_exit(127);
 	execv(program, argv);
+	/* What stood at those numbers is gone: there is no way back but a new beginning. */
+	program_tell_failed(-errno);
+	execv(PROGRAM_OWN_IMAGE, argv);
 	_exit(127);
 }

@@ -7,11 +7,15 @@ struct handon;
 
 struct handon *handon_create(void); /* NULL: no memory */
 void handon_destroy(struct handon *handon);
-/* The descriptor stays the caller's. 0 or -ENOMEM. */
+/* The descriptor stays the caller's. 0; -ENOMEM; -E2BIG: more names than fit into one variable of
+ * the environment, some ten thousands of them. */
 int handon_add(struct handon *handon, const char *name, int fd);
-/* Become `program`, with them as descriptors 3, 4, … and LISTEN_FDS, LISTEN_FDNAMES, LISTEN_PID in
- * the environment; none: without those. Returns -errno while nothing has changed; when exec itself
- * fails the process ends with 127. */
+/*
+ * Become `program`, with them as descriptors 3, 4, … and LISTEN_FDS, LISTEN_FDNAMES, LISTEN_PID in
+ * the environment; none: without those. Returns -errno while nothing has changed. When exec itself
+ * fails the image that runs now is executed anew in its place (program.h tells it why); should
+ * that fail as well the process ends with 127.
+ */
 int handon_exec(struct handon *handon, const char *program, char **argv);
 
 #endif

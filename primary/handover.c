@@ -38,7 +38,7 @@
 #include "secondary.h"
 #include "state.h"
 
-#define FLUSH_NS (20 * NS_PER_MS)
+#define FLUSH_NS (200 * NS_PER_MS)
 
 struct move {
 	struct handover *handover;
@@ -139,7 +139,7 @@ static void exchange_owner(struct handover *h, const struct move *move)
 	bool moved;
 
 	device->moving = false;
-	grant_let_go(device, LOST_HANDED_OVER, h->started_ns);
+	grant_let_go(device, move->flushed ? LOST_HANDED_OVER : LOST_UNFLUSHED, h->started_ns);
 	device->owner = target_of(h, device);
 	if (device->owner && device->owner->id == move->told) {
 		state_put(device->lost.state);
@@ -347,12 +347,22 @@ void handover_flushed(struct secondary *secondary, uint64_t number)
 	}
 }
 
+static int refuse(const char **ret_reason, int error, const char *reason)
+{
+	*ret_reason = reason;
+	return error;
+}
+
 static int begin(struct primary *primary, const struct handover *wanted,
 		 struct handover_waiter *waiter, const char **ret_reason)
 {
-	struct handover *h = calloc(1, sizeof(*h));
+	struct handover *h;
 	int error;
 
+	if (primary->holding)
+		return refuse(ret_reason, -EBUSY,
+			      "the primary is being upgraded; try again in a second");
+	h = calloc(1, sizeof(*h));
 	*ret_reason = "no memory; give holdfastd more";
 	if (!h)
 		return -ENOMEM;
@@ -371,12 +381,6 @@ static int begin(struct primary *primary, const struct handover *wanted,
 	if (waiter)
 		waiter->handover = h;
 	return 0;
-}
-
-static int refuse(const char **ret_reason, int error, const char *reason)
-{
-	*ret_reason = reason;
-	return error;
 }
 
 int handover_find(const struct primary *primary, const char *name, struct secondary **ret_secondary,

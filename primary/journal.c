@@ -357,6 +357,29 @@ static void keep_all(struct port *port)
 	}
 }
 
+static bool kept(uint32_t number, int fd)
+{
+	return number || fd < 0;
+}
+
+/* Nobody could go on with half of a session's descriptors. */
+static bool all_kept(const struct port *port)
+{
+	const struct device *device = &port->device;
+	bool all = kept(port->session->stored, port->session->socket);
+
+	for (uint32_t i = 0; i < device->memory.count; i++)
+		all = kept(device->regions_stored[i], device->region_fds[i]) && all;
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		const struct vring *vring = &device->vrings[i];
+
+		all = kept(vring->stored.kick, vring->kick) &&
+		      kept(vring->stored.call, vring->call) &&
+		      kept(vring->stored.err, vring->err) && all;
+	}
+	return all;
+}
+
 void journal_each_number(struct store *store, const struct journal_port *copy,
 			 void (*visit)(struct store *store, uint32_t number))
 {
@@ -442,14 +465,18 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	to->features_disabled = from->features_disabled;
 	to->sessions = from->sessions;
 	to->refused_messages = from->refused_messages;
+	to->last_features = from->last_features;
+	to->last_session = from->last_session;
 	to->listener = from->listener_stored;
 	to->socket_dev = from->socket_dev;
 	to->socket_ino = from->socket_ino;
 	to->session = 0;
 	to->mem_generation = from->device.mem_generation;
 	to->message = (struct journal_message){0};
+	to->incomplete = 0;
 	if (!from->session)
 		return;
+	to->incomplete = !all_kept(from);
 	fill_device(to, &from->device);
 	fill_session(to, from->session);
 }
@@ -476,6 +503,42 @@ void journal_port(struct port *port)
 {
 	if (port->primary->journal && !(port->session && port->session->in_hand))
 		commit(port);
+}
+
+static bool is_whole(const struct port *port)
+{
+	const struct device *device = &port->device;
+	bool whole = port->listener < 0 || port->listener_stored;
+
+	if (!port->session)
+		return whole;
+	whole = whole && port->session->stored;
+	for (uint32_t i = 0; i < device->memory.count; i++)
+		whole = whole && device->regions_stored[i];
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		const struct vring *vring = &device->vrings[i];
+
+		whole = whole && (vring->kick < 0 || vring->stored.kick) &&
+			(vring->call < 0 || vring->stored.call) &&
+			(vring->err < 0 || vring->stored.err);
+	}
+	return whole;
+}
+
+bool journal_whole(struct primary *primary)
+{
+	const struct journal_header *h = primary->journal->header;
+	bool whole = h->attach_listener.number && h->control_listener.number;
+
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct port *port = primary->ports[i];
+
+		if (!port)
+			continue;
+		journal_port(port);
+		whole = is_whole(port) && whole;
+	}
+	return whole;
 }
 
 void journal_port_gone(struct port *port)

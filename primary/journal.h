@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The primary's own memory, for who comes after it (docs/continuity.md). All of these do nothing
- * in a primary whose descriptors nobody keeps.
+ * without a journal: in unit tests.
  */
 #ifndef PRIMARY_JOURNAL_H
 #define PRIMARY_JOURNAL_H
@@ -45,6 +45,10 @@ void journal_listener(struct primary *primary, bool control, int fd);
 int journal_take_listener(struct primary *primary, bool control);
 /* Listeners that an earlier life stored and died before it named them: before anything listens. */
 void journal_drop_listeners(struct primary *primary);
+
+/* Write every port that is between two messages, and look: is everything stored that a successor
+ * would need? Not when descriptors were short, and still are. */
+bool journal_whole(struct primary *primary);
 
 /* The port, its session or its device changed. Not while a message is in hand: that ends with
  * journal_message. */

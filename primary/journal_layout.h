@@ -18,7 +18,7 @@
 #include "vu_wire.h"
 
 #define JOURNAL_MAGIC	 0x314c4e524a534648ull /* "HFSJRNL1" */
-#define JOURNAL_VERSION	 1u
+#define JOURNAL_VERSION	 2u
 #define JOURNAL_REMOVED	 32u
 #define JOURNAL_GLOBS	 64u
 #define JOURNAL_TEXT	 128u
@@ -54,11 +54,12 @@ struct journal_port {
 	uint64_t features_disabled;
 	uint64_t sessions;
 	uint64_t refused_messages;
+	uint64_t last_features, last_session;
 	uint64_t socket_dev, socket_ino;
 	uint32_t listener;
 	uint8_t client, removing;
 	uint8_t greeted, ready, features_set, status, status_seen;
-	uint8_t reserved0;
+	uint8_t incomplete; /* something that the session needs could not be stored */
 
 	uint64_t session; /* 0: no front-end; what follows is nothing then */
 	uint64_t offered;
@@ -156,8 +157,12 @@ struct journal_header {
 	struct journal_listener attach_listener, control_listener;
 	uint32_t pipes[4];
 	uint32_t pipes_stored;
-	uint32_t reserved;
+	uint32_t configured; /* the command line's ports were made */
 	struct journal_once once;
+	uint64_t upgrades; /* of the lives */
+	uint64_t longest_upgrade_ns;
+	uint32_t history; /* the descriptor of what is told of the past; 0: none */
+	uint32_t reserved;
 };
 
 #endif

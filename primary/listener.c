@@ -107,6 +107,15 @@ int listener_open(struct listener *listener, struct loop *loop, const char *run_
 	return listener_adopt(listener, loop, run_dir, file, error);
 }
 
+void listener_hold(struct listener *listener, bool hold)
+{
+	loop_timer_clear(listener->loop, &listener->pause);
+	if (hold)
+		loop_remove(listener->loop, &listener->source);
+	else if (listener->source.fd < 0)
+		on_pause_over(&listener->pause);
+}
+
 /* What the peer has sent already is taken out: a socket that is closed over unread packets gives
  * the peer a reset in the place of our words. */
 void listener_turn_away(int socket, const ProtobufCMessage *message)

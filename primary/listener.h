@@ -27,6 +27,8 @@ int listener_open(struct listener *listener, struct loop *loop, const char *run_
 /* The same with a socket that listens already, and becomes the listener's. */
 int listener_adopt(struct listener *listener, struct loop *loop, const char *run_dir,
 		   const char *file, int fd);
+/* Accept nothing until it is let go: who connects waits in the backlog. */
+void listener_hold(struct listener *listener, bool hold);
 /* Say why not, as far as the socket takes it, and close it. */
 void listener_turn_away(int socket, const ProtobufCMessage *message);
 /* Close, and remove the socket's file. No-op when it is not open. */

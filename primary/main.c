@@ -23,21 +23,24 @@
 #include "clock.h"
 #include "conf.h"
 #include "control.h"
-#include "event.h"
 #include "fd.h"
 #include "grant.h"
+#include "history.h"
 #include "journal.h"
 #include "log.h"
 #include "loop.h"
 #include "placement.h"
 #include "port.h"
 #include "primary.h"
+#include "program.h"
 #include "resume.h"
 #include "store.h"
 #include "supervise.h"
+#include "upgrade.h"
 
 #define TAG	      "holdfastd"
 #define STOP_LOOK_NS  (5 * NS_PER_MS)
+#define LOCK_WAIT_MS  2000
 #define STOP_GRACE_NS (2 * NS_PER_S) /* beyond the fence's deadline */
 
 struct holdfastd {
@@ -76,6 +79,20 @@ static int make_run_dir(struct holdfastd *d)
 	return 0;
 }
 
+/* Another one that starts where this process has just become another program, or died, may hold it
+ * for the moment until it finds the sockets in use. */
+static int lock_file(int fd)
+{
+	bool successor = getenv("LISTEN_FDS") != NULL;
+	int result = flock(fd, LOCK_EX | LOCK_NB);
+
+	for (int ms = 0; result < 0 && successor && ms < LOCK_WAIT_MS; ms += 10) {
+		usleep(10000);
+		result = flock(fd, LOCK_EX | LOCK_NB);
+	}
+	return result;
+}
+
 /* One primary a run directory: a second one would take the sockets away from the first. */
 static int take_lock(struct holdfastd *d)
 {
@@ -87,7 +104,7 @@ static int take_lock(struct holdfastd *d)
 		log_error(TAG, "cannot open %s: %m; run as the owner of the directory", path);
 		return -errno;
 	}
-	if (flock(d->lock, LOCK_EX | LOCK_NB) < 0) {
+	if (lock_file(d->lock) < 0) {
 		log_error(TAG, "another holdfastd runs on %s; end it, or use another --run-dir",
 			  d->conf.run_dir);
 		hf_fd_close(&d->lock);
@@ -113,6 +130,7 @@ static int make_loop(struct holdfastd *d)
 
 	p->conf = &d->conf;
 	p->features_enabled = port_supported_features();
+	p->resumed.life = 1;
 	p->next_grant = 2;
 	p->next_session = 1;
 	p->next_flush = 1;
@@ -140,6 +158,7 @@ static void take_numbers(struct holdfastd *d)
 			   h->max_devices, h->max_secondaries);
 	d->conf.max_devices = h->max_devices;
 	d->conf.max_secondaries = h->max_secondaries;
+	p->resumed.life = h->lives + 1;
 	p->next_grant = h->next_grant;
 	p->next_session = h->next_session;
 	/* No answer to an earlier life's Flush is one to ours. */
@@ -154,18 +173,15 @@ static void on_stored(void *context)
 	port_stored_all(context);
 }
 
-/* Is there somebody who keeps our descriptors, and did an earlier life leave some? */
+/* Did an earlier life leave descriptors? */
 static int open_store(struct holdfastd *d)
 {
 	struct primary *p = &d->primary;
 	int error;
 
 	error = store_open(p->loop, &p->store);
-	if (error && !p->store)
-		log_warning(TAG, "cannot use $NOTIFY_SOCKET: %s; a crash will end all sessions",
-			    strerror(-error));
 	if (!p->store)
-		return 0;
+		return out_of_memory();
 	store_on_drained(p->store, on_stored, p);
 	if (!error)
 		error = journal_adopt(p);
@@ -192,14 +208,31 @@ static void close_store(struct holdfastd *d)
 	p->store = NULL;
 }
 
+static int open_upgrade(struct holdfastd *d)
+{
+	return upgrade_open(&d->primary) ? out_of_memory() : 0;
+}
+
+static void close_upgrade(struct holdfastd *d)
+{
+	upgrade_close(&d->primary);
+}
+
+/* Will somebody start another one, with what we leave? */
+static bool is_kept(const struct holdfastd *d)
+{
+	enum store_keeps keeps = store_keeps(d->primary.store);
+
+	return keeps == STORE_KEEPS || keeps == STORE_LATE;
+}
+
 static int make_tables(struct holdfastd *d)
 {
 	struct primary *p = &d->primary;
 
-	p->events = events_create();
 	p->ports = calloc(d->conf.max_devices, sizeof(struct port *));
 	p->secondaries = calloc(d->conf.max_secondaries, sizeof(struct secondary *));
-	return p->events && p->ports && p->secondaries ? 0 : out_of_memory();
+	return p->ports && p->secondaries ? 0 : out_of_memory();
 }
 
 static void free_tables(struct holdfastd *d)
@@ -208,8 +241,6 @@ static void free_tables(struct holdfastd *d)
 
 	free(p->secondaries);
 	free(p->ports);
-	if (p->events)
-		events_destroy(p->events);
 }
 
 static int adopt_directory(struct holdfastd *d)
@@ -231,16 +262,13 @@ static int adopt_directory(struct holdfastd *d)
 static int keep_directory(struct holdfastd *d)
 {
 	struct primary *p = &d->primary;
-	int error = 0;
+	int error = store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd);
 
-	if (p->store)
-		error = store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd);
 	if (!error)
 		error = journal_create(p);
 	if (error)
 		log_error(TAG,
-			  "cannot make the journal: %s; free some memory, or start without a "
-			  "supervisor",
+			  "cannot make the journal: %s; free some memory, or lower --max-devices",
 			  strerror(-error));
 	return error;
 }
@@ -274,6 +302,16 @@ static void free_directory(struct holdfastd *d)
 	hf_memory_destroy(&d->primary.directory_memory);
 }
 
+static int open_history(struct holdfastd *d)
+{
+	return history_open(&d->primary) < 0 ? out_of_memory() : 0;
+}
+
+static void close_history(struct holdfastd *d)
+{
+	history_close(&d->primary);
+}
+
 /* --- ending --- */
 
 static void on_stop_timer(struct loop_timer *timer)
@@ -295,6 +333,7 @@ static void on_signal(struct loop_source *source, uint32_t events)
 	if (read(source->fd, &info, sizeof(info)) != sizeof(info) || d->stop_by_ns)
 		return;
 	log_notice(TAG, "signal %u from process %u: ending", info.ssi_signo, info.ssi_pid);
+	upgrade_forbid(&d->primary);
 	d->stop_by_ns = hf_now_ns() + d->conf.fence_deadline_ns + STOP_GRACE_NS;
 	port_stop_all(&d->primary);
 	on_stop_timer(&d->stop_timer);
@@ -360,8 +399,13 @@ static void stop_attach(struct holdfastd *d)
 	attach_close(&d->primary);
 }
 
+/* Once for all lives: what was removed since stays removed. */
 static int add_ports(struct holdfastd *d)
 {
+	struct journal_header *h = d->primary.journal->header;
+
+	if (h->configured)
+		return 0;
 	for (size_t i = 0; i < d->conf.nr_ports; i++) {
 		const struct conf_port *port = &d->conf.ports[i];
 		const char *reason = "";
@@ -377,6 +421,7 @@ static int add_ports(struct holdfastd *d)
 			return error;
 		}
 	}
+	h->configured = 1;
 	return 0;
 }
 
@@ -426,9 +471,11 @@ static const struct part {
 	{take_lock, drop_lock},
 	{make_loop, free_loop},
 	{open_store, close_store},
+	{open_upgrade, close_upgrade},
 	{make_tables, free_tables},
 	{watch_signals, forget_signals},
 	{make_directory, free_directory},
+	{open_history, close_history},
 	{start_attach, stop_attach},
 	{take_over, NULL},
 	{add_ports, remove_ports},
@@ -451,12 +498,38 @@ static char **child_arguments(int argc, char **argv)
 	return child;
 }
 
+/* Who is answered may rely on it, and kill us: a life that was not ready counts as a failed start.
+ */
+static void say_ready(struct holdfastd *d)
+{
+	store_notify(d->primary.store, "READY=1\nSTATUS=serving");
+	store_flush(d->primary.store);
+	upgrade_ready(&d->primary);
+	log_notice(TAG, "version %s serves %zu ports, sockets in %s", HOLDFAST_VERSION,
+		   d->conf.nr_ports, d->conf.run_dir);
+}
+
+/* Until told to end; an upgrade that cannot be done is followed by another round. */
+static int serve(struct holdfastd *d)
+{
+	int error = loop_run(d->primary.loop);
+
+	while (!error && upgrade_due(&d->primary)) {
+		upgrade_execute(&d->primary);
+		error = loop_run(d->primary.loop);
+	}
+	if (error)
+		log_error(TAG, "the event loop failed: %s; restart", strerror(-error));
+	return error;
+}
+
 int main(int argc, char **argv)
 {
 	static struct holdfastd d = {.lock = -1, .signals = -1};
 	int error = conf_parse(&d.conf, argc, argv);
 	size_t i;
 
+	program_begin();
 	if (error)
 		return error > 0 ? EXIT_SUCCESS : 2;
 	hf_log_set_level((enum hf_log_level)d.conf.log_level);
@@ -465,20 +538,13 @@ int main(int argc, char **argv)
 	for (i = 0; i < ARRAY_SIZE(parts) && !error; i++)
 		error = parts[i].start(&d);
 	/* What could not be taken over stays as it is, for another try or another release. */
-	if (error && d.primary.store)
+	if (error && (d.resumed || is_kept(&d)))
 		_exit(EXIT_FAILURE);
 	if (!error) {
-		store_notify(d.primary.store, "READY=1\nSTATUS=serving");
-		/* Who is answered may rely on it, and kill us: a life that was not ready counts as
-		 * a failed start. */
-		store_flush(d.primary.store);
-		log_notice(TAG, "version %s serves %zu ports, sockets in %s", HOLDFAST_VERSION,
-			   d.conf.nr_ports, d.conf.run_dir);
-		error = loop_run(d.primary.loop);
-		if (error)
-			log_error(TAG, "the event loop failed: %s; restart", strerror(-error));
+		say_ready(&d);
+		error = serve(&d);
 		/* As a crash: in good order, all that is kept would be ended. */
-		if (error && d.primary.store)
+		if (error && is_kept(&d))
 			_exit(EXIT_FAILURE);
 	}
 	while (i-- > 0)

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "event.h"
 #include "fd.h"
+#include "headroom.h"
 #include "journal.h"
 #include "primary.h"
 #include "publish.h"
@@ -70,13 +71,30 @@ static void note_error(struct port *port, const char *what, int error)
 	memcpy(port->last_error, line, sizeof(line));
 }
 
+/* What is there already goes on. */
+static void refuse_for_lack(struct port *port)
+{
+	refusal_count(port->primary, REFUSED_NO_RESOURCES);
+	snprintf(port->last_error, sizeof(port->last_error), "front-end refused: %s; %s",
+		 strerror(EMFILE), refusal_remedy(REFUSED_NO_RESOURCES));
+	if (hf_log_allowed(&port->log_limit))
+		log_warning(port->device.tag, "%s", port->last_error);
+}
+
 static bool open_session(struct port *port, int fd)
 {
 	int error;
 
 	port->peer_pid = stream_peer_pid(fd);
-	error = session_create(port, fd);
-	if (error)
+	if (headroom_for_new(port->primary, NEW_FRONT_END, fd)) {
+		error = session_create(port, fd);
+	} else {
+		hf_fd_close(&fd);
+		error = -EMFILE;
+	}
+	if (error == -EMFILE)
+		refuse_for_lack(port);
+	else if (error)
 		note_error(port, "cannot serve the front-end", -error);
 	else
 		port->last_error[0] = '\0';
@@ -385,6 +403,8 @@ struct port *port_adopt(struct primary *primary, uint32_t slot, const struct jou
 	port->features_disabled = record->features_disabled;
 	port->sessions = record->sessions;
 	port->refused_messages = record->refused_messages;
+	port->last_features = record->last_features;
+	port->last_session = record->last_session;
 	port->listener_stored = record->listener;
 	port->socket_dev = record->socket_dev;
 	port->socket_ino = record->socket_ino;
@@ -447,6 +467,17 @@ bool port_all_idle(const struct primary *primary)
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
 		if (primary->ports[i] && primary->ports[i]->session)
 			return false;
+	return true;
+}
+
+bool port_all_at_rest(const struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		const struct port *port = primary->ports[i];
+
+		if (port && port->session && !session_at_rest(port->session))
+			return false;
+	}
 	return true;
 }
 

@@ -13,6 +13,7 @@
 
 #include "device.h"
 #include "grant.h"
+#include "log.h"
 #include "loop.h"
 #include "rate.h"
 
@@ -46,6 +47,10 @@ struct port {
 	struct rate events;  /* that its front-end causes; event.c */
 	uint32_t events_left_out;
 
+	/* Of the last session that was ready here: 0, none was. */
+	uint64_t last_features, last_session;
+
+	struct hf_log_limit log_limit;
 	uint64_t sessions; /* that were ever opened */
 	uint64_t refused_messages;
 	pid_t peer_pid;
@@ -74,6 +79,8 @@ struct port *port_find(const struct primary *primary, const char *name);
 void port_stop_all(struct primary *primary);
 /* Is no session left? */
 bool port_all_idle(const struct primary *primary);
+/* Is no session in the middle of a message? */
+bool port_all_at_rest(const struct primary *primary);
 /* All ports at once, at the end of the primary's life: sockets removed, nothing waits. */
 void port_destroy_all(struct primary *primary);
 

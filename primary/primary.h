@@ -11,6 +11,7 @@
 #ifndef PRIMARY_PRIMARY_H
 #define PRIMARY_PRIMARY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "conf.h"
@@ -23,6 +24,7 @@ struct secondary;
 struct events;
 struct attach;
 struct control;
+struct history;
 struct journal;
 struct store;
 
@@ -35,6 +37,12 @@ struct continuity {
 	uint64_t longest_handover_ns;
 };
 
+/* What this life found of those before it. */
+struct resumed {
+	uint64_t life; /* 1: nothing, it is the first */
+	uint32_t sessions, secondaries;
+};
+
 struct primary {
 	const struct conf *conf;
 	struct loop *loop;
@@ -43,12 +51,15 @@ struct primary {
 	struct port **ports;		/* by directory slot: [max_devices], NULL where free */
 	struct secondary **secondaries; /* by slot: [max_secondaries] */
 	struct events *events;
+	struct history *history; /* NULL: events and totals end with us */
 	struct attach *attach;
 	struct control *control;
-	struct store *store;		/* NULL: nobody keeps our descriptors */
-	struct journal *journal;	/* NULL without a store */
+	struct store *store;		/* NULL: unit tests */
+	struct journal *journal;	/* the same */
 	struct revocation *revocations; /* active ones; revoke.c */
 	struct handover *handovers;	/* under way; handover.c */
+	struct upgrade *upgrade;	/* NULL: unit tests */
+	bool holding;			/* nothing new is begun: upgrade.c */
 	uint64_t next_grant;		/* grants are never used twice; odd values never occur */
 	uint64_t next_session;		/* nor sessions */
 	uint64_t next_flush;		/* nor flushes; 0 is none */
@@ -56,6 +67,7 @@ struct primary {
 	uint64_t features_enabled; /* offered to every port: implemented minus disabled */
 	uint64_t started_ns;
 	struct continuity continuity;
+	struct resumed resumed;
 	uint64_t refusals[64]; /* by enum refusal (refusal.h): all ports together */
 };
 

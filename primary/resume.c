@@ -14,12 +14,12 @@
 #include "resume.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "attach.h"
 #include "clock.h"
 #include "directory.h"
-#include "event.h"
 #include "fd.h"
 #include "grant_vring.h"
 #include "journal.h"
@@ -257,7 +257,8 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 		error = restore_session(port, record);
 		if (error)
 			return error;
-		whole = restore_device(device, record) && port->session->socket >= 0;
+		whole = restore_device(device, record) && port->session->socket >= 0 &&
+			!record->incomplete;
 	}
 	(void)take_fd(primary, record->listener, &port->listener);
 	if (port->listener >= 0 &&
@@ -299,14 +300,14 @@ static void go_on(struct port *port, bool removing)
 
 void resume_go_on(struct primary *primary)
 {
-	struct journal_header *h = primary->journal->header;
-	uint32_t sessions = 0;
+	struct resumed *resumed = &primary->resumed;
 
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		struct secondary *s = primary->secondaries[i];
 
 		if (!s)
 			continue;
+		resumed->secondaries++;
 		if (!journal_secondary_at(primary, i)->welcomed)
 			attach_welcome(s);
 		if (secondary_watch(s) < 0)
@@ -320,13 +321,20 @@ void resume_go_on(struct primary *primary)
 
 		if (!port)
 			continue;
-		sessions += port->session != NULL;
+		resumed->sessions += port->session != NULL;
 		removing = journal_valid_port(primary, i)->removing;
 		publish_device(&port->device);
 		go_on(port, removing);
 		if (!removing)
 			port_go_on(port);
 	}
-	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED, NULL, NULL, -1, 0,
-		   "life %llu, %u sessions go on", (unsigned long long)h->lives + 1, sessions);
+}
+
+uint64_t resume_away_ns(void)
+{
+	const char *text = getenv(RESUME_ENDED_NS);
+	uint64_t ended_ns = text ? strtoull(text, NULL, 10) : 0, now = hf_now_ns();
+
+	unsetenv(RESUME_ENDED_NS); /* it is of this life only, whatever we may execute */
+	return ended_ns && ended_ns < now ? now - ended_ns : 0;
 }

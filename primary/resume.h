@@ -4,6 +4,11 @@
 #define PRIMARY_RESUME_H
 
 #include <stdbool.h>
+#include <stdint.h>
+
+/* In the environment: when the life before ended, if somebody saw it (nanoseconds of
+ * CLOCK_MONOTONIC). */
+#define RESUME_ENDED_NS "HOLDFAST_ENDED_NS"
 
 struct primary;
 
@@ -15,5 +20,8 @@ struct primary;
 int resume_secondaries(struct primary *primary);
 int resume_ports(struct primary *primary);
 void resume_go_on(struct primary *primary);
+/* Once a life: since whoever supervises us saw the one before end; 0: none did, or it does not say.
+ */
+uint64_t resume_away_ns(void);
 
 #endif

@@ -10,7 +10,10 @@
  *
  * Until its `done` has run, a device's revocation keeps the vrings it covers from being granted
  * again by anybody (revoke_covers): else the hand-over of a leaving secondary's vrings would start
- * a ring that a front-end is just being told has stopped.
+ * a ring that a front-end is just being told has stopped. And the devices of a secondary that
+ * leaves go to the next together, when the last of its bursts is over: a switch that is killed
+ * closes its socket a moment before it is dead, and one guest's rings may be quiet while it died in
+ * a burst of another's. Who is given only the one takes packets from it that it can give to nobody.
  *
  * At the deadline the owner is fenced: SIGKILL, and from then on its lane says nothing: only the
  * pidfd does. A secondary that was stopped inside a burst would, when continued, store into
@@ -28,6 +31,7 @@
 #include "event.h"
 #include "grant_vring.h"
 #include "handover.h"
+#include "history.h"
 #include "lane.h"
 #include "port.h"
 #include "primary.h"
@@ -41,7 +45,6 @@
 struct waiting {
 	uint32_t running; /* owner alive: look again */
 	uint32_t fenced;  /* owner killed: its pidfd will tell */
-	uint32_t let_go;  /* devices that have no owner now */
 };
 
 static bool covers_vring(const struct revocation *r, const struct vring *vring)
@@ -108,12 +111,9 @@ static void take_back_quiet(struct revocation *r, struct device *device, void *c
 	r->taken_back += taken;
 	if (taken)
 		publish_device(device);
-	/* A secondary that leaves: a device goes to the next as soon as it is whole. */
-	if (r->secondary && !left) {
+	if (r->secondary && !left)
 		grant_let_go(device, r->secondary->said_bye ? LOST_LEFT : LOST_DIED,
 			     r->secondary->left_ns);
-		waiting->let_go++;
-	}
 }
 
 static struct waiting poll_vrings(struct revocation *r)
@@ -121,8 +121,6 @@ static struct waiting poll_vrings(struct revocation *r)
 	struct waiting waiting = {0};
 
 	each_device(r, take_back_quiet, &waiting);
-	if (waiting.let_go)
-		grant_offer_all(r->primary);
 	return waiting;
 }
 
@@ -147,9 +145,12 @@ bool revoke_covers(const struct vring *vring)
 {
 	const struct revocation *r = vring->device->primary->revocations;
 
-	for (; r; r = r->next)
+	for (; r; r = r->next) {
 		if (r->device == vring->device && covers_vring(r, vring))
 			return true;
+		if (r->secondary && vring->device->lost.id == r->secondary->id)
+			return true;
+	}
 	return false;
 }
 
@@ -158,12 +159,14 @@ static void finish(struct revocation *r)
 	struct device *device = r->device;
 
 	unlink_revocation(r);
+	if (r->secondary) /* first of all: guests wait for it */
+		grant_offer_all(r->primary);
 	if (r->taken_back)
 		event_emit(r->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_REVOKED,
 			   device ? device->port->name : NULL,
 			   r->secondary ? r->secondary->name : NULL,
 			   r->vring < 0 ? GRANT_ALL_VRINGS : r->vring, hf_now_ns() - r->started_ns,
-			   "%u vrings", r->taken_back);
+			   "%u vring%s", r->taken_back, r->taken_back == 1 ? "" : "s");
 	if (r->disabling)
 		grant_offer(device);
 	r->done(r); /* may free it, and the device */
@@ -184,6 +187,7 @@ static void fence(struct secondary *secondary, uint64_t waited_ns)
 	if (!secondary->left_ns)
 		secondary->left_ns = hf_now_ns() - waited_ns;
 	secondary->primary->continuity.fencings++;
+	history_note(secondary->primary);
 	event_emit(secondary->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_FENCED, NULL,
 		   secondary->name, -1, waited_ns, "process %d did not leave its burst",
 		   secondary->pid);

@@ -10,7 +10,8 @@
  *
  * What a message makes the primary send to the secondary costs the secondary's queue, and that is
  * one for all the devices it serves. So who revokes faster than a guest that lives could, or whose
- * secondary is behind with reading, is not read for a moment; never refused for it.
+ * secondary is behind with reading, is not read for a moment; never refused for it. Nor is anybody
+ * while the primary comes to rest for an upgrade.
  *
  * A refused message leaves the draft as it was. If the front-end asked for an answer it gets one
  * that says no; if it did not, it cannot know that we are not in the state it thinks, and the
@@ -31,10 +32,12 @@
 #include "device.h"
 #include "event.h"
 #include "fd.h"
+#include "feature_words.h"
 #include "journal.h"
 #include "port.h"
 #include "primary.h"
 #include "publish.h"
+#include "store.h"
 
 #define MESSAGES_PER_ROUND 64u
 #define MESSAGE_DEADLINE   (5 * NS_PER_S)
@@ -171,6 +174,21 @@ static bool send_reply(struct session *session)
 
 /* --- the draft --- */
 
+/* A switch may have been set up for what the guest could do before: jumbo frames, segments. */
+static void compare_features(struct session *session)
+{
+	struct port *port = session->port;
+	uint64_t before = port->last_features, after = session->device->features;
+	char words[160];
+
+	if (before && before != after && port->last_session != session->number)
+		event_emit(session->primary, HOLDFAST__CONTROL__EVENT_KIND__FEATURES_CHANGED,
+			   port->name, NULL, -1, 0, "%s",
+			   feature_change_words(before, after, words, sizeof(words)));
+	port->last_features = after;
+	port->last_session = session->number;
+}
+
 static void tell_ready(struct session *session)
 {
 	bool ready = device_state(session->device) == HF_DEVICE_READY;
@@ -178,6 +196,8 @@ static void tell_ready(struct session *session)
 	if (ready == session->ready)
 		return;
 	session->ready = ready;
+	if (ready)
+		compare_features(session);
 	event_emit(session->primary,
 		   ready ? HOLDFAST__CONTROL__EVENT_KIND__DEVICE_READY
 			 : HOLDFAST__CONTROL__EVENT_KIND__DEVICE_GONE,
@@ -341,6 +361,17 @@ static bool finish_message(struct session *session, enum vu_outcome outcome)
 	return settle_message(session);
 }
 
+/* Not what a successor could not be given: the guest would not survive our death. */
+static enum vu_outcome carry_out(struct session *session)
+{
+	struct vu_msg *msg = &session->msg;
+
+	if (!store_takes(session->primary->store, msg->fds, msg->nr_fds))
+		return session_refuse(session, REFUSED_NO_RESOURCES, "%u descriptors more",
+				      (unsigned int)msg->nr_fds);
+	return msg->rule->handle(session, msg);
+}
+
 static bool handle(struct session *session)
 {
 	struct vu_state state = {.device = session->device,
@@ -357,7 +388,7 @@ static bool handle(struct session *session)
 		log_debug(session->device->tag, "%s, vring %u", session->msg.rule->name,
 			  session->msg.index);
 		vu_raw_reset(&session->raw);
-		outcome = session->msg.rule->handle(session, &session->msg);
+		outcome = carry_out(session);
 	} else {
 		vu_raw_reset(&session->raw);
 		(void)session_refuse(session, reason, "%s", "");
@@ -378,6 +409,8 @@ static uint64_t pause_needed(const struct session *session)
 {
 	uint64_t ns;
 
+	if (session->primary->holding)
+		return CONGESTION_NS;
 	if (vu_recv_begun(&session->raw))
 		return 0;
 	ns = rate_wait_ns(&session->revocations, REVOCATIONS_AT_ONCE, REVOCATION_NS);

@@ -108,6 +108,11 @@ void session_stored(struct session *session);
 void session_end(struct session *session, const char *why);
 /* At the end of the primary's life: free without waiting and without telling the port. */
 void session_destroy(struct session *session);
+/* Between two messages, or before the first. */
+static inline bool session_at_rest(const struct session *session)
+{
+	return session->state == SESSION_READING;
+}
 /* Has the other side closed (whatever is left to read)? */
 bool session_peer_gone(const struct session *session);
 

@@ -3,6 +3,9 @@
  * The second holder of every descriptor that the primary cannot make again: whoever started it and
  * listens on $NOTIFY_SOCKET, systemd or `holdfastd --supervise`; they speak alike (sd_notify(3)).
  *
+ * Without anybody who listens everything is as if that one were gone: the descriptors are held here
+ * alone, for `holdfast upgrade`, which hands them on through exec.
+ *
  * A descriptor that is stored has a number here, and the number is its name there. What it is for,
  * the journal says: a record holds the numbers of what it needs. Numbers are counted by reference:
  * a front-end may send one open file twice, and systemd keeps an open file once only.
@@ -11,10 +14,12 @@
 #define PRIMARY_STORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "loop.h"
 
+struct handon;
 struct store;
 
 /* What the first numbers always are. */
@@ -24,9 +29,9 @@ enum { STORE_DIRECTORY = 1, STORE_JOURNAL, STORE_FIRST_FREE };
 #define STORE_LISTENER 'l'
 
 /*
- * Take what an earlier life left ($LISTEN_FDS), connect to $NOTIFY_SOCKET. 0 with NULL: there is
- * nobody to keep anything. -errno with NULL: $NOTIFY_SOCKET cannot be used; with a store: what was
- * left cannot be taken, end and leave it for another try.
+ * Take what an earlier life left ($LISTEN_FDS), connect to $NOTIFY_SOCKET; when there is none, or
+ * it cannot be used (said), there is nobody to keep anything. 0; -ENOMEM with NULL; -errno with a
+ * store: what was left cannot be taken, end and leave it for another try.
  */
 int store_open(struct loop *loop, struct store **ret_store);
 /* Close our side. What is stored stays stored. */
@@ -53,14 +58,24 @@ void store_drop_unreferenced(struct store *store);
 void store_drop_listeners(struct store *store, bool (*named)(const void *context, uint32_t number),
 			  const void *context);
 
+/* How many more it keeps, and how many at all ($FDSTORE); without a store any number. */
+uint32_t store_room(const struct store *store);
+uint32_t store_max(const struct store *store);
+/* Would it keep these as well? What it has already needs no room. */
+bool store_takes(const struct store *store, const int *fds, size_t nr_fds);
+
 /* Is something still on its way to the holder? Until it is not, a death would lose it. No longer
  * than a second: a holder that stands still must not stop us. */
 bool store_pending(const struct store *store);
+/* Nothing at all is on its way, however long the holder takes. */
+bool store_at_rest(const struct store *store);
 /* Wait until nothing is, or for half a second: only while the loop does not run. */
 void store_flush(struct store *store);
 /* `drained` is called when nothing is pending any more. */
 void store_on_drained(struct store *store, void (*drained)(void *context), void *context);
 
+/* All that is stored, for the program that this process becomes. 0, -ENOMEM or -E2BIG. */
+int store_hand_on(const struct store *store, struct handon *handon);
 /* How well we are kept. */
 enum store_keeps {
 	STORE_NOBODY, /* nobody was there to begin with */

@@ -32,6 +32,8 @@
 #include "fd.h"
 #include "handon.h"
 #include "log.h"
+#include "program.h"
+#include "resume.h"
 #include "supervise_keep.h"
 
 #define TAG		    "supervisor"
@@ -47,6 +49,7 @@
 
 struct child {
 	const char *command; /* of a switch; NULL: the primary */
+	size_t instance;     /* 1, 2: of this command */
 	pid_t pid;	     /* 0: not running */
 	uint64_t started_ns;
 	uint64_t start_at_ns; /* 0: not to be started */
@@ -55,8 +58,8 @@ struct child {
 
 struct supervisor {
 	char **argv; /* of the primary */
-	char program[256];
 	struct keep *keep;
+	size_t max_kept;
 	int notify;
 	int lock;
 	char notify_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -64,8 +67,11 @@ struct supervisor {
 	struct child primary;
 	struct child switches[CONF_MAX_RUNS * SWITCHES_EACH];
 	size_t nr_switches;
-	bool was_ready; /* ever */
-	bool ready;	/* this life */
+	bool was_ready;	   /* ever */
+	bool ready;	   /* this life */
+	bool reloading;	   /* it is becoming another program */
+	bool own_image;	   /* what the path holds did not become ready: start what we are */
+	uint64_t ended_ns; /* the last time that the primary was seen to die; 0: never */
 	bool ending;
 	uint64_t end_by_ns;
 	int status;
@@ -83,24 +89,43 @@ static void prepare_child(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* It is the pause that its successor reports. */
+static int tell_end(uint64_t ended_ns)
+{
+	char text[24];
+
+	if (!ended_ns)
+		return 0;
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)ended_ns);
+	return setenv(RESUME_ENDED_NS, text, 1);
+}
+
 static _Noreturn void become_primary(const struct supervisor *s)
 {
 	struct handon *handon = handon_create();
+	char max[24];
 
 	prepare_child();
+	snprintf(max, sizeof(max), "%zu", s->max_kept);
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
-	    keep_hand_on(s->keep, handon) == 0)
-		(void)handon_exec(handon, s->program, s->argv);
+	    setenv("FDSTORE", max, 1) == 0 && program_tell_path(program_path()) == 0 &&
+	    tell_end(s->ended_ns) == 0 && keep_hand_on(s->keep, handon) == 0)
+		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(),
+				  s->argv);
 	_exit(127);
 }
 
-static _Noreturn void become_switch(const char *command)
+/* The same command twice, and no two secondaries have one name: the library reads which this is. */
+static _Noreturn void become_switch(const struct child *child)
 {
-	char line[CONF_RUN_BYTES + 8];
+	char line[CONF_RUN_BYTES + 8], instance[24];
 
 	prepare_child();
 	unsetenv("NOTIFY_SOCKET");
-	snprintf(line, sizeof(line), "exec %s", command);
+	unsetenv("FDSTORE");
+	snprintf(instance, sizeof(instance), "%zu", child->instance);
+	(void)setenv("HOLDFAST_INSTANCE", instance, 1);
+	snprintf(line, sizeof(line), "exec %s", child->command);
 	execl("/bin/sh", "sh", "-c", line, NULL);
 	_exit(127);
 }
@@ -116,13 +141,13 @@ static void start(struct supervisor *s, struct child *child)
 		return;
 	}
 	if (pid == 0 && child->command)
-		become_switch(child->command);
+		become_switch(child);
 	if (pid == 0)
 		become_primary(s);
 	child->pid = pid;
 	child->start_at_ns = 0;
 	if (!child->command)
-		s->ready = false;
+		s->ready = s->reloading = false;
 }
 
 static void back_off(struct child *child, uint64_t now)
@@ -159,13 +184,27 @@ static size_t take_fds(struct msghdr *msg, int *fds, size_t room, pid_t *ret_pid
 
 static void primary_ready(struct supervisor *s)
 {
+	/* After an upgrade what its path holds has another chance. */
+	if (s->reloading)
+		s->own_image = false;
 	s->ready = true;
+	s->reloading = false;
 	s->primary.backoff_ns = 0;
 	if (s->was_ready)
 		return;
 	s->was_ready = true;
 	for (size_t i = 0; i < s->nr_switches; i++)
 		s->switches[i].start_at_ns = hf_now_ns();
+}
+
+static void primary_said(struct supervisor *s, enum keep_said said)
+{
+	if (said == KEEP_READY)
+		primary_ready(s);
+	if (said == KEEP_RELOADING) {
+		s->ready = false;
+		s->reloading = true;
+	}
 }
 
 /* False: nothing more to read. */
@@ -197,8 +236,8 @@ static bool read_datagram(struct supervisor *s)
 	nr_fds = take_fds(&msg, fds, ARRAY_SIZE(fds), &pid);
 	if (pid != s->primary.pid || !pid || (msg.msg_flags & MSG_TRUNC))
 		hf_fd_close_all(fds, nr_fds);
-	else if (keep_datagram(s->keep, text, fds, nr_fds))
-		primary_ready(s);
+	else
+		primary_said(s, keep_datagram(s->keep, text, fds, nr_fds));
 	return true;
 }
 
@@ -219,7 +258,7 @@ static int exit_status(int status)
 /* Usage, no first start, or an end in good order: starting again would change nothing. */
 static bool is_final(const struct supervisor *s, int status)
 {
-	return WIFEXITED(status) &&
+	return WIFEXITED(status) && !s->reloading &&
 	       (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2 || !s->was_ready);
 }
 
@@ -251,7 +290,13 @@ static void primary_died(struct supervisor *s, int status)
 		    WIFSIGNALED(status) ? "signal" : "status",
 		    WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
 		    keep_count(s->keep));
+	/* One that dies before it is ready has ended no service. */
+	if (s->ready)
+		s->ended_ns = now;
+	/* A program that is there but cannot start: the one that we are could. */
 	if (!s->ready)
+		s->own_image = !s->own_image;
+	if (!s->ready && !s->reloading)
 		back_off(&s->primary, now);
 	else if (now - s->primary.started_ns < SHORT_LIFE_NS)
 		s->primary.start_at_ns = s->primary.started_ns + SHORT_LIFE_NS;
@@ -433,17 +478,18 @@ static void make_switches(struct supervisor *s, const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->nr_runs; i++)
 		for (size_t n = 0; n < SWITCHES_EACH; n++)
-			s->switches[s->nr_switches++].command = conf->runs[i];
+			s->switches[s->nr_switches++] =
+				(struct child){.command = conf->runs[i], .instance = n + 1};
 }
 
 int supervise(const struct conf *conf, char **argv)
 {
 	static struct supervisor s = {.notify = -1, .lock = -1, .signals = -1};
-	ssize_t n = readlink("/proc/self/exe", s.program, sizeof(s.program) - 1);
-	int error = n < 0 ? -errno : 0;
+	int error = *program_path() ? 0 : -ENOENT;
 
 	s.argv = argv;
-	s.keep = keep_create(most_descriptors());
+	s.max_kept = most_descriptors();
+	s.keep = keep_create(s.max_kept);
 	if (!error && !s.keep)
 		error = -ENOMEM;
 	if (!error)

@@ -120,16 +120,20 @@ static void drop(struct keep *keep, const char *name)
 	keep->count = to;
 }
 
-bool keep_datagram(struct keep *keep, char *text, int *fds, size_t nr_fds)
+enum keep_said keep_datagram(struct keep *keep, char *text, int *fds, size_t nr_fds)
 {
 	const char *name = NULL;
-	bool store = false, remove = false, ready = false;
+	enum keep_said said = KEEP_NOTHING;
+	bool store = false, remove = false;
 	char *line;
 
 	while ((line = strsep(&text, "\n"))) {
 		store |= strcmp(line, "FDSTORE=1") == 0;
 		remove |= strcmp(line, "FDSTOREREMOVE=1") == 0;
-		ready |= strcmp(line, "READY=1") == 0;
+		if (strcmp(line, "READY=1") == 0)
+			said = KEEP_READY;
+		else if (strcmp(line, "RELOADING=1") == 0)
+			said = KEEP_RELOADING;
 		if (strncmp(line, "FDNAME=", 7) == 0)
 			name = line + 7;
 	}
@@ -140,7 +144,7 @@ bool keep_datagram(struct keep *keep, char *text, int *fds, size_t nr_fds)
 			add(keep, name, &fds[i]);
 	}
 	hf_fd_close_all(fds, nr_fds);
-	return ready;
+	return said;
 }
 
 int keep_hand_on(const struct keep *keep, struct handon *handon)

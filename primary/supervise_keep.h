@@ -12,9 +12,14 @@ struct keep;
 
 struct keep *keep_create(size_t max); /* NULL: no memory */
 void keep_destroy(struct keep *keep); /* closes all */
-/* One datagram, NUL-terminated in place; its descriptors become the keep's, or are closed. Says
- * READY=1? */
-bool keep_datagram(struct keep *keep, char *text, int *fds, size_t nr_fds);
+/* What a datagram says of its sender. */
+enum keep_said {
+	KEEP_NOTHING,
+	KEEP_READY,	/* READY=1 */
+	KEEP_RELOADING, /* RELOADING=1: as good as not started until it is ready again */
+};
+/* One datagram, NUL-terminated in place; its descriptors become the keep's, or are closed. */
+enum keep_said keep_datagram(struct keep *keep, char *text, int *fds, size_t nr_fds);
 size_t keep_count(const struct keep *keep);
 /* All of them for the program to come. 0 or -ENOMEM. */
 int keep_hand_on(const struct keep *keep, struct handon *handon);

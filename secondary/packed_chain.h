@@ -45,7 +45,7 @@ static inline bool hf_packed_chain_start(const struct hf_vring *v, struct hf_pac
 	c->flags = hf_packed_flags(state);
 	c->state = state;
 	c->more = true;
-	c->indirect.more = false;
+	c->indirect.more = c->indirect.in_indirect = false;
 	return true;
 }
 

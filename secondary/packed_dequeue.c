@@ -18,6 +18,10 @@ static int copy_chain(struct hf_vring *v, struct hf_packed_chain *chain, struct 
 
 	hf_sink_open(&sink, packet, v->header_bytes);
 	while ((result = hf_packed_chain_next(v, chain, &d)) > 0) {
+		/* DPDK's virtio driver marks the header in its tables as writable. To read what the
+		 * guest would let us write harms nobody. */
+		if (chain->indirect.in_indirect)
+			d.flags = 0;
 		result = hf_sink_descriptor(v, &sink, &d);
 		if (result < 0)
 			return result;

@@ -17,6 +17,7 @@
 #include "log.h"
 
 #define WELCOME_WAIT_MS 5000
+#define ATTACH_TRIES	3
 #define HEARTBEAT_NS	(500 * NS_PER_MS)
 #define REATTACH_NS	(100 * NS_PER_MS)
 #define PACKETS_A_ROUND 256
@@ -49,19 +50,32 @@ static int open_fds(struct hf_service *service)
 	return 0;
 }
 
+/* A supervisor that runs the same command more than once says which one this is. */
+static int take_name(struct hf_service *service, const char *wanted)
+{
+	const char *name = wanted ? wanted : program_invocation_short_name;
+	const char *instance = getenv("HOLDFAST_INSTANCE");
+	unsigned long number = instance ? strtoul(instance, NULL, 10) : 0;
+	int n;
+
+	if (number > 1)
+		n = snprintf(service->name, sizeof(service->name), "%s-%lu", name, number);
+	else
+		n = snprintf(service->name, sizeof(service->name), "%s", name);
+	return n < 0 || (size_t)n >= sizeof(service->name) ? -EINVAL : 0;
+}
+
 static int copy_config(struct hf_service *service, const struct hf_service_config *config)
 {
 	const char *run_dir = config->run_dir ? config->run_dir : getenv("HOLDFAST_RUN_DIR");
-	const char *name = config->name ? config->name : program_invocation_short_name;
 
 	if (!run_dir || !*run_dir)
 		run_dir = HF_RUN_DIR_DEFAULT;
-	if (strlen(run_dir) >= sizeof(service->run_dir) || strlen(name) >= sizeof(service->name) ||
+	if (strlen(run_dir) >= sizeof(service->run_dir) || take_name(service, config->name) ||
 	    config->nr_ports > HF_GLOBS_MAX)
 		return -EINVAL;
 	strcpy(service->run_dir, run_dir);
-	strcpy(service->name, name);
-	snprintf(service->tag, sizeof(service->tag), "holdfast %s", name);
+	snprintf(service->tag, sizeof(service->tag), "holdfast %s", service->name);
 	service->role = config->role;
 	service->priority = config->priority;
 	for (size_t i = 0; i < config->nr_ports; i++) {
@@ -162,6 +176,21 @@ static int wait_for_welcome(struct hf_service *service)
 	return error;
 }
 
+/* A primary that dies between accepting and keeping us takes the connection along; where another
+ * one follows, its socket is there already. */
+static int attach_and_wait(struct hf_service *service)
+{
+	int error = -ECONNRESET;
+
+	for (int i = 0; i < ATTACH_TRIES && error == -ECONNRESET; i++) {
+		hf_fd_close(&service->socket);
+		error = hf_attach(service);
+		if (!error)
+			error = wait_for_welcome(service);
+	}
+	return error;
+}
+
 int hf_service_connect(const struct hf_service_config *config, struct hf_service **ret_service)
 {
 	struct hf_service *service = alloc_service();
@@ -174,14 +203,12 @@ int hf_service_connect(const struct hf_service_config *config, struct hf_service
 	if (!error)
 		error = open_fds(service);
 	if (!error)
-		error = hf_attach(service);
+		error = attach_and_wait(service);
 	if (error == -ENOENT || error == -ECONNREFUSED)
 		log_error(service->tag,
 			  "no primary at %s/attach.sock: start holdfastd, or name its "
 			  "run directory",
 			  service->run_dir);
-	if (!error)
-		error = wait_for_welcome(service);
 	if (error) {
 		free_service(service);
 		return error;

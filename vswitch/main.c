@@ -24,6 +24,7 @@
 
 #include "conf.h"
 #include "devices.h"
+#include "keeper.h"
 #include "say.h"
 #include "switch.h"
 
@@ -242,6 +243,7 @@ static int run(struct control *control)
 	const struct conf *conf = &control->conf;
 	int error;
 
+	keeper_start();
 	raise_file_limit();
 	control->signal_fd = open_signals();
 	if (control->signal_fd < 0) {

@@ -196,8 +196,13 @@ static uint32_t seconds(void)
 
 void vswitch_adopt(struct vswitch *sw, const char *peer, const void *memory, size_t bytes)
 {
-	unsigned stations = knowledge_adopt(sw->fdb, sw->ports, memory, bytes, seconds());
+	unsigned stations;
 
+	/* After a death the peer's rings came just before, and guests wait; what it knew is a table
+	 * of thousands of entries, in memory that we have not touched yet. */
+	if (sw->changed && !sw->resting)
+		publish(sw, false);
+	stations = knowledge_adopt(sw->fdb, sw->ports, memory, bytes, seconds());
 	if (stations)
 		say("%u stations known from %s", stations, peer);
 }

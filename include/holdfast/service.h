@@ -19,10 +19,11 @@ extern "C" {
 #endif
 
 struct hf_service_config {
-	const char *run_dir;	  /* the primary's run directory; NULL: $HOLDFAST_RUN_DIR or
-				   * /run/holdfast */
-	const char *name;	  /* this secondary's name; NULL: the program's name */
-	enum hf_role role;	  /* vswitch, standby or observer */
+	const char *run_dir; /* the primary's run directory; NULL: $HOLDFAST_RUN_DIR or
+			      * /run/holdfast */
+	const char *name;    /* this secondary's name; NULL: the program's name. With "-N" behind
+			      * it when $HOLDFAST_INSTANCE is N, 2 or more */
+	enum hf_role role;   /* vswitch, standby or observer */
 	const char *const *ports; /* globs (fnmatch(3)) of the ports to serve; NULL: all */
 	size_t nr_ports;
 	int32_t priority; /* among those of one role, the higher is granted first */

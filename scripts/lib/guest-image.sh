@@ -6,6 +6,7 @@ GUEST_CACHE=${HF_GUEST_CACHE:-$TOP/build/guest}
 GUEST_KERNEL=$GUEST_CACHE/vmlinuz
 GUEST_INITRAMFS=$GUEST_CACHE/initramfs.gz
 GUEST_PROBE=$GUEST_CACHE/probe
+GUEST_PACE=$GUEST_CACHE/pace
 
 # In the order they have to be loaded.
 GUEST_MODULES=(virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net)
@@ -17,14 +18,15 @@ guest_image_need() {
     (
         flock 9
         [ -f "$GUEST_CACHE/modules/order" ] || kernel_fetch linux-image-cloud-amd64 "$GUEST_CACHE" "${GUEST_MODULES[@]}"
-        guest_image_build_probe
+        guest_image_build_tool "$GUEST_PROBE"
+        guest_image_build_tool "$GUEST_PACE"
         guest_image_pack
     ) 9>"$GUEST_CACHE/lock"
 }
 
-guest_image_build_probe() {
-    local source=$TOP/tests/guest/probe.c
-    [ "$GUEST_PROBE" -nt "$source" ] || gcc -std=gnu17 -O2 -Wall -Wextra -static -o "$GUEST_PROBE" "$source"
+guest_image_build_tool() {
+    local source=$TOP/tests/guest/${1##*/}.c
+    [ "$1" -nt "$source" ] || gcc -std=gnu17 -O2 -Wall -Wextra -static -o "$1" "$source"
 }
 
 # guest_image_copy PROGRAM ROOT: a program and the libraries it is linked with, each at its own path.
@@ -44,7 +46,7 @@ guest_image_pack() {
     cp "$(command -v busybox)" "$root/bin/busybox"
     guest_image_copy "$(command -v iperf3)" "$root"
     guest_image_copy "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"
-    cp "$GUEST_PROBE" "$root/bin/probe"
+    cp "$GUEST_PROBE" "$GUEST_PACE" "$root/bin/"
     cp "$GUEST_CACHE"/modules/* "$root/modules/"
     cp "$TOP/scripts/guest/command-loop" "$root/command-loop"
     install -m 755 "$TOP/scripts/guest/init" "$root/init"

@@ -1,7 +1,7 @@
 # Our own programs: the primary, the switch, the control command. Needs say.sh, cleanup.sh, process.sh, build.sh.
 #
 #   holdfast_find BUILD-DIR          where the programs are
-#   holdfast_primary PORT…           starts holdfastd with these --port arguments; waits until it answers
+#   holdfast_primary PORT…           starts holdfastd with these --port arguments, and HF_PRIMARY_OPTIONS; waits until it answers
 #   holdfast_switch [ARGUMENT…]      starts holdfast-vswitch; waits until it is attached
 #   holdfast_switch_named NAME [ARGUMENT…]   the same for one of several: attached as NAME, its pid is HF_SWITCHES[NAME]
 #   hf WORD…                         the control command, on this run's sockets
@@ -10,6 +10,7 @@
 #   holdfast_end                     stops both in order; false when one had to be killed or failed
 # shellcheck shell=bash
 
+HF_PRIMARY_OPTIONS=()
 HF_PRIMARY_PID='' HF_SWITCH_PID='' HF_RUN='' HF_LOGS=''
 # shellcheck disable=SC2034  # set by process_start, through its name
 declare -A HF_SWITCHES
@@ -34,7 +35,7 @@ holdfast_primary() {
         mkdir -p "$HF_RUN"
     }
     for port; do arguments+=(--port "$port"); done
-    process_start HF_PRIMARY_PID "$HF_LOGS/holdfastd.log" "$HF_PRIMARY" --run-dir "$HF_RUN" "${arguments[@]}"
+    process_start HF_PRIMARY_PID "$HF_LOGS/holdfastd.log" "$HF_PRIMARY" --run-dir "$HF_RUN" "${arguments[@]}" "${HF_PRIMARY_OPTIONS[@]}"
     wait_for 10 holdfast_primary_up || {
         holdfast_log
         say "holdfastd did not come up"

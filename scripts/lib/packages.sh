@@ -15,6 +15,7 @@
     PACKAGES_VM=(qemu-system-x86 busybox-static)
     # dpdk-testpmd is in dpdk-dev; the PMDs it loads come with libdpdk-dev, which it depends on.
     PACKAGES_PEER=(dpdk-dev)
+    PACKAGES_OVS=(openvswitch-switch-dpdk)
 }
 
 # packages_missing NAME…: those of them that are not installed, one a line.

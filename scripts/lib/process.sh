@@ -7,13 +7,14 @@ declare -A PROCESS_OURS
 
 # process_start VARIABLE LOGFILE COMMAND…: the pid goes into VARIABLE.
 # - setsid: Ctrl-C on the terminal reaches the script only, which then stops its children in order.
-# - pdeathsig: if the script itself is killed with -9 and no trap runs, the children still go.
+# - pdeathsig: if the script itself is killed with -9 and no trap runs, the children still go. PROCESS_DEATH=TERM for those that
+#   have children of their own to take along.
 # Both programs exec, so $! is the pid of the command itself.
 process_start() {
     local -n ret_pid=$1
     local log=$2
     shift 2
-    setsid setpriv --pdeathsig KILL -- "$@" </dev/null >>"$log" 2>&1 &
+    setsid setpriv --pdeathsig "${PROCESS_DEATH:-KILL}" -- "$@" </dev/null >>"$log" 2>&1 &
     ret_pid=$!
     PROCESS_OURS[$ret_pid]=1
     at_exit process_stop "$ret_pid"

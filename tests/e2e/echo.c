@@ -108,7 +108,8 @@ static unsigned int run_pair(struct echoed *echoed, uint16_t number)
 	if (!pair->count) {
 		pair->first = 0;
 		if (trap_wanted)
-			pair->packets[1].data = trap_page;
+			pair->packets[1].data = trap_page; /* of one pair: it may live on */
+		trap_wanted = 0;
 		pair->count = hf_dequeue_burst(echoed->device, HF_DEQUEUE_QUEUE(number),
 					       pair->pointers, BURST);
 	}

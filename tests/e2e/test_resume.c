@@ -296,6 +296,29 @@ static void standbys_and_drains_outlive_it(void)
 	close_world();
 }
 
+static void what_was_survived_is_counted_on(void)
+{
+	open_world();
+	open_session();
+	world_start_echo(&world, 1, "spare", "standby", all);
+	CHECK(world_maps_become(world.secondaries[1].pid, fe.guest.fd, 1)); /* prepared */
+	CHECK_EQ(world_handed_over(world_hand_over(&world, "p0", "spare"), NULL), 1);
+	CHECK_EQ(world_counter(&world, "handovers"), 1);
+	kill_primary();
+	check_answers();
+	CHECK_EQ(world_counter(&world, "handovers"), 1);
+	CHECK(world_counter(&world, "longest_handover_ns") > 0);
+	world_signal_echo(&world, 1, SIGKILL);
+	CHECK_EQ(world_reap_echo(&world, 1), SIGKILL);
+	CHECK(world_counter_becomes(&world, "takeovers", 1));
+	kill_primary();
+	check_answers();
+	CHECK_EQ(world_counter(&world, "handovers"), 1);
+	CHECK_EQ(world_counter(&world, "takeovers"), 1);
+	close_session();
+	close_world();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(an_idle_session_outlives_its_primary),
 	SENTENCE(a_set_up_completes_whatever_message_the_primary_dies_at),
@@ -304,5 +327,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_primary_that_dies_while_it_takes_over_is_taken_over),
 	SENTENCE(who_died_or_left_meanwhile_is_noticed),
 	SENTENCE(standbys_and_drains_outlive_it),
+	SENTENCE(what_was_survived_is_counted_on),
 };
 SUITE("resume", sentences)

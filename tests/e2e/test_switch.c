@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -148,10 +149,62 @@ static void a_switch_may_have_as_many_files_open_as_the_system_lets_it(void)
 	end();
 }
 
+__attribute__((unused)) static pid_t child_of(pid_t pid)
+{
+	char path[64];
+	int child = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	file = fopen(path, "re");
+	if (file && fscanf(file, "%d", &child) != 1)
+		child = 0;
+	if (file)
+		fclose(file);
+	return child;
+}
+
+/* Bounded; -1: it lives. It comes to us when its parent is dead. */
+__attribute__((unused)) static int status_of_orphan(pid_t pid)
+{
+	int status;
+
+	for (unsigned i = 0; i < 20000; i++, usleep(1000))
+		if (waitpid(pid, &status, WNOHANG | __WALL) == pid)
+			return status;
+	return -1;
+}
+
+__attribute__((unused)) static void the_keeper_of_its_memory_has_no_descriptors_and_ends_with_it(
+	void)
+{
+	static const int ways[] = {SIGKILL, SIGTERM};
+
+	REQUIRE(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	for (unsigned i = 0; i < 2; i++) {
+		pid_t pid, keeper;
+
+		begin();
+		pid = start_switch("vswitch");
+		CHECK(pass() >= PACKETS);
+		keeper = child_of(pid);
+		REQUIRE(keeper > 0);
+		CHECK(world_maps(keeper, left.guest.fd) > 0);
+		CHECK_EQ(world_fds(keeper, -1), 1); /* its end of the pipe */
+		(void)end_switch(pid, ways[i]);
+		CHECK_EQ(status_of_orphan(keeper), 0);
+		end();
+	}
+	REQUIRE(prctl(PR_SET_CHILD_SUBREAPER, 0) == 0);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(packets_go_from_one_port_to_the_other),
 	SENTENCE(a_standby_goes_on_when_the_switch_is_dead),
 	SENTENCE(a_switch_may_have_as_many_files_open_as_the_system_lets_it),
+#ifndef __SANITIZE_THREAD__ /* there is none then */
+	SENTENCE(the_keeper_of_its_memory_has_no_descriptors_and_ends_with_it),
+#endif
 };
 
 SUITE("end to end: the switch", sentences)

@@ -8,6 +8,8 @@ CONTINUITY_RATE=100
 # Who runs the ports, who stands by, and how many switches there were. Each has a name of its own.
 CONTINUITY_OWNER='' CONTINUITY_STANDBY='' CONTINUITY_SWITCHES=0
 CONTINUITY_CARRIER=''
+# What a QEMU had said by then: about its processor, say.
+declare -A CONTINUITY_QEMU
 
 # continuity TIMES: so many kills, so many hand-overs, and an upgrade.
 continuity() {
@@ -17,6 +19,7 @@ continuity() {
     HF_NETNS=''
     if expect "continuity: a switch, a standby and both guests come up" continuity_start; then
         CONTINUITY_CARRIER=$(continuity_carrier)
+        continuity_note_qemu
         before=$(churn_holdings_of "$HF_PRIMARY_PID")
         continuity_kills_cases "$1"
         continuity_handovers_cases "$1"
@@ -62,7 +65,24 @@ continuity_carrier() {
 # continuity_guests_calm TITLE: what a guest or a QEMU would show that had been disturbed.
 continuity_guests_calm() {
     expect "$1: neither guest saw its carrier change" continuity_carrier_same || remark "before: $CONTINUITY_CARRIER now: $(continuity_carrier)"
-    expect "$1: each QEMU is still on its first connection" continuity_first_sessions || remark "$(hf port list)"
+    expect "$1: each QEMU is still on its first connection, and says nothing" continuity_first_sessions || {
+        hf port list
+        guest_log a
+        guest_log b
+    }
+}
+
+continuity_note_qemu() {
+    local name
+    for name in a b; do CONTINUITY_QEMU[$name]=$(cat "${GUEST_DIR[$name]}/qemu.log"); done
+}
+
+# No "ring restore failed", no "disconnected": not a word.
+continuity_qemu_silent() {
+    local name
+    for name in a b; do
+        [ "$(cat "${GUEST_DIR[$name]}/qemu.log")" = "${CONTINUITY_QEMU[$name]}" ] || return 1
+    done
 }
 
 continuity_carrier_same() {
@@ -71,7 +91,7 @@ continuity_carrier_same() {
 }
 
 continuity_first_sessions() {
-    hf port list -o json | jq -e '[.ports[] | .sessions] == [1, 1]' >/dev/null &&
+    hf port list -o json | jq -e '[.ports[] | .sessions] == [1, 1]' >/dev/null && continuity_qemu_silent &&
         process_alive "${GUEST_PID[a]}" && process_alive "${GUEST_PID[b]}"
 }
 
@@ -161,10 +181,12 @@ continuity_kills() {
 
 continuity_handovers_cases() {
     local times=$1 title="$1 hand-overs there and back" seconds=$(($1 * 2 / 5 + 3))
-    expect "$title: datagrams go both ways" continuity_probes "$seconds" || return 0
+    expect "$title: datagrams go both ways, and ping -i 0.01" continuity_probes_and_ping "$seconds" || return 0
     expect "$title: each is done when the command is" continuity_handovers "$times" || holdfast_log
-    expect "$title: they were over before the datagrams were" continuity_probing || true
+    expect "$title: they were over before the datagrams and pings were" continuity_probing_and_pinging || true
     expect "$title: nothing lost, nothing twice" continuity_probed "$seconds" traffic_probe_whole $((seconds * CONTINUITY_RATE)) || true
+    expect "$title: every ping was answered" continuity_ping_whole "$seconds" || true
+    remark "$TRAFFIC_TEXT"
     remark "longest hand-over, by the primary: $(($(continuity_counter longest_handover_ns) / 1000)) us"
     continuity_guests_calm "$title"
 }
@@ -180,6 +202,18 @@ continuity_handovers() {
         continuity_swap
         sleep 0.2
     done
+}
+
+continuity_probes_and_ping() {
+    guest_run a "rm -f /tmp/ping; (ping -q -i 0.01 -c $(($1 * 100)) $B >/tmp/ping.part 2>&1; mv /tmp/ping.part /tmp/ping) &" &&
+        continuity_probes "$1"
+}
+
+continuity_probing_and_pinging() { continuity_probing && guest_run a '[ ! -f /tmp/ping ]'; }
+
+continuity_ping_whole() {
+    TRAFFIC_TEXT=$(guest_run a 'while ! [ -f /tmp/ping ]; do sleep 0.2; done; tail -n 2 /tmp/ping | tr "\n" " "' $(($1 * 3 + 30))) &&
+        grep -q "^$(($1 * 100)) packets transmitted, $(($1 * 100)) packets received, 0% packet loss" <<<"$TRAFFIC_TEXT"
 }
 
 continuity_swap() {

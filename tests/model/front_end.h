@@ -74,6 +74,9 @@ struct front_end {
 	void (*disturb)(struct front_end *fe);
 	size_t cut;
 	uint32_t echo_from; /* packets with lower numbers are late ones of before */
+	/* Called for each whole packet; then numbers, order and `wrong` but for torn ones are its
+	 * business, and *next is not touched. */
+	void (*received)(struct front_end *fe, uint32_t number);
 };
 
 /* 0 or -errno; connect waits for the socket to appear. */

@@ -448,6 +448,8 @@ static int take_chain(struct reference *r, struct walk *walk, struct reference_p
 
 	packet->len = 0;
 	while ((result = walk_on(r, walk, &step)) == 1) {
+		if (r->packed && walk->indirect) /* a fixed rule, for drivers that are wrong */
+			step.flags = 0;
 		result = take_step(r, &step, header_bytes, header, &seen, packet);
 		if (result < 0)
 			return result;

@@ -15,6 +15,7 @@
  *   the same packet had begun to fill; the packet goes on behind it;
  * - packed: an indirect table is alone in its chain. A chain's end is looked for whatever is wrong
  *   with it; a descriptor on the way that is not available, or more than the ring has, breaks it;
+ * - packed: dequeue does not ask for the direction of an indirect table's entries;
  * - packed: a burst goes no further than once round the ring;
  * - a segmentation type is believed when the headers in the first 256 bytes of the frame say so.
  */

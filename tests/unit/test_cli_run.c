@@ -15,7 +15,7 @@ static uint64_t asked_mask;
 static char asked_port[64], asked_path[128];
 static uint32_t asked_queues;
 static bool asked_client;
-static unsigned shows;
+static unsigned shows, asks;
 
 static void note(const char *port, const char *path, uint64_t mask)
 {
@@ -227,6 +227,41 @@ static bool answer_handover(int fd, const char *port, const char *to)
 	return fake_send(fd, &response);
 }
 
+/* The binary's name says what becomes of it. */
+static bool answer_upgrade(int fd, const char *binary)
+{
+	Holdfast__Control__UpgradeReply upgrade = HOLDFAST__CONTROL__UPGRADE_REPLY__INIT;
+	pb_response response = HOLDFAST__CONTROL__RESPONSE__INIT;
+
+	if (binary) {
+		note(binary, "", 0);
+		asks = 0;
+		if (strstr(binary, "foreign"))
+			return fake_refuse(fd, -EPROTO, "it has abi 2; give another");
+	}
+	upgrade.version = NAME(binary ? "1.0.0" : "1.1.0");
+	upgrade.binary = NAME("/sbin/holdfastd");
+	upgrade.life = 3;
+	upgrade.under_way = true;
+	response.body_case = RESPONSE_BODY(UPGRADE);
+	response.upgrade = &upgrade;
+	/* The old one is still there at first, and hangs up then. */
+	if (binary || ++asks < 3)
+		return fake_send(fd, &response) && false;
+	upgrade.under_way = false;
+	if (strstr(asked_port, "stays")) {
+		upgrade.error = -EMFILE;
+		upgrade.reason = NAME("no descriptors; raise the limit");
+		return fake_send(fd, &response);
+	}
+	upgrade.life = 4;
+	upgrade.sessions = 7;
+	upgrade.pause_ns = 3000000;
+	if (!strstr(asked_port, "dies"))
+		upgrade.from_version = NAME("1.0.0");
+	return fake_send(fd, &response);
+}
+
 static bool answer_health(int fd, const char *port)
 {
 	Holdfast__Control__HealthReply health = HOLDFAST__CONTROL__HEALTH_REPLY__INIT;
@@ -303,6 +338,10 @@ static bool answer(struct fake *fake, int fd, const pb_request *request)
 	case REQUEST_BODY(DRAIN):
 		return answer_handover(fd, request->drain->force ? "drain by force" : "drain",
 				       request->drain->name);
+	case REQUEST_BODY(UPGRADE):
+		return answer_upgrade(fd, request->upgrade->binary);
+	case REQUEST_BODY(UPGRADE_STATUS):
+		return answer_upgrade(fd, NULL);
 	case REQUEST_BODY(HEALTH):
 		return answer_health(fd, request->health->port);
 	default:
@@ -533,6 +572,32 @@ static void a_handover_says_what_moved_and_how_long_it_took(void)
 	end();
 }
 
+static void an_upgrade_says_what_came_or_why_nothing_did(void)
+{
+	char here[256], wanted[300];
+
+	begin();
+	CHECK_EQ(run("upgrade"), EXIT_OK);
+	CHECK(!*asked_port);
+	CHECK(out_has("1.0.0") && out_has("1.1.0") && out_has("3.0 ms"));
+	CHECK_EQ(run("upgrade --binary new -o json"), EXIT_OK);
+	REQUIRE(getcwd(here, sizeof(here)) != NULL);
+	snprintf(wanted, sizeof(wanted), "%.*s/new", (int)sizeof(asked_port) - 5, here);
+	CHECK(strncmp(asked_port, wanted, sizeof(asked_port) - 1) == 0);
+	CHECK(json_is_valid(out_text));
+	CHECK(out_has("\"before\": \"1.0.0\"") && out_has("\"after\": \"1.1.0\""));
+	CHECK(out_has("\"sessions\": 7") && out_has("\"pause_ns\": 3000000"));
+	CHECK_EQ(run("upgrade --binary /foreign"), EXIT_FAILED);
+	CHECK(err_is_one_line() && err_has("abi 2"));
+	CHECK_EQ(run("upgrade --binary /stays"), EXIT_FAILED);
+	CHECK(err_is_one_line() && err_has("raise the limit"));
+	CHECK_EQ(run("upgrade --binary /dies"), EXIT_FAILED);
+	CHECK(err_is_one_line() && err_has("ended at its start"));
+	CHECK_EQ(run("upgrade now"), EXIT_USAGE);
+	CHECK_EQ(run("upgrade --binary="), EXIT_USAGE);
+	end();
+}
+
 static void health_ends_with_4_when_not_ready(void)
 {
 	begin();
@@ -671,6 +736,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(wrong_usage_ends_with_2_and_one_line),
 	SENTENCE(no_primary_ends_with_3),
 	SENTENCE(a_handover_says_what_moved_and_how_long_it_took),
+	SENTENCE(an_upgrade_says_what_came_or_why_nothing_did),
 	SENTENCE(health_ends_with_4_when_not_ready),
 	SENTENCE(port_add_sends_what_was_asked),
 	SENTENCE(features_go_to_the_port_or_to_all),

@@ -82,6 +82,30 @@ static void the_ring_keeps_the_last_and_forgets_the_first(void)
 	events_destroy(p.events);
 }
 
+static void those_of_an_earlier_life_stay_and_numbers_go_on(void)
+{
+	static struct event_ring ring;
+	struct primary p = fresh();
+
+	memset(&ring, 0, sizeof(ring));
+	events_use(p.events, &ring);
+	for (int i = 1; i <= 5; i++)
+		event_emit(&p, KIND, "vm0", NULL, i, 0, "%s", "");
+	events_destroy(p.events);
+	/* It died at writing the sixth. */
+	memset(&ring.ring[6], 0x55, sizeof(ring.ring[6]));
+	ring.ring[6].number = 0;
+	p = fresh();
+	events_use(p.events, &ring);
+	CHECK_EQ(events_newest(p.events), 5);
+	CHECK(events_get(p.events, 6) == NULL);
+	event_emit(&p, KIND, "vm1", NULL, 6, 0, "%s", "");
+	REQUIRE(events_get(p.events, 5) != NULL && events_get(p.events, 6) != NULL);
+	CHECK_EQ(events_get(p.events, 5)->vring, 5);
+	CHECK(!strcmp(events_get(p.events, 6)->port, "vm1"));
+	events_destroy(p.events);
+}
+
 struct counting {
 	struct event_follower follower;
 	struct events *events;
@@ -149,6 +173,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(an_event_without_names_has_empty_ones),
 	SENTENCE(what_a_peer_wrote_is_printable_and_cut),
 	SENTENCE(the_ring_keeps_the_last_and_forgets_the_first),
+	SENTENCE(those_of_an_earlier_life_stay_and_numbers_go_on),
 	SENTENCE(followers_see_every_event_until_they_leave),
 	SENTENCE(an_event_is_one_line_of_the_log),
 };

@@ -356,6 +356,26 @@ static void a_bad_chain_for_the_guest_costs_itself_only(void)
 			check_drop(&drops[i], 0);
 }
 
+/* As DPDK's virtio driver sends: its own header's entry in a table says "writable". */
+static void a_table_from_the_guest_may_say_writable(void)
+{
+	uint8_t bytes[12 + FRAME] = {0};
+	struct piece pieces[2] = {{0, 12, DRIVER_WRITE}};
+	struct driver_used used;
+
+	open_ring(1, INDIRECT);
+	memset(bytes + 12, 0x77, FRAME);
+	pieces[0].gpa = slot(50);
+	pieces[1] = (struct piece){slot(50) + 12, FRAME, 0};
+	guest_write(&rig.guest, slot(50), bytes, sizeof(bytes));
+	REQUIRE(driver_put_indirect(d, slot(60), pieces, 2) >= 0);
+	guest_declare(&rig.guest, slot(50), 12, false); /* nobody writes there all the same */
+	driver_publish(d);
+	CHECK_EQ(move_one(1), 1);
+	CHECK(driver_consume(d, &used));
+	close_ring(1);
+}
+
 /* ---- what costs the ring */
 
 static void check_broken(uint16_t queue, uint32_t used)
@@ -659,6 +679,7 @@ static void every_refusal_has_a_case(void)
 static const struct sentence sentences[] = {
 	SENTENCE(a_bad_chain_from_the_guest_costs_itself_only),
 	SENTENCE(a_bad_chain_for_the_guest_costs_itself_only),
+	SENTENCE(a_table_from_the_guest_may_say_writable),
 	SENTENCE(a_chain_with_a_part_that_is_not_available_breaks_the_ring),
 	SENTENCE(a_chain_longer_than_the_ring_breaks_the_ring),
 	SENTENCE(what_came_before_a_broken_chain_is_still_delivered),

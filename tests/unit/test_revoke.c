@@ -291,6 +291,38 @@ static void a_leaving_secondary_hands_over_at_its_position(void)
 	rig_close(&rig);
 }
 
+/* It died in a burst of the other guest's: whoever ran only this one could give nothing to that. */
+static void devices_of_who_leaves_go_on_together(void)
+{
+	struct secondary *first, *second;
+	struct port *quiet, *busy;
+	struct hf_lane_vring *lane;
+	struct rig rig;
+	int s[2];
+
+	rig_open(&rig);
+	first = rig_secondary(&rig, "first", VSWITCH, NULL, &s[0]);
+	second = rig_secondary(&rig, "second", VSWITCH, NULL, &s[1]);
+	quiet = rig_port(&rig, "vm0", 2);
+	busy = rig_port(&rig, "vm1", 2);
+	grant_offer_all(&rig.primary);
+	lane = rig_lane(&busy->device.vrings[0]);
+	hf_write_once(&lane->busy, 1u);
+	secondary_leave(first, false);
+	grant_offer_all(&rig.primary); /* whatever else happens meanwhile */
+	rig_until(&rig, NULL, NULL, 10);
+	CHECK(quiet->device.vrings[0].owner == NULL && quiet->device.vrings[1].owner == NULL);
+	CHECK(busy->device.vrings[0].owner == first);
+	hf_burst_leave(lane);
+	rig_until(&rig, NULL, NULL, 20);
+	for (int i = 0; i < 2; i++) {
+		CHECK(quiet->device.vrings[i].owner == second);
+		CHECK(busy->device.vrings[i].owner == second);
+	}
+	hf_fd_close_all(s, 2);
+	rig_close(&rig);
+}
+
 static void disabling_is_seen_before_it_is_done(void)
 {
 	struct hf_lane_vring *lane;
@@ -744,6 +776,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_burst_in_progress_is_waited_for),
 	SENTENCE(overlapping_revocations_are_done_once_each),
 	SENTENCE(a_leaving_secondary_hands_over_at_its_position),
+	SENTENCE(devices_of_who_leaves_go_on_together),
 	SENTENCE(disabling_is_seen_before_it_is_done),
 	SENTENCE(a_lying_lane_is_counted_and_the_ring_believed),
 	SENTENCE(a_broken_ring_is_said_once_and_not_offered_again),

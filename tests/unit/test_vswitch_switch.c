@@ -541,6 +541,27 @@ static void many_queues_turned_on_or_off_are_one_new_table(void)
 	end(sw);
 }
 
+/* What a dead switch knew is read when its rings run, and needs no other table then. */
+static void rings_run_before_a_predecessors_knowledge_is_read(void)
+{
+	struct vswitch *sw = begin(2, WORKER_INTERRUPT, 2);
+	uint64_t before;
+
+	vswitch_queue_off(sw, boxes[0].port, HF_DEQUEUE_QUEUE(0));
+	vswitch_commit(sw);
+	before = tables(sw);
+	vswitch_queue_on(sw, boxes[0].port, HF_DEQUEUE_QUEUE(0), boxes[0].queues[1].event);
+	vswitch_adopt(sw, "peer", NULL, 0);
+	CHECK_EQ(tables(sw) - before, 1);
+	introduce(sw);
+	send_frames(0, 0, 1);
+	CHECK(wait_until(&delivered, 1));
+	vswitch_adopt(sw, "peer", NULL, 0);
+	vswitch_commit(sw);
+	CHECK_EQ(tables(sw) - before, 1);
+	end(sw);
+}
+
 /* As when the primary is lost. Those that are left rest meanwhile, and lose nothing. */
 static void many_ports_that_go_at_once_are_few_new_tables(void)
 {
@@ -592,6 +613,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(the_stations_of_a_port_are_forgotten_when_it_goes),
 	SENTENCE(a_switch_takes_as_many_ports_as_it_says),
 	SENTENCE(many_queues_turned_on_or_off_are_one_new_table),
+	SENTENCE(rings_run_before_a_predecessors_knowledge_is_read),
 	SENTENCE(many_ports_that_go_at_once_are_few_new_tables),
 	SENTENCE(a_core_that_is_not_there_is_an_error),
 };

@@ -4,8 +4,8 @@
  * very end a number made from the sequence number. Whoever finds both knows which packet it is and
  * that it came whole; whoever has more time compares every byte.
  */
-#ifndef BENCH_FRAME_H
-#define BENCH_FRAME_H
+#ifndef BENCH_FRAMES_H
+#define BENCH_FRAMES_H
 
 #include <stdbool.h>
 #include <stdint.h>

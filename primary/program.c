@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What exec keeps is descriptors and the environment; what is small goes the second way.
+ *
+ *   HOLDFAST_PROGRAM     the path of the program, when it is started by PROGRAM_OWN_IMAGE
+ *   HOLDFAST_UPGRADE     "NS VERSION" of the one before it
+ *   HOLDFAST_EXEC_ERROR  why the one that was meant did not come: -errno of exec
+ */
+#include "program.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <unistd.h>
+
+#include "journal_layout.h"
+
+static char path[PATH_MAX];
+static struct program_before before;
+
+/* The kernel says what was passed to execve, which may be relative to where we are now. */
+static void find_path(const char *told)
+{
+	const char *started = told ? told : (const char *)getauxval(AT_EXECFN);
+	char here[PATH_MAX];
+	int n = -1;
+
+	path[0] = '\0';
+	if (!started)
+		return;
+	if (*started == '/')
+		n = snprintf(path, sizeof(path), "%s", started);
+	else if (getcwd(here, sizeof(here)))
+		n = snprintf(path, sizeof(path), "%s/%s", here, started);
+	if (n < 0 || (size_t)n >= sizeof(path))
+		path[0] = '\0';
+}
+
+static void find_before(const char *upgrade, const char *error)
+{
+	unsigned long long ns;
+
+	before = (struct program_before){0};
+	if (!upgrade || sscanf(upgrade, "%llu %31s", &ns, before.version) != 2)
+		return;
+	before.left_ns = ns;
+	before.error = error ? atoi(error) : 0;
+}
+
+void program_begin(void)
+{
+	find_path(getenv("HOLDFAST_PROGRAM"));
+	find_before(getenv("HOLDFAST_UPGRADE"), getenv("HOLDFAST_EXEC_ERROR"));
+	unsetenv("HOLDFAST_PROGRAM");
+	unsetenv("HOLDFAST_UPGRADE");
+	unsetenv("HOLDFAST_EXEC_ERROR");
+}
+
+const char *program_path(void)
+{
+	return path;
+}
+
+int program_tell_path(const char *told)
+{
+	return setenv("HOLDFAST_PROGRAM", told, 1) < 0 ? -ENOMEM : 0;
+}
+
+void program_tell_failed(int error)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", error);
+	(void)setenv("HOLDFAST_EXEC_ERROR", text, 1);
+	(void)program_tell_path(path);
+}
+
+void program_abi(char *line, size_t size)
+{
+	snprintf(line, size, "abi %u journal %u port-record %zu secondary-record %zu", HF_ABI_MAJOR,
+		 JOURNAL_VERSION, sizeof(struct journal_slot), sizeof(struct journal_secondary));
+}
+
+const struct program_before *program_before(void)
+{
+	return &before;
+}
+
+int program_tell_upgrade(uint64_t left_ns)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%llu %s", (unsigned long long)left_ns, HOLDFAST_VERSION);
+	return setenv("HOLDFAST_UPGRADE", text, 1) < 0 ? -ENOMEM : 0;
+}
+
+void program_untell_upgrade(void)
+{
+	unsetenv("HOLDFAST_UPGRADE");
+}

@@ -1,0 +1,577 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * primary/journal.h and resume.h: what a life writes, the next one reads; what was being written
+ * when it died does not count; what another release wrote is refused.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "clock.h"
+#include "directory.h"
+#include "fd.h"
+#include "fd_ledger.h"
+#include "journal.h"
+#include "lane.h"
+#include "log.h"
+#include "primary_rig.h"
+#include "resume.h"
+#include "session.h"
+#include "store.h"
+#include "stream.h"
+#include "suite.h"
+
+static struct rig rig; /* the first life */
+static struct primary *p = &rig.primary;
+static struct primary heir;
+static struct port *port;
+static int front;
+static int open_before;
+
+static void begin(void)
+{
+	signal(SIGPIPE, SIG_IGN);
+	unsetenv("NOTIFY_SOCKET");
+	open_before = fds_open();
+	rig_open(&rig);
+	REQUIRE(store_open(p->loop, &p->store) == 0);
+	REQUIRE(store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd) == 0);
+	REQUIRE(journal_create(p) == 0);
+	hf_log_set_level(0); /* refusals say so */
+}
+
+static void end(void)
+{
+	journal_close(p);
+	store_close(p->store);
+	p->store = NULL;
+	rig_close(&rig);
+	CHECK_EQ(fds_open(), open_before);
+}
+
+/* A port with a front-end in the middle of its life, written down. */
+static void make_session(uint32_t nr_vrings)
+{
+	int sockets[2];
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) == 0);
+	port = rig_port(&rig, "p", nr_vrings);
+	port->queue_pairs = 4;
+	for (uint32_t i = 0; i < nr_vrings; i++) {
+		struct vring *vring = &port->device.vrings[i];
+		uint64_t user = port->device.memory.regions[0].user_addr;
+
+		vring->desc_user = user + vring->desc_gpa;
+		vring->avail_user = user + vring->avail_gpa;
+		vring->used_user = user + vring->used_gpa;
+	}
+	port->session = session_new(port, sockets[0]);
+	REQUIRE(port->session != NULL);
+	front = sockets[1];
+	port->session->number = port->device.session;
+	port->session->greeted = true;
+	port->session->messages = 12;
+	port->device.features = 1ull << 32 | 1ull << 15;
+	port->device.features_set = true;
+	journal_port(port);
+}
+
+static void end_session(void)
+{
+	struct session *session = port->session;
+
+	port->session = NULL;
+	hf_fd_close(&session->socket);
+	free(session);
+	hf_fd_close(&front);
+}
+
+/* ---- the next life, of the same descriptors */
+
+static void inherit(void)
+{
+	heir = (struct primary){.conf = &rig.conf, .loop = loop_create()};
+	heir.events = events_create();
+	heir.ports = calloc(RIG_PORTS, sizeof(heir.ports[0]));
+	heir.secondaries = calloc(RIG_SECONDARIES, sizeof(heir.secondaries[0]));
+	heir.next_grant = 1000;
+	REQUIRE(heir.loop && heir.events && heir.ports && heir.secondaries);
+	REQUIRE(store_open(heir.loop, &heir.store) == 0);
+	for (uint32_t i = 1; i < 200; i++) {
+		int fd = store_get(p->store, i);
+
+		if (fd < 0)
+			continue;
+		REQUIRE(store_put(heir.store, i, 'x', fd) == 0);
+		close(fd);
+	}
+}
+
+static void inherit_directory(void)
+{
+	REQUIRE(hf_memory_adopt(&heir.directory_memory, store_get(heir.store, STORE_DIRECTORY)) ==
+		0);
+	REQUIRE(hf_directory_adopt(&heir.directory, &heir.directory_memory) == 0);
+}
+
+static void forget_heir(void)
+{
+	for (uint32_t i = 0; i < RIG_PORTS; i++)
+		if (heir.ports[i] && heir.ports[i]->session)
+			session_destroy(heir.ports[i]->session);
+	for (uint32_t i = 0; i < RIG_PORTS; i++)
+		if (heir.ports[i]) {
+			hf_fd_close(&heir.ports[i]->listener);
+			device_reset(&heir.ports[i]->device);
+			free(heir.ports[i]);
+		}
+	for (uint32_t i = 0; i < RIG_SECONDARIES; i++)
+		if (heir.secondaries[i])
+			secondary_destroy(heir.secondaries[i]);
+	if (heir.directory_memory.base)
+		hf_memory_destroy(&heir.directory_memory);
+	journal_close(&heir);
+	store_close(heir.store);
+	events_destroy(heir.events);
+	loop_destroy(heir.loop);
+	free(heir.ports);
+	free(heir.secondaries);
+}
+
+/* ---- copies */
+
+static void what_was_written_is_read(void)
+{
+	const struct journal_port *record;
+
+	begin();
+	make_session(2);
+	CHECK(journal_valid_port(p, 1) == NULL);
+	record = journal_valid_port(p, 0);
+	REQUIRE(record != NULL);
+	CHECK(strcmp(record->name, "p") == 0);
+	CHECK_EQ(record->session, port->device.session);
+	CHECK_EQ(record->messages, 12);
+	CHECK_EQ(record->nr_regions, 1);
+	CHECK_EQ(record->nr_vrings, 2);
+	CHECK(record->socket && record->region_fds[0] && record->vrings[1].kick);
+	inherit();
+	CHECK_EQ(journal_adopt(&heir), 0);
+	CHECK_EQ(heir.journal->header->lives, 1);
+	record = journal_valid_port(&heir, 0);
+	REQUIRE(record != NULL);
+	CHECK(strcmp(record->name, "p") == 0);
+	CHECK_EQ(record->features, port->device.features);
+	forget_heir();
+	end_session();
+	end();
+}
+
+static void the_copy_that_is_being_written_does_not_count(void)
+{
+	struct journal_slot *slot;
+
+	begin();
+	make_session(2);
+	slot = journal_slot(p, 0);
+	for (int i = 0; i < 4; i++) {
+		struct journal_port *other = &slot->copies[slot->valid == 1 ? 1 : 0];
+		uint32_t valid = slot->valid;
+
+		/* It died while writing this. */
+		memset(other, 0xa5, sizeof(*other) / 2 + (size_t)i * 100);
+		CHECK_EQ(journal_valid_port(p, 0)->messages, 12 + i);
+		port->session->messages++;
+		journal_port(port);
+		CHECK(slot->valid != valid);
+		CHECK_EQ(journal_valid_port(p, 0)->messages, 13 + i);
+		CHECK(strcmp(journal_valid_port(p, 0)->name, "p") == 0);
+	}
+	slot->valid = 3;
+	CHECK(journal_valid_port(p, 0) == NULL);
+	slot->valid = 0;
+	CHECK(journal_valid_port(p, 0) == NULL);
+	end_session();
+	end();
+}
+
+static void what_only_the_old_copy_had_leaves_the_store(void)
+{
+	struct vring *vring;
+	uint32_t old;
+	int fd;
+
+	begin();
+	make_session(2);
+	vring = &port->device.vrings[1];
+	old = vring->stored.call;
+	fd = store_get(p->store, old);
+	CHECK(fd >= 0);
+	hf_fd_close(&fd);
+	hf_fd_close(&vring->call);
+	vring->call = eventfd(0, EFD_CLOEXEC);
+	vring->stored.call = 0;
+	journal_port(port);
+	CHECK(vring->stored.call != old);
+	CHECK_EQ(store_get(p->store, old), -ENOENT);
+	end_session();
+	journal_port(port);
+	CHECK_EQ(journal_valid_port(p, 0)->session, 0);
+	CHECK_EQ(store_get(p->store, vring->stored.call), -ENOENT);
+	journal_port_gone(port);
+	CHECK(journal_valid_port(p, 0) == NULL);
+	end();
+}
+
+/* ---- messages */
+
+static void a_message_is_noted_step_by_step(void)
+{
+	struct journal_slot *slot;
+	struct session *session;
+	uint64_t first;
+
+	begin();
+	make_session(2);
+	session = port->session;
+	slot = journal_slot(p, 0);
+	CHECK_EQ(slot->dirty, 0);
+	journal_begin(session);
+	CHECK_EQ(slot->dirty, 1);
+	first = session->message_id;
+	CHECK(first != 0);
+	/* What a handler changes on the way is not written: it would be half of it. */
+	session->messages = 99;
+	journal_port(port);
+	CHECK_EQ(journal_valid_port(p, 0)->messages, 12);
+	session->in_socket = 20;
+	session->reply.len = 4;
+	memcpy(session->reply.bytes, "yes!", 4);
+	CHECK(journal_store(session));
+	journal_acted(session);
+	CHECK_EQ(slot->dirty, 0);
+	CHECK_EQ(journal_valid_port(p, 0)->messages, 99);
+	CHECK_EQ(journal_valid_port(p, 0)->message.id, first);
+	CHECK_EQ(journal_valid_port(p, 0)->message.bytes, 20);
+	CHECK(memcmp(journal_valid_port(p, 0)->message.reply, "yes!", 4) == 0);
+	CHECK(slot->answered != first && slot->consumed != first);
+	journal_answered(session);
+	CHECK_EQ(slot->answered, first);
+	journal_consumed(session);
+	CHECK_EQ(slot->consumed, first);
+	journal_begin(session);
+	CHECK_EQ(session->message_id, first + 1);
+	journal_clean(session);
+	CHECK_EQ(slot->dirty, 0);
+	end_session();
+	end();
+}
+
+/* ---- refusals */
+
+static void check_adopt(int error)
+{
+	inherit();
+	CHECK_EQ(journal_adopt(&heir), error);
+	CHECK_EQ(heir.journal == NULL, error != 0);
+	forget_heir();
+}
+
+static void what_another_release_wrote_is_refused(void)
+{
+	struct journal_header *h, saved;
+
+	begin();
+	h = p->journal->header;
+	saved = *h;
+	check_adopt(0);
+#define REFUSE(field, value)                                                                       \
+	do {                                                                                       \
+		*h = saved;                                                                        \
+		h->field = value;                                                                  \
+		check_adopt(-EPROTO);                                                              \
+	} while (0)
+	REFUSE(magic, 0);
+	REFUSE(version, JOURNAL_VERSION + 1);
+	REFUSE(version, 0);
+	REFUSE(abi_major, HF_ABI_MAJOR + 1);
+	REFUSE(size, saved.size + (1 << 24));
+	REFUSE(port_bytes, saved.port_bytes + 8);
+	REFUSE(secondary_bytes, saved.secondary_bytes - 8);
+	*h = saved;
+	check_adopt(0);
+	/* Its pipes were never stored: it died before it was whole. */
+	h->pipes[2] = 0;
+	check_adopt(-EBADF);
+	*h = saved;
+	end();
+}
+
+static void without_a_journal_there_is_nothing_to_adopt(void)
+{
+	begin();
+	inherit();
+	store_release(heir.store, STORE_JOURNAL);
+	CHECK_EQ(journal_adopt(&heir), -ENOENT);
+	CHECK_EQ(store_put(heir.store, STORE_JOURNAL, 'j', rig.primary.journal->once.answer[0]), 0);
+	CHECK(journal_adopt(&heir) < 0); /* no memory at all */
+	CHECK(heir.journal == NULL);
+	forget_heir();
+	end();
+}
+
+/* ---- words */
+
+static const char *in_dir(const char *name)
+{
+	static char path[100];
+
+	snprintf(path, sizeof(path), "%s/%s", rig.dir, name);
+	return path;
+}
+
+static int listen_at(const char *name)
+{
+	int fd = stream_listen(in_dir(name), 0600);
+
+	REQUIRE(fd >= 0);
+	return fd;
+}
+
+static void remove_file(const char *name)
+{
+	CHECK_EQ(unlink(in_dir(name)), 0);
+}
+
+static void numbers_listeners_and_positions_are_words_of_their_own(void)
+{
+	struct vring *vring;
+	uint32_t valid;
+	int fd, got;
+
+	begin();
+	make_session(2);
+	valid = journal_slot(p, 0)->valid;
+	p->next_grant = 77;
+	p->next_session = 78;
+	p->next_secondary = 79;
+	p->features_enabled = 80;
+	journal_numbers(p);
+	vring = &port->device.vrings[1];
+	vring->base = 0xfffe;
+	vring->base_used = 0xfffd;
+	vring->leftovers = 3;
+	journal_position(vring);
+	CHECK_EQ(journal_slot(p, 0)->valid, valid);
+	CHECK_EQ(journal_slot(p, 0)->positions[1],
+		 (long long)(JOURNAL_POSITION | 3ull << 32 | 0xfffdull << 16 | 0xfffe));
+	CHECK_EQ(journal_take_listener(p, false), -1);
+	fd = listen_at("first");
+	journal_listener(p, false, fd);
+	close(fd);
+	fd = listen_at("second"); /* another one */
+	journal_listener(p, false, fd);
+	inherit();
+	REQUIRE(journal_adopt(&heir) == 0);
+	CHECK_EQ(heir.journal->header->next_grant, 77);
+	CHECK_EQ(heir.journal->header->next_session, 78);
+	CHECK_EQ(heir.journal->header->next_secondary, 79);
+	CHECK_EQ(heir.journal->header->features_enabled, 80);
+	got = journal_take_listener(&heir, false);
+	CHECK(got >= 0);
+	hf_fd_close(&got);
+	/* Nobody can reach it any more: it is not taken. */
+	remove_file("second");
+	CHECK_EQ(journal_take_listener(&heir, false), -1);
+	remove_file("first");
+	close(fd);
+	forget_heir();
+	end_session();
+	end();
+}
+
+/* ---- taking over */
+
+static struct port *take_over(void)
+{
+	inherit();
+	REQUIRE(journal_adopt(&heir) == 0);
+	inherit_directory();
+	REQUIRE(resume_secondaries(&heir) == 0);
+	REQUIRE(resume_ports(&heir) == 0);
+	REQUIRE(heir.ports[0] != NULL);
+	return heir.ports[0];
+}
+
+static void a_session_goes_on_as_it_was(void)
+{
+	struct port *taken;
+	int socket;
+	struct secondary *secondary;
+
+	begin();
+	make_session(2);
+	secondary = rig_secondary(&rig, "vsw", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket);
+	REQUIRE(journal_secondary(secondary) == 0);
+	journal_welcomed(secondary);
+	grant_offer_all(p);
+	CHECK(port->device.owner == secondary);
+	journal_port(port);
+	port->device.vrings[0].base = 17;
+	journal_position(&port->device.vrings[0]);
+	taken = take_over();
+	REQUIRE(taken->session != NULL);
+	CHECK(strcmp(taken->name, "p") == 0);
+	CHECK_EQ(taken->session->number, port->session->number);
+	CHECK_EQ(taken->session->messages, 12);
+	CHECK_EQ(taken->device.features, port->device.features);
+	CHECK_EQ(taken->device.memory.count, 1);
+	CHECK(taken->device.region_fds[0] >= 0);
+	CHECK_EQ(taken->device.vrings[0].base, 17);
+	CHECK(taken->device.vrings[1].kick >= 0 && taken->device.vrings[1].call >= 0);
+	REQUIRE(taken->device.owner != NULL);
+	CHECK(strcmp(taken->device.owner->name, "vsw") == 0);
+	CHECK_EQ(taken->device.vrings[1].grant, port->device.vrings[1].grant);
+	CHECK_EQ(taken->plan, 0);
+	resume_go_on(&heir);
+	CHECK_EQ(heir.resumed.sessions, 1);
+	CHECK_EQ(heir.resumed.secondaries, 1);
+	/* Nothing was taken from who runs it. */
+	CHECK_EQ(rig_grant_word(&port->device.vrings[1]),
+		 taken->device.vrings[1].grant | HF_GRANT_ENABLED);
+	forget_heir();
+	close(socket);
+	end_session();
+	end();
+}
+
+/* It died while it published: readers would wait for ever. */
+static void an_odd_count_in_the_directory_is_made_even(void)
+{
+	struct hf_shm_device *slot, copy;
+	struct port *taken;
+
+	begin();
+	make_session(2);
+	slot = hf_directory_device(&p->directory, 0);
+	slot->seq |= 1u;
+	slot->nr_vrings = 99;
+	CHECK_EQ(hf_directory_snapshot(&p->directory, 0, &copy), -EBUSY);
+	taken = take_over();
+	CHECK_EQ(taken->plan, 1); /* all is taken back first */
+	resume_go_on(&heir);
+	CHECK_EQ(slot->seq & 1u, 0);
+	REQUIRE(hf_directory_snapshot(&p->directory, 0, &copy) == 0);
+	CHECK_EQ(copy.nr_vrings, 2);
+	forget_heir();
+	end_session();
+	end();
+}
+
+static void a_message_that_was_begun_takes_everything_back(void)
+{
+	struct port *taken;
+
+	begin();
+	make_session(2);
+	journal_begin(port->session);
+	taken = take_over();
+	CHECK_EQ(taken->plan, 1);
+	resume_go_on(&heir);
+	REQUIRE(taken->session != NULL);
+	CHECK_EQ(journal_slot(&heir, 0)->dirty, 0);
+	forget_heir();
+	end_session();
+	end();
+}
+
+static void what_a_session_needs_and_is_lost_ends_it(void)
+{
+	struct port *taken;
+	uint32_t lost;
+	char byte;
+
+	begin();
+	make_session(2);
+	lost = port->device.regions_stored[0];
+	inherit();
+	store_release(heir.store, lost);
+	REQUIRE(journal_adopt(&heir) == 0);
+	inherit_directory();
+	REQUIRE(resume_ports(&heir) == 0);
+	taken = heir.ports[0];
+	REQUIRE(taken != NULL);
+	CHECK_EQ(taken->plan, 2);
+	resume_go_on(&heir);
+	CHECK(taken->session == NULL);
+	CHECK_EQ(recv(front, &byte, 1, MSG_DONTWAIT), 0); /* it sees the end */
+	forget_heir();
+	end_session();
+	end();
+}
+
+static void an_answered_message_is_consumed_and_not_answered_again(void)
+{
+	char bytes[32];
+
+	begin();
+	make_session(2);
+	REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
+	journal_begin(port->session);
+	port->session->in_socket = 20;
+	port->session->reply.len = 3;
+	memcpy(port->session->reply.bytes, "yes", 3);
+	journal_acted(port->session);
+	CHECK_EQ(once_send(journal_once(p), port->session->message_id, port->session->socket, "yes",
+			   3),
+		 0);
+	/* And died. */
+	take_over();
+	CHECK_EQ(recv(front, bytes, sizeof(bytes), MSG_DONTWAIT), 3);
+	CHECK_EQ(recv(port->session->socket, bytes, sizeof(bytes), MSG_PEEK), 4);
+	CHECK(memcmp(bytes, "next", 4) == 0);
+	CHECK_EQ(heir.ports[0]->session->reply.len, 0);
+	forget_heir();
+	end_session();
+	end();
+}
+
+static void one_that_was_acted_on_is_answered_then(void)
+{
+	begin();
+	make_session(2);
+	REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
+	journal_begin(port->session);
+	port->session->in_socket = 20;
+	port->session->reply.len = 3;
+	memcpy(port->session->reply.bytes, "yes", 3);
+	journal_acted(port->session);
+	take_over();
+	CHECK_EQ(heir.ports[0]->session->reply.len, 3);
+	CHECK_EQ(heir.ports[0]->session->in_socket, 20);
+	CHECK_EQ(heir.ports[0]->session->message_id, port->session->message_id);
+	forget_heir();
+	end_session();
+	end();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(what_was_written_is_read),
+	SENTENCE(the_copy_that_is_being_written_does_not_count),
+	SENTENCE(what_only_the_old_copy_had_leaves_the_store),
+	SENTENCE(a_message_is_noted_step_by_step),
+	SENTENCE(what_another_release_wrote_is_refused),
+	SENTENCE(without_a_journal_there_is_nothing_to_adopt),
+	SENTENCE(numbers_listeners_and_positions_are_words_of_their_own),
+	SENTENCE(a_session_goes_on_as_it_was),
+	SENTENCE(an_odd_count_in_the_directory_is_made_even),
+	SENTENCE(a_message_that_was_begun_takes_everything_back),
+	SENTENCE(what_a_session_needs_and_is_lost_ends_it),
+	SENTENCE(an_answered_message_is_consumed_and_not_answered_again),
+	SENTENCE(one_that_was_acted_on_is_answered_then),
+};
+SUITE("journal", sentences)

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* primary/upgrade_check.h: the judgement. What is done to the programs is in e2e/primary_upgrade.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fd_ledger.h"
+#include "journal_layout.h"
+#include "loop.h"
+#include "program.h"
+#include "suite.h"
+#include "upgrade_check.h"
+
+static char reason[256];
+
+static int judge(const char *format, const char *ours)
+{
+	char said[512];
+
+	snprintf(said, sizeof(said), "%s%s", format, ours);
+	reason[0] = '\0';
+	return upgrade_check_judge(said, reason, sizeof(reason));
+}
+
+static const char *ours(void)
+{
+	static char line[128];
+
+	program_abi(line, sizeof(line));
+	return line;
+}
+
+static void our_own_line_will_do_wherever_it_stands(void)
+{
+	char with_end[160];
+
+	CHECK_EQ(judge("", ours()), 0);
+	snprintf(with_end, sizeof(with_end), "%s\n", ours());
+	CHECK_EQ(judge("", with_end), 0);
+	CHECK_EQ(judge("warning: something\n", with_end), 0);
+	/* A later release that can take over from this one says so on a line of its own. */
+	CHECK_EQ(judge("abi 9 journal 9\n", with_end), 0);
+}
+
+static void the_first_difference_is_named(void)
+{
+	char ours_so_far[64];
+
+	snprintf(ours_so_far, sizeof(ours_so_far), "abi %u journal %u", HF_ABI_MAJOR,
+		 JOURNAL_VERSION);
+	CHECK_EQ(judge("abi 4294967295 journal 1", ""), -EPROTO);
+	CHECK(strstr(reason, "abi 4294967295") && strstr(reason, "shared memory"));
+	CHECK_EQ(judge("abi 2 journal 77 port-record 1", ""), -EPROTO);
+	CHECK(strstr(reason, "journal 77"));
+	CHECK_EQ(judge(ours_so_far, ""), -EPROTO);
+	CHECK(strstr(reason, "port-record 0"));
+	CHECK_EQ(judge("journal 1 abi 2\nabi 3 journal 1", ""), -EPROTO);
+	CHECK(strstr(reason, "abi 3"));
+}
+
+static void more_than_our_line_is_another_one(void)
+{
+	char more[200];
+
+	snprintf(more, sizeof(more), "%s colour 3", ours());
+	CHECK_EQ(judge("", more), -EPROTO);
+	CHECK(strlen(reason) > 0);
+}
+
+static void what_is_no_such_line_is_no_holdfastd(void)
+{
+	static const char *const texts[] = {"",
+					    "\n",
+					    "abi",
+					    "abi\n1",
+					    "ABI 1 journal 1",
+					    "\x7f"
+					    "ELF",
+					    " abi 1",
+					    "abi1 2",
+					    "%s%n%s"};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		CHECK_EQ(judge(texts[i], ""), -EBADMSG);
+		CHECK(strstr(reason, "--abi") != NULL);
+	}
+}
+
+static void what_cannot_be_started_is_refused_at_once(void)
+{
+	static const struct {
+		const char *path;
+		int error;
+	} files[] = {
+		{"", -EINVAL},		{"holdfastd", -EINVAL},	   {"/", -EACCES},
+		{"/dev/null", -EACCES}, {"/nonexistent", -ENOENT}, {"/etc/passwd/x", -ENOTDIR}};
+	static struct upgrade_check check;
+	struct loop *loop = loop_create();
+	char *argv[] = {(char *)(uintptr_t) "holdfastd", NULL};
+	char path[5000];
+	int open = fds_open();
+	const char *why;
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		why = NULL;
+		CHECK_EQ(upgrade_check_start(&check, loop, files[i].path, argv, &why),
+			 files[i].error);
+		CHECK(why && strlen(why) > 20);
+	}
+	memset(path, '/', sizeof(path));
+	path[sizeof(path) - 1] = '\0';
+	CHECK_EQ(upgrade_check_start(&check, loop, path, argv, &why), -EINVAL);
+	CHECK_EQ(fds_open(), open);
+	loop_destroy(loop);
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(our_own_line_will_do_wherever_it_stands),
+	SENTENCE(the_first_difference_is_named),
+	SENTENCE(more_than_our_line_is_another_one),
+	SENTENCE(what_is_no_such_line_is_no_holdfastd),
+	SENTENCE(what_cannot_be_started_is_refused_at_once),
+};
+SUITE("upgrade_check", sentences)
