@@ -144,6 +144,10 @@ static uint16_t forward_burst(struct hf_hop *hop, struct hf_vring *v, bool same,
 	uint16_t old = v->next, taken;
 
 	v->moved = 0;
+	/* Runs into packed rings are enqueue's, which take whole packets: two copies, and faster
+	 * than one the general way. */
+	if (v->packed)
+		hf_hop_copy(hop, packets, count);
 	taken = forward_all(&f, packets, count);
 	if (v->packed) {
 		if (v->moved)

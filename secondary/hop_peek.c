@@ -240,6 +240,9 @@ static bool look_at_packed(struct hf_hop *hop, struct hf_packet *packet, uint32_
 		return false;
 	collector_open(&c, hop, packet, front);
 	while ((result = hf_packed_chain_next(v, &chain, &d)) > 0) {
+		/* As packed_dequeue.c: some drivers mark the header in their tables writable. */
+		if (chain.indirect.in_indirect)
+			d.flags = 0;
 		result = collect_descriptor(v, &c, &d);
 		if (result < 0)
 			break;
@@ -259,10 +262,17 @@ static bool look_at_packed(struct hf_hop *hop, struct hf_packet *packet, uint32_
 void hop_look_packed(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t count,
 		     uint32_t front)
 {
-	hop->at = hop->source->next;
-	while (hop->count < count && hop->places < HF_MAX_BURST && hop->source->budget > 0 &&
-	       look_at_packed(hop, packets[hop->count], front))
-		;
+	struct hf_vring *v = hop->source;
+	uint16_t before, room;
+
+	hop->at = v->next;
+	while (hop->count < count && hop->places < HF_MAX_BURST && v->budget > 0) {
+		before = hop->places;
+		room = (uint16_t)min_u64(count - hop->count, HF_MAX_BURST - hop->places);
+		v->run->packed_peek(hop, packets, room, front);
+		if (hop->places == before && !look_at_packed(hop, packets[hop->count], front))
+			break;
+	}
 }
 
 /* False: the ring is broken. */

@@ -61,6 +61,9 @@ struct hf_run_ops {
 	 * places in all, into packets from hop->count on; and as `enqueue` for packets of it. */
 	void (*peek)(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t ready,
 		     uint32_t front);
+	/* Of a packed source: a run from hop->at on, at most `room` packets. */
+	void (*packed_peek)(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t room,
+			    uint32_t front);
 	uint16_t (*forward)(const struct hf_hop *hop, struct hf_vring *vring,
 			    struct hf_packet *const *packets, uint16_t count, uint16_t used,
 			    struct hf_tally *tally);
