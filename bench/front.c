@@ -32,7 +32,8 @@ static uint64_t place(uint64_t *at, uint64_t bytes)
 	return here;
 }
 
-static void lay_out(struct front *front, uint16_t size, uint32_t places, uint64_t *ret_bytes)
+static void lay_out(struct front *front, uint16_t size, bool packed, uint32_t places,
+		    uint64_t *ret_bytes)
 {
 	uint64_t at = 0;
 
@@ -42,6 +43,7 @@ static void lay_out(struct front *front, uint16_t size, uint32_t places, uint64_
 		r->desc = (void *)(front->memory + place(&at, 16ull * size));
 		r->avail = (void *)(front->memory + place(&at, 6 + 2ull * size));
 		r->used = (void *)(front->memory + place(&at, 6 + 8ull * size));
+		r->packed = packed ? (void *)r->desc : NULL;
 		r->size = size;
 		r->places = places;
 	}
@@ -72,7 +74,18 @@ static int map_memory(struct front *front, unsigned int flags)
 	return -ENOMEM;
 }
 
-int front_create(struct front *front, uint16_t size, bool mergeable, bool huge, uint32_t places)
+uint32_t front_base(const struct front_ring *r)
+{
+	uint32_t place = r->posted % r->size;
+
+	if (!r->packed)
+		return r->posted;
+	/* Both positions, with a wrap counter that turns at the ring's end. */
+	return (place | (r->posted / r->size % 2 ? 0 : 0x8000u)) * 0x10001u;
+}
+
+int front_create(struct front *front, uint16_t size, bool packed, bool mergeable, bool huge,
+		 uint32_t places)
 {
 	int error;
 
@@ -80,18 +93,23 @@ int front_create(struct front *front, uint16_t size, bool mergeable, bool huge, 
 	front->features = 1ull << VIRTIO_F_VERSION_1_BIT | 1ull << VHOST_USER_PROTOCOL_BIT;
 	if (mergeable)
 		front->features |= 1ull << VIRTIO_NET_F_MRG_RXBUF;
-	lay_out(front, size, places, &front->bytes);
+	if (packed)
+		front->features |= 1ull << VIRTIO_F_RING_PACKED_BIT;
+	lay_out(front, size, packed, places, &front->bytes);
 	front->huge = huge && map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB) == 0;
 	if (!front->huge && (error = map_memory(front, 0)))
 		return error;
-	lay_out(front, size, places, &front->bytes);
+	lay_out(front, size, packed, places, &front->bytes);
 	for (uint32_t i = 0; i < FRONT_RINGS; i++) {
 		front->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		front->calls[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (front->kicks[i] < 0 || front->calls[i] < 0)
 			return -errno;
 		/* A polling driver: the back-end need not call. */
-		front->rings[i].avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
+		if (packed)
+			front->rings[i].avail->idx = VRING_PACKED_EVENT_FLAG_DISABLE;
+		else
+			front->rings[i].avail->flags = VRING_AVAIL_F_NO_INTERRUPT;
 	}
 	return 0;
 }

@@ -23,6 +23,8 @@ struct front_ring {
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
+	/* Of a packed ring; NULL: it is a split one. The two others are its event structures. */
+	struct vring_packed_desc *packed;
 	uint8_t *buffers;
 	uint64_t buffers_gpa;
 	uint32_t places; /* buffers wander over so many pages; 0: they stay where they are */
@@ -46,10 +48,14 @@ struct front {
 /* One that is not there: safe to disconnect and to destroy. */
 #define FRONT_NONE ((struct front){.memfd = -1, .socket = -1, .kicks = {-1, -1}, .calls = {-1, -1}})
 
+/* What SET_VRING_BASE says of a ring as it is now. */
+uint32_t front_base(const struct front_ring *ring);
+
 /* Memory, on hugepages if `huge` and there are some, and rings of `size` entries. `places`, 0 or a
  * power of two that is no less than `size`: each buffer posted is on the next one of so many pages,
  * so that the back-end comes to use all of that memory; for posting one at a time. 0 or -errno. */
-int front_create(struct front *front, uint16_t size, bool mergeable, bool huge, uint32_t places);
+int front_create(struct front *front, uint16_t size, bool packed, bool mergeable, bool huge,
+		 uint32_t places);
 void front_destroy(struct front *front);
 
 /* front_session.c: connect to the back-end's socket and set everything up, up to enabled rings.
@@ -58,7 +64,7 @@ int front_connect(struct front *front, const char *path);
 /* Stop the rings and close. */
 void front_disconnect(struct front *front);
 
-/* front_split.c */
+/* front_split.c; of a packed ring front_packed.c does its part */
 
 /* Frames of `size` into all buffers of the ring, for front_post_frames to stamp. */
 void front_fill(struct front_ring *ring, uint32_t size);

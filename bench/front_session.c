@@ -71,7 +71,7 @@ static int set_up_ring(struct front *front, uint32_t index)
 	int error = front_tell_state(front->socket, SET_VRING_NUM, index, r->size);
 
 	if (!error)
-		error = front_tell_state(front->socket, SET_VRING_BASE, index, r->posted);
+		error = front_tell_state(front->socket, SET_VRING_BASE, index, front_base(r));
 	if (!error)
 		error = front_tell(front->socket, &addr, sizeof(addr.body.addr), -1);
 	if (!error)

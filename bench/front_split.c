@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The split ring as its driver sees it.
+ * The ring as its driver sees it; what is a packed one's own is in front_packed.c.
  *
  * Theory of operation. Slot i of the available ring always offers descriptor i with buffer i: the
  * ring is posted and reaped as a whole, so nothing is ever in use twice. Descriptors are written
@@ -15,7 +15,7 @@
 #include "order.h"
 
 /* Of the buffer that is posted, or comes back, as number `index` (free-running). */
-static uint64_t offset(const struct front_ring *r, uint32_t index)
+uint64_t front_offset(const struct front_ring *r, uint32_t index)
 {
 	return r->places ? (uint64_t)(index % r->places) * FRONT_PAGE
 			 : (uint64_t)(index % r->size) * FRONT_BUFFER_DISTANCE;
@@ -23,16 +23,20 @@ static uint64_t offset(const struct front_ring *r, uint32_t index)
 
 static uint8_t *buffer(const struct front_ring *r, uint32_t index)
 {
-	return r->buffers + offset(r, index);
+	return r->buffers + front_offset(r, index);
 }
 
 static void post(struct front_ring *r, uint16_t n, uint32_t len, uint16_t flags)
 {
+	if (r->packed) {
+		front_post_packed(r, n, len, flags);
+		return;
+	}
 	for (uint16_t i = 0; i < n; i++) {
 		uint16_t index = (uint16_t)(r->posted + i), slot = index % r->size;
 
 		r->desc[slot] = (struct vring_desc){
-			.addr = r->buffers_gpa + offset(r, index),
+			.addr = r->buffers_gpa + front_offset(r, index),
 			.len = len,
 			.flags = flags,
 		};
@@ -71,6 +75,8 @@ void front_post_buffers(struct front_ring *r, bool wipe)
 /* The next used entry; false when there is none. */
 static bool next_used(struct front_ring *r, uint16_t idx, struct vring_used_elem *ret)
 {
+	if (r->packed)
+		return front_next_packed(r, ret);
 	if (r->reaped == idx)
 		return false;
 	*ret = r->used->ring[r->reaped % r->size];
@@ -80,7 +86,7 @@ static bool next_used(struct front_ring *r, uint16_t idx, struct vring_used_elem
 
 uint32_t front_reap_frames(struct front_ring *r)
 {
-	uint16_t idx = hf_load_acquire(&r->used->idx);
+	uint16_t idx = r->packed ? 0 : hf_load_acquire(&r->used->idx);
 	struct vring_used_elem e;
 	uint32_t n = 0;
 
@@ -107,7 +113,7 @@ static bool packet_is(const struct front_ring *r, const struct vring_used_elem *
 
 int front_reap_buffers(struct front_ring *r, const struct front_expect *x)
 {
-	uint16_t idx = hf_load_acquire(&r->used->idx);
+	uint16_t idx = r->packed ? 0 : hf_load_acquire(&r->used->idx);
 	struct vring_used_elem e;
 	int n = 0;
 

@@ -2,9 +2,9 @@
 /*
  * Holdfast and DPDK's librte_vhost side by side: two back-ends, two devices each, one front-end.
  *
- * Theory of operation. For each ring size and each setting of mergeable buffers both back-ends get
- * fresh sessions, and all operations and sizes are measured on them. The status says whether the
- * packets were right; a time never decides anything.
+ * Theory of operation. For each kind and size of ring and each setting of mergeable buffers both
+ * back-ends get fresh sessions, and all operations and sizes are measured on them. The status says
+ * whether the packets were right; a time never decides anything.
  */
 #include <errno.h>
 #include <holdfast/burst.h>
@@ -20,7 +20,7 @@
 #include "options.h"
 #include "report.h"
 
-#define MAX_RESULTS (OPTIONS_LIST * OPTIONS_LIST * 2 * 2 * 4)
+#define MAX_RESULTS (OPTIONS_LIST * OPTIONS_LIST * 2 * 2 * 2 * 4)
 /* Free pages of 2 MiB: DPDK's pool, the guests, Holdfast's directory and packets. */
 #define HUGE_NEEDED 40u
 
@@ -45,13 +45,13 @@ static uint32_t free_huge_pages(void)
 	return n;
 }
 
-static int plug_all(struct bench *b, uint16_t entries, bool mergeable)
+static int plug_all(struct bench *b, uint16_t entries, bool packed, bool mergeable)
 {
 	for (uint32_t i = 0; i < 2; i++) {
 		struct side *side = &b->sides[i];
 
 		for (uint32_t d = 0; d < BENCH_DEVICES; d++) {
-			int error = front_create(&side->fronts[d], entries, mergeable,
+			int error = front_create(&side->fronts[d], entries, packed, mergeable,
 						 b->options.huge, 0);
 
 			if (!error)
@@ -93,9 +93,9 @@ static int run_case(struct bench *b, const struct bench_case *c)
 }
 
 /* All operations and sizes on devices that are there. */
-static int run_cases(struct bench *b, uint16_t entries, bool mergeable, bool two_cores)
+static int run_cases(struct bench *b, uint16_t entries, bool packed, bool mergeable, bool two_cores)
 {
-	struct bench_case c = {.ring = "split",
+	struct bench_case c = {.ring = packed ? "packed" : "split",
 			       .entries = entries,
 			       .mergeable = mergeable,
 			       .two_cores = two_cores,
@@ -113,20 +113,27 @@ static int run_cases(struct bench *b, uint16_t entries, bool mergeable, bool two
 	return error;
 }
 
+/* Devices come, are measured, and go. */
+static int run_shape(struct bench *b, uint16_t entries, bool packed, bool mergeable)
+{
+	int error = plug_all(b, entries, packed, mergeable);
+
+	for (uint32_t k = 0; !error && k < b->options.nr_placements; k++)
+		error = run_cases(b, entries, packed, mergeable, b->options.two_cores[k]);
+	unplug_all(b);
+	return error;
+}
+
 static int run_all(struct bench *b)
 {
 	const struct options *o = &b->options;
 	int error = 0;
 
 	report_header(b->hz, hf_burst_level());
-	for (uint32_t i = 0; !error && i < o->nr_entries; i++)
-		for (uint32_t j = 0; !error && j < o->nr_mergeable; j++) {
-			error = plug_all(b, o->entries[i], o->mergeable[j]);
-			for (uint32_t k = 0; !error && k < o->nr_placements; k++)
-				error = run_cases(b, o->entries[i], o->mergeable[j],
-						  o->two_cores[k]);
-			unplug_all(b);
-		}
+	for (uint32_t p = 0; p < o->nr_packed; p++)
+		for (uint32_t i = 0; i < o->nr_entries; i++)
+			for (uint32_t j = 0; !error && j < o->nr_mergeable; j++)
+				error = run_shape(b, o->entries[i], o->packed[p], o->mergeable[j]);
 	if (!error && o->json)
 		error = report_json(o->json, b->results, b->nr_results, b->hz);
 	return error;

@@ -20,7 +20,8 @@ static const char help[] =
 	"  --json FILE        write the results as JSON as well\n"
 	"  --op NAME          only dequeue, enqueue, hop, direct or poll\n"
 	"  --sizes N[,N]…     bytes of a frame, 30 to 1518 (64,1518)\n"
-	"  --ring N[,N]…      entries of the split ring (256)\n"
+	"  --ring WORD        split, packed or both (both)\n"
+	"  --entries N[,N]…   of the rings (256)\n"
 	"  --mergeable WORD   on, off or both (both)\n"
 	"  --placement WORD   one core, two (driver and back-end each on one) or both (both)\n"
 	"  --level NAME       of instructions: plain, avx2, avx512 (the processor's best)\n"
@@ -61,7 +62,7 @@ static int parse_list(const char *text, uint32_t min, uint32_t max, uint32_t *li
 }
 
 /* A ring has a power of two of entries and is used in whole bursts. */
-static int parse_rings(struct options *o, const char *text)
+static int parse_entries(struct options *o, const char *text)
 {
 	uint32_t list[OPTIONS_LIST];
 
@@ -72,6 +73,18 @@ static int parse_rings(struct options *o, const char *text)
 			return -EINVAL;
 		o->entries[i] = (uint16_t)list[i];
 	}
+	return 0;
+}
+
+static int parse_ring(struct options *o, const char *word)
+{
+	bool both = !strcmp(word, "both");
+
+	if (!both && strcmp(word, "split") != 0 && strcmp(word, "packed") != 0)
+		return -EINVAL;
+	o->packed[0] = !strcmp(word, "packed");
+	o->packed[1] = true;
+	o->nr_packed = both ? 2 : 1;
 	return 0;
 }
 
@@ -148,7 +161,9 @@ static int parse_one(struct options *o, int option, const char *value)
 	case 's':
 		return parse_list(value, FRAME_MIN, FRAME_MAX, o->sizes, &o->nr_sizes);
 	case 'r':
-		return parse_rings(o, value);
+		return parse_ring(o, value);
+	case 'e':
+		return parse_entries(o, value);
 	case 'm':
 		return parse_mergeable(o, value);
 	case 'P':
@@ -177,6 +192,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"op", required_argument, NULL, 'o'},
 		{"sizes", required_argument, NULL, 's'},
 		{"ring", required_argument, NULL, 'r'},
+		{"entries", required_argument, NULL, 'e'},
 		{"mergeable", required_argument, NULL, 'm'},
 		{"placement", required_argument, NULL, 'P'},
 		{"level", required_argument, NULL, 'l'},
@@ -198,6 +214,8 @@ int options_parse(struct options *o, int argc, char **argv)
 			      .nr_entries = 1,
 			      .sizes = {64, 1518},
 			      .nr_sizes = 2,
+			      .packed = {false, true},
+			      .nr_packed = 2,
 			      .mergeable = {false, true},
 			      .nr_mergeable = 2,
 			      .two_cores = {false, true}};

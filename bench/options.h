@@ -21,6 +21,8 @@ struct options {
 	bool no_huge_pages;
 	bool huge;	     /* enough hugepages are free, and wanted; set by main */
 	const char *only_op; /* NULL: all */
+	bool packed[2];
+	uint32_t nr_packed;
 	/* Every combination of these is measured; lists end at their count. */
 	uint16_t entries[OPTIONS_LIST];
 	uint32_t nr_entries;

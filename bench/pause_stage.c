@@ -161,7 +161,7 @@ bool stage_wait_prepared(struct stage *s, uint32_t place)
 static int plug(struct stage *s, uint32_t i)
 {
 	char path[HOLDFASTD_PATH_MAX];
-	int error = front_create(&s->fronts[i], s->options.entries, true, s->options.huge,
+	int error = front_create(&s->fronts[i], s->options.entries, false, true, s->options.huge,
 				 s->options.places);
 
 	if (error)

@@ -48,6 +48,15 @@ static void get_flags(const void *row, struct cell *ret)
 	}
 }
 
+/* The wrap counters of LAST_AVAIL and LAST_USED; a split ring has none. */
+static void get_wrap(const void *row, struct cell *ret)
+{
+	const pb_vring *vring = row;
+
+	if (vring->packed)
+		cell_text(ret, "%d %d", vring->avail_wrap, vring->used_wrap);
+}
+
 /* What is in guest memory can be shown only where it is mapped. */
 #define GUEST_NUMBER(field)                                                                        \
 	static void get_##field(const void *row, struct cell *ret)                                 \
@@ -69,6 +78,7 @@ static const struct column vring_columns[] = {
 	{"flags", "STATE", CELL_LIST, get_flags},
 	{"last_avail", "LAST_AVAIL", CELL_NUMBER},
 	{"last_used", "LAST_USED", CELL_NUMBER},
+	{"wrap", "WRAP", CELL_TEXT, get_wrap},
 	{"avail_flags", "AVAIL.FLAGS", CELL_NUMBER, get_avail_flags, .show = SHOW_HEX},
 	{"avail_idx", "AVAIL.IDX", CELL_NUMBER, get_avail_idx},
 	{"used_flags", "USED.FLAGS", CELL_NUMBER, get_used_flags, .show = SHOW_HEX},
@@ -87,6 +97,8 @@ static const struct column vring_columns[] = {
 	{"enabled", NULL, CELL_BOOL},
 	{"broken", NULL, CELL_BOOL},
 	{"packed", NULL, CELL_BOOL},
+	{"avail_wrap", NULL, CELL_BOOL},
+	{"used_wrap", NULL, CELL_BOOL},
 	{"mapped", NULL, CELL_BOOL},
 	{"running", NULL, CELL_BOOL},
 	{"busy", NULL, CELL_BOOL},
@@ -117,6 +129,7 @@ DESCRIPTOR_NUMBER(addr)
 DESCRIPTOR_NUMBER(len)
 DESCRIPTOR_NUMBER(flags)
 DESCRIPTOR_NUMBER(next)
+DESCRIPTOR_NUMBER(id)
 
 static void get_descriptor_flag_names(const void *row, struct cell *ret)
 {
@@ -133,6 +146,7 @@ static const struct column descriptor_columns[] = {
 	{"flags", "FLAGS", CELL_NUMBER, get_descriptor_flags, .show = SHOW_HEX},
 	{"flag_names", "NAMES", CELL_LIST, get_descriptor_flag_names},
 	{"next", "NEXT", CELL_NUMBER, get_descriptor_next},
+	{"id", "ID", CELL_NUMBER, get_descriptor_id},
 };
 static const struct table descriptor_table =
 	TABLE("descriptors", descriptor_columns, "no descriptors to show");

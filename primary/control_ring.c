@@ -29,6 +29,29 @@ struct ring_descriptor {
 };
 static_assert(sizeof(struct ring_descriptor) == 16, "virtio 1.1, 2.6.5");
 
+/* Packed ring (virtio 1.1, 2.7). */
+struct packed_event {
+	uint16_t position;
+	uint16_t flags;
+};
+#define PACKED_WRAP 0x8000u /* of a position */
+
+static void fill_events(Holdfast__Control__Vring *to, const struct vring *vring)
+{
+	const struct device *device = vring->device;
+	struct packed_event driver, own;
+
+	if (!vring->has_address ||
+	    !device_read(device, vring->avail_gpa, &driver, sizeof(driver)) ||
+	    !device_read(device, vring->used_gpa, &own, sizeof(own)))
+		return;
+	to->mapped = true;
+	to->avail_flags = le16toh(driver.flags);
+	to->avail_idx = le16toh(driver.position);
+	to->used_flags = le16toh(own.flags);
+	to->used_idx = le16toh(own.position);
+}
+
 static void fill_rings(Holdfast__Control__Vring *to, const struct vring *vring)
 {
 	const struct device *device = vring->device;
@@ -44,12 +67,24 @@ static void fill_rings(Holdfast__Control__Vring *to, const struct vring *vring)
 	to->used_idx = le16toh(used.idx);
 }
 
+static void fill_position(Holdfast__Control__Vring *to, const struct hf_lane_vring *lane,
+			  const struct vring *vring)
+{
+	uint16_t avail = lane ? hf_read_once(&lane->avail) : vring->base;
+	uint16_t used = lane ? hf_read_once(&lane->used) : vring->base_used;
+	uint16_t place = to->packed ? (uint16_t)~PACKED_WRAP : UINT16_MAX;
+
+	to->last_avail = avail & place;
+	to->last_used = used & place;
+	to->avail_wrap = avail & ~place;
+	to->used_wrap = used & ~place;
+}
+
 static void fill_owner(Holdfast__Control__Vring *to, const struct vring *vring)
 {
 	const struct hf_lane_vring *lane = grant_lane(vring);
 
-	to->last_avail = lane ? hf_read_once(&lane->avail) : vring->base;
-	to->last_used = lane ? hf_read_once(&lane->used) : vring->base_used;
+	fill_position(to, lane, vring);
 	to->broken = vring->broken || (lane && hf_read_once(&lane->broken));
 	if (!lane)
 		return;
@@ -74,17 +109,24 @@ void control_fill_vring(Holdfast__Control__Vring *to, const struct vring *vring)
 	to->used_gpa = vring->used_gpa;
 	to->grant = vring->grant;
 	to->vring_base = vring->base;
-	fill_rings(to, vring);
+	to->packed = device_is_packed(vring->device);
+	(to->packed ? fill_events : fill_rings)(to, vring);
 	fill_owner(to, vring);
 }
 
+/* A packed one has its id and its flags where a split one has flags and `next`. */
 static void fill_descriptor(Holdfast__Control__Descriptor *to, const struct ring_descriptor *from,
-			    uint32_t index)
+			    uint32_t index, bool packed)
 {
 	holdfast__control__descriptor__init(to);
 	to->index = index;
 	to->addr = le64toh(from->addr);
 	to->len = le32toh(from->len);
+	if (packed) {
+		to->id = le16toh(from->flags);
+		to->flags = le16toh(from->next);
+		return;
+	}
 	to->flags = le16toh(from->flags);
 	to->next = le16toh(from->next);
 }
@@ -105,7 +147,8 @@ uint32_t control_fill_descriptors(struct answer *answer, Holdfast__Control__Vrin
 	descriptors = answer_alloc(answer, n, sizeof(*descriptors));
 	to->descriptors = answer_alloc(answer, n, sizeof(to->descriptors[0]));
 	for (uint32_t i = 0; i < n; i++) {
-		fill_descriptor(&descriptors[i], &table[i], first + i);
+		fill_descriptor(&descriptors[i], &table[i], first + i,
+				device_is_packed(vring->device));
 		to->descriptors[to->n_descriptors++] = &descriptors[i];
 	}
 	return first + n < vring->size ? first + n : 0;

@@ -16,11 +16,14 @@
 #include "fd.h"
 #include "vu_wire.h"
 
-#define SPLIT_DESC_BYTES 16u
-#define SPLIT_AVAIL_ITEM 2u
-#define SPLIT_USED_ITEM	 8u
-#define SPLIT_HEAD_BYTES 4u /* flags and index */
-#define EVENT_WORD_BYTES 2u
+#define SPLIT_DESC_BYTES   16u
+#define SPLIT_AVAIL_ITEM   2u
+#define SPLIT_USED_ITEM	   8u
+#define SPLIT_HEAD_BYTES   4u /* flags and index */
+#define EVENT_WORD_BYTES   2u
+#define PACKED_DESC_BYTES  16u
+#define PACKED_EVENT_BYTES 4u
+#define PACKED_WRAP	   0x8000u /* of a position */
 
 static void vring_clear(struct vring *vring)
 {
@@ -104,7 +107,7 @@ bool device_read(const struct device *device, uint64_t gpa, void *to, uint64_t b
 static bool vring_touched(const struct vring *vring)
 {
 	return vring->size || vring->address_given || vring->has_kick || vring->call >= 0 ||
-	       vring->err >= 0 || vring->base;
+	       vring->err >= 0 || vring->base != device_first_base(vring->device);
 }
 
 uint32_t device_nr_vrings(const struct device *device)
@@ -114,6 +117,17 @@ uint32_t device_nr_vrings(const struct device *device)
 	while (n && !vring_touched(&device->vrings[n - 1]))
 		n--;
 	return n;
+}
+
+bool device_is_packed(const struct device *device)
+{
+	return device->features & VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+}
+
+/* The wrap counters begin as 1 (virtio 1.1, 2.7.1). */
+uint16_t device_first_base(const struct device *device)
+{
+	return device_is_packed(device) ? PACKED_WRAP : 0;
 }
 
 bool vring_configured(const struct vring *vring)
@@ -133,8 +147,16 @@ struct part {
 	uint64_t align;
 };
 
-static void ring_parts(struct part parts[3], const struct vring *vring, uint64_t desc,
-		       uint64_t avail, uint64_t used)
+static void packed_parts(struct part parts[3], const struct vring *vring, uint64_t desc,
+			 uint64_t driver, uint64_t device)
+{
+	parts[0] = (struct part){desc, (uint64_t)vring->size * PACKED_DESC_BYTES, 16};
+	parts[1] = (struct part){driver, PACKED_EVENT_BYTES, 4};
+	parts[2] = (struct part){device, PACKED_EVENT_BYTES, 4};
+}
+
+static void split_parts(struct part parts[3], const struct vring *vring, uint64_t desc,
+			uint64_t avail, uint64_t used)
 {
 	uint64_t n = vring->size, event = 0;
 
@@ -145,6 +167,12 @@ static void ring_parts(struct part parts[3], const struct vring *vring, uint64_t
 	parts[2] = (struct part){used, SPLIT_HEAD_BYTES + n * SPLIT_USED_ITEM + event, 4};
 }
 
+/* What SET_VRING_NUM said may have been meant for the other kind of ring. */
+static bool size_is_possible(const struct vring *vring)
+{
+	return device_is_packed(vring->device) ? vring->size != 0 : is_pow2(vring->size);
+}
+
 enum ring_fit vring_fit(const struct vring *vring, uint64_t desc_user, uint64_t avail_user,
 			uint64_t used_user, uint64_t ret_gpa[3])
 {
@@ -152,11 +180,12 @@ enum ring_fit vring_fit(const struct vring *vring, uint64_t desc_user, uint64_t 
 	struct part parts[3];
 	uint64_t gpa[3];
 
-	ring_parts(parts, vring, desc_user, avail_user, used_user);
+	(device_is_packed(vring->device) ? packed_parts : split_parts)(parts, vring, desc_user,
+								       avail_user, used_user);
 	for (int i = 0; i < 3; i++)
 		if (parts[i].user % parts[i].align)
 			return RING_MISALIGNED;
-	if (!vring->size || !memory->count)
+	if (!size_is_possible(vring) || !memory->count)
 		return RING_UNKNOWN;
 	for (int i = 0; i < 3; i++)
 		if (!hf_memtab_user_to_gpa(memory, parts[i].user, parts[i].bytes, &gpa[i]))
@@ -169,6 +198,13 @@ enum ring_fit vring_fit(const struct vring *vring, uint64_t desc_user, uint64_t 
 				return RING_OVERLAPS;
 	memcpy(ret_gpa, gpa, sizeof(gpa));
 	return RING_FITS;
+}
+
+void vring_forget_position(struct vring *vring)
+{
+	vring->base = device_first_base(vring->device);
+	vring->base_used = vring->base;
+	vring->leftovers = 0;
 }
 
 void vring_locate(struct vring *vring)

@@ -43,11 +43,11 @@ struct vring {
 		uint32_t kick, call, err;
 	} stored; /* their numbers in the store; 0 as soon as the descriptor is another one */
 
-	/* Position at the last stop: where the next owner goes on. Split: base == base_used at
-	 * rest. While granted the lane is ahead of it. */
+	/* Position at the last stop, as in struct hf_lane_vring: where the next owner goes on. At
+	 * rest base == base_used. While granted the lane is ahead of it. */
 	uint16_t base;
 	uint16_t base_used;
-	uint16_t wrap; /* packed: bit 0 avail, bit 1 used */
+	uint16_t leftovers; /* packed: recover.c */
 
 	bool started;	/* implies size, has_address and has_kick: may be granted */
 	bool suspended; /* was started, then its memory went: starts again when it is back */
@@ -131,6 +131,10 @@ uint32_t device_nr_vrings(const struct device *device);
  * here, and would be the end of every guest's primary there. False: it cannot be read.
  */
 bool device_read(const struct device *device, uint64_t gpa, void *to, uint64_t bytes);
+/* Are its rings packed? */
+bool device_is_packed(const struct device *device);
+/* The position of a ring that was never used. */
+uint16_t device_first_base(const struct device *device);
 /* Size, address and kick are there. */
 bool vring_configured(const struct vring *vring);
 /* Does the front-end see it as started? */
@@ -140,11 +144,14 @@ enum ring_fit { RING_FITS, RING_UNKNOWN, RING_MISALIGNED, RING_OUTSIDE, RING_OVE
 
 /*
  * Would a ring at these user addresses lie whole inside the memory table, its event words
- * included? RING_UNKNOWN: size or memory is not there yet. On RING_FITS ret_gpa has the addresses
- * of descriptors, available and used ring.
+ * included? RING_UNKNOWN: size (one that the ring's kind may have) or memory is not there yet. On
+ * RING_FITS ret_gpa has the addresses of descriptors, available and used ring; of a packed ring
+ * those of descriptors, driver and device event suppression.
  */
 enum ring_fit vring_fit(const struct vring *vring, uint64_t desc_user, uint64_t avail_user,
 			uint64_t used_user, uint64_t ret_gpa[3]);
+/* Where a ring that was never used begins. */
+void vring_forget_position(struct vring *vring);
 /* Translate the kept user addresses anew: has_address and the gpas. A started ring that does not
  * fit any more becomes suspended. Only while it is not granted. */
 void vring_locate(struct vring *vring);

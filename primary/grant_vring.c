@@ -35,6 +35,9 @@
 #define QUIET_LOOKS 64u
 /* In the used ring, behind its flags. */
 #define USED_IDX_OFFSET 2u
+/* Of a packed ring. */
+#define DESC_BYTES	  16u
+#define DESC_FLAGS_OFFSET 14u
 
 static void relax(void)
 {
@@ -61,7 +64,9 @@ static void lane_reset(struct hf_lane_vring *entry, const struct vring *vring)
 	struct hf_lane_vring fresh = {
 		.avail = vring->base,
 		.used = vring->base_used,
-		.wrap = vring->wrap,
+		/* An heir that dies before it has looked leaves them to the next. */
+		.intent = vring->leftovers ? HF_INTENT_PACKED_GROUP : HF_INTENT_NONE,
+		.intent_count = vring->leftovers,
 		.grant = vring->grant,
 	};
 
@@ -88,7 +93,7 @@ void grant_vring_tell(const struct vring *vring)
 	grant.has_err = vring->err >= 0;
 	grant.avail = vring->base;
 	grant.used = vring->base_used;
-	grant.wrap = vring->wrap;
+	grant.leftovers = vring->leftovers;
 	grant.size = vring->size;
 	grant.desc_gpa = vring->desc_gpa;
 	grant.avail_gpa = vring->avail_gpa;
@@ -167,32 +172,56 @@ void grant_vring_recover_without_lane(struct vring *vring)
 {
 	uint16_t guest_used = 0;
 
-	if (!vring->started || !read_used(vring, &guest_used))
+	/* A packed ring does not tell where it is. */
+	if (!vring->started || device_is_packed(vring->device) || !read_used(vring, &guest_used))
 		return;
 	vring->base = guest_used;
 	vring->base_used = guest_used;
 	journal_position(vring);
 }
 
-/* The lane's position, held against the guest's used->idx; see recover.c. */
+static struct recovered split_position(const struct vring *vring, const struct recover_lane *lane)
+{
+	uint16_t guest_used = 0;
+	bool known = read_used(vring, &guest_used);
+
+	return recover_split(lane, vring->size, vring->base_used, known ? &guest_used : NULL);
+}
+
+static bool packed_flags_at(void *context, uint16_t place, uint16_t *ret_flags)
+{
+	const struct vring *vring = context;
+
+	if (!device_read(vring->device,
+			 vring->desc_gpa + (uint64_t)place * DESC_BYTES + DESC_FLAGS_OFFSET,
+			 ret_flags, sizeof(*ret_flags)))
+		return false;
+	*ret_flags = le16toh(*ret_flags);
+	return true;
+}
+
+/* The lane's position, held against the guest's ring; see recover.c. */
 static void read_position(struct vring *vring, const struct hf_lane_vring *entry)
 {
 	struct recover_lane lane = recover_read_lane(entry);
-	uint16_t guest_used = 0;
-	bool known = read_used(vring, &guest_used);
-	struct recovered r =
-		recover_split(&lane, vring->size, vring->base_used, known ? &guest_used : NULL);
+	struct recover_ring ring = {packed_flags_at, vring};
+	struct recovered r;
 
+	if (device_is_packed(vring->device))
+		r = recover_packed(&lane, vring->size, vring->base_used, &ring);
+	else
+		r = split_position(vring, &lane);
 	if (r.lied) {
 		refusal_count(vring->device->primary, REFUSED_LANE_LIES);
 		if (hf_log_allowed(&vring->owner->log_limit))
 			log_warning(vring->owner->tag,
 				    "its lane has an impossible position for %s vring %u: "
-				    "going on at %u, as the guest's ring says",
+				    "going on at %u",
 				    vring->device->tag, vring->index, r.position);
 	}
 	vring->base = r.position;
 	vring->base_used = r.position;
+	vring->leftovers = r.leftovers;
 }
 
 static void fold_counters(struct vring *vring, const struct hf_lane_vring *entry)

@@ -322,7 +322,7 @@ void journal_drop_listeners(struct primary *primary)
 void journal_position(const struct vring *vring)
 {
 	const struct device *device = vring->device;
-	uint64_t word = JOURNAL_POSITION | (uint64_t)vring->wrap << 32 |
+	uint64_t word = JOURNAL_POSITION | (uint64_t)vring->leftovers << 32 |
 			(uint64_t)vring->base_used << 16 | vring->base;
 
 	if (!device->primary->journal)

@@ -103,7 +103,7 @@ struct journal_slot {
 	uint32_t removing; /* the port is */
 	uint32_t deaths;   /* of primaries in a row while they handled its session */
 	uint64_t rarp; /* JOURNAL_RARP | the address, which its owner may not have heard of; or 0 */
-	/* JOURNAL_POSITION | JOURNAL_AHEAD or not | wrap << 32 | base_used << 16 | base: always the
+	/* JOURNAL_POSITION | JOURNAL_AHEAD or not | leftovers << 32 | base_used << 16 | base: always the
 	 * newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];
 	struct journal_lost lost;

@@ -33,6 +33,8 @@ uint32_t publish_vring_flags(const struct vring *vring)
 		flags |= HF_VRING_HAS_CALL;
 	if (vring->err >= 0)
 		flags |= HF_VRING_HAS_ERR;
+	if (device_is_packed(vring->device))
+		flags |= HF_VRING_PACKED;
 	return flags;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where does the next owner of a split ring go on? Pure functions: what the lane said and what the
+ * Where does the next owner of a ring go on? Pure functions: what the lane said and what the
  * guest's ring says in, a position out.
  */
 #ifndef PRIMARY_RECOVER_H
@@ -20,8 +20,16 @@ struct recover_lane {
 };
 
 struct recovered {
-	uint16_t position; /* next available and next used index */
-	bool lied;	   /* the lane was out of range and not believed */
+	uint16_t position;  /* next available and next used index */
+	bool lied;	    /* the lane was out of range and not believed */
+	uint16_t leftovers; /* packed: descriptors from there on that may be overwritten */
+};
+
+/* How recover_packed looks at the guest's ring: the flags of the descriptor at `place`, less than
+ * the ring's size. False: they cannot be read. */
+struct recover_ring {
+	bool (*flags_at)(void *context, uint16_t place, uint16_t *ret_flags);
+	void *context;
 };
 
 /* Copy what another process may be writing: every word once. */
@@ -33,5 +41,8 @@ struct recover_lane recover_read_lane(const struct hf_lane_vring *lane);
  */
 struct recovered recover_split(const struct recover_lane *lane, uint16_t size, uint16_t last_known,
 			       const uint16_t *guest_used);
+/* The same for a packed ring. Positions have the wrap counter as bit 15. */
+struct recovered recover_packed(const struct recover_lane *lane, uint16_t size, uint16_t last_known,
+				const struct recover_ring *ring);
 
 #endif

@@ -66,7 +66,7 @@ static void restore_position(struct vring *vring, uint64_t word)
 		return;
 	vring->base = (uint16_t)word;
 	vring->base_used = (uint16_t)(word >> 16);
-	vring->wrap = (uint16_t)(word >> 32);
+	vring->leftovers = (uint16_t)(word >> 32);
 	vring->ahead = word & JOURNAL_AHEAD;
 }
 

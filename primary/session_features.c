@@ -41,6 +41,7 @@ enum vu_outcome vu_set_features(struct session *session, struct vu_msg *msg)
 	struct device *device = session->device;
 	/* What was offered a moment ago may have been disabled since: it stays acceptable. */
 	uint64_t offered = session->offered | port_offered_features(session->port);
+	bool was_packed;
 
 	if (msg->u64 & ~offered)
 		return session_refuse(session, REFUSED_UNSUPPORTED_FEATURE, "bits 0x%llx",
@@ -49,6 +50,7 @@ enum vu_outcome vu_set_features(struct session *session, struct vu_msg *msg)
 		return VU_DONE;
 	if (any_vring_active(device))
 		return session_refuse(session, REFUSED_VRING_STATE, "%s", "a vring is started");
+	was_packed = device_is_packed(device);
 	device->features = msg->u64;
 	device->features_set = true;
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
@@ -56,6 +58,9 @@ enum vu_outcome vu_set_features(struct session *session, struct vu_msg *msg)
 		 * stays: QEMU enables queue pairs when it realizes the device. */
 		if (!(msg->u64 & VIRTIO_BIT(VU_F_PROTOCOL_FEATURES)))
 			device->vrings[i].enabled = true;
+		/* A position of the other kind of ring means nothing. */
+		if (was_packed != device_is_packed(device))
+			vring_forget_position(&device->vrings[i]);
 		vring_locate(&device->vrings[i]);
 	}
 	session_settle(session, SESSION_ALL_VRINGS);

@@ -30,6 +30,9 @@
 /* Offsets in a split ring. */
 #define INDEX_OFFSET	     2u
 #define USED_EVENT_OFFSET(n) (4u + 8u * (uint64_t)(n))
+/* Offset in a packed ring's descriptor, and in its event suppression structures. */
+#define DESC_FLAGS_OFFSET  14u
+#define EVENT_FLAGS_OFFSET 2u
 
 static struct vring *named(struct session *session, const struct vu_msg *msg)
 {
@@ -47,14 +50,27 @@ static bool read_word(const struct device *device, uint64_t gpa, uint16_t *ret_w
 	return true;
 }
 
+/* Packed: no descriptor was ever made available, and nobody has asked not to be kicked. */
+static bool packed_is_fresh(const struct vring *vring)
+{
+	uint16_t first, kicks;
+
+	if (!read_word(vring->device, vring->desc_gpa + DESC_FLAGS_OFFSET, &first) ||
+	    !read_word(vring->device, vring->used_gpa + EVENT_FLAGS_OFFSET, &kicks))
+		return true;
+	return !first && !kicks;
+}
+
 /* Was the ring, as far as can be seen, never used since the driver laid it out? */
 static bool ring_is_fresh(const struct vring *vring)
 {
 	const struct device *device = vring->device;
 	uint16_t avail_idx, used_flags, used_idx, avail_event = 0;
 
-	if (vring->base)
+	if (vring->base != device_first_base(device))
 		return false;
+	if (device_is_packed(device))
+		return packed_is_fresh(vring);
 	if (!read_word(device, vring->avail_gpa + INDEX_OFFSET, &avail_idx) ||
 	    !read_word(device, vring->used_gpa, &used_flags) ||
 	    !read_word(device, vring->used_gpa + INDEX_OFFSET, &used_idx))
@@ -69,14 +85,18 @@ static bool ring_is_fresh(const struct vring *vring)
  * Entries between used->idx and base were taken by a back-end before us and never given back: it
  * died. Rings are completed in order here, so going on from used->idx serves them again, and
  * going on from base would lose them for good. A base further away than the ring is long says
- * nothing of that kind, and is the front-end's word.
+ * nothing of that kind, and is the front-end's word. A packed ring has no index that would tell.
  */
 static void settle_base(struct session *session, struct vring *vring)
 {
 	uint16_t used_idx;
 
+	/* The size may have come behind the base. */
+	if (device_is_packed(vring->device) && (vring->base & 0x7fff) >= vring->size)
+		vring->base = device_first_base(vring->device);
 	vring->base_used = vring->base;
-	if (!read_word(vring->device, vring->used_gpa + INDEX_OFFSET, &used_idx) ||
+	if (device_is_packed(vring->device) ||
+	    !read_word(vring->device, vring->used_gpa + INDEX_OFFSET, &used_idx) ||
 	    used_idx == vring->base || (uint16_t)(vring->base - used_idx) > vring->size)
 		return;
 	if (hf_log_allowed(&session->log_limit))
@@ -163,8 +183,13 @@ enum vu_outcome vu_set_vring_base(struct session *session, struct vu_msg *msg)
 	struct vring *vring = named(session, msg);
 
 	/* Again, after a death: it went on from there, and is further by now. */
-	if (!vring->ahead)
-		vring->base = vring->base_used = (uint16_t)msg->num;
+	if (vring->ahead)
+		return changed(session, vring);
+	/* Where we left it is where its leftovers are. */
+	if (vring->base != (uint16_t)msg->num)
+		vring->leftovers = 0;
+	vring->base = (uint16_t)msg->num;
+	vring->base_used = vring->base;
 	return changed(session, vring);
 }
 
@@ -208,13 +233,21 @@ void vring_rest(struct vring *vring)
 	vring->setup++;
 }
 
+/* A packed ring's answer has both positions. */
+static uint32_t base_of(const struct vring *vring)
+{
+	uint32_t used = device_is_packed(vring->device) ? vring->base : 0;
+
+	return used << 16 | vring->base;
+}
+
 static enum vu_outcome after_stop(struct session *session, struct vu_msg *msg)
 {
 	struct vring *vring = named(session, msg);
 
 	vring_rest(vring);
 	session_settle(session, vring->index);
-	return session_reply_state(session, vring->index, vring->base);
+	return session_reply_state(session, vring->index, base_of(vring));
 }
 
 enum vu_outcome vu_get_vring_base(struct session *session, struct vu_msg *msg)

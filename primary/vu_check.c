@@ -13,7 +13,7 @@
 #include "fd.h"
 #include "vu_table.h"
 
-#define SPLIT_MAX_SIZE 32768u
+#define RING_MAX_SIZE  32768u
 #define SPLIT_MAX_BASE 0xffffu
 #define REGION_ALIGN   4096u
 #define MTU_MIN	       68u
@@ -54,6 +54,26 @@ static bool check_u64(struct vu_msg *msg, const struct vu_raw *raw, enum refusal
 	return true;
 }
 
+/* Only a split ring's is a power of two. */
+static bool ring_size_ok(uint32_t size, const struct device *device)
+{
+	return size && size <= RING_MAX_SIZE && (device_is_packed(device) || is_pow2(size));
+}
+
+/*
+ * Packed: the next available descriptor's place and, as bit 15, its wrap counter; above them the
+ * next used one's, which nobody means: it is to be the same here, some back-ends answer 0, and
+ * front-ends give back what they were answered.
+ */
+static bool base_ok(uint32_t base, uint32_t index, const struct device *device)
+{
+	uint32_t size = device->vrings[index].size;
+
+	if (!device_is_packed(device))
+		return base <= SPLIT_MAX_BASE;
+	return (base & 0x7fff) < (size ? size : RING_MAX_SIZE);
+}
+
 static bool check_state(struct vu_msg *msg, const struct vu_raw *raw, const struct vu_state *state,
 			enum refusal *ret_reason)
 {
@@ -62,10 +82,9 @@ static bool check_state(struct vu_msg *msg, const struct vu_raw *raw, const stru
 	if (!copy_payload(&payload, sizeof(payload), raw, ret_reason) ||
 	    !check_index(msg, payload.index, state, ret_reason))
 		return false;
-	if (msg->request == VU_SET_VRING_NUM &&
-	    (!is_pow2(payload.num) || payload.num > SPLIT_MAX_SIZE))
+	if (msg->request == VU_SET_VRING_NUM && !ring_size_ok(payload.num, state->device))
 		REFUSE(RING_SIZE);
-	if (msg->request == VU_SET_VRING_BASE && payload.num > SPLIT_MAX_BASE)
+	if (msg->request == VU_SET_VRING_BASE && !base_ok(payload.num, msg->index, state->device))
 		REFUSE(PAYLOAD_VALUE);
 	if (msg->request == VU_SET_VRING_ENABLE && payload.num > 1)
 		REFUSE(PAYLOAD_VALUE);

@@ -100,6 +100,7 @@ enum virtio_bit {
 	VIRTIO_F_EVENT_IDX = 29,
 	VU_F_PROTOCOL_FEATURES = 30, /* vhost-user's own */
 	VIRTIO_F_VERSION_1 = 32,
+	VIRTIO_F_RING_PACKED = 34,
 	VIRTIO_F_IN_ORDER = 35,
 };
 

@@ -22,121 +22,39 @@
 #include "header.h"
 #include "notify.h"
 #include "rarp.h"
+#include "packed.h"
 #include "run.h"
-
-/* Where the bytes of a chain go: the header first, then the caller's segments. */
-struct sink {
-	uint8_t header[HF_NET_HEADER_MAX];
-	uint32_t header_have;
-	uint32_t header_bytes;
-	struct hf_packet *segment;
-	uint32_t total;
-};
-
-static void sink_open(struct sink *sink, struct hf_packet *packet, uint32_t header_bytes)
-{
-	sink->header_have = 0;
-	sink->header_bytes = header_bytes;
-	sink->segment = packet;
-	sink->total = 0;
-	for (struct hf_packet *s = packet; s; s = s->next)
-		s->len = 0;
-}
-
-/* 0, or -1 when the caller's segments are full. */
-static int sink_put(struct sink *sink, const uint8_t *from, uint64_t len)
-{
-	if (sink->header_have < sink->header_bytes) {
-		uint32_t n = (uint32_t)min_u64(len, sink->header_bytes - sink->header_have);
-
-		memcpy(sink->header + sink->header_have, from, n);
-		sink->header_have += n;
-		from += n;
-		len -= n;
-	}
-	while (len) {
-		struct hf_packet *s = sink->segment;
-		uint32_t n;
-
-		if (!s)
-			return -1;
-		n = (uint32_t)min_u64(len, s->room - s->len);
-		hf_copy(s->data + s->len, from, n);
-		s->len += n;
-		sink->total += n;
-		from += n;
-		len -= n;
-		if (s->len == s->room)
-			sink->segment = s->next;
-	}
-	return 0;
-}
-
-/* One descriptor's bytes, which may lie in several regions. 0 or the DROP reason. */
-static int sink_descriptor(struct hf_vring *v, struct sink *sink, const struct vring_desc *d)
-{
-	uint64_t gpa = d->addr, left = d->len, end;
-
-	if (d->flags & VRING_DESC_F_WRITE)
-		return HF_CHAIN_DROP(BAD_DIRECTION);
-	if (!add_ok(gpa, left, &end))
-		return HF_CHAIN_DROP(BAD_ADDRESS);
-	while (left) {
-		uint64_t piece = left;
-		const uint8_t *from = hf_vring_piece(v, gpa, &piece);
-
-		if (!from)
-			return HF_CHAIN_DROP(BAD_ADDRESS);
-		if (sink_put(sink, from, piece))
-			return HF_CHAIN_DROP(TOO_BIG);
-		gpa += piece;
-		left -= piece;
-	}
-	return 0;
-}
-
-/* All bytes are there: is it a packet? 0 or the DROP reason. */
-static int sink_close(const struct hf_vring *v, const struct sink *sink, struct hf_packet *packet)
-{
-	if (!sink->total)
-		return HF_CHAIN_DROP(SHORT_CHAIN);
-	packet->total = sink->total;
-	/* The header is the copy, not what the compiler could read again. */
-	hf_compiler_barrier();
-	if (!hf_header_to_offload(sink->header, v->features, packet))
-		return HF_CHAIN_DROP(BAD_HEADER);
-	return 0;
-}
+#include "sink.h"
 
 /* Any chain: 0 with the packet filled, or the DROP reason. */
 static int dequeue_chain(struct hf_vring *v, uint16_t head, struct hf_packet *packet)
 {
 	struct hf_chain chain;
 	struct vring_desc d;
-	struct sink sink;
+	struct hf_sink sink;
 	int result;
 
 	hf_chain_start(v, &chain, head);
-	sink_open(&sink, packet, v->header_bytes);
+	hf_sink_open(&sink, packet, v->header_bytes);
 	while ((result = hf_chain_next(v, &chain, &d)) > 0) {
-		result = sink_descriptor(v, &sink, &d);
+		result = hf_sink_descriptor(v, &sink, &d);
 		if (result < 0)
 			return result;
 	}
 	if (result < 0)
 		return result;
-	return sink_close(v, &sink, packet);
+	return hf_sink_close(v, &sink, packet);
 }
 
 int hf_dequeue_buffer(struct hf_vring *v, const uint8_t *from, uint32_t len,
 		      struct hf_packet *packet)
 {
-	struct sink sink;
+	struct hf_sink sink;
 
-	sink_open(&sink, packet, v->header_bytes);
-	if (sink_put(&sink, from, len))
+	hf_sink_open(&sink, packet, v->header_bytes);
+	if (hf_sink_put(&sink, from, len))
 		return HF_CHAIN_DROP(TOO_BIG);
-	return sink_close(v, &sink, packet);
+	return hf_sink_close(v, &sink, packet);
 }
 
 /* The segments behind the first one hold nothing. */
@@ -204,6 +122,11 @@ uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 	    hf_rarp_take(device, packets[0])) {
 		got = 1;
 		hf_tally_packet(v, &tally, packets[0]);
+	}
+	if (v->packed) {
+		got = (uint16_t)(got + hf_packed_dequeue(v, packets + got, (uint16_t)(count - got),
+							 enabled, &tally));
+		goto out;
 	}
 	ready = hf_vring_available(v, (uint16_t)(count - got));
 	if (likely(ready)) {

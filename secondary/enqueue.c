@@ -10,6 +10,7 @@
 #include "header.h"
 #include "notify.h"
 #include "offload.h"
+#include "packed.h"
 #include "run.h"
 
 /* Are the caller's numbers about its own packet consistent? */
@@ -103,8 +104,10 @@ uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 
 	if (!v)
 		return 0;
+	count = (uint16_t)min_u64(count, HF_MAX_BURST);
 	if (likely(enabled && !v->broken && count))
-		taken = enqueue_all(v, packets, (uint16_t)min_u64(count, HF_MAX_BURST));
+		taken = v->packed ? hf_packed_enqueue(v, packets, count)
+				  : enqueue_all(v, packets, count);
 	hf_burst_end(v);
 	return taken;
 }

@@ -169,6 +169,8 @@ enum hf_enqueue_result hf_enqueue_one(struct hf_vring *v, const struct hf_packet
 	struct writer w;
 	int result;
 
+	if (v->packed)
+		return hf_packed_enqueue_one(v, packet, offload, used);
 	for (;;) {
 		w = (struct writer){.used = *used, .ready = *used};
 		result = put_header(v, &w, offload, num_buffers);

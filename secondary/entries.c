@@ -5,6 +5,8 @@
 
 #include "burst.h"
 #include "notify.h"
+#include "packed.h"
+#include "packed_notify.h"
 
 uint16_t hf_available_entries(struct hf_device *device, uint16_t queue)
 {
@@ -15,9 +17,21 @@ uint16_t hf_available_entries(struct hf_device *device, uint16_t queue)
 	if (!v)
 		return 0;
 	if (!v->broken)
-		n = hf_vring_available(v, v->size);
+		n = v->packed ? hf_packed_available(v, v->size, NULL)
+			      : hf_vring_available(v, v->size);
 	hf_burst_end(v);
 	return n;
+}
+
+/* Of a packed ring every descriptor is one. */
+static uint16_t taken_entries(struct hf_vring *v)
+{
+	uint32_t descs;
+
+	if (!v->packed)
+		return hf_vring_available(v, v->size);
+	(void)hf_packed_available(v, v->size, &descs);
+	return (uint16_t)descs;
 }
 
 uint16_t hf_free_entries(struct hf_device *device, uint16_t queue)
@@ -29,7 +43,7 @@ uint16_t hf_free_entries(struct hf_device *device, uint16_t queue)
 	if (!v)
 		return 0;
 	if (!v->broken)
-		n = (uint16_t)(v->size - hf_vring_available(v, v->size));
+		n = (uint16_t)(v->size - taken_entries(v));
 	hf_burst_end(v);
 	return n;
 }
@@ -45,9 +59,9 @@ int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool 
 	if (v->broken)
 		result = 0;
 	else if (enable)
-		result = hf_notify_kicks_on(v);
+		result = v->packed ? hf_packed_kicks_on(v) : hf_notify_kicks_on(v);
 	else if (v->kicks_on)
-		hf_notify_kicks_off(v);
+		v->packed ? hf_packed_kicks_off(v) : hf_notify_kicks_off(v);
 	hf_burst_end(v);
 	return result;
 }

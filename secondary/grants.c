@@ -255,7 +255,7 @@ void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__Vring
 	}
 	/* The primary has cleared the lane's entry. */
 	hf_write_once(&v->lane->running, device->running);
-	hf_vring_grant(v, m->grant & ~HF_GRANT_ENABLED, (uint16_t)m->used);
+	hf_vring_grant(v, m->grant & ~HF_GRANT_ENABLED, (uint16_t)m->used, (uint16_t)m->leftovers);
 	v->granted = true;
 	v->lane_entry = m->lane_entry;
 	hf_grants_announce(service, device);

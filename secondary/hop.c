@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "dequeue.h"
+#include "packed.h"
+#include "packed_notify.h"
 #include "rarp.h"
 
 struct hf_hop *hf_hop_create(void)
@@ -45,6 +47,21 @@ static void look_at_rarp(struct hf_hop *hop, struct hf_packet *packet)
 	hop->count = 1;
 }
 
+static void peek_packed(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t count,
+			bool enabled, uint32_t front)
+{
+	struct hf_vring *v = hop->source;
+	struct hf_tally tally = {0};
+
+	if (unlikely(!enabled)) {
+		(void)hf_packed_dequeue(v, packets, count, false, &tally);
+		return;
+	}
+	hop_look_packed(hop, packets, count, front);
+	if (!hop->count && !hop->places)
+		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
+}
+
 uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
 		     struct hf_packet *const *packets, uint16_t count, uint32_t front)
 {
@@ -63,13 +80,19 @@ uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queu
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
 	if (unlikely(hf_read_once(&device->rarp)) && enabled)
 		look_at_rarp(hop, packets[0]);
+	front = front < HOP_FRONT_MIN ? HOP_FRONT_MIN : front;
+	if (v->packed) {
+		peek_packed(hop, packets, count, enabled, front);
+		goto looked;
+	}
 	ready = hf_vring_available(v, (uint16_t)(count - hop->count));
 	if (unlikely(ready && !enabled))
 		hf_dequeue_discard(v, ready);
 	else if (likely(ready))
-		hop_look(hop, packets, ready, front < HOP_FRONT_MIN ? HOP_FRONT_MIN : front);
+		hop_look(hop, packets, ready, front);
 	else if (!hop->count)
 		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
+looked:
 	if (likely(hop->count))
 		return hop->count;
 	/* Chains that were passed over go back at once. */
@@ -155,10 +178,27 @@ static void write_calls(struct hf_hop *hop)
 	hop->nr_calls = 0;
 }
 
+/* The source's first `places` chains are used. */
+static void publish(struct hf_hop *hop, uint16_t places)
+{
+	struct hf_vring *v = hop->source;
+	uint16_t old = v->next;
+
+	if (!v->packed) {
+		hf_vring_publish(v, places, HF_INTENT_DEQUEUE);
+		hf_notify_guest(v, old);
+		return;
+	}
+	v->moved = 0;
+	for (uint16_t i = 0; i < places; i++)
+		hf_packed_use(v, hop->id[i], 0, hop->descs[i]);
+	hf_packed_notify_guest(v, old);
+}
+
 void hf_hop_complete(struct hf_hop *hop, uint16_t count)
 {
 	struct hf_vring *v = hop->source;
-	uint16_t places = hop->places, old;
+	uint16_t places = hop->places;
 
 	if (unlikely(!v))
 		return;
@@ -172,11 +212,8 @@ void hf_hop_complete(struct hf_hop *hop, uint16_t count)
 	if (unlikely(hop->nr_drops))
 		count_drops(hop, places);
 	count_packets(hop, count);
-	if (likely(places)) {
-		old = v->next;
-		hf_vring_publish(v, places, HF_INTENT_DEQUEUE);
-		hf_notify_guest(v, old);
-	}
+	if (likely(places))
+		publish(hop, places);
 	hop->source = NULL;
 	hop->count = 0;
 	hf_burst_end(v);

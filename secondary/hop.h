@@ -67,6 +67,11 @@ struct hf_hop {
 	uint8_t nr_pieces_of[HF_MAX_BURST];
 	uint16_t first_piece[HF_MAX_BURST];
 
+	/* Packed: of the chain at place i, and the position behind the last. */
+	uint16_t id[HF_MAX_BURST];
+	uint16_t descs[HF_MAX_BURST];
+	uint16_t at;
+
 	struct hop_drop drops[HF_MAX_BURST];
 	struct hop_call calls[HF_MAX_BURST];
 	struct hop_piece pieces[HOP_PIECES];
@@ -95,6 +100,9 @@ static inline bool hop_is_whole(const struct hf_packet *packet)
 
 /* hop_peek.c: look at up to `ready` chains of the source, with `packets` for all of them. */
 void hop_look(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t ready, uint32_t front);
+/* The same of a packed source: up to `count` packets. */
+void hop_look_packed(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t count,
+		     uint32_t front);
 /*
  * A buffer that was looked at already, `len` bytes at `from`, more than the header: for what a
  * run's copy cannot do itself. Its packet is added, or it is noted as dropped; its place is

@@ -4,6 +4,7 @@
  * level of instructions. Look, copy, use, with the same rules.
  */
 #include "hop.h"
+#include "packed_run.h"
 
 /* ---- peek */
 
@@ -123,6 +124,30 @@ static void run_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint1
 		if (n != want)
 			return;
 	}
+}
+
+/* A run from hop->at on, at most `room` packets. Nothing is published yet, so the looks start
+ * from a position that the ring has not come to. */
+static void run_packed_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t room,
+			    uint32_t front)
+{
+	struct hf_vring *v = hop->source;
+	const uint16_t next = v->next, first = hop->places;
+	struct hf_run run;
+	uint32_t n;
+
+	v->moved = hf_packed_distance(v, next, hop->at);
+	v->next = hop->at;
+	n = look_packed_dequeue(v, &run, hf_packed_run_length(v, room < HF_RUN ? room : HF_RUN));
+	v->next = next;
+	v->moved = 0;
+	peek_run(hop, &run, n, packets, front);
+	for (uint32_t i = 0; i < n; i++) {
+		hop->id[first + i] = run.head[i];
+		hop->descs[first + i] = 1;
+	}
+	hop->at = hf_packed_after(v, hop->at, n);
+	v->budget -= (int32_t)n;
 }
 
 /* ---- forward */

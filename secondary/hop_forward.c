@@ -14,6 +14,8 @@
 #include "enqueue.h"
 #include "header.h"
 #include "hop.h"
+#include "packed.h"
+#include "packed_notify.h"
 #include "run.h"
 
 /* A segment that is only read: the cast away from const ends at hf_enqueue_one, which reads. */
@@ -68,8 +70,12 @@ static enum hf_enqueue_result forward_any(struct forward *f, struct hf_packet *p
 
 static uint16_t forward_run(struct forward *f, struct hf_packet *const *packets, uint16_t count)
 {
-	uint16_t ready = hf_vring_available(f->v, (uint16_t)(f->used + count)), n;
+	uint16_t ready, n;
 
+	/* Of a packed ring only those that are whole already. */
+	if (f->v->packed)
+		return f->v->run->packed_enqueue(f->v, packets, count, &f->tally);
+	ready = hf_vring_available(f->v, (uint16_t)(f->used + count));
 	if (unlikely(ready <= f->used || f->same))
 		return 0;
 	n = f->v->run->forward(f->hop, f->v, packets, (uint16_t)(ready - f->used), f->used,
@@ -93,6 +99,10 @@ static uint16_t forward_all(struct forward *f, struct hf_packet *const *packets,
 		if (n)
 			continue;
 		result = forward_any(f, packets[taken]);
+		if (f->v->packed) {
+			hf_packed_publish(f->v, f->used);
+			f->used = 0;
+		}
 		if (result == HF_ENQUEUE_NO_BUFFER) {
 			hf_count(f->v, HF_COUNTER_NO_GUEST_BUFFER, 1);
 			break;
@@ -131,9 +141,18 @@ static uint16_t forward_burst(struct hf_hop *hop, struct hf_vring *v, bool same,
 			      struct hf_packet *const *packets, uint16_t count)
 {
 	struct forward f = {.hop = hop, .v = v, .same = same};
-	uint16_t old = v->next, taken = forward_all(&f, packets, count);
+	uint16_t old = v->next, taken;
 
-	if (f.used) {
+	v->moved = 0;
+	/* Runs into packed rings are enqueue's, which take whole packets: two copies, and faster
+	 * than one the general way. */
+	if (v->packed)
+		hf_hop_copy(hop, packets, count);
+	taken = forward_all(&f, packets, count);
+	if (v->packed) {
+		if (v->moved)
+			hf_packed_notify_guest(v, old);
+	} else if (f.used) {
 		hf_vring_publish(v, f.used, HF_INTENT_ENQUEUE);
 		hf_notify_guest(v, old);
 	}

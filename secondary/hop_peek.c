@@ -13,6 +13,8 @@
 #include "copy.h"
 #include "header.h"
 #include "hop.h"
+#include "packed.h"
+#include "packed_chain.h"
 #include "run.h"
 
 /* Where its bytes go: header, front, then pieces; or all into the packet, when they are many. */
@@ -222,6 +224,55 @@ void hop_look_at_buffer(struct hf_hop *hop, const uint8_t *from, uint32_t len,
 		reason = close_packet(&c);
 	if (reason < 0)
 		note_drop(hop, reason);
+}
+
+/* The chain at hop->at of a packed ring, the same. False: none is there, or the ring is broken. */
+static bool look_at_packed(struct hf_hop *hop, struct hf_packet *packet, uint32_t front)
+{
+	struct hf_vring *v = hop->source;
+	uint32_t left = v->size - hf_packed_distance(v, v->next, hop->at);
+	struct hf_packed_chain chain;
+	struct collector c;
+	struct vring_desc d;
+	int result;
+
+	if (!hf_packed_chain_start(v, &chain, hop->at, left))
+		return false;
+	collector_open(&c, hop, packet, front);
+	while ((result = hf_packed_chain_next(v, &chain, &d)) > 0) {
+		/* As packed_dequeue.c: some drivers mark the header in their tables writable. */
+		if (chain.indirect.in_indirect)
+			d.flags = 0;
+		result = collect_descriptor(v, &c, &d);
+		if (result < 0)
+			break;
+	}
+	if (result == HF_PACKED_BROKEN || !hf_packed_chain_finish(v, &chain))
+		return false;
+	if (!result)
+		result = close_packet(&c);
+	if (result < 0)
+		note_drop(hop, result);
+	hop->id[hop->places] = chain.id;
+	hop->descs[hop->places++] = (uint16_t)chain.descs;
+	hop->at = chain.at;
+	return true;
+}
+
+void hop_look_packed(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t count,
+		     uint32_t front)
+{
+	struct hf_vring *v = hop->source;
+	uint16_t before, room;
+
+	hop->at = v->next;
+	while (hop->count < count && hop->places < HF_MAX_BURST && v->budget > 0) {
+		before = hop->places;
+		room = (uint16_t)min_u64(count - hop->count, HF_MAX_BURST - hop->places);
+		v->run->packed_peek(hop, packets, room, front);
+		if (hop->places == before && !look_at_packed(hop, packets[hop->count], front))
+			break;
+	}
 }
 
 /* False: the ring is broken. */

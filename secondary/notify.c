@@ -5,6 +5,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "packed_notify.h"
+
 static void write_one(struct hf_vring *v, int fd)
 {
 	uint64_t one = 1;
@@ -71,6 +73,12 @@ void hf_notify_rescue(struct hf_vring *v)
 void hf_notify_first_burst(struct hf_vring *v)
 {
 	v->fresh = false;
-	hf_notify_kicks_off(v);
+	if (!v->packed) {
+		hf_notify_kicks_off(v);
+	} else {
+		if (v->leftovers)
+			hf_packed_repair(v);
+		hf_packed_kicks_off(v);
+	}
 	v->call_due = true;
 }

@@ -19,6 +19,7 @@
 
 #include "checksum.h"
 #include "header.h"
+#include "packed.h"
 
 #define HEADERS_MAX   (HF_LAYOUT_PEEK + 8u) /* with an IPv6 fragment header put in */
 #define TCP_FIN	      0x01
@@ -259,6 +260,26 @@ static uint32_t segments(const struct cut *c, bool udp)
 	return bytes ? (bytes + c->size - 1) / c->size : 1;
 }
 
+/* Chains there are, beside the `taken` that this burst has filled and not yet published. */
+static bool has_chains(struct hf_vring *v, uint32_t taken, uint32_t n)
+{
+	uint16_t want = (uint16_t)min_u64(taken + n, v->size);
+
+	return (v->packed ? hf_packed_available(v, want, NULL) : hf_vring_available(v, want)) >=
+	       taken + n;
+}
+
+/* Has the guest posted everything it has? */
+static bool is_full(struct hf_vring *v)
+{
+	uint32_t descs;
+
+	if (!v->packed)
+		return hf_vring_available(v, v->size) == v->size;
+	(void)hf_packed_available(v, v->size, &descs);
+	return descs == v->size;
+}
+
 static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_t *used)
 {
 	bool udp = (c->offload->gso_type & ~HF_GSO_ECN) == HF_GSO_UDP;
@@ -274,7 +295,7 @@ static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_
 	needed = segments(c, udp);
 	if (needed > v->size)
 		return drop(v, HF_COUNTER_DROP_TOO_BIG);
-	if (hf_vring_available(v, (uint16_t)min_u64(start + needed, v->size)) < start + needed)
+	if (!has_chains(v, start, needed))
 		return HF_ENQUEUE_NO_BUFFER;
 	result = udp ? enqueue_fragments(v, c, used) : enqueue_tcp(v, c, used);
 	if (result == HF_ENQUEUE_DONE) {
@@ -283,8 +304,7 @@ static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_
 	}
 	*used = (uint16_t)start;
 	/* The whole ring is ours and the segments still do not fit: no later try will be better. */
-	if (result == HF_ENQUEUE_NO_BUFFER && !start && !v->broken &&
-	    hf_vring_available(v, v->size) == v->size)
+	if (result == HF_ENQUEUE_NO_BUFFER && !start && !v->broken && is_full(v))
 		return drop(v, HF_COUNTER_DROP_TOO_BIG);
 	return result;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs: the fast path of both bursts on a split ring.
+ * Runs: the fast path of both bursts, here on a split ring; packed_run.h has the packed one's part.
  *
  * Theory of operation. Nearly every chain is simple: one descriptor, whole in one region, one
  * segment. A run is up to HF_RUN simple chains that stand behind one another, taken through three
@@ -61,9 +61,23 @@ struct hf_run_ops {
 	 * places in all, into packets from hop->count on; and as `enqueue` for packets of it. */
 	void (*peek)(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t ready,
 		     uint32_t front);
+	/* Of a packed source: a run from hop->at on, at most `room` packets. */
+	void (*packed_peek)(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t room,
+			    uint32_t front);
 	uint16_t (*forward)(const struct hf_hop *hop, struct hf_vring *vring,
 			    struct hf_packet *const *packets, uint16_t count, uint16_t used,
 			    struct hf_tally *tally);
+	/*
+	 * Of a packed ring: take a run of simple chains from v->next on into packets from the
+	 * front, at most `room`, and publish it. How many packets came; *ret_ended: the chain
+	 * behind it is not simple, or not there.
+	 */
+	uint16_t (*packed_dequeue)(struct hf_vring *vring, struct hf_packet *const *packets,
+				   uint16_t room, struct hf_tally *tally, bool *ret_ended);
+	/* Enqueue a run of simple packets, at most `count`, into simple chains, and publish it. How
+	 * many; 0: the first packet or its chain is not simple, or there is none. */
+	uint16_t (*packed_enqueue)(struct hf_vring *vring, struct hf_packet *const *packets,
+				   uint16_t count, struct hf_tally *tally);
 };
 
 extern const struct hf_run_ops hf_run_plain;

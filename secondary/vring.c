@@ -8,6 +8,7 @@
 
 #include "fd.h"
 #include "offload.h"
+#include "packed.h"
 #include "run.h"
 
 /* What a guest needs to have negotiated so that no packet is ever changed on the way to it. */
@@ -29,6 +30,9 @@ void hf_vring_destroy(struct hf_vring *v)
 	hf_fd_close(&v->err_fd);
 	free(v->scratch);
 	v->scratch = NULL;
+	free(v->shadow);
+	v->shadow = NULL;
+	v->shadow_size = 0;
 }
 
 /* Each part of the ring in one region, event words included (virtio 1.1, 2.6). */
@@ -44,17 +48,27 @@ static int locate_rings(struct hf_vring *v, const struct hf_vring_setup *s)
 	return 0;
 }
 
+static int setup_split(struct hf_vring *v, const struct hf_vring_setup *s)
+{
+	if (!is_pow2(s->size) || s->size > HF_VRING_MAX_SIZE || locate_rings(v, s))
+		return -EINVAL;
+	return 0;
+}
+
 int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 {
 	bool version_1 = s->features & HF_FEATURE(HF_F_VERSION_1);
+	bool packed = s->features & HF_FEATURE(HF_F_RING_PACKED);
+	int error = packed ? hf_packed_setup(v, s) : setup_split(v, s);
 
-	if (!is_pow2(s->size) || s->size > HF_VRING_MAX_SIZE || locate_rings(v, s))
-		return -EINVAL;
+	if (error)
+		return error;
 	/* A burst that still holds an old grant looks at these on its way to being turned away:
 	 * they are the same for every grant of a session, but the look must not be a data race. */
 	hf_write_once(&v->grant_word, s->grant_word);
 	hf_write_once(&v->lane, s->lane);
 	hf_write_once(&v->fence, s->fence);
+	v->packed = packed;
 	v->run = hf_run_choose();
 	v->map = s->map;
 	v->features = s->features;
@@ -73,12 +87,17 @@ int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 			return -ENOMEM;
 	}
 	if (s->grant)
-		hf_vring_grant(v, s->grant, s->next);
+		hf_vring_grant(v, s->grant, s->next, s->leftovers);
 	return 0;
 }
 
-void hf_vring_grant(struct hf_vring *v, uint64_t grant, uint16_t next)
+void hf_vring_grant(struct hf_vring *v, uint64_t grant, uint16_t next, uint16_t leftovers)
 {
+	/* The primary has looked already; but no place may lead out of the ring. */
+	if (v->packed && hf_packed_place(next) >= v->size)
+		next &= HF_PACKED_WRAP;
+	v->leftovers = (uint16_t)min_u64(leftovers, v->size);
+	v->moved = 0;
 	v->next = next;
 	v->avail_seen = next;
 	v->fresh = true;
@@ -101,6 +120,12 @@ static void prefault(const void *start, size_t bytes)
 
 void hf_vring_prefault(const struct hf_vring *v)
 {
+	if (v->packed) {
+		prefault(v->slots, sizeof(*v->slots) * (size_t)v->size);
+		prefault(v->driver_event, sizeof(*v->driver_event));
+		prefault(v->device_event, sizeof(*v->device_event));
+		return;
+	}
 	prefault(v->desc, sizeof(*v->desc) * (size_t)v->size);
 	prefault(v->avail, 6 + 2 * (size_t)v->size);
 	prefault(v->used, 6 + 8 * (size_t)v->size);

@@ -30,6 +30,7 @@
 #define HF_F_EVENT_IDX	   29
 #define HF_F_INDIRECT_DESC 28
 #define HF_F_VERSION_1	   32
+#define HF_F_RING_PACKED   34
 #define HF_VRING_MAX_SIZE  32768u
 #define HF_NET_HEADER_MAX  12u
 /*
@@ -48,10 +49,13 @@ struct hf_vring_setup {
 	uint64_t features;
 	uint64_t desc_gpa, avail_gpa, used_gpa;
 	uint16_t size;
-	uint16_t next;
-	bool fence; /* no membarrier: bursts fence themselves */
+	uint16_t next;	    /* as in the lane: split: index; packed: place and wrap counter */
+	uint16_t leftovers; /* packed: see hf_packed_repair */
+	bool fence;	    /* no membarrier: bursts fence themselves */
 };
 
+struct hf_packed_slot;
+struct hf_packed_used;
 struct hf_run_ops;
 
 struct hf_vring {
@@ -62,6 +66,13 @@ struct hf_vring {
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
+	/* A packed ring has these instead of the three; see packed.h. */
+	bool packed;
+	struct hf_packed_slot *slots;
+	const uint32_t *driver_event;
+	uint32_t *device_event;
+	struct hf_packed_used *shadow; /* the data thread's; of shadow_size + 1 entries */
+	uint32_t shadow_size;
 	uint16_t size;
 	uint16_t mask;
 	uint8_t header_bytes; /* of struct virtio_net_hdr as negotiated */
@@ -83,7 +94,9 @@ struct hf_vring {
 	uint32_t call_again;   /* control thread: the descriptor changed, call once */
 
 	/* The data thread's, between hf_burst_enter and hf_burst_leave. */
-	uint16_t next;	     /* next available and next used index */
+	uint16_t next;	     /* next available and next used index; packed: place | wrap << 15 */
+	uint16_t leftovers;  /* packed: see hf_packed_repair */
+	uint32_t moved;	     /* packed: descriptors published in this burst, at most a ring's */
 	uint16_t avail_seen; /* avail->idx as last read, checked */
 	bool fresh;	     /* first burst since the grant */
 	bool broken;
@@ -110,12 +123,12 @@ struct hf_vring {
 
 /*
  * Check the setup against the map and make the vring ready for bursts. 0; -EINVAL: size is not a
- * power of two up to 32768, or a ring does not lie whole in one region. Control thread, while the
- * vring is not granted.
+ * power of two (packed: any number) up to 32768, or a ring does not lie whole in one region;
+ * -ENOMEM. Control thread, while the vring is not granted.
  */
 int hf_vring_setup(struct hf_vring *vring, const struct hf_vring_setup *setup);
 /* Run the ring as it was set up, from `next` on. Control thread, while it is not granted. */
-void hf_vring_grant(struct hf_vring *vring, uint64_t grant, uint16_t next);
+void hf_vring_grant(struct hf_vring *vring, uint64_t grant, uint16_t next, uint16_t leftovers);
 /* Fault in the ring's pages, so that the first burst does not have to. Only reads: it may be
  * another's just now. */
 void hf_vring_prefault(const struct hf_vring *vring);

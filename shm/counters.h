@@ -46,7 +46,8 @@
 	X(DROP_BAD_HEADER, "drop_bad_header")                                                      \
 	/* BREAK reasons */                                                                        \
 	X(BREAK_AVAIL_IDX, "break_avail_index")                                                    \
-	X(BREAK_BAD_HEAD, "break_bad_head")
+	X(BREAK_BAD_HEAD, "break_bad_head")                                                        \
+	X(BREAK_BAD_CHAIN, "break_bad_chain")
 
 enum hf_counter {
 #define X(id, name) HF_COUNTER_##id,

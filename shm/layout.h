@@ -18,7 +18,7 @@
 
 #define HF_DIRECTORY_MAGIC 0x3152494454534648ull /* "HFSTDIR1" */
 #define HF_LANE_MAGIC	   0x31454e414c534648ull /* "HFSLANE1" */
-#define HF_ABI_MAJOR	   1u
+#define HF_ABI_MAJOR	   2u
 #define HF_ABI_MINOR	   0u
 
 #define HF_SHM_MAX_REGIONS 509u /* what CONFIGURE_MEM_SLOTS answers */
@@ -91,9 +91,11 @@ struct hf_shm_vring {
 	uint64_t used_gpa;  /* packed: device event suppression */
 	uint64_t log_gpa;
 	uint32_t flags;
-	uint16_t size;	    /* entries */
-	uint16_t base;	    /* SET_VRING_BASE: next available index (split) */
-	uint16_t base_used; /* next used index; for split the same at rest */
+	uint16_t size; /* entries */
+	/* SET_VRING_BASE, as in hf_lane_vring: next available and next used place. At rest they are
+	 * the same. */
+	uint16_t base;
+	uint16_t base_used;
 	uint16_t reserved1;
 	uint32_t inflight_offset; /* place kept for the in-flight area */
 	uint64_t reserved2[2];
@@ -168,8 +170,17 @@ struct hf_lane_header {
 		heartbeat_ns; /* secondary's control thread: CLOCK_MONOTONIC of its last dispatch */
 };
 
-/* hf_lane_vring.intent */
-enum { HF_INTENT_NONE = 0, HF_INTENT_DEQUEUE = 1, HF_INTENT_ENQUEUE = 2 };
+/* hf_lane_vring.intent; what the packed ones mean for recovery is in primary/recover.c */
+enum {
+	HF_INTENT_NONE = 0,
+	HF_INTENT_DEQUEUE = 1, /* split: intent_count used entries are about to be published */
+	HF_INTENT_ENQUEUE = 2,
+	HF_INTENT_PACKED_SINGLES = 3, /* packed: intent_count buffers of one descriptor, in order */
+	HF_INTENT_PACKED_GROUP =
+		4, /* packed: buffers that take intent_count descriptors, at once */
+};
+/* A run of HF_INTENT_PACKED_SINGLES is no longer. */
+#define HF_PACKED_RUN 64u
 
 /*
  * A secondary's words for one vring that it was granted. The primary reads them as hostile input.
@@ -181,21 +192,32 @@ enum { HF_INTENT_NONE = 0, HF_INTENT_DEQUEUE = 1, HF_INTENT_ENQUEUE = 2 };
  */
 struct hf_lane_vring {
 	/* Line 0: written by the data thread that runs the vring. */
-	uint32_t busy;	       /* 1 while a burst may touch the ring or guest memory */
-	uint16_t avail;	       /* next available index: position at the last burst boundary */
-	uint16_t used;	       /* next used index at the last burst boundary */
-	uint16_t intent;       /* what the burst in progress does, HF_INTENT_… */
-	uint16_t intent_count; /* entries it is about to publish */
-	uint16_t wrap;	       /* packed: bit 0 avail, bit 1 used wrap counter */
-	uint16_t broken;       /* the BREAK counter's number + 1, or 0 */
-	uint32_t running;      /* control thread: the vSwitch's RUNNING flag */
-	uint32_t reserved0;
+	uint32_t busy;	  /* 1 while a burst may touch the ring or guest memory */
+	uint32_t running; /* control thread: the vSwitch's RUNNING flag */
+	/*
+	 * Where the last burst ended, and what the one in progress is about to publish. One aligned
+	 * word: on a packed ring nothing but the lane tells them apart, so it changes as a whole.
+	 */
+	union {
+		struct {
+			uint16_t avail;	 /* next available: split: index; packed: place | wrap << 15
+					  */
+			uint16_t used;	 /* next used, alike */
+			uint16_t intent; /* HF_INTENT_… */
+			uint16_t intent_count; /* split: entries, packed: descriptors */
+		};
+		uint64_t position;
+	};
+	uint16_t broken; /* the BREAK counter's number + 1, or 0 */
+	uint16_t reserved0;
+	uint32_t reserved1;
 	uint64_t grant; /* the grant the position belongs to */
-	uint64_t reserved1[4];
+	uint64_t reserved2[4];
 	/* Lines 1…: one writer, any reader. */
 	uint64_t counters[56];
 };
 static_assert(sizeof(struct hf_lane_vring) == 512, "ABI");
+static_assert(offsetof(struct hf_lane_vring, position) == 8, "one whole store");
 static_assert(HF_NR_COUNTERS <= 56, "counters fit their place");
 static_assert(sizeof(struct hf_lane_header) <= sizeof(struct hf_lane_vring), "entry 0");
 

@@ -47,7 +47,7 @@ guest_options() {
     for word; do
         case $word in
             queues=* | ip=* | mac=* | mtu=* | host_mtu=* | mode=* | reconnect=* | legacy=* | offloads=* | mrg=* | \
-                indirect=* | event_idx=* | rings=* | mem=*)
+                indirect=* | event_idx=* | packed=* | rings=* | mem=*)
                 printf -v "${word%%=*}" '%s' "${word#*=}"
                 ;;
             *) die "guest_start: unknown option $word" ;;
@@ -64,6 +64,7 @@ guest_device() {
     [ "$mrg" = on ] || device+=,mrg_rxbuf=off
     [ "$indirect" = on ] || device+=,indirect_desc=off
     [ "$event_idx" = on ] || device+=,event_idx=off
+    [ "$packed" = off ] || device+=,packed=on
     [ -z "$rings" ] || device+=,rx_queue_size=$rings,tx_queue_size=$rings
     if [ "$offloads" = off ]; then
         for name in csum gso guest_csum guest_tso4 guest_tso6 guest_ecn guest_ufo host_tso4 host_tso6 host_ecn host_ufo; do
@@ -76,7 +77,7 @@ guest_device() {
 guest_start() {
     local name=$1 socket=$2
     local queues=1 ip='' mac='' mtu='' host_mtu='' mode=server reconnect='' legacy=0 offloads=on mrg=on indirect=on
-    local event_idx=on rings='' mem=256
+    local event_idx=on packed=off rings='' mem=256
     shift 2
     guest_options "$@"
     mac=${mac:-$(guest_mac "$name")}

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "../../primary/recover.h"
+#include "packed.h"
 
 #define OWNER_GRANT RIG_GRANT
 #define HEIR_GRANT  (RIG_GRANT + 2)
@@ -55,6 +56,25 @@ static uint16_t chains_between(const struct scene *s, uint32_t from, uint32_t to
 	for (; from < to; from++)
 		chains = (uint16_t)(chains + chains_of(s, from));
 	return chains;
+}
+
+/* Entries of the ring: packed: descriptors. */
+static uint32_t entries_between(const struct scene *s, uint32_t from, uint32_t to)
+{
+	uint32_t entries = chains_between(s, from, to);
+
+	for (; s->shape->packed && chains_of(s, 0) == chains_of(s, 7) && from < to; from++)
+		entries += is_long(from);
+	return entries;
+}
+
+int scene_packets_at(const struct scene *s, uint16_t index)
+{
+	for (uint32_t n = 0; n <= SCENE_BURST; n++)
+		if (index == driver_after(s->driver, s->start,
+					  entries_between(s, SCENE_BURST, SCENE_BURST + n)))
+			return (int)n;
+	return -1;
 }
 
 static void build_frame(uint8_t *frame, uint32_t number)
@@ -200,7 +220,7 @@ static void guest_takes(struct scene *s)
 /* ---- the owner and the heir */
 
 /* As the primary grants a vring: a fresh lane entry, the grant's word. */
-static bool grant(struct scene *s, uint32_t lane, uint64_t number, uint16_t position)
+static bool grant(struct scene *s, uint32_t lane, uint64_t number, struct recovered from)
 {
 	struct hf_vring *v = hf_device_get_vring(s->rig.device, queue_of(s));
 	struct hf_vring_setup setup = {.grant = number,
@@ -212,10 +232,15 @@ static bool grant(struct scene *s, uint32_t lane, uint64_t number, uint16_t posi
 				       .avail_gpa = s->driver->avail,
 				       .used_gpa = s->driver->used,
 				       .size = s->driver->size,
-				       .next = position};
+				       .next = from.position,
+				       .leftovers = from.leftovers};
 
-	s->shared->lanes[lane] =
-		(struct hf_lane_vring){.avail = position, .used = position, .grant = number};
+	s->shared->lanes[lane] = (struct hf_lane_vring){
+		.avail = from.position,
+		.used = from.position,
+		.intent = from.leftovers ? HF_INTENT_PACKED_GROUP : HF_INTENT_NONE,
+		.intent_count = from.leftovers,
+		.grant = number};
 	s->shared->grant = number | HF_GRANT_ENABLED;
 	return v && hf_vring_setup(v, &setup) == 0;
 }
@@ -258,10 +283,44 @@ void scene_burst(struct scene *s)
 	}
 }
 
+/* The packet of the burst whose chain number `i` is; *ret_second: its second one. */
+static uint32_t packet_of(const struct scene *s, uint32_t i, bool *ret_second)
+{
+	uint32_t number = SCENE_BURST;
+
+	for (; i >= chains_of(s, number); number++)
+		i -= chains_of(s, number);
+	*ret_second = i;
+	return number;
+}
+
+static uint16_t index_of(const struct scene *s, uint32_t i)
+{
+	bool second;
+	uint32_t packet = packet_of(s, i, &second);
+
+	return driver_after(s->driver, s->start, entries_between(s, SCENE_BURST, packet) + second);
+}
+
+static struct hf_packed_slot *slot_of(const struct scene *s, uint32_t i)
+{
+	return hf_packed_slot(s->rig.device->vrings[queue_of(s)], index_of(s, i));
+}
+
+bool scene_element_is_stored(const struct scene *s, uint32_t i)
+{
+	if (!s->shape->packed)
+		return *scene_used_element(s, i);
+	return (hf_packed_flags(slot_of(s, i)->state) & HF_PACKED_OWNER) ==
+	       hf_packed_used_flags(index_of(s, i));
+}
+
 uint32_t *scene_used_element(const struct scene *s, uint32_t i)
 {
 	uint16_t place = (uint16_t)(s->start + i) % SCENE_RING;
 
+	if (s->shape->packed)
+		return (uint32_t *)(void *)&slot_of(s, i)->state + 1;
 	return &s->rig.device->vrings[queue_of(s)]->used->ring[place].id;
 }
 
@@ -289,7 +348,8 @@ static bool first_burst(struct scene *s)
 	s->start = driver_used_idx(s->driver);
 	s->chains = chains_between(s, SCENE_BURST, 2 * SCENE_BURST);
 	prepare_packets(s, SCENE_BURST);
-	return s->start == (uint16_t)(s->base + chains_between(s, 0, SCENE_BURST)) && !s->faults;
+	return s->start == driver_after(s->driver, s->first, entries_between(s, 0, SCENE_BURST)) &&
+	       !s->faults;
 }
 
 bool scene_open(struct scene *s, const struct scene_shape *shape)
@@ -300,17 +360,20 @@ bool scene_open(struct scene *s, const struct scene_shape *shape)
 
 	if (shape->mergeable)
 		rig.features |= HF_FEATURE(HF_F_VERSION_1) | HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF);
+	if (shape->packed)
+		rig.features |= HF_FEATURE(HF_F_RING_PACKED);
 	*s = (struct scene){.shape = shape, .header_bytes = shape->mergeable ? 12 : 10};
 	s->base = 1000;
 	if (shape->wraps)
-		s->base = (uint16_t)(0 - BEFORE_WRAP - chains_between(s, 0, SCENE_BURST));
+		s->base = (uint16_t)(0 - BEFORE_WRAP - entries_between(s, 0, SCENE_BURST));
 	rig.base = s->base;
 	s->shared = mmap(NULL, sizeof(*s->shared), PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (s->shared == MAP_FAILED || !rig_create(&s->rig, &rig) || !share_guest_memory(s))
 		return false;
 	s->driver = shape->dequeue ? &s->rig.tx : &s->rig.rx;
-	return grant(s, 0, OWNER_GRANT, s->base) && first_burst(s);
+	s->first = s->driver->used_seen;
+	return grant(s, 0, OWNER_GRANT, (struct recovered){.position = s->first}) && first_burst(s);
 }
 
 void scene_close(struct scene *s)
@@ -319,26 +382,43 @@ void scene_close(struct scene *s)
 	munmap(s->shared, sizeof(*s->shared));
 }
 
+static bool flags_at(void *context, uint16_t place, uint16_t *ret_flags)
+{
+	const struct scene *s = context;
+
+	*ret_flags = guest_read16(&s->rig.guest, s->driver->desc + 16ull * place + 14);
+	return true;
+}
+
 /* Where the heir begins: as read_position() of the primary finds out. */
-static uint16_t recover(struct scene *s)
+static struct recovered recover(struct scene *s)
 {
 	struct recover_lane lane = recover_read_lane(&s->shared->lanes[0]);
 	uint16_t guest_used = driver_used_idx(s->driver);
-	struct recovered r = recover_split(&lane, SCENE_RING, s->base, &guest_used);
+	struct recover_ring ring = {flags_at, s};
+	struct recovered r;
+	int packets;
 
+	if (s->shape->packed)
+		r = recover_packed(&lane, SCENE_RING, s->first, &ring);
+	else
+		r = recover_split(&lane, SCENE_RING, s->first, &guest_used);
+	packets = scene_packets_at(s, r.position);
 	scene_expect(s, !r.lied, "an honest lane was not believed");
 	scene_expect(s, r.position == guest_used, "the position is not what the guest was shown");
-	s->published = r.position != s->start;
-	scene_expect(s, !s->published || r.position == (uint16_t)(s->start + s->chains),
+	scene_expect(s, packets >= 0, "a packet was published in part");
+	s->packets = packets > 0 ? (uint32_t)packets : 0;
+	s->published = s->packets == SCENE_BURST;
+	scene_expect(s, s->shape->packed || s->published || !s->packets,
 		     "a burst was published in part");
 	scene_expect(s, s->published || !s->shared->returned,
 		     "a burst returned that was not published");
-	return r.position;
+	return r;
 }
 
 static void heir_bursts(struct scene *s)
 {
-	uint32_t next = s->published ? 2 * SCENE_BURST : SCENE_BURST;
+	uint32_t next = SCENE_BURST + s->packets;
 
 	/* One more than are needed: the last finds nothing. */
 	for (int round = 0; round < 4; round++) {
@@ -374,7 +454,7 @@ static void judge_dequeue(struct scene *s)
 			scene_expect(s, i >= SCENE_BURST && i < 2 * SCENE_BURST,
 				     "a packet of another burst is lost");
 		}
-	scene_expect(s, lost == (s->published ? SCENE_BURST - forwarded : 0),
+	scene_expect(s, lost == s->packets - forwarded,
 		     "lost is not what was published and not forwarded");
 	s->lost = lost != 0;
 }
@@ -385,21 +465,30 @@ static void judge_enqueue(struct scene *s)
 		scene_expect(s, s->seen[i] == 1, "a packet did not come exactly once");
 }
 
-void scene_take_over(struct scene *s)
+static void guest_goes_on(struct scene *s)
 {
-	uint16_t position = recover(s);
-	uint16_t all = chains_between(s, 0, SCENE_PACKETS);
-
 	guest_takes(s);
 	guest_posts(s, SCENE_PACKETS);
+}
+
+void scene_take_over(struct scene *s)
+{
+	uint32_t all = entries_between(s, 0, SCENE_PACKETS);
+	struct recovered from;
+
+	if (s->is_first)
+		guest_goes_on(s);
+	from = recover(s);
+	if (!s->is_first)
+		guest_goes_on(s);
 	s->called = false;
-	scene_expect(s, grant(s, 1, HEIR_GRANT, position), "the heir's ring can't be set up");
+	scene_expect(s, grant(s, 1, HEIR_GRANT, from), "the heir's ring can't be set up");
 	heir_bursts(s);
 	if (s->shape->dequeue)
 		judge_dequeue(s);
 	else
 		judge_enqueue(s);
-	scene_expect(s, driver_used_idx(s->driver) == (uint16_t)(s->base + all),
+	scene_expect(s, driver_used_idx(s->driver) == driver_after(s->driver, s->first, all),
 		     "the used index is not behind all chains");
 	scene_expect(s, s->driver->descs_free == SCENE_RING, "chains are stuck");
 	scene_expect(s, !driver_check(s->driver), "a rule of the ring was broken");

@@ -5,17 +5,19 @@
  * The story is always the same, so that an instruction of the burst is a place in it that can be
  * come back to: three bursts of 32 packets less a half. The first is run and taken by the guest;
  * the second is the one in which the owner dies; while nobody has the ring the guest makes 16 more
- * available; the heir goes on where the primary's recover_split() says, on a lane and a grant of
- * its own, until nothing is left.
+ * available; the heir goes on where the primary's recover_split() or recover_packed() says, on a
+ * lane and a grant of its own, until nothing is left. At every other point the guest looks at its
+ * ring, and posts, before the primary does.
  *
  * Every packet has its number in it. One packet of eight takes two descriptors: two chains where
  * receive buffers are mergeable, else one chain of two.
  *
  * What is judged, besides the ring's rules that driver.c counts:
- *   - The burst is published whole or not at all: the position is where it began or where it would
- *     have ended, used->idx in the guest says the same, and it was published if it had returned.
+ *   - Split: the burst is published whole or not at all: the position is where it began or where it
+ *     would have ended. Packed: so many packets of its front are published, each of them whole. The
+ *     position is where the guest's ring says, and it is behind the burst if that had returned.
  *   - Dequeue: the owner forwards what its burst returned. No packet is forwarded twice. Lost is at
- *     most the one burst, and only when it was published and died before it had been forwarded.
+ *     most what was published of the one burst, when it died before it had been forwarded.
  *   - Enqueue: the guest sees every packet exactly once and in order. A caller that has its packets
  *     still can ask for no more than that the position tells: where it is unchanged the heir
  *     enqueues the same burst again, else it goes on behind it. (One that does not look, and always
@@ -44,7 +46,8 @@ struct scene_shape {
 	const char *name;
 	bool dequeue;
 	bool mergeable;
-	bool wraps; /* the index, in the burst of the death */
+	bool wraps; /* the index, in the burst of the death; packed: round the ring's end */
+	bool packed;
 };
 
 /* What outlives the owner: memory of both. */
@@ -65,15 +68,18 @@ struct scene {
 	uint32_t posted;	      /* packets (dequeue), or packets there is room for */
 	uint32_t next_slot;	      /* of guest memory */
 	uint64_t slots[SCENE_RING];   /* by head */
-	uint16_t base;		      /* where the ring began */
+	uint16_t base;		      /* how far the ring had moved before */
+	uint16_t first;		      /* and the index of that */
 	uint16_t start;		      /* where the burst of the death began */
 	uint16_t chains;	      /* of it */
 	uint32_t seen[SCENE_PACKETS]; /* how often packet i arrived */
 	uint32_t next_seen;	      /* enqueue: it must be this one */
 	bool sleeps;
-	bool called;	/* since the death */
-	bool published; /* did the burst take place, as the position says? */
-	bool lost;	/* and its packets with it? */
+	bool is_first;	  /* the guest looks before the primary does */
+	bool called;	  /* since the death */
+	bool published;	  /* did all of the burst take place, as the position says? */
+	uint32_t packets; /* of it that did */
+	bool lost;	  /* and its packets with it? */
 	uint32_t faults;
 };
 
@@ -86,7 +92,10 @@ void scene_burst(struct scene *scene);
 void scene_take_over(struct scene *scene);
 /* A fault unless `good`; the first one is printed. */
 void scene_expect(struct scene *scene, bool good, const char *what);
-/* Where the used element of chain `i` of that burst goes. */
+/* Where the used element, or descriptor, of chain `i` of that burst goes: four bytes of it. */
 uint32_t *scene_used_element(const struct scene *scene, uint32_t i);
+bool scene_element_is_stored(const struct scene *scene, uint32_t i);
+/* Where the burst stands, in the guest's eyes: whole packets, or -1 for a place in between. */
+int scene_packets_at(const struct scene *scene, uint16_t index);
 
 #endif

@@ -7,10 +7,10 @@
  * lane and the guest's ring, which parent and child share, tell at which step what became visible:
  * the publish window goes from the first word of the intent to `busy` being clear again.
  *
- * By default every step of the window is a crash point, then some of the whole burst at even
- * distances, then the window's surroundings, MARGIN steps on either side from near to far while
- * TIME_LIMIT_MS lasts. HF_TEST_LONG=1: every step there is (more than the usual time limit of a
- * test).
+ * By default every step of the window is a crash point (packed: every step of those of its pieces
+ * in which something is published), then some of the whole burst at even distances, then the
+ * window's surroundings, MARGIN steps on either side from near to far while TIME_LIMIT_MS lasts.
+ * HF_TEST_LONG=1: every step there is (more than the usual time limit of a test).
  *
  * A step costs two switches between processes, and what matters lies at the end of a burst. Where
  * the processor has x86's debug registers the child runs freely up to a used element's store (a
@@ -34,6 +34,7 @@ struct track {
 	uint32_t steps;			     /* all */
 	uint32_t intent, left;		     /* the window */
 	uint32_t elements[SCENE_MAX_CHAINS]; /* used element i was stored; 0: not seen */
+	uint8_t intents[MAX_STEPS / 8];	     /* bit k: the intent was there */
 };
 
 static struct tally {
@@ -63,14 +64,19 @@ static pid_t start_owner(struct scene *s)
 static void watch(struct scene *s, struct track *t, uint32_t step, bool *was_busy)
 {
 	const struct hf_lane_vring *lane = &s->shared->lanes[0];
-	uint16_t moved = (uint16_t)(driver_used_idx(s->driver) - s->start);
+	int packets = scene_packets_at(s, driver_used_idx(s->driver));
 
-	scene_expect(s, moved == 0 || moved == s->chains, "a used index in mid-burst");
+	scene_expect(s, packets >= 0, "a packet is visible in part");
+	scene_expect(s, s->shape->packed || packets == 0 || packets == (int)SCENE_BURST,
+		     "a used index in mid-burst");
 	for (uint32_t i = 0; i < s->chains; i++)
-		if (!t->elements[i] && *scene_used_element(s, i))
+		if (!t->elements[i] && scene_element_is_stored(s, i))
 			t->elements[i] = step;
-	if (!t->intent && hf_load_acquire(&lane->intent) != HF_INTENT_NONE)
-		t->intent = step;
+	if (hf_load_acquire(&lane->intent) != HF_INTENT_NONE) {
+		t->intents[step / 8] |= (uint8_t)(1u << step % 8);
+		if (!t->intent)
+			t->intent = step;
+	}
 	if (*was_busy && !hf_load_acquire(&lane->busy))
 		t->left = step;
 	*was_busy = hf_load_acquire(&lane->busy) != 0;
@@ -148,6 +154,7 @@ static void crash_at(uint32_t k)
 
 	REQUIRE(scene_open(&s, tally.shape));
 	s.sleeps = k % 2;
+	s.is_first = k / 2 % 2;
 	REQUIRE((pid = start_owner(&s)) > 0);
 	there = go_to_step(&s, pid, k);
 	killed = there && step_kill(pid);
@@ -177,13 +184,25 @@ static void sweep_all(void)
 		crash_at(k);
 }
 
+static bool has_intent(uint32_t k)
+{
+	return tally.track.intents[k / 8] >> k % 8 & 1;
+}
+
+/* A packed ring is published in pieces, and most of the window is between two of them. */
+static bool is_in_a_piece(uint32_t k)
+{
+	return !tally.shape->packed || has_intent(k - 1) || has_intent(k) || has_intent(k + 1);
+}
+
 static void sweep_window(void)
 {
 	const struct track *t = &tally.track;
 	long long end = now_ms() + TIME_LIMIT_MS;
 
 	for (uint32_t k = t->intent - 1; k <= t->left; k++)
-		crash_at(k);
+		if (is_in_a_piece(k))
+			crash_at(k);
 	for (uint32_t i = 0; i < COARSE; i++)
 		crash_at(1 + i * (t->steps - 2) / (COARSE - 1));
 	for (uint32_t d = 1; d <= MARGIN && now_ms() < end; d++) {
@@ -205,7 +224,7 @@ static bool watchpoints_work(void)
 	REQUIRE(scene_open(&s, tally.shape));
 	REQUIRE((pid = start_owner(&s)) > 0);
 	if (tally.track.elements[last] && step_to_store(pid, scene_used_element(&s, last)))
-		good = *scene_used_element(&s, last) && !*scene_used_element(&s, last + 1);
+		good = scene_element_is_stored(&s, last) && !scene_element_is_stored(&s, last + 1);
 	step_kill(pid);
 	scene_close(&s);
 	return good;
@@ -215,7 +234,8 @@ static void sweep(const struct scene_shape *shape)
 {
 	const char *all = getenv("HF_TEST_LONG");
 
-	tally = (struct tally){.shape = shape};
+	memset(&tally, 0, sizeof(tally));
+	tally.shape = shape;
 	record_track();
 	tally.can_run_free = watchpoints_work();
 	if (all && *all && strcmp(all, "0"))
@@ -232,22 +252,37 @@ static void sweep(const struct scene_shape *shape)
 	CHECK_EQ(tally.faults, 0);
 }
 
-#define SWEEP(sentence, dequeue, mergeable, wraps)                                                 \
+#define SWEEP(sentence, dequeue, mergeable, wraps, packed)                                         \
 	static void sentence(void)                                                                 \
 	{                                                                                          \
-		static const struct scene_shape shape = {#sentence, dequeue, mergeable, wraps};    \
+		static const struct scene_shape shape = {#sentence, dequeue, mergeable, wraps,     \
+							 packed};                                  \
                                                                                                    \
 		sweep(&shape);                                                                     \
 	}
 
-SWEEP(a_dequeue_burst_may_end_at_any_instruction, true, false, false)
-SWEEP(a_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps, true, false, true)
-SWEEP(a_mergeable_dequeue_burst_may_end_at_any_instruction, true, true, false)
-SWEEP(a_mergeable_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps, true, true, true)
-SWEEP(an_enqueue_burst_may_end_at_any_instruction, false, false, false)
-SWEEP(an_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps, false, false, true)
-SWEEP(a_mergeable_enqueue_burst_may_end_at_any_instruction, false, true, false)
-SWEEP(a_mergeable_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps, false, true, true)
+SWEEP(a_dequeue_burst_may_end_at_any_instruction, true, false, false, false)
+SWEEP(a_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps, true, false, true, false)
+SWEEP(a_mergeable_dequeue_burst_may_end_at_any_instruction, true, true, false, false)
+SWEEP(a_mergeable_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps, true, true, true,
+      false)
+SWEEP(an_enqueue_burst_may_end_at_any_instruction, false, false, false, false)
+SWEEP(an_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps, false, false, true, false)
+SWEEP(a_mergeable_enqueue_burst_may_end_at_any_instruction, false, true, false, false)
+SWEEP(a_mergeable_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps, false, true, true,
+      false)
+SWEEP(a_packed_dequeue_burst_may_end_at_any_instruction, true, false, false, true)
+SWEEP(a_packed_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps, true, false, true,
+      true)
+SWEEP(a_packed_mergeable_dequeue_burst_may_end_at_any_instruction, true, true, false, true)
+SWEEP(a_packed_mergeable_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps, true, true,
+      true, true)
+SWEEP(a_packed_enqueue_burst_may_end_at_any_instruction, false, false, false, true)
+SWEEP(a_packed_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps, false, false, true,
+      true)
+SWEEP(a_packed_mergeable_enqueue_burst_may_end_at_any_instruction, false, true, false, true)
+SWEEP(a_packed_mergeable_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps, false,
+      true, true, true)
 
 static const struct sentence sentences[] = {
 	SENTENCE(a_dequeue_burst_may_end_at_any_instruction),
@@ -258,6 +293,14 @@ static const struct sentence sentences[] = {
 	SENTENCE(an_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps),
 	SENTENCE(a_mergeable_enqueue_burst_may_end_at_any_instruction),
 	SENTENCE(a_mergeable_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps),
+	SENTENCE(a_packed_dequeue_burst_may_end_at_any_instruction),
+	SENTENCE(a_packed_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps),
+	SENTENCE(a_packed_mergeable_dequeue_burst_may_end_at_any_instruction),
+	SENTENCE(a_packed_mergeable_dequeue_burst_may_end_at_any_instruction_while_the_index_wraps),
+	SENTENCE(a_packed_enqueue_burst_may_end_at_any_instruction),
+	SENTENCE(a_packed_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps),
+	SENTENCE(a_packed_mergeable_enqueue_burst_may_end_at_any_instruction),
+	SENTENCE(a_packed_mergeable_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps),
 };
 
 int main(void)

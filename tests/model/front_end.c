@@ -301,7 +301,8 @@ long long front_end_start_ring(struct front_end *fe, uint32_t ring, uint16_t bas
 	long long result = front_end_state(fe, FE_SET_VRING_NUM, ring, fe->rings[ring].size);
 
 	if (!result)
-		result = front_end_state(fe, FE_SET_VRING_BASE, ring, base);
+		result = front_end_state(fe, FE_SET_VRING_BASE, ring,
+					 fe->rings[ring].packed ? base * 0x10001u : base);
 	if (!result)
 		result = front_end_set_addr(fe, ring);
 	if (!result)
@@ -326,15 +327,21 @@ int front_end_stop_ring(struct front_end *fe, uint32_t ring)
 	result = front_end_reply(fe, FE_GET_VRING_BASE, state, sizeof(state));
 	if (result != sizeof(state) || state[0] != ring)
 		return result < 0 ? result : -ECONNRESET;
-	return (int)state[1];
+	/* Packed: both positions, which are to be one. */
+	if (fe->rings[ring].packed && state[1] >> 16 != (state[1] & 0xffff))
+		return -EPROTO;
+	return (uint16_t)state[1];
 }
 
 static int negotiate(struct front_end *fe)
 {
 	uint64_t wanted = fe->shape.features ? fe->shape.features : FE_VERSION_1;
+	const char *ring = getenv("HF_TEST_RING");
 	uint64_t offered, protocol;
 	int result = front_end_get_u64(fe, FE_GET_FEATURES, &offered);
 
+	if (ring && !strcmp(ring, "packed"))
+		wanted |= FE_RING_PACKED;
 	if (!result)
 		result = front_end_send(fe, FE_SET_OWNER, 0, NULL, 0, NULL, 0);
 	if (!result)
@@ -345,6 +352,8 @@ static int negotiate(struct front_end *fe)
 	result =
 		front_end_send(fe, FE_SET_PROTOCOL_FEATURES, 0, &fe->protocol_features, 8, NULL, 0);
 	fe->features = (wanted | FE_PROTOCOL_FEATURES | FE_MQ) & offered;
+	if ((wanted & FE_RING_PACKED) && !(fe->features & FE_RING_PACKED))
+		return -ENOTSUP; /* a run of the other kind would prove nothing */
 	if (!result)
 		result = (int)front_end_set_u64(fe, FE_SET_FEATURES, fe->features);
 	return result;
@@ -353,6 +362,11 @@ static int negotiate(struct front_end *fe)
 static int make_guest(struct front_end *fe)
 {
 	const struct session_shape *s = &fe->shape;
+	uint64_t (*create)(struct driver * driver, struct guest * guest, uint64_t gpa,
+			   uint16_t size, bool event_idx, uint16_t base) =
+		fe->features & FE_RING_PACKED ? driver_create_packed : driver_create;
+	/* Not a power of two, where that may be. */
+	uint16_t size = fe->features & FE_RING_PACKED ? 251 : 256;
 	uint64_t at = RING_MEMORY;
 
 	if (!guest_create(&fe->guest,
@@ -360,8 +374,8 @@ static int make_guest(struct front_end *fe)
 			  s->spans, s->nr_spans))
 		return -ENOMEM;
 	for (uint32_t i = 0; i < fe->nr_rings; i++) {
-		at = driver_create(&fe->rings[i], &fe->guest, at, s->size ? s->size : 256,
-				   fe->features & (1ull << 29), s->base);
+		at = create(&fe->rings[i], &fe->guest, at, s->size ? s->size : size,
+			    fe->features & (1ull << 29), s->base);
 		if (!at)
 			return -ENOMEM;
 	}
@@ -381,7 +395,7 @@ int front_end_setup(struct front_end *fe, const struct session_shape *shape)
 	if (!result)
 		result = front_end_set_memory(fe);
 	for (uint32_t i = 0; !result && i < fe->nr_rings; i++) {
-		result = front_end_start_ring(fe, i, shape->base);
+		result = front_end_start_ring(fe, i, fe->rings[i].used_seen);
 		if (!result)
 			result = front_end_state(fe, FE_SET_VRING_ENABLE, i, 1);
 	}

@@ -42,6 +42,7 @@ enum { FE_VERSION = 1, FE_REPLY = 4, FE_NEED_REPLY = 8 };
 
 #define FE_PROTOCOL_FEATURES (1ull << 30)
 #define FE_VERSION_1	     (1ull << 32)
+#define FE_RING_PACKED	     (1ull << 34)
 #define FE_MRG_RXBUF	     (1ull << 15)
 #define FE_MQ		     (1ull << 22)
 #define FE_REPLY_ACK	     (1ull << 3)
@@ -49,10 +50,12 @@ enum { FE_VERSION = 1, FE_REPLY = 4, FE_NEED_REPLY = 8 };
 #define FE_MAX_PAIRS	     8u
 
 struct session_shape {
-	uint64_t features;    /* wanted; what is not offered is left out. 0: VERSION_1 */
-	uint32_t queue_pairs; /* 0: 1 */
-	uint16_t size;	      /* 0: 256 */
-	uint16_t base;
+	/* Wanted; what is not offered is left out. 0: VERSION_1. With HF_TEST_RING=packed in the
+	 * environment RING_PACKED as well. */
+	uint64_t features;
+	uint32_t queue_pairs;		/* 0: 1 */
+	uint16_t size;			/* 0: 256 */
+	uint16_t base;			/* how far the rings have moved before */
 	size_t memory;			/* 0: 256 KiB for each pair */
 	const struct guest_span *spans; /* NULL: one region */
 	uint32_t nr_spans;
@@ -107,7 +110,7 @@ long long front_end_set_memory(struct front_end *fe);
 long long front_end_set_addr(struct front_end *fe, uint32_t ring);
 /* KICK, CALL or ERR with its eventfd. */
 long long front_end_set_fd(struct front_end *fe, uint32_t request, uint32_t ring);
-/* NUM, BASE, ADDR, ERR, CALL, KICK of one ring. */
+/* NUM, BASE, ADDR, ERR, CALL, KICK of one ring, which goes on at `base`. */
 long long front_end_start_ring(struct front_end *fe, uint32_t ring, uint16_t base);
 /* GET_VRING_BASE: the index, or -errno. */
 int front_end_stop_ring(struct front_end *fe, uint32_t ring);

@@ -14,6 +14,7 @@
 #define DROP(reason) (-(int)HF_COUNTER_DROP_##reason)
 #define NO_BUFFER    1
 #define SMALL	     2
+#define BROKEN	     3
 
 uint32_t reference_header_bytes(uint64_t features)
 {
@@ -47,6 +48,8 @@ static void put_number(struct reference *r, uint64_t gpa, uint64_t value, int by
 
 static bool in_rings(const struct reference *r, uint64_t gpa)
 {
+	if (r->packed)
+		return gpa - r->desc < 16ull * r->size || gpa - r->avail < 4 || gpa - r->used < 4;
 	return gpa - r->desc < 16ull * r->size || gpa - r->avail < 6 + 2ull * r->size ||
 	       gpa - r->used < 6 + 8ull * r->size;
 }
@@ -60,6 +63,12 @@ struct walk {
 	uint32_t seen;
 	bool indirect;
 	bool over;
+	/* Packed: the ring's part of the chain. */
+	uint32_t first; /* descriptors in front of it, from r->next on */
+	uint32_t descs; /* that it has taken so far */
+	uint16_t id;
+	uint16_t flags; /* of the first */
+	bool goes_on;	/* with another descriptor in the ring */
 };
 
 struct step {
@@ -104,11 +113,101 @@ static int enter_table(const struct reference *r, struct walk *walk, const struc
 	return 0;
 }
 
-/* 1: a descriptor; 0: the chain is over; negative: why the chain is dropped. */
-static int walk_on(const struct reference *r, struct walk *walk, struct step *step)
+/* ---- packed: a descriptor is available when its two bits say so in this lap */
+
+static bool packed_available(const struct reference *r, uint32_t ahead)
+{
+	uint32_t place = (r->next + ahead) % r->size;
+	bool lap = (r->next + ahead) / r->size % 2, wrap = r->wrap != lap;
+	uint16_t flags = word_at(r, r->desc + 16ull * place + 14);
+
+	/* What this burst has used already is not looked at again. */
+	return r->moved + ahead < r->size && !!(flags & 0x80) == wrap && !!(flags & 0x8000) != wrap;
+}
+
+static void break_ring(struct reference *r, enum hf_counter reason);
+
+/* The next descriptor of the ring's part. False: it broke the ring. */
+static bool packed_step(struct reference *r, struct walk *walk, struct step *step)
+{
+	uint32_t ahead = walk->first + walk->descs;
+
+	if (!packed_available(r, ahead)) {
+		break_ring(r, HF_COUNTER_BREAK_BAD_CHAIN);
+		return false;
+	}
+	(void)read_step(r, r->desc + 16ull * ((r->next + ahead) % r->size), step);
+	walk->id = step->flags; /* where a split descriptor has its flags */
+	step->flags = step->next;
+	if (!walk->descs++)
+		walk->flags = step->flags;
+	walk->goes_on = step->flags & VRING_DESC_F_NEXT;
+	return true;
+}
+
+static int packed_walk_on(struct reference *r, struct walk *walk, struct step *step)
+{
+	if (!walk->indirect) {
+		if (walk->descs && !walk->goes_on)
+			return 0;
+		if (!packed_step(r, walk, step))
+			return BROKEN;
+		if (!(step->flags & VRING_DESC_F_INDIRECT))
+			return ++walk->seen > r->size ? DROP(LOOP) : 1;
+		if (!(r->features & F_INDIRECT) || walk->descs > 1 || walk->goes_on || !step->len ||
+		    step->len % 16)
+			return DROP(BAD_INDIRECT);
+		walk->indirect = true;
+		walk->table = step->addr;
+		walk->entries = step->len / 16;
+	}
+	if (walk->index == walk->entries)
+		return 0;
+	if (!byte_at(r, walk->table) && !walk->index)
+		return DROP(BAD_ADDRESS);
+	if (!read_step(r, walk->table + 16 * walk->index++, step))
+		return DROP(BAD_ADDRESS);
+	step->flags = step->next & VRING_DESC_F_WRITE;
+	return ++walk->seen > r->size ? DROP(LOOP) : 1;
+}
+
+/* To the end of the ring's part. False: it broke the ring. */
+static bool packed_finish(struct reference *r, struct walk *walk)
+{
+	struct step step;
+
+	while (walk->goes_on)
+		if (!packed_step(r, walk, &step))
+			return false;
+	return true;
+}
+
+static void packed_use(struct reference *r, const struct walk *walk, uint32_t len, uint16_t keep)
+{
+	uint32_t place = (r->next + walk->first) % r->size;
+	bool wrap = r->wrap != (r->next + walk->first) / r->size % 2;
+	uint64_t at = r->desc + 16ull * place;
+
+	put_number(r, at + 8, len, 4);
+	put_number(r, at + 12, walk->id, 2);
+	put_number(r, at + 14,
+		   (wrap ? 0x8080u : 0) | (len ? VRING_DESC_F_WRITE : 0) | (walk->flags & keep), 2);
+}
+
+static void packed_move(struct reference *r, uint32_t descs)
+{
+	r->wrap = r->wrap != (r->next + descs) / r->size % 2;
+	r->next = (uint16_t)((r->next + descs) % r->size);
+	r->moved += descs;
+}
+
+/* 1: a descriptor; 0: the chain is over; negative: why the chain is dropped; BROKEN. */
+static int walk_on(struct reference *r, struct walk *walk, struct step *step)
 {
 	int result;
 
+	if (r->packed)
+		return packed_walk_on(r, walk, step);
 	if (walk->over)
 		return 0;
 	if (walk->index >= walk->entries)
@@ -340,21 +439,22 @@ static int take_step(const struct reference *r, const struct step *step, uint32_
 	return 0;
 }
 
-static int take_chain(const struct reference *r, uint16_t head, struct reference_packet *packet)
+static int take_chain(struct reference *r, struct walk *walk, struct reference_packet *packet)
 {
 	uint32_t header_bytes = reference_header_bytes(r->features), seen = 0;
-	struct walk walk = walk_from(r, head);
 	uint8_t header[12] = {0};
 	struct step step;
 	int result;
 
 	packet->len = 0;
-	while ((result = walk_on(r, &walk, &step)) > 0) {
+	while ((result = walk_on(r, walk, &step)) == 1) {
+		if (r->packed && walk->indirect) /* a fixed rule, for drivers that are wrong */
+			step.flags = 0;
 		result = take_step(r, &step, header_bytes, header, &seen, packet);
 		if (result < 0)
 			return result;
 	}
-	if (result < 0)
+	if (result)
 		return result;
 	if (packet->len == 0)
 		return DROP(SHORT_CHAIN);
@@ -369,15 +469,43 @@ static void count_good(struct reference *r, uint32_t len)
 	r->counters[HF_COUNTER_GOOD_BYTES] += len;
 }
 
+static uint16_t packed_dequeue(struct reference *r, struct reference_packet *packets,
+			       uint16_t wanted)
+{
+	uint16_t got = 0;
+
+	while (got < wanted && packed_available(r, 0)) {
+		struct walk walk = {0};
+		int result = take_chain(r, &walk, &packets[got]);
+
+		if (result == BROKEN || !packed_finish(r, &walk))
+			break;
+		packed_use(r, &walk, 0, 0);
+		packed_move(r, walk.descs);
+		if (result) {
+			count(r, (enum hf_counter) - result);
+			continue;
+		}
+		count_good(r, packets[got].len);
+		got++;
+	}
+	return got;
+}
+
 uint16_t reference_dequeue(struct reference *r, struct reference_packet *packets, uint16_t wanted)
 {
 	uint16_t ready, n = 0, got = 0, head;
 
 	if (r->broken)
 		return 0;
+	if (r->packed) {
+		r->moved = 0;
+		return packed_dequeue(r, packets, wanted);
+	}
 	ready = available(r);
 	for (; n < ready && n < wanted && head_at(r, n, &head); n++) {
-		int result = take_chain(r, head, &packets[got]);
+		struct walk walk = walk_from(r, head);
+		int result = take_chain(r, &walk, &packets[got]);
 
 		use(r, n, head, 0);
 		if (result < 0) {
@@ -397,13 +525,29 @@ struct pen {
 	struct walk walk;
 	struct step step; /* what is left of the descriptor */
 	uint16_t head;
-	uint16_t place; /* of the chain that is written or comes next */
+	uint16_t place;	 /* of the chain that is written or comes next; packed: descriptors ahead */
+	uint16_t chains; /* packed: the packet's and those given back, in `closed` */
 	uint32_t written;
 	bool open;
 };
 
+/* Packed: chains that are filled, and not yet published. */
+static struct {
+	struct walk walk;
+	uint32_t len;
+} closed[32768];
+
 static int open_chain(struct reference *r, struct pen *pen)
 {
+	if (r->packed) {
+		if (!packed_available(r, pen->place))
+			return NO_BUFFER;
+		pen->walk = (struct walk){.first = pen->place};
+		pen->step.len = 0;
+		pen->written = 0;
+		pen->open = true;
+		return 0;
+	}
 	if (available(r) <= pen->place || !head_at(r, pen->place, &pen->head))
 		return NO_BUFFER;
 	pen->walk = walk_from(r, pen->head);
@@ -413,10 +557,20 @@ static int open_chain(struct reference *r, struct pen *pen)
 	return 0;
 }
 
-static void close_chain(struct reference *r, struct pen *pen)
+/* False: the ring is broken. */
+static bool close_chain(struct reference *r, struct pen *pen)
 {
-	use(r, pen->place++, pen->head, pen->written);
 	pen->open = false;
+	if (!r->packed) {
+		use(r, pen->place++, pen->head, pen->written);
+		return true;
+	}
+	if (!packed_finish(r, &pen->walk))
+		return false;
+	closed[pen->chains].walk = pen->walk;
+	closed[pen->chains++].len = pen->written;
+	pen->place = (uint16_t)(pen->place + pen->walk.descs);
+	return true;
 }
 
 /* Move to a descriptor with room. 0, NO_BUFFER, SMALL or the DROP reason. */
@@ -430,12 +584,15 @@ static int find_room(struct reference *r, struct pen *pen)
 		result = walk_on(r, &pen->walk, &pen->step);
 		if (result < 0)
 			return result;
+		if (result == BROKEN)
+			return NO_BUFFER;
 		if (result == 0) {
 			if (!(r->features & F(VIRTIO_NET_F_MRG_RXBUF)))
 				return SMALL;
 			if (!pen->written)
 				return DROP(SHORT_CHAIN);
-			close_chain(r, pen);
+			if (!close_chain(r, pen))
+				return NO_BUFFER;
 			continue;
 		}
 		if (!(pen->step.flags & VRING_DESC_F_WRITE))
@@ -498,21 +655,44 @@ static int write_packet(struct reference *r, struct pen *pen, const struct refer
 		if (result)
 			return result;
 	}
-	close_chain(r, pen);
+	if (!close_chain(r, pen))
+		return NO_BUFFER;
 	if (r->features & F(VIRTIO_NET_F_MRG_RXBUF)) {
-		*number[0] = (uint8_t)(pen->place - first);
-		*number[1] = (uint8_t)((pen->place - first) >> 8);
+		uint16_t chains = r->packed ? pen->chains : pen->place;
+
+		*number[0] = (uint8_t)(chains - first);
+		*number[1] = (uint8_t)((chains - first) >> 8);
 	}
 	return 0;
 }
 
 /* All chains from `first` to the one that broke a rule go back empty. */
-static void give_back(struct reference *r, struct pen *pen, uint16_t first, int reason)
+static bool give_back(struct reference *r, struct pen *pen, uint16_t first, int reason)
 {
 	count(r, (enum hf_counter) - reason);
-	close_chain(r, pen);
-	for (uint16_t i = first; i != pen->place; i++)
+	if (!close_chain(r, pen))
+		return false;
+	for (uint16_t i = first; r->packed && i != pen->chains; i++)
+		closed[i].len = 0;
+	for (uint16_t i = first; !r->packed && i != pen->place; i++)
 		put_number(r, r->used + 8 + 8ull * ((uint16_t)(r->next + i) % r->size), 0, 4);
+	return true;
+}
+
+/* The order of stores is not to be seen in a frozen image. What is published at once keeps what it
+ * was, but for the first one. */
+static void packed_publish(struct reference *r, uint16_t chains)
+{
+	uint32_t descs = 0;
+
+	for (uint16_t i = 0; i < chains; i++) {
+		bool keeps = i && (r->features & F(VIRTIO_NET_F_MRG_RXBUF));
+
+		packed_use(r, &closed[i].walk, closed[i].len,
+			   keeps ? VRING_DESC_F_NEXT | VRING_DESC_F_INDIRECT : 0);
+		descs += closed[i].walk.descs;
+	}
+	packed_move(r, descs);
 }
 
 /* 0: taken, delivered or dropped; NO_BUFFER: not. */
@@ -526,7 +706,7 @@ static int put_packet(struct reference *r, const struct reference_packet *packet
 		result = write_packet(r, &pen, packet, *used);
 		if (result >= 0)
 			break;
-		give_back(r, &pen, *used, result);
+		(void)give_back(r, &pen, *used, result);
 		*used = pen.place;
 	}
 	if (result == SMALL) {
@@ -546,6 +726,36 @@ static int put_packet(struct reference *r, const struct reference_packet *packet
 	return 0;
 }
 
+static int packed_put_packet(struct reference *r, const struct reference_packet *packet)
+{
+	struct pen pen = {0};
+	uint16_t first;
+	int result;
+
+	for (;;) {
+		first = pen.chains;
+		result = write_packet(r, &pen, packet, first);
+		if (result >= 0)
+			break;
+		if (!give_back(r, &pen, first, result)) {
+			result = NO_BUFFER;
+			break;
+		}
+		pen = (struct pen){.place = pen.place, .chains = pen.chains};
+	}
+	if (result == NO_BUFFER && !r->broken && !first && !r->moved && pen.place == r->size) {
+		count(r, HF_COUNTER_DROP_TOO_BIG);
+		return 0;
+	}
+	packed_publish(r, result ? first : pen.chains);
+	if (!result)
+		count_good(r, packet->len);
+	else
+		count(r, result == SMALL ? HF_COUNTER_DROP_GUEST_BUFFER_SMALL
+					 : HF_COUNTER_NO_GUEST_BUFFER);
+	return result == NO_BUFFER ? NO_BUFFER : 0;
+}
+
 uint16_t reference_enqueue(struct reference *r, const struct reference_packet *packets,
 			   uint16_t wanted)
 {
@@ -553,6 +763,11 @@ uint16_t reference_enqueue(struct reference *r, const struct reference_packet *p
 
 	if (r->broken)
 		return 0;
+	r->moved = 0;
+	while (r->packed && taken < wanted && packed_put_packet(r, &packets[taken]) == 0)
+		taken++;
+	if (r->packed)
+		return taken;
 	while (taken < wanted && put_packet(r, &packets[taken], &used) == 0)
 		taken++;
 	publish(r, used);

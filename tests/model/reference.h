@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The judge: a slow scalar decoder of split rings on a frozen memory image.
+ * The judge: a slow scalar decoder of split and packed rings on a frozen memory image.
  *
  * One descriptor at a time, one byte at a time, every check, no state but the position: written
  * from the specification and the project's fixed rules, sharing no code with the library. It
@@ -13,6 +13,10 @@
  *   names the reason;
  * - enqueue: a chain that breaks a rule goes back with length 0, with the chains before it that
  *   the same packet had begun to fill; the packet goes on behind it;
+ * - packed: an indirect table is alone in its chain. A chain's end is looked for whatever is wrong
+ *   with it; a descriptor on the way that is not available, or more than the ring has, breaks it;
+ * - packed: dequeue does not ask for the direction of an indirect table's entries;
+ * - packed: a burst goes no further than once round the ring;
  * - a segmentation type is believed when the headers in the first 256 bytes of the frame say so.
  */
 #ifndef MODEL_REFERENCE_H
@@ -33,7 +37,10 @@ struct reference {
 	uint64_t desc, avail, used;
 	uint64_t features;
 	uint16_t size;
-	uint16_t next;
+	uint16_t next; /* packed: place */
+	bool packed;
+	bool wrap;	/* packed: the wrap counter at `next` */
+	uint32_t moved; /* packed: descriptors in this burst */
 	bool broken;
 	uint64_t counters[HF_NR_COUNTERS];
 	bool ambiguous; /* a buffer overlaps the rings: the order of stores decides */

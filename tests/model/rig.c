@@ -25,7 +25,7 @@ static void require_level(void)
 	exit(SKIPPED);
 }
 
-static bool setup_vring(struct rig *rig, uint16_t queue, const struct driver *driver, uint16_t base)
+static bool setup_vring(struct rig *rig, uint16_t queue, const struct driver *driver)
 {
 	struct hf_vring *v = hf_device_get_vring(rig->device, queue);
 	struct hf_vring_setup setup = {.grant = RIG_GRANT,
@@ -37,8 +37,9 @@ static bool setup_vring(struct rig *rig, uint16_t queue, const struct driver *dr
 				       .avail_gpa = driver->avail,
 				       .used_gpa = driver->used,
 				       .size = driver->size,
-				       .next = base};
+				       .next = driver->used_seen};
 
+	rig->lanes[queue].avail = rig->lanes[queue].used = driver->used_seen;
 	rig->grants[queue] = RIG_GRANT | HF_GRANT_ENABLED;
 	rig->calls[queue] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	rig->errs[queue] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -55,12 +56,15 @@ static bool create_rings(struct rig *rig, const struct rig_shape *shape)
 {
 	uint16_t size = shape->size ? shape->size : 256;
 	bool event_idx = shape->features & HF_FEATURE(HF_F_EVENT_IDX);
+	uint64_t (*create)(struct driver * driver, struct guest * guest, uint64_t gpa,
+			   uint16_t size, bool event_idx, uint16_t base);
 	uint64_t end;
 
-	end = driver_create(&rig->rx, &rig->guest, shape->gpa + FIRST_RING, size, event_idx,
-			    shape->base);
+	create = shape->features & HF_FEATURE(HF_F_RING_PACKED) ? driver_create_packed
+								: driver_create;
+	end = create(&rig->rx, &rig->guest, shape->gpa + FIRST_RING, size, event_idx, shape->base);
 	if (end)
-		end = driver_create(&rig->tx, &rig->guest, end, size, event_idx, shape->base);
+		end = create(&rig->tx, &rig->guest, end, size, event_idx, shape->base);
 	rig->buffers = align_up(end, 4096);
 	return end != 0;
 }
@@ -85,8 +89,7 @@ bool rig_create(struct rig *rig, const struct rig_shape *shape)
 		fds[i] = rig->guest.fd;
 	if (hf_guestmap_create(&rig->device->map, rig->guest.regions, fds, rig->guest.nr_regions))
 		return false;
-	if (!setup_vring(rig, 0, &rig->rx, shape->base) ||
-	    !setup_vring(rig, 1, &rig->tx, shape->base))
+	if (!setup_vring(rig, 0, &rig->rx) || !setup_vring(rig, 1, &rig->tx))
 		return false;
 	hf_device_set_running(rig->device, true);
 	return true;

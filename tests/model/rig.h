@@ -19,8 +19,8 @@
 
 struct rig_shape {
 	uint64_t features;
-	uint16_t size; /* of both rings; 0: 256 */
-	uint16_t base;
+	uint16_t size;			/* of both rings; 0: 256 */
+	uint16_t base;			/* how far the rings have moved before */
 	size_t memory;			/* 0: 4 MiB */
 	const struct guest_span *spans; /* NULL: one region */
 	uint32_t nr_spans;

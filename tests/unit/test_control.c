@@ -16,6 +16,7 @@
 #include "primary_rig.h"
 #include "refusal.h"
 #include "suite.h"
+#include "vu_wire.h"
 
 #define ASK(name)    HOLDFAST__CONTROL__REQUEST__BODY_##name
 #define ANSWER(name) HOLDFAST__CONTROL__RESPONSE__BODY_##name
@@ -314,6 +315,46 @@ static void a_port_is_shown_with_its_rings(void)
 	CHECK_EQ(v->grant, port->device.vrings[1].grant);
 	CHECK_EQ(v->size, RIG_RING_SIZE);
 	CHECK_EQ(v->n_descriptors, 0);
+	free_answer(answer);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void a_packed_ring_is_shown_with_its_wrap_counters(void)
+{
+	const Holdfast__Control__Vring *v;
+	struct answer *answer;
+	struct port *port;
+	struct rig rig;
+	uint16_t *events, *descriptor;
+	int s;
+
+	open_control(&rig);
+	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 2);
+	port->device.features |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+	grant_offer(&port->device);
+	events = rig_guest(&port->device, port->device.vrings[1].avail_gpa, 4);
+	events[0] = 0x8011;
+	events[1] = 2;
+	rig_lane(&port->device.vrings[1])->avail = 0x8000 | 13;
+	rig_lane(&port->device.vrings[1])->used = 12;
+	descriptor = rig_guest(&port->device, port->device.vrings[1].desc_gpa, 16);
+	descriptor[6] = 77;
+	descriptor[7] = 0x8001;
+	answer = show(&rig, "vm0", true);
+	REQUIRE((v = find_vring(answer, 1)) != NULL);
+	CHECK(v->packed && v->mapped);
+	CHECK_EQ(v->avail_flags, 2);
+	CHECK_EQ(v->avail_idx, 0x8011);
+	CHECK_EQ(v->last_avail, 13);
+	CHECK_EQ(v->avail_wrap, true);
+	CHECK_EQ(v->last_used, 12);
+	CHECK_EQ(v->used_wrap, false);
+	REQUIRE(v->n_descriptors > 0);
+	CHECK_EQ(v->descriptors[0]->id, 77);
+	CHECK_EQ(v->descriptors[0]->flags, 0x8001);
+	CHECK_EQ(v->descriptors[0]->next, 0);
 	free_answer(answer);
 	hf_fd_close(&s);
 	rig_close(&rig);
@@ -882,6 +923,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(ports_come_and_go),
 	SENTENCE(a_long_list_comes_in_parts),
 	SENTENCE(a_port_is_shown_with_its_rings),
+	SENTENCE(a_packed_ring_is_shown_with_its_wrap_counters),
 	SENTENCE(a_ring_outside_of_memory_is_shown_as_not_mapped),
 	SENTENCE(a_ring_whose_file_was_cut_short_is_shown_as_not_mapped),
 	SENTENCE(descriptors_of_the_largest_ring_come_in_parts),

@@ -364,7 +364,7 @@ static void numbers_listeners_and_positions_are_words_of_their_own(void)
 	vring = &port->device.vrings[1];
 	vring->base = 0xfffe;
 	vring->base_used = 0xfffd;
-	vring->wrap = 3;
+	vring->leftovers = 3;
 	journal_position(vring);
 	CHECK_EQ(journal_slot(p, 0)->valid, valid);
 	CHECK_EQ(journal_slot(p, 0)->positions[1],

@@ -18,6 +18,11 @@
 #include "rig.h"
 #include "suite.h"
 
+#ifdef RING_PACKED /* built once for each kind of ring */
+#define RING HF_FEATURE(HF_F_RING_PACKED)
+#else
+#define RING 0ull
+#endif
 #define ROUNDS	     2000u
 #define MEMORY	     (512u << 10)
 #define GPA_BASE     0x40000000ull
@@ -70,7 +75,7 @@ static uint64_t any_features(void)
 				       VIRTIO_NET_F_HOST_ECN,	VIRTIO_NET_F_MRG_RXBUF,
 				       VIRTIO_NET_F_GUEST_CSUM, HF_F_INDIRECT_DESC,
 				       HF_F_EVENT_IDX,		HF_F_VERSION_1};
-	uint64_t features = 0;
+	uint64_t features = RING;
 
 	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
 		if (chance(75))
@@ -213,7 +218,36 @@ static void spoil_desc(struct driver *d, uint64_t at)
 	}
 }
 
-static void spoil(struct driver *d)
+/* Of a packed ring: any descriptor, its id, and the bits that say whose it is. */
+static void spoil_packed(struct driver *d)
+{
+	uint64_t desc = d->desc + 16ull * any(d->size), table;
+	uint16_t flags = guest_read16(d->guest, desc + 14);
+
+	if (chance(10)) {
+		guest_write16(d->guest, desc + 12, (uint16_t)any(65536));
+	} else if (chance(10)) {
+		guest_write16(d->guest, desc + 14, flags ^ (chance(50) ? 0x80 : 0x8000));
+	} else if (chance(30)) {
+		guest_write16(d->guest, desc + 14, flags ^ (uint16_t)(1u << any(7)));
+	} else if ((flags & DRIVER_INDIRECT) && chance(70)) {
+		memcpy(&table, guest_at(d->guest, desc), 8);
+		table += 16ull * any(3);
+		if (table >= rig.buffers && guest_maps(d->guest, table, 16) && !(table & 1))
+			spoil_desc(d, table);
+	} else {
+		/* Not its flags: they stand elsewhere. */
+		uint64_t address = any_bad_address();
+		uint32_t len = chance(50) ? any(70000) : any(20);
+
+		if (chance(50))
+			guest_write(d->guest, desc, &address, 8);
+		else
+			guest_write(d->guest, desc + 8, &len, 4);
+	}
+}
+
+static void spoil_split(struct driver *d)
 {
 	uint16_t head = guest_read16(d->guest, d->avail + 4 + 2ull * any(d->size)) % d->size;
 	uint64_t desc = d->desc + 16ull * head, table;
@@ -231,6 +265,15 @@ static void spoil(struct driver *d)
 	} else {
 		spoil_desc(d, d->desc + 16ull * (chance(60) ? head : any(d->size)));
 	}
+}
+
+static void spoil(struct driver *d)
+{
+	if (d->packed) {
+		spoil_packed(d);
+		return;
+	}
+	spoil_split(d);
 }
 
 static void fill_ring(struct driver *d, void (*post)(struct driver *))
@@ -254,13 +297,15 @@ static struct reference freeze(const struct driver *d)
 				  .used = d->used,
 				  .features = rig.features,
 				  .size = d->size,
-				  .next = d->used_seen};
+				  .next = d->packed ? d->used_seen & 0x7fff : d->used_seen,
+				  .packed = d->packed,
+				  .wrap = d->used_seen & 0x8000};
 }
 
 /* How to suppress kicks is the back-end's own affair. */
 static void forget_notifications(const struct driver *d)
 {
-	uint64_t at[] = {d->used, d->used + 4 + 8ull * d->size};
+	uint64_t at[] = {d->used, d->packed ? d->used + 2 : d->used + 4 + 8ull * d->size};
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
 		memcpy(image + (at[i] - GPA_BASE), guest_at(&rig.guest, at[i]), 2);
@@ -446,7 +491,7 @@ static bool run_round(unsigned long round, bool (*compare)(void))
 		any(2);
 	shape.features = any_features();
 	plain_percent = chance(50) ? 0 : any(101);
-	shape.size = (uint16_t)(1u << any(10));
+	shape.size = (uint16_t)(RING ? 1 + any(chance(50) ? 20 : 600) : 1u << any(10));
 	shape.base = (uint16_t)(chance(30) ? 65536 - any(20) : any(65536));
 	if (!rig_create(&rig, &shape))
 		return false;
@@ -486,16 +531,24 @@ static void check_was_met(const enum hf_counter *reasons, size_t n)
 	CHECK(seen[HF_COUNTER_GOOD_PACKETS] > ROUNDS);
 }
 
+/* What only one kind of ring can have. */
+#ifdef RING_PACKED
+static const enum hf_counter of_this_ring[] = {HF_COUNTER_BREAK_BAD_CHAIN};
+#else
+static const enum hf_counter of_this_ring[] = {HF_COUNTER_DROP_BAD_NEXT, HF_COUNTER_BREAK_AVAIL_IDX,
+					       HF_COUNTER_BREAK_BAD_HEAD};
+#endif
+
 static const enum hf_counter taking_reasons[] = {
-	HF_COUNTER_DROP_TOO_BIG,     HF_COUNTER_DROP_BAD_ADDRESS,  HF_COUNTER_DROP_BAD_NEXT,
-	HF_COUNTER_DROP_LOOP,	     HF_COUNTER_DROP_BAD_INDIRECT, HF_COUNTER_DROP_BAD_DIRECTION,
-	HF_COUNTER_DROP_SHORT_CHAIN, HF_COUNTER_DROP_BAD_HEADER,   HF_COUNTER_BREAK_AVAIL_IDX,
-	HF_COUNTER_BREAK_BAD_HEAD};
+	HF_COUNTER_DROP_TOO_BIG,      HF_COUNTER_DROP_BAD_ADDRESS,   HF_COUNTER_DROP_LOOP,
+	HF_COUNTER_DROP_BAD_INDIRECT, HF_COUNTER_DROP_BAD_DIRECTION, HF_COUNTER_DROP_SHORT_CHAIN,
+	HF_COUNTER_DROP_BAD_HEADER};
 
 static void dequeue_equals_the_reference_on_the_same_image(void)
 {
 	run_rounds(compare_dequeue);
 	check_was_met(taking_reasons, ARRAY_SIZE(taking_reasons));
+	check_was_met(of_this_ring, ARRAY_SIZE(of_this_ring));
 }
 
 static void a_hop_equals_the_reference_on_the_same_image(void)
@@ -504,21 +557,21 @@ static void a_hop_equals_the_reference_on_the_same_image(void)
 	REQUIRE(hop != NULL);
 	run_rounds(compare_hop);
 	check_was_met(taking_reasons, ARRAY_SIZE(taking_reasons));
+	check_was_met(of_this_ring, ARRAY_SIZE(of_this_ring));
 	hf_hop_destroy(hop);
 }
 
 static void enqueue_equals_the_reference_on_the_same_image(void)
 {
 	static const enum hf_counter reasons[] = {
-		HF_COUNTER_DROP_TOO_BIG,       HF_COUNTER_DROP_GUEST_BUFFER_SMALL,
-		HF_COUNTER_DROP_BAD_ADDRESS,   HF_COUNTER_DROP_BAD_NEXT,
-		HF_COUNTER_DROP_LOOP,	       HF_COUNTER_DROP_BAD_INDIRECT,
-		HF_COUNTER_DROP_BAD_DIRECTION, HF_COUNTER_DROP_SHORT_CHAIN,
-		HF_COUNTER_BREAK_AVAIL_IDX,    HF_COUNTER_BREAK_BAD_HEAD,
-		HF_COUNTER_NO_GUEST_BUFFER};
+		HF_COUNTER_DROP_TOO_BIG,      HF_COUNTER_DROP_GUEST_BUFFER_SMALL,
+		HF_COUNTER_DROP_BAD_ADDRESS,  HF_COUNTER_DROP_LOOP,
+		HF_COUNTER_DROP_BAD_INDIRECT, HF_COUNTER_DROP_BAD_DIRECTION,
+		HF_COUNTER_DROP_SHORT_CHAIN,  HF_COUNTER_NO_GUEST_BUFFER};
 
 	run_rounds(compare_enqueue);
 	check_was_met(reasons, ARRAY_SIZE(reasons));
+	check_was_met(of_this_ring, ARRAY_SIZE(of_this_ring));
 }
 
 static const struct sentence sentences[] = {

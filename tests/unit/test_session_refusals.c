@@ -90,7 +90,7 @@ static void illegal_numbers_leave_no_trace(void)
 	refused_state(VU_SET_VRING_ENABLE, 1, 2, REFUSED_PAYLOAD_VALUE);
 	refused(VU_NET_SET_MTU, &word, 8, NULL, 0, REFUSED_PAYLOAD_VALUE);
 	refused(VU_NET_SET_MTU, &word, 4, NULL, 0, REFUSED_PAYLOAD_SIZE);
-	word = VIRTIO_BIT(34);
+	word = VIRTIO_BIT(33);
 	refused(VU_SET_FEATURES, &word, 8, NULL, 0, REFUSED_UNSUPPORTED_FEATURE);
 	word = VIRTIO_BIT(1);
 	refused(VU_SET_PROTOCOL_FEATURES, &word, 8, NULL, 0, REFUSED_UNSUPPORTED_FEATURE);

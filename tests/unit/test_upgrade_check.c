@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "fd_ledger.h"
+#include "journal_layout.h"
 #include "loop.h"
 #include "program.h"
 #include "suite.h"
@@ -46,11 +47,15 @@ static void our_own_line_will_do_wherever_it_stands(void)
 
 static void the_first_difference_is_named(void)
 {
+	char ours_so_far[64];
+
+	snprintf(ours_so_far, sizeof(ours_so_far), "abi %u journal %u", HF_ABI_MAJOR,
+		 JOURNAL_VERSION);
 	CHECK_EQ(judge("abi 4294967295 journal 1", ""), -EPROTO);
 	CHECK(strstr(reason, "abi 4294967295") && strstr(reason, "shared memory"));
-	CHECK_EQ(judge("abi 1 journal 77 port-record 1", ""), -EPROTO);
+	CHECK_EQ(judge("abi 2 journal 77 port-record 1", ""), -EPROTO);
 	CHECK(strstr(reason, "journal 77"));
-	CHECK_EQ(judge("abi 1 journal 1", ""), -EPROTO);
+	CHECK_EQ(judge(ours_so_far, ""), -EPROTO);
 	CHECK(strstr(reason, "port-record 0"));
 	CHECK_EQ(judge("journal 1 abi 2\nabi 3 journal 1", ""), -EPROTO);
 	CHECK(strstr(reason, "abi 3"));
