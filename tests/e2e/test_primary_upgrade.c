@@ -385,7 +385,7 @@ static void another_abi_or_journal_is_refused_by_name(void)
 {
 	open_world(alone);
 	open_session();
-	check_refused(make_file("fake", abi_with("abi", 2), 0755), -EPROTO, "abi 2");
+	check_refused(make_file("fake", abi_with("abi", 99), 0755), -EPROTO, "abi 99");
 	check_refused(make_file("fake", abi_with("journal", 7), 0755), -EPROTO, "journal 7");
 	check_refused(make_file("fake", abi_with("port-record", 8), 0755), -EPROTO,
 		      "port-record 8");
