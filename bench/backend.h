@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A back-end under measurement. Two of them stand side by side in this process, and each has the
- * same devices; everything between rdtsc and rdtsc is one call of `dequeue`, `enqueue` or `hop`.
+ * same devices; everything between rdtsc and rdtsc is one call of `dequeue`, `enqueue`, `hop` or
+ * `direct`.
  *
  * Ownership of packets as each library has it: Holdfast copies into and out of the caller's own
  * packets; DPDK allocates mbufs in dequeue, and whoever has dequeued must free them. So `dequeue`
@@ -33,6 +34,8 @@ struct backend_ops {
 	uint32_t (*dequeue)(struct backend *backend, uint32_t device, uint32_t bursts);
 	uint32_t (*enqueue)(struct backend *backend, uint32_t device, uint32_t bursts);
 	uint32_t (*hop)(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts);
+	/* In one copy, where the back-end can; else the same as `hop`. */
+	uint32_t (*direct)(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts);
 
 	/* Not timed. Make the BENCH_BURST packets of `enqueue` frames numbered from `sequence`. */
 	void (*stamp)(struct backend *backend, uint32_t size, uint64_t sequence, bool fill);

@@ -212,6 +212,7 @@ static const struct backend_ops dpdk_ops = {
 	.dequeue = dequeue,
 	.enqueue = enqueue,
 	.hop = hop,
+	.direct = hop,
 	.stamp = stamp,
 	.take = take,
 	.look = look,

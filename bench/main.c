@@ -7,6 +7,7 @@
  * packets were right; a time never decides anything.
  */
 #include <errno.h>
+#include <holdfast/burst.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +15,12 @@
 #include <unistd.h>
 
 #include "cycles.h"
+#include "elsewhere.h"
 #include "measure.h"
 #include "options.h"
 #include "report.h"
 
-#define MAX_RESULTS (OPTIONS_LIST * OPTIONS_LIST * 2 * 4)
+#define MAX_RESULTS (OPTIONS_LIST * OPTIONS_LIST * 2 * 2 * 4)
 /* Free pages of 2 MiB: DPDK's pool, the guests, Holdfast's directory and packets. */
 #define HUGE_NEEDED 40u
 
@@ -91,13 +93,13 @@ static int run_case(struct bench *b, const struct bench_case *c)
 }
 
 /* All operations and sizes on devices that are there. */
-static int run_cases(struct bench *b, uint16_t entries, bool mergeable)
+static int run_cases(struct bench *b, uint16_t entries, bool mergeable, bool two_cores)
 {
 	struct bench_case c = {.ring = "split",
 			       .entries = entries,
 			       .mergeable = mergeable,
-			       .placement = "one core",
-			       .level = "c"};
+			       .two_cores = two_cores,
+			       .level = hf_burst_level()};
 	int error = 0;
 
 	for (c.op = bench_ops; !error && c.op->name; c.op++) {
@@ -116,12 +118,13 @@ static int run_all(struct bench *b)
 	const struct options *o = &b->options;
 	int error = 0;
 
-	report_header(b->hz);
+	report_header(b->hz, hf_burst_level());
 	for (uint32_t i = 0; !error && i < o->nr_entries; i++)
 		for (uint32_t j = 0; !error && j < o->nr_mergeable; j++) {
 			error = plug_all(b, o->entries[i], o->mergeable[j]);
-			if (!error)
-				error = run_cases(b, o->entries[i], o->mergeable[j]);
+			for (uint32_t k = 0; !error && k < o->nr_placements; k++)
+				error = run_cases(b, o->entries[i], o->mergeable[j],
+						  o->two_cores[k]);
 			unplug_all(b);
 		}
 	if (!error && o->json)
@@ -152,6 +155,11 @@ static int start(struct bench *b)
 		b->sides[i / BENCH_DEVICES].fronts[i % BENCH_DEVICES] = FRONT_NONE;
 	if (make_directory(&b->options))
 		return -errno;
+	if (b->options.level)
+		setenv("HOLDFAST_SIMD", b->options.level, true);
+	if (b->options.two_cores[b->options.nr_placements - 1] &&
+	    elsewhere_start(b->options.front_cpu))
+		return -EINVAL;
 	b->options.huge = !b->options.no_huge_pages && free_huge_pages() >= HUGE_NEEDED;
 	if (!b->options.huge && !b->options.no_huge_pages)
 		fprintf(stderr,
@@ -186,6 +194,7 @@ int main(int argc, char **argv)
 	for (uint32_t i = 0; i < 2; i++)
 		if (b.sides[i].backend)
 			b.sides[i].backend->ops->stop(b.sides[i].backend);
+	elsewhere_stop();
 	if (b.options.dir[0])
 		rmdir(b.options.dir);
 	return error ? 1 : 0;

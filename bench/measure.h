@@ -22,8 +22,8 @@ struct bench_case {
 	uint16_t entries;
 	uint32_t size; /* bytes of a frame; 0: none are sent */
 	bool mergeable;
-	const char *placement; /* of front-end and back-end */
-	const char *level;     /* of instructions, of the Holdfast side */
+	bool two_cores;	   /* front-end and back-end each on one; else both on one */
+	const char *level; /* of instructions, of the Holdfast side */
 };
 
 /* Timed work of one round. */

@@ -18,13 +18,16 @@ static const char help[] =
 	"\n"
 	"  --quick            a few short slices: does it work, not how fast is it\n"
 	"  --json FILE        write the results as JSON as well\n"
-	"  --op NAME          only dequeue, enqueue, hop or poll\n"
+	"  --op NAME          only dequeue, enqueue, hop, direct or poll\n"
 	"  --sizes N[,N]…     bytes of a frame, 30 to 1518 (64,1518)\n"
 	"  --ring N[,N]…      entries of the split ring (256)\n"
 	"  --mergeable WORD   on, off or both (both)\n"
+	"  --placement WORD   one core, two (driver and back-end each on one) or both (both)\n"
+	"  --level NAME       of instructions: plain, avx2, avx512 (the processor's best)\n"
 	"  --slices N         per back-end and measurement (21)\n"
 	"  --slice-ms N       length of one (20)\n"
 	"  --cpu N            where to run (the last one allowed)\n"
+	"  --front-cpu N      where the driver runs, with two cores (the first one allowed)\n"
 	"  --dpdk-stats       DPDK counts packets too; Holdfast always does\n"
 	"  --no-huge-pages    guests and DPDK on ordinary pages, as under valgrind\n"
 	"  --holdfastd PATH   the primary to start (the one of this build)\n";
@@ -84,9 +87,21 @@ static int parse_mergeable(struct options *o, const char *word)
 	return 0;
 }
 
+static int parse_placement(struct options *o, const char *word)
+{
+	bool both = !strcmp(word, "both");
+
+	if (!both && strcmp(word, "one") != 0 && strcmp(word, "two") != 0)
+		return -EINVAL;
+	o->two_cores[0] = !strcmp(word, "two");
+	o->two_cores[1] = true;
+	o->nr_placements = both ? 2 : 1;
+	return 0;
+}
+
 static int parse_op(struct options *o, const char *word)
 {
-	static const char *const ops[] = {"dequeue", "enqueue", "hop", "poll"};
+	static const char *const ops[] = {"dequeue", "enqueue", "hop", "direct", "poll"};
 
 	o->only_op = word;
 	for (size_t i = 0; i < ARRAY_SIZE(ops); i++)
@@ -95,16 +110,18 @@ static int parse_op(struct options *o, const char *word)
 	return -EINVAL;
 }
 
-static uint32_t last_cpu(void)
+static void find_cpus(uint32_t *first, uint32_t *last)
 {
 	cpu_set_t set;
-	uint32_t last = 0;
 
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		for (uint32_t i = 0; i < CPU_SETSIZE; i++)
-			if (CPU_ISSET(i, &set))
-				last = i;
-	return last;
+	*first = *last = 0;
+	if (sched_getaffinity(0, sizeof(set), &set) < 0)
+		return;
+	for (uint32_t i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, &set))
+			*last = i;
+	while (*first < *last && !CPU_ISSET(*first, &set))
+		++*first;
 }
 
 static int parse_one(struct options *o, int option, const char *value)
@@ -134,6 +151,13 @@ static int parse_one(struct options *o, int option, const char *value)
 		return parse_rings(o, value);
 	case 'm':
 		return parse_mergeable(o, value);
+	case 'P':
+		return parse_placement(o, value);
+	case 'l':
+		o->level = value;
+		return 0;
+	case 'f':
+		return parse_number(value, 0, CPU_SETSIZE - 1, &o->front_cpu);
 	case 'n':
 		return parse_number(value, 1, 1001, &o->slices);
 	case 't':
@@ -154,6 +178,9 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"sizes", required_argument, NULL, 's'},
 		{"ring", required_argument, NULL, 'r'},
 		{"mergeable", required_argument, NULL, 'm'},
+		{"placement", required_argument, NULL, 'P'},
+		{"level", required_argument, NULL, 'l'},
+		{"front-cpu", required_argument, NULL, 'f'},
 		{"slices", required_argument, NULL, 'n'},
 		{"slice-ms", required_argument, NULL, 't'},
 		{"cpu", required_argument, NULL, 'c'},
@@ -167,13 +194,15 @@ int options_parse(struct options *o, int argc, char **argv)
 
 	*o = (struct options){.slices = 21,
 			      .slice_ms = 20,
-			      .cpu = last_cpu(),
 			      .entries = {256},
 			      .nr_entries = 1,
 			      .sizes = {64, 1518},
 			      .nr_sizes = 2,
 			      .mergeable = {false, true},
-			      .nr_mergeable = 2};
+			      .nr_mergeable = 2,
+			      .two_cores = {false, true}};
+	find_cpus(&o->front_cpu, &o->cpu);
+	o->nr_placements = o->cpu == o->front_cpu ? 1 : 2;
 	while ((option = getopt_long(argc, argv, "h", longs, &index)) != -1) {
 		if (option == 'h') {
 			fputs(help, stdout);

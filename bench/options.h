@@ -15,6 +15,8 @@ struct options {
 	uint32_t slices;
 	uint32_t slice_ms;
 	uint32_t cpu;
+	uint32_t front_cpu; /* of the front-end, with two cores */
+	const char *level;  /* of instructions; NULL: the library's choice */
 	bool dpdk_stats;
 	bool no_huge_pages;
 	bool huge;	     /* enough hugepages are free, and wanted; set by main */
@@ -26,6 +28,8 @@ struct options {
 	uint32_t nr_sizes;
 	bool mergeable[2];
 	uint32_t nr_mergeable;
+	bool two_cores[2];
+	uint32_t nr_placements;
 };
 
 /* 0: go on; 1: help was printed; -EINVAL: a line was printed. */

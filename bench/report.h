@@ -7,7 +7,8 @@
 
 #include "measure.h"
 
-void report_header(double cycles_per_second);
+/* `level`: of instructions, on the Holdfast side. */
+void report_header(double cycles_per_second, const char *level);
 void report_row(const struct result *result, double cycles_per_second);
 /* A list of objects, one a line. 0 or -errno after a line on standard error. */
 int report_json(const char *path, const struct result *results, uint32_t n,

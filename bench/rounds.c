@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "cycles.h"
+#include "elsewhere.h"
 #include "frames.h"
 #include "measure.h"
 
@@ -34,17 +35,57 @@ static int settle(struct side *side, const struct bench_case *c, uint32_t moved,
 	return 0;
 }
 
+/* The front-end's part of a round; any of the two rings may be NULL. */
+struct turn {
+	struct front_ring *from; /* frames are sent on it */
+	struct front_ring *to;	 /* frames arrive on it */
+	uint32_t size;
+	uint64_t sequence;
+	bool fill; /* every byte of the frames, and every buffer cleared */
+	struct front_expect expect;
+	int64_t sent, arrived; /* what came back, after the round */
+};
+
+static void post(void *arg)
+{
+	struct turn *t = arg;
+
+	if (t->from && t->fill)
+		front_fill(t->from, t->size);
+	if (t->from)
+		front_post_frames(t->from, t->size, t->sequence);
+	if (t->to)
+		front_post_buffers(t->to, t->fill);
+}
+
+static void reap(void *arg)
+{
+	struct turn *t = arg;
+
+	if (t->from)
+		t->sent = front_reap_frames(t->from);
+	if (t->to)
+		t->arrived = front_reap_buffers(t->to, &t->expect);
+}
+
+static struct turn turn_of(const struct side *side, const struct bench_case *c, bool fill)
+{
+	return (struct turn){.size = c->size, .sequence = side->sequence, .fill = fill};
+}
+
 static int dequeue_round(struct side *side, const struct bench_case *c, struct round *ret)
 {
 	struct backend *b = side->backend;
-	struct front_ring *from = &side->fronts[0].rings[FRONT_DEQUEUE];
+	struct turn turn = turn_of(side, c, false);
 	uint64_t begin;
 
-	front_post_frames(from, c->size, side->sequence);
+	turn.from = &side->fronts[0].rings[FRONT_DEQUEUE];
+	elsewhere_do(c->two_cores, post, &turn);
 	begin = cycles_now();
 	ret->done = b->ops->dequeue(b, 0, c->entries / BENCH_BURST);
 	ret->cycles = cycles_now() - begin;
-	return settle(side, c, ret->done, front_reap_frames(from));
+	elsewhere_do(c->two_cores, reap, &turn);
+	return settle(side, c, ret->done, turn.sent);
 }
 
 /* What the back-end holds must be the next frames, in order. */
@@ -64,12 +105,12 @@ static bool kept_are_intact(struct side *side, const struct bench_case *c, uint3
 static int dequeue_verify(struct side *side, const struct bench_case *c)
 {
 	const struct backend_ops *ops = side->backend->ops;
-	struct front_ring *from = &side->fronts[0].rings[FRONT_DEQUEUE];
+	struct turn turn = turn_of(side, c, true);
 	uint32_t total = 0, n;
 	bool intact = true;
 
-	front_fill(from, c->size);
-	front_post_frames(from, c->size, side->sequence);
+	turn.from = &side->fronts[0].rings[FRONT_DEQUEUE];
+	elsewhere_do(c->two_cores, post, &turn);
 	while (intact && total < c->entries && (n = ops->take(side->backend, 0))) {
 		intact = kept_are_intact(side, c, n, side->sequence + total);
 		ops->drop(side->backend);
@@ -77,22 +118,26 @@ static int dequeue_verify(struct side *side, const struct bench_case *c)
 	}
 	if (!intact)
 		return wrong(side, c, "were moved when one was not what was sent", total);
-	return settle(side, c, total, front_reap_frames(from));
+	elsewhere_do(c->two_cores, reap, &turn);
+	return settle(side, c, total, turn.sent);
 }
 
 static int enqueue(struct side *side, const struct bench_case *c, bool verify, struct round *ret)
 {
 	struct backend *b = side->backend;
-	struct front_ring *to = &side->fronts[0].rings[FRONT_ENQUEUE];
-	struct front_expect expect = {c->size, side->sequence, BENCH_BURST, c->mergeable, verify};
+	struct turn turn = turn_of(side, c, verify);
 	uint64_t begin;
 
-	front_post_buffers(to, verify);
+	turn.to = &side->fronts[0].rings[FRONT_ENQUEUE];
+	turn.expect =
+		(struct front_expect){c->size, side->sequence, BENCH_BURST, c->mergeable, verify};
+	elsewhere_do(c->two_cores, post, &turn);
 	b->ops->stamp(b, c->size, side->sequence, verify);
 	begin = cycles_now();
 	ret->done = b->ops->enqueue(b, 0, c->entries / BENCH_BURST);
 	ret->cycles = cycles_now() - begin;
-	return settle(side, c, ret->done, front_reap_buffers(to, &expect));
+	elsewhere_do(c->two_cores, reap, &turn);
+	return settle(side, c, ret->done, turn.arrived);
 }
 
 static int enqueue_round(struct side *side, const struct bench_case *c, struct round *ret)
@@ -105,34 +150,47 @@ static int enqueue_verify(struct side *side, const struct bench_case *c)
 	return enqueue(side, c, true, &(struct round){0});
 }
 
-static int hop(struct side *side, const struct bench_case *c, bool verify, struct round *ret)
+typedef uint32_t hop_call(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts);
+
+static int hop(struct side *side, const struct bench_case *c, hop_call *call, bool verify,
+	       struct round *ret)
 {
 	struct backend *b = side->backend;
-	struct front_ring *from = &side->fronts[0].rings[FRONT_DEQUEUE];
-	struct front_ring *to = &side->fronts[1].rings[FRONT_ENQUEUE];
-	struct front_expect expect = {c->size, side->sequence, c->entries, c->mergeable, verify};
+	struct turn turn = turn_of(side, c, verify);
 	uint64_t begin;
 
-	if (verify)
-		front_fill(from, c->size);
-	front_post_frames(from, c->size, side->sequence);
-	front_post_buffers(to, verify);
+	turn.from = &side->fronts[0].rings[FRONT_DEQUEUE];
+	turn.to = &side->fronts[1].rings[FRONT_ENQUEUE];
+	turn.expect =
+		(struct front_expect){c->size, side->sequence, c->entries, c->mergeable, verify};
+	elsewhere_do(c->two_cores, post, &turn);
 	begin = cycles_now();
-	ret->done = b->ops->hop(b, 0, 1, c->entries / BENCH_BURST);
+	ret->done = call(b, 0, 1, c->entries / BENCH_BURST);
 	ret->cycles = cycles_now() - begin;
-	if (front_reap_frames(from) != c->entries)
+	elsewhere_do(c->two_cores, reap, &turn);
+	if (turn.sent != c->entries)
 		return wrong(side, c, "were posted and not all given back", c->entries);
-	return settle(side, c, ret->done, front_reap_buffers(to, &expect));
+	return settle(side, c, ret->done, turn.arrived);
 }
 
 static int hop_round(struct side *side, const struct bench_case *c, struct round *ret)
 {
-	return hop(side, c, false, ret);
+	return hop(side, c, side->backend->ops->hop, false, ret);
 }
 
 static int hop_verify(struct side *side, const struct bench_case *c)
 {
-	return hop(side, c, true, &(struct round){0});
+	return hop(side, c, side->backend->ops->hop, true, &(struct round){0});
+}
+
+static int direct_round(struct side *side, const struct bench_case *c, struct round *ret)
+{
+	return hop(side, c, side->backend->ops->direct, false, ret);
+}
+
+static int direct_verify(struct side *side, const struct bench_case *c)
+{
+	return hop(side, c, side->backend->ops->direct, true, &(struct round){0});
 }
 
 /* Dequeue from a ring that has nothing. */
@@ -151,6 +209,7 @@ const struct bench_op bench_ops[] = {
 	{"dequeue", "cycles/packet", true, dequeue_round, dequeue_verify},
 	{"enqueue", "cycles/packet", true, enqueue_round, enqueue_verify},
 	{"hop", "cycles/packet", true, hop_round, hop_verify},
+	{"direct", "cycles/packet", true, direct_round, direct_verify},
 	{"poll", "cycles/poll", false, poll_round, NULL},
 	{0},
 };

@@ -28,6 +28,7 @@
 #include "fd.h"
 #include "frame.h"
 #include "grant.h"
+#include "headroom.h"
 #include "journal.h"
 #include "lane.h"
 #include "listener.h"
@@ -188,6 +189,12 @@ static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hel
 		attach_refuse(refused, -EEXIST, REFUSED_ATTACH_NAME,
 			      "a secondary named %s is attached; give this one another: --name",
 			      hello->name);
+		return false;
+	}
+	if (!headroom_for_new(attach->primary, NEW_SECONDARY, newcomer->socket)) {
+		attach_refuse(refused, -EMFILE, REFUSED_NO_RESOURCES,
+			      "too few descriptors are left for one more secondary; raise the "
+			      "limit of open files of holdfastd (ulimit -n)");
 		return false;
 	}
 	pidfd = attach_identify(attach->primary->conf, newcomer->socket, &newcomer->peer, refused);

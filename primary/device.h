@@ -53,6 +53,8 @@ struct vring {
 	bool suspended; /* was started, then its memory went: starts again when it is back */
 	bool enabled;
 	bool broken;
+	bool ahead; /* resumed: it ran by a message that is to be handled again; base is behind that
+		     */
 	bool call_unsent; /* the owner has an older call descriptor; grant.c only */
 	uint64_t setup; /* counts changes of what a VringPrepare says; not call, nor memory table */
 
@@ -88,6 +90,7 @@ struct lost_owner {
 	uint64_t id;
 	char name[64];
 	struct state *state; /* a reference, or NULL */
+	bool told;	     /* its successor was sent that, and may not have read it */
 };
 
 struct device {

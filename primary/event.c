@@ -128,6 +128,7 @@ static enum hf_log_level level_of(Holdfast__Control__EventKind kind)
 	case HOLDFAST__CONTROL__EVENT_KIND__PORT_ORPHANED:
 	case HOLDFAST__CONTROL__EVENT_KIND__PRIMARY_RESUMED:
 	case HOLDFAST__CONTROL__EVENT_KIND__TAKEN_OVER:
+	case HOLDFAST__CONTROL__EVENT_KIND__FEATURES_CHANGED:
 		return HF_LOG_WARNING;
 	default:
 		return HF_LOG_NOTICE;
@@ -166,6 +167,7 @@ static bool is_rationed(Holdfast__Control__EventKind kind)
 	case HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN:
 	case HOLDFAST__CONTROL__EVENT_KIND__PORT_ORPHANED:
 	case HOLDFAST__CONTROL__EVENT_KIND__MESSAGE_REFUSED:
+	case HOLDFAST__CONTROL__EVENT_KIND__FEATURES_CHANGED:
 		return true;
 	default:
 		return false;

@@ -107,6 +107,7 @@ void grant_let_go(struct device *device, enum lost_how how, uint64_t since_ns)
 	memcpy(lost->name, owner->name, sizeof(lost->name));
 	state_put(lost->state);
 	lost->state = state_get(owner->state);
+	lost->told = false;
 	journal_lost(device);
 }
 
@@ -253,6 +254,31 @@ static void forget_senders(const struct primary *primary)
 			primary->secondaries[i]->state_from = 0;
 }
 
+static void send_rarp(struct device *device)
+{
+	Holdfast__Attach__DeviceRarp rarp = HOLDFAST__ATTACH__DEVICE_RARP__INIT;
+	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+
+	device->rarp_unsent = false;
+	rarp.device = device->slot;
+	rarp.session = device->session;
+	rarp.mac = (ProtobufCBinaryData){.len = sizeof(device->rarp), .data = device->rarp};
+	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_DEVICE_RARP;
+	message.device_rarp = &rarp;
+	secondary_send(device->owner, &message, NULL, 0);
+}
+
+/* What was queued before has left us: it is in the owner's socket, which outlives us. */
+static void note_heard(struct device *device)
+{
+	if (!secondary_idle(device->owner))
+		return;
+	if (!device->rarp_unsent)
+		journal_rarp(device, false);
+	if (device->lost.told)
+		forget_lost(device);
+}
+
 /* What can wait until rings run: the predecessor's state, and those who may be next. */
 void grant_follow_up(struct device *device)
 {
@@ -261,8 +287,14 @@ void grant_follow_up(struct device *device)
 	if (device->port->removing)
 		return;
 	if (device->owner && owns_any(device) && lost->id) {
-		send_state(lost, device->owner);
-		forget_lost(device);
+		if (!lost->told)
+			send_state(lost, device->owner);
+		lost->told = true;
+	}
+	if (device->owner && owns_any(device)) {
+		if (device->rarp_unsent && secondary_idle(device->owner))
+			send_rarp(device);
+		note_heard(device);
 	}
 	prepare_others(device);
 }
@@ -306,29 +338,16 @@ void grant_send_call(struct vring *vring)
 		vring->call_unsent = true;
 }
 
-static void send_rarp(struct device *device)
-{
-	Holdfast__Attach__DeviceRarp rarp = HOLDFAST__ATTACH__DEVICE_RARP__INIT;
-	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
-
-	device->rarp_unsent = false;
-	rarp.device = device->slot;
-	rarp.session = device->session;
-	rarp.mac = (ProtobufCBinaryData){.len = sizeof(device->rarp), .data = device->rarp};
-	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_DEVICE_RARP;
-	message.device_rarp = &rarp;
-	secondary_send(device->owner, &message, NULL, 0);
-}
-
 void grant_send_rarp(struct device *device, const uint8_t mac[6])
 {
 	if (!device->owner)
 		return;
 	memcpy(device->rarp, mac, sizeof(device->rarp));
+	device->rarp_unsent = true;
+	journal_rarp(device, true);
 	if (secondary_idle(device->owner))
 		send_rarp(device);
-	else
-		device->rarp_unsent = true;
+	note_heard(device);
 }
 
 void grant_catch_up(struct secondary *secondary)
@@ -340,8 +359,10 @@ void grant_catch_up(struct secondary *secondary)
 
 		if (!device || device->owner != secondary)
 			continue;
+		note_heard(device);
 		if (device->rarp_unsent)
 			send_rarp(device);
+		note_heard(device);
 		for (uint32_t v = 0; v < HF_SHM_MAX_VRINGS; v++)
 			if (device->vrings[v].call_unsent && device->vrings[v].owner)
 				send_call(&device->vrings[v]);
@@ -374,9 +395,9 @@ static void retire_from(struct secondary *secondary, uint32_t device_slot)
 		return;
 	send_retire(secondary, device_slot, sent->session);
 	secondary_lane_retire(secondary, device_slot);
+	/* In the journal it stays until it says Retired. */
 	sent->session = 0;
 	sent->mem_generation = 0;
-	journal_sent(secondary, device_slot, 0);
 }
 
 void grant_retire(struct device *device)
@@ -401,6 +422,12 @@ static void repeat_to(const struct device *device, struct secondary *secondary, 
 
 void grant_repeat_retire(struct secondary *secondary)
 {
+	const struct primary *primary = secondary->primary;
+
+	/* Where there is a port, grant_repeat looks at the session. */
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (!primary->ports[i])
+			retire_from(secondary, i);
 	secondary_each_retiring(secondary, send_retire);
 }
 

@@ -98,6 +98,7 @@ void grant_vring_tell(const struct vring *vring)
 	grant.mtu = device->mtu;
 	grant.mem_generation = device->mem_generation;
 	grant.prepared = prepared;
+	grant.life = journal_life(device->primary);
 	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_VRING_GRANT;
 	message.vring_grant = &grant;
 	secondary_send(vring->owner, &message, fds, prepared ? 0 : prepare_fds(vring, fds));

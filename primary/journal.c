@@ -220,6 +220,11 @@ void journal_close(struct primary *primary)
 	primary->journal = NULL;
 }
 
+uint64_t journal_life(const struct primary *primary)
+{
+	return primary->journal ? primary->journal->header->lives : 0;
+}
+
 struct once *journal_once(struct primary *primary)
 {
 	return primary->journal ? &primary->journal->once : NULL;
@@ -320,10 +325,12 @@ void journal_position(const struct vring *vring)
 	uint64_t word = JOURNAL_POSITION | (uint64_t)vring->wrap << 32 |
 			(uint64_t)vring->base_used << 16 | vring->base;
 
-	if (device->primary->journal)
-		hf_store_release(
-			&journal_slot(device->primary, device->slot)->positions[vring->index],
-			word);
+	if (!device->primary->journal)
+		return;
+	if (vring->ahead || (device->port->session && device->port->session->in_hand))
+		word |= JOURNAL_AHEAD;
+	hf_store_release(&journal_slot(device->primary, device->slot)->positions[vring->index],
+			 word);
 }
 
 /* --- ports --- */
@@ -373,6 +380,11 @@ void journal_each_number(struct store *store, const struct journal_port *copy,
 	}
 }
 
+static uint32_t number_of(int fd, uint32_t stored)
+{
+	return fd >= 0 && !stored ? JOURNAL_NOT_KEPT : stored;
+}
+
 static void fill_vring(struct journal_vring *to, const struct vring *from)
 {
 	*to = (struct journal_vring){
@@ -381,9 +393,9 @@ static void fill_vring(struct journal_vring *to, const struct vring *from)
 		.used_user = from->used_user,
 		.log_gpa = from->log_gpa,
 		.addr_flags = from->addr_flags,
-		.kick = from->stored.kick,
-		.call = from->stored.call,
-		.err = from->stored.err,
+		.kick = number_of(from->kick, from->stored.kick),
+		.call = number_of(from->call, from->stored.call),
+		.err = number_of(from->err, from->stored.err),
 		.size = from->size,
 		.address_given = from->address_given,
 		.has_kick = from->has_kick,
@@ -438,10 +450,11 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	memcpy(to->path, from->path, sizeof(to->path));
 	to->queue_pairs = from->queue_pairs;
 	to->client = from->client;
-	to->removing = from->removing;
 	to->features_disabled = from->features_disabled;
 	to->sessions = from->sessions;
 	to->refused_messages = from->refused_messages;
+	to->last_features = from->last_features;
+	to->last_session = from->last_session;
 	to->listener = from->listener_stored;
 	to->socket_dev = from->socket_dev;
 	to->socket_ino = from->socket_ino;
@@ -454,20 +467,33 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	fill_session(to, from->session);
 }
 
+/* What was said of the port that had the slot before. Nobody reads it until there is a copy. */
+static void clear_words(struct journal_slot *slot)
+{
+	slot->dirty = slot->removing = slot->deaths = 0;
+	slot->answered = slot->consumed = slot->ending = slot->rarp = 0;
+	memset(slot->positions, 0, sizeof(slot->positions));
+	memset(&slot->lost, 0, sizeof(slot->lost));
+}
+
 static void commit(struct port *port)
 {
 	struct primary *primary = port->primary;
 	struct journal_slot *slot = journal_slot(primary, port->device.slot);
 	uint32_t old = slot->valid, next = old == 1 ? 2 : 1;
 
+	if (!old)
+		clear_words(slot);
 	keep_all(port);
 	for (uint32_t i = 0; port->session && i < HF_SHM_MAX_VRINGS; i++)
 		journal_position(&port->device.vrings[i]);
 	fill_port(&slot->copies[next - 1], port);
 	journal_each_number(primary->store, &slot->copies[next - 1], store_reference);
 	hf_store_release(&slot->valid, next);
-	if (!port->session)
-		hf_write_once(&slot->dirty, 0u);
+	if (!port->session) {
+		slot->dirty = slot->deaths = 0;
+		slot->rarp = 0;
+	}
 	if (old)
 		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
 }
@@ -527,10 +553,36 @@ void journal_port_gone(struct port *port)
 	hf_store_release(&slot->valid, 0u);
 	if (old)
 		journal_each_number(primary->store, &slot->copies[old - 1], store_release);
-	hf_write_once(&slot->dirty, 0u);
-	memset(slot->positions, 0, sizeof(slot->positions));
 	store_release(primary->store, slot->lost.state);
-	memset(&slot->lost, 0, sizeof(slot->lost));
+	slot->lost.state = 0;
+}
+
+void journal_removing(struct port *port)
+{
+	if (port->primary->journal)
+		hf_store_release(&journal_slot(port->primary, port->device.slot)->removing, 1u);
+}
+
+void journal_ending(struct session *session)
+{
+	if (session->primary->journal)
+		hf_store_release(&journal_slot(session->primary, session->device->slot)->ending,
+				 session->number);
+}
+
+void journal_handling(struct primary *primary, uint64_t session)
+{
+	if (primary->journal)
+		hf_store_release(&primary->journal->header->handling, session);
+}
+
+uint32_t journal_count_deaths(struct session *session)
+{
+	struct journal_slot *slot = journal_slot(session->primary, session->device->slot);
+
+	if (session->primary->journal->header->handling == session->number)
+		hf_write_once(&slot->deaths, slot->deaths + 1);
+	return slot->deaths;
 }
 
 /* --- messages --- */
@@ -565,6 +617,7 @@ void journal_acted(struct session *session)
 		return;
 	commit(session->port);
 	hf_store_release(&journal_slot(primary, session->device->slot)->dirty, 0u);
+	hf_write_once(&journal_slot(primary, session->device->slot)->deaths, 0u);
 }
 
 void journal_clean(struct session *session)

@@ -53,9 +53,21 @@ bool journal_whole(struct primary *primary);
 /* The port, its session or its device changed. Not while a message is in hand: that ends with
  * journal_message. */
 void journal_port(struct port *port);
+/* It is going to be removed: a successor finishes that. Also while a message is in hand. */
+void journal_removing(struct port *port);
 void journal_port_gone(struct port *port);
 /* vring->base is new: before the directory forgets whose lane had it. */
 void journal_position(const struct vring *vring);
+
+/* The session is going to be ended: a successor that finds it goes on with that. */
+void journal_ending(struct session *session);
+
+/* From here on, until it is said of 0, a crash is taken for the work of this session. Said of 0 is
+ * also what is handled by nobody. */
+void journal_handling(struct primary *primary, uint64_t session);
+/* The primary died and its successor has the session: how often in a row was it handled then? Once
+ * a life. */
+uint32_t journal_count_deaths(struct session *session);
 
 /* A message is going to be acted on. */
 void journal_begin(struct session *session);
@@ -75,15 +87,23 @@ void journal_secondary_gone(struct secondary *secondary);
 void journal_welcomed(struct secondary *secondary);
 /* Its state for a successor, or that it is drained, changed. */
 void journal_secondary_words(struct secondary *secondary);
+/* device->rarp is to be announced by who runs the device, who may not have heard of it yet; or has.
+ */
+void journal_rarp(const struct device *device, bool pending);
 /* device->lost changed. */
 void journal_lost(struct device *device);
-/* About to be sent memory of this device in this session; 0: it was retired. */
+/* About to be sent memory of this device in this session. */
 void journal_sent(struct secondary *secondary, uint32_t device, uint64_t session);
+/* It says that it has let go of that. `device` is its word, any number. */
+void journal_retired(struct secondary *secondary, uint32_t device, uint64_t session);
 /* A lane entry is taken, or free (session 0). */
 void journal_lane(struct secondary *secondary, uint32_t entry, uint32_t device, uint64_t session,
 		  uint32_t vring);
 
 /* --- for whoever takes over --- */
+
+/* How many primaries there were before this one. */
+uint64_t journal_life(const struct primary *primary);
 
 struct once *journal_once(struct primary *primary);
 struct journal_slot *journal_slot(const struct primary *primary, uint32_t device);

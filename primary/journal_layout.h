@@ -5,7 +5,8 @@
  *
  * A port is written whole into the one of its two copies that is not `valid`, and then made valid
  * by one store. Single words stand beside the copies where less than a whole copy changes.
- * Descriptors are numbers of the store, 0 none.
+ * Descriptors are numbers of the store; 0: there is none, JOURNAL_NOT_KEPT: there is, and it could
+ * not be kept, so what needs it ends with its primary.
  *
  * A successor of another JOURNAL_VERSION, or whose structures have other sizes, refuses.
  */
@@ -23,7 +24,10 @@
 #define JOURNAL_GLOBS	 64u
 #define JOURNAL_TEXT	 128u
 #define JOURNAL_REPLY	 24u
+#define JOURNAL_NOT_KEPT UINT32_MAX
+#define JOURNAL_RARP	 (1ull << 63)
 #define JOURNAL_POSITION (1ull << 63)
+#define JOURNAL_AHEAD	 (1ull << 62) /* vring->ahead, for who finds it */
 
 /* once.h */
 struct journal_once {
@@ -54,11 +58,12 @@ struct journal_port {
 	uint64_t features_disabled;
 	uint64_t sessions;
 	uint64_t refused_messages;
+	uint64_t last_features, last_session;
 	uint64_t socket_dev, socket_ino;
 	uint32_t listener;
-	uint8_t client, removing;
+	uint8_t client;
 	uint8_t greeted, ready, features_set, status, status_seen;
-	uint8_t reserved0;
+	uint8_t reserved0[2];
 
 	uint64_t session; /* 0: no front-end; what follows is nothing then */
 	uint64_t offered;
@@ -90,11 +95,16 @@ struct journal_lost {
 };
 
 struct journal_slot {
-	uint32_t valid;	   /* 1 or 2: that copy; 0: no port */
+	uint32_t valid;	   /* 1 or 2: that copy; 0: no port, and the words below say nothing */
 	uint32_t dirty;	   /* a message was begun: what stands in the directory may be ahead */
-	uint64_t answered; /* ids */
+	uint64_t answered; /* ids, which only grow */
 	uint64_t consumed;
-	/* JOURNAL_POSITION | wrap << 32 | base_used << 16 | base: always the newest. */
+	uint64_t ending;   /* the session of this number is being ended, whatever the copies say */
+	uint32_t removing; /* the port is */
+	uint32_t deaths;   /* of primaries in a row while they handled its session */
+	uint64_t rarp; /* JOURNAL_RARP | the address, which its owner may not have heard of; or 0 */
+	/* JOURNAL_POSITION | JOURNAL_AHEAD or not | wrap << 32 | base_used << 16 | base: always the
+	 * newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];
 	struct journal_lost lost;
 	struct journal_port copies[2];
@@ -162,6 +172,7 @@ struct journal_header {
 	uint64_t longest_upgrade_ns;
 	uint32_t history; /* the descriptor of what is told of the past; 0: none */
 	uint32_t reserved;
+	uint64_t handling; /* the session that is handled at this moment; 0: none */
 };
 
 #endif

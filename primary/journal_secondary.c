@@ -161,12 +161,34 @@ void journal_lost(struct device *device)
 	store_release(primary->store, old);
 }
 
+void journal_rarp(const struct device *device, bool pending)
+{
+	uint64_t word = 0;
+
+	if (!device->primary->journal)
+		return;
+	memcpy(&word, device->rarp, sizeof(device->rarp));
+	hf_store_release(&journal_slot(device->primary, device->slot)->rarp,
+			 pending ? word | JOURNAL_RARP : 0);
+}
+
 void journal_sent(struct secondary *s, uint32_t device, uint64_t session)
 {
 	if (!s->primary->journal)
 		return;
 	hf_store_release(&journal_sent_of(journal_secondary_at(s->primary, s->slot))[device],
 			 session);
+}
+
+void journal_retired(struct secondary *s, uint32_t device, uint64_t session)
+{
+	uint64_t *sent;
+
+	if (!s->primary->journal || device >= s->primary->conf->max_devices)
+		return;
+	sent = &journal_sent_of(journal_secondary_at(s->primary, s->slot))[device];
+	if (*sent == session && s->devices[device].session != session)
+		hf_store_release(sent, (uint64_t)0);
 }
 
 void journal_lane(struct secondary *s, uint32_t entry, uint32_t device, uint64_t session,

@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "event.h"
 #include "fd.h"
+#include "headroom.h"
 #include "journal.h"
 #include "primary.h"
 #include "publish.h"
@@ -70,13 +71,30 @@ static void note_error(struct port *port, const char *what, int error)
 	memcpy(port->last_error, line, sizeof(line));
 }
 
+/* What is there already goes on. */
+static void refuse_for_lack(struct port *port)
+{
+	refusal_count(port->primary, REFUSED_NO_RESOURCES);
+	snprintf(port->last_error, sizeof(port->last_error), "front-end refused: %s; %s",
+		 strerror(EMFILE), refusal_remedy(REFUSED_NO_RESOURCES));
+	if (hf_log_allowed(&port->log_limit))
+		log_warning(port->device.tag, "%s", port->last_error);
+}
+
 static bool open_session(struct port *port, int fd)
 {
 	int error;
 
 	port->peer_pid = stream_peer_pid(fd);
-	error = session_create(port, fd);
-	if (error)
+	if (headroom_for_new(port->primary, NEW_FRONT_END, fd)) {
+		error = session_create(port, fd);
+	} else {
+		hf_fd_close(&fd);
+		error = -EMFILE;
+	}
+	if (error == -EMFILE)
+		refuse_for_lack(port);
+	else if (error)
 		note_error(port, "cannot serve the front-end", -error);
 	else
 		port->last_error[0] = '\0';
@@ -148,10 +166,10 @@ static void on_retry(struct loop_timer *timer)
 {
 	struct port *port = container_of(timer, struct port, retry);
 
-	if (port->client)
-		connect_now(port);
-	else
+	if (!port->client)
 		listen_again(port);
+	else if (!port->session)
+		connect_now(port);
 }
 
 /* --- coming and going --- */
@@ -382,9 +400,12 @@ struct port *port_adopt(struct primary *primary, uint32_t slot, const struct jou
 	if (!port)
 		return NULL;
 	memcpy(port->path, record->path, sizeof(port->path));
+	port->removing = journal_slot(primary, slot)->removing;
 	port->features_disabled = record->features_disabled;
 	port->sessions = record->sessions;
 	port->refused_messages = record->refused_messages;
+	port->last_features = record->last_features;
+	port->last_session = record->last_session;
 	port->listener_stored = record->listener;
 	port->socket_dev = record->socket_dev;
 	port->socket_ino = record->socket_ino;
@@ -396,7 +417,8 @@ void port_go_on(struct port *port)
 {
 	const char *reason = "";
 
-	if (port->client && !port->session)
+	/* One that ended while it was taken over has armed the timer. */
+	if (port->client && !port->session && !port->retry.at_ns)
 		connect_now(port);
 	else if (!port->client && port->listener < 0)
 		(void)open_socket(port, &reason); /* says why not */
@@ -412,7 +434,7 @@ void port_stored_all(struct primary *primary)
 }
 
 /* The session, if any, ends; what is left to do then is port_session_ended's. */
-static void stop_port(struct port *port, const char *why)
+void port_stop(struct port *port, const char *why)
 {
 	port->removing = true;
 	close_socket(port);
@@ -431,7 +453,8 @@ int port_del(struct primary *primary, const char *name)
 		return -ENOENT;
 	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PORT_REMOVED, name, NULL, -1, 0, "%s",
 		   port->path);
-	stop_port(port, "the port is removed");
+	journal_removing(port); /* who was told that it is gone must never find it again */
+	port_stop(port, "the port is removed");
 	return 0;
 }
 
@@ -439,7 +462,7 @@ void port_stop_all(struct primary *primary)
 {
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
 		if (primary->ports[i] && !primary->ports[i]->removing)
-			stop_port(primary->ports[i], "the primary ends");
+			port_stop(primary->ports[i], "the primary ends");
 }
 
 bool port_all_idle(const struct primary *primary)

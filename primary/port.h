@@ -13,6 +13,7 @@
 
 #include "device.h"
 #include "grant.h"
+#include "log.h"
 #include "loop.h"
 #include "rate.h"
 
@@ -38,14 +39,18 @@ struct port {
 
 	struct session *session; /* NULL: no front-end */
 	struct device device;
-	int plan;      /* resume.c */
-	bool removing; /* freed when its session's last revocation is done; keeps its slot in
-			* primary->ports until then, but port_find does not find it */
+	bool draft_behind; /* resume.c: secondaries were told more than it says */
+	bool removing;	   /* freed when its session's last revocation is done; keeps its slot in
+			    * primary->ports until then, but port_find does not find it */
 
 	struct rate seconds; /* second clients */
 	struct rate events;  /* that its front-end causes; event.c */
 	uint32_t events_left_out;
 
+	/* Of the last session that was ready here: 0, none was. */
+	uint64_t last_features, last_session;
+
+	struct hf_log_limit log_limit;
 	uint64_t sessions; /* that were ever opened */
 	uint64_t refused_messages;
 	pid_t peer_pid;
@@ -68,6 +73,8 @@ void port_stored_all(struct primary *primary);
 /* Remove: the session ends, vrings are revoked first; port_find does not find it any more, and it
  * is freed when that is done (at once without a session). 0 or -ENOENT. */
 int port_del(struct primary *primary, const char *name);
+/* The same, of one that its name does not find: another may have it by now. */
+void port_stop(struct port *port, const char *why);
 /* By name; not those that are being removed. */
 struct port *port_find(const struct primary *primary, const char *name);
 /* Orderly end: no new sessions, the present ones are ended (revoked first). */

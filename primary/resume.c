@@ -34,12 +34,9 @@
 #include "store.h"
 #include "stream.h"
 
-/* What resume_ports finds out for resume_go_on. */
-enum plan {
-	PLAN_GO_ON = 0,
-	PLAN_REVOKE, /* the directory is ahead of the draft */
-	PLAN_END,    /* something that the session needs is gone */
-};
+/* So many primaries in a row that died of one message, or of taking its session over, are no
+ * chance: the next one ends it, for the others' sake. */
+#define DEATHS_OF_ONE 8u
 
 /* A duplicate of what is stored; -1 for number 0. False: it should be there, and is not. */
 static bool take_fd(struct primary *primary, uint32_t number, int *ret_fd)
@@ -70,6 +67,7 @@ static void restore_position(struct vring *vring, uint64_t word)
 	vring->base = (uint16_t)word;
 	vring->base_used = (uint16_t)(word >> 16);
 	vring->wrap = (uint16_t)(word >> 32);
+	vring->ahead = word & JOURNAL_AHEAD;
 }
 
 static bool restore_vring(struct vring *vring, const struct journal_vring *record)
@@ -96,6 +94,14 @@ static bool restore_vring(struct vring *vring, const struct journal_vring *recor
 	       take_fd(primary, record->err, &vring->err);
 }
 
+static void restore_rarp(struct device *device)
+{
+	uint64_t word = journal_slot(device->primary, device->slot)->rarp;
+
+	device->rarp_unsent = word & JOURNAL_RARP;
+	memcpy(device->rarp, &word, sizeof(device->rarp));
+}
+
 static bool restore_device(struct device *device, const struct journal_port *record)
 {
 	const struct journal_slot *slot = journal_slot(device->primary, device->slot);
@@ -109,6 +115,7 @@ static bool restore_device(struct device *device, const struct journal_port *rec
 	device->status = record->status;
 	device->status_seen = record->status_seen;
 	device->node = record->node;
+	restore_rarp(device);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		struct vring *vring = &device->vrings[i];
 
@@ -154,6 +161,7 @@ static bool restore_owner(struct vring *vring)
 		vring->grant = hf_read_once(&grant_lane(vring)->grant);
 	vring->owner->nr_vrings++;
 	device->owner = vring->owner;
+	vring->ahead |= !vring_active(vring);
 	return word && vring->started && !vring->broken &&
 	       !(word & HF_GRANT_ENABLED) == !vring->enabled;
 }
@@ -198,12 +206,13 @@ static void restore_message(struct session *session, const struct journal_port *
 	struct once *once = journal_once(session->primary);
 
 	session->message_id = message->id;
-	if (!message->id || slot->consumed == message->id)
+	/* A later one was refused, answered to nobody and taken out of the socket. */
+	if (!message->id || slot->consumed >= message->id)
 		return;
 	session->in_socket = message->bytes;
 	session->reply.len = message->reply_bytes;
 	memcpy(session->reply.bytes, message->reply, sizeof(session->reply.bytes));
-	if (slot->answered != message->id && message->reply_bytes &&
+	if (slot->answered < message->id && message->reply_bytes &&
 	    !once_was_sent(once, message->id))
 		return;
 	/* Now, as the next answer or message to anybody takes the traces away. */
@@ -241,11 +250,23 @@ static int restore_session(struct port *port, const struct journal_port *record)
 	return 0;
 }
 
+/* NULL: it goes on. */
+static const char *why_end(struct session *session, bool whole)
+{
+	uint32_t deaths = journal_count_deaths(session);
+
+	if (journal_slot(session->primary, session->device->slot)->ending == session->number)
+		return "it was being ended when the primary died";
+	if (deaths >= DEATHS_OF_ONE)
+		return "primary after primary died of what it says";
+	return whole ? NULL : "its descriptors were lost with the primary";
+}
+
 static int restore_port(struct primary *primary, uint32_t slot, const struct journal_port *record)
 {
 	struct port *port = port_adopt(primary, slot, record);
 	struct device *device;
-	bool whole = true, agree;
+	bool whole;
 	int error = 0;
 
 	if (!port)
@@ -258,6 +279,7 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 		if (error)
 			return error;
 		whole = restore_device(device, record) && port->session->socket >= 0;
+		port->session->must_end = why_end(port->session, whole);
 	}
 	(void)take_fd(primary, record->listener, &port->listener);
 	if (port->listener >= 0 &&
@@ -267,8 +289,9 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 		port->listener_stored = 0;
 	}
 	restore_lost(device);
-	agree = restore_owners(device) && !journal_slot(primary, slot)->dirty;
-	port->plan = !whole ? PLAN_END : agree ? PLAN_GO_ON : PLAN_REVOKE;
+	port->draft_behind = !restore_owners(device) || journal_slot(primary, slot)->dirty;
+	if (device->owner) /* the pause was over, and told */
+		device->lost.how = LOST_NOBODY;
 	return 0;
 }
 
@@ -281,26 +304,44 @@ int resume_ports(struct primary *primary)
 		if (error)
 			return error;
 	}
+	journal_handling(primary, 0); /* was counted */
 	return 0;
 }
 
 /* --- going on --- */
 
-static void go_on(struct port *port, bool removing)
+/* A second death must find them so: what is written about them from now on is not all there. */
+static void note_endings(struct primary *primary)
 {
-	grant_repeat(&port->device, port->plan == PLAN_GO_ON);
-	if (removing)
-		(void)port_del(port->primary, port->name);
-	else if (port->session && port->plan == PLAN_END)
-		session_end(port->session, "its descriptors were lost with the primary");
-	else if (port->session)
-		session_take_over(port->session, port->plan == PLAN_REVOKE);
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (primary->ports[i] && primary->ports[i]->session &&
+		    primary->ports[i]->session->must_end)
+			journal_ending(primary->ports[i]->session);
+}
+
+/* May be the port's end. */
+static void go_on(struct port *port)
+{
+	struct session *session = port->session;
+
+	publish_device(&port->device);
+	grant_repeat(&port->device, !port->draft_behind && !(session && session->must_end));
+	if (port->removing) {
+		port_stop(port, "the port is removed");
+		return;
+	}
+	if (session && session->must_end)
+		session_end(session, session->must_end);
+	else if (session)
+		session_take_over(session, port->draft_behind);
+	port_go_on(port);
 }
 
 void resume_go_on(struct primary *primary)
 {
 	struct resumed *resumed = &primary->resumed;
 
+	note_endings(primary);
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		struct secondary *s = primary->secondaries[i];
 
@@ -316,16 +357,11 @@ void resume_go_on(struct primary *primary)
 	}
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
 		struct port *port = primary->ports[i];
-		bool removing;
 
 		if (!port)
 			continue;
 		resumed->sessions += port->session != NULL;
-		removing = journal_valid_port(primary, i)->removing;
-		publish_device(&port->device);
-		go_on(port, removing);
-		if (!removing)
-			port_go_on(port);
+		go_on(port);
 	}
 }
 

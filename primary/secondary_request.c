@@ -182,6 +182,10 @@ static int on_vring_refused(struct secondary *secondary, const Holdfast__Attach_
 
 	if (!port || port->device.session != m->session || m->vring >= HF_SHM_MAX_VRINGS)
 		return 0;
+	/* To what an earlier life said of the same grant. We have said it again, with everything;
+	 * it may well run by now. */
+	if (m->life != journal_life(primary))
+		return 0;
 	return grant_refused(secondary, &port->device.vrings[m->vring], m->grant, m->error);
 }
 
@@ -200,6 +204,7 @@ int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPri
 	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED:
 		retired = request->retired;
 		secondary_lane_retired(secondary, retired->device, retired->session);
+		journal_retired(secondary, retired->device, retired->session);
 		if (secondary->starved) {
 			secondary->starved = false;
 			grant_offer_all(secondary->primary);

@@ -32,10 +32,12 @@
 #include "device.h"
 #include "event.h"
 #include "fd.h"
+#include "feature_words.h"
 #include "journal.h"
 #include "port.h"
 #include "primary.h"
 #include "publish.h"
+#include "store.h"
 
 #define MESSAGES_PER_ROUND 64u
 #define MESSAGE_DEADLINE   (5 * NS_PER_S)
@@ -80,6 +82,9 @@ void session_end(struct session *session, const char *why)
 
 	if (session->state == SESSION_ENDING)
 		return;
+	/* Before anything is taken apart, and also when a message is in hand and nothing else is
+	 * written: else a successor would go on with what was refused, or is half gone. */
+	journal_ending(session);
 	if (session->state == SESSION_WAITING) {
 		session->must_end = why;
 		return;
@@ -172,6 +177,21 @@ static bool send_reply(struct session *session)
 
 /* --- the draft --- */
 
+/* A switch may have been set up for what the guest could do before: jumbo frames, segments. */
+static void compare_features(struct session *session)
+{
+	struct port *port = session->port;
+	uint64_t before = port->last_features, after = session->device->features;
+	char words[160];
+
+	if (before && before != after && port->last_session != session->number)
+		event_emit(session->primary, HOLDFAST__CONTROL__EVENT_KIND__FEATURES_CHANGED,
+			   port->name, NULL, -1, 0, "%s",
+			   feature_change_words(before, after, words, sizeof(words)));
+	port->last_features = after;
+	port->last_session = session->number;
+}
+
 static void tell_ready(struct session *session)
 {
 	bool ready = device_state(session->device) == HF_DEVICE_READY;
@@ -179,11 +199,20 @@ static void tell_ready(struct session *session)
 	if (ready == session->ready)
 		return;
 	session->ready = ready;
+	if (ready)
+		compare_features(session);
 	event_emit(session->primary,
 		   ready ? HOLDFAST__CONTROL__EVENT_KIND__DEVICE_READY
 			 : HOLDFAST__CONTROL__EVENT_KIND__DEVICE_GONE,
 		   session->port->name, NULL, -1, 0, "%s",
 		   ready ? "memory and a started vring" : "no vring is started");
+}
+
+static void settled(struct session *session)
+{
+	publish_device(session->device);
+	tell_ready(session);
+	grant_offer(session->device);
 }
 
 void session_settle(struct session *session, int vring)
@@ -193,9 +222,32 @@ void session_settle(struct session *session, int vring)
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
 		if (vring == SESSION_ALL_VRINGS || vring == (int)i)
 			vring_try_start(session, &device->vrings[i]);
-	publish_device(device);
-	tell_ready(session);
-	grant_offer(device);
+	settled(session);
+}
+
+/* Taken over: the message that started a ring, or that it was started in the middle of, comes once
+ * more, and may be one that needs it stopped. */
+static void settle_but_ahead(struct session *session)
+{
+	struct device *device = session->device;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		if (!device->vrings[i].ahead)
+			vring_try_start(session, &device->vrings[i]);
+	settled(session);
+}
+
+/* That message is done. */
+static void settle_ahead(struct session *session)
+{
+	struct device *device = session->device;
+
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		if (!device->vrings[i].ahead)
+			continue;
+		device->vrings[i].ahead = false;
+		session_settle(session, (int)i);
+	}
 }
 
 /* --- waiting --- */
@@ -227,9 +279,14 @@ static void revoked(struct revocation *revocation)
 {
 	struct session *session = container_of(revocation, struct session, revocation);
 
+	struct primary *primary = session->primary;
+
 	session->revoked = true;
-	if (session->state == SESSION_WAITING)
-		wake(session);
+	if (session->state != SESSION_WAITING)
+		return;
+	journal_handling(primary, session->number);
+	wake(session); /* may be its end */
+	journal_handling(primary, 0);
 }
 
 static struct revocation *prepare(struct session *session)
@@ -285,6 +342,7 @@ static const char *message_name(const struct vu_msg *msg, char *room, size_t siz
 static bool settle_message(struct session *session)
 {
 	vu_msg_release(&session->msg);
+	settle_ahead(session);
 	if (!journal_store(session)) {
 		session->state = SESSION_STORING;
 		loop_remove(session->primary->loop, &session->source);
@@ -323,6 +381,7 @@ static bool message_refused(struct session *session)
 		(void)session_reply_u64(session, 1);
 	else if (!never_offered) {
 		vu_msg_release(msg);
+		journal_ending(session); /* the next message is not answered by anybody */
 		consume(session);
 		session_end(session, refusal_name(session->refused));
 		return false;
@@ -342,6 +401,17 @@ static bool finish_message(struct session *session, enum vu_outcome outcome)
 	return settle_message(session);
 }
 
+/* Not what a successor could not be given: the guest would not survive our death. */
+static enum vu_outcome carry_out(struct session *session)
+{
+	struct vu_msg *msg = &session->msg;
+
+	if (!store_takes(session->primary->store, msg->fds, msg->nr_fds))
+		return session_refuse(session, REFUSED_NO_RESOURCES, "%u descriptors more",
+				      (unsigned int)msg->nr_fds);
+	return msg->rule->handle(session, msg);
+}
+
 static bool handle(struct session *session)
 {
 	struct vu_state state = {.device = session->device,
@@ -358,7 +428,7 @@ static bool handle(struct session *session)
 		log_debug(session->device->tag, "%s, vring %u", session->msg.rule->name,
 			  session->msg.index);
 		vu_raw_reset(&session->raw);
-		outcome = session->msg.rule->handle(session, &session->msg);
+		outcome = carry_out(session);
 	} else {
 		vu_raw_reset(&session->raw);
 		(void)session_refuse(session, reason, "%s", "");
@@ -461,12 +531,15 @@ static void write_reply(struct session *session)
 static void on_socket(struct loop_source *source, uint32_t events)
 {
 	struct session *session = container_of(source, struct session, source);
+	struct primary *primary = session->primary;
 
 	(void)events; /* a hang-up is found by reading or writing */
+	journal_handling(primary, session->number);
 	if (session->state == SESSION_REPLYING)
-		write_reply(session);
+		write_reply(session); /* may be its end */
 	else
 		read_messages(session);
+	journal_handling(primary, 0);
 }
 
 static void on_deadline(struct loop_timer *timer)
@@ -505,7 +578,7 @@ int session_watch(struct session *session)
 static enum vu_outcome took_over(struct session *session, struct vu_msg *msg)
 {
 	(void)msg;
-	session_settle(session, SESSION_ALL_VRINGS);
+	settle_but_ahead(session);
 	journal_clean(session);
 	if (session->reply.len)
 		(void)send_reply(session); /* may be its end */
@@ -514,14 +587,17 @@ static enum vu_outcome took_over(struct session *session, struct vu_msg *msg)
 
 void session_take_over(struct session *session, bool revoke)
 {
+	struct primary *primary = session->primary;
 	int error = session_watch(session);
 
+	journal_handling(primary, session->number);
 	if (error)
 		session_end(session, strerror(-error));
 	else if (revoke)
 		(void)session_revoke(session, GRANT_ALL_VRINGS, took_over);
 	else
 		(void)took_over(session, &session->msg);
+	journal_handling(primary, 0);
 }
 
 int session_create(struct port *port, int socket)

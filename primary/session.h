@@ -6,14 +6,13 @@
  *   state      what it waits for            leaves when                     nothing is read while
  *   READING    bytes of a message           a message is whole and handled  -
  *   WAITING    a revocation (of its rings)  the revocation is done          the message is half done
+ *   STORING    the store (store_pending)    all descriptors are there       it is done, not answered
  *   REPLYING   room in the peer's socket    the reply is gone               a reply is in the way
  *   ENDING     the last revocation          never: the session is freed     the draft is undone
  *
- * STORING    descriptors on their way to     the store has them; then the    the message is acted on, not
- *              the store                       answer                          answered
- *
- * READING → WAITING → READING or REPLYING; READING → REPLYING → READING; any → ENDING, but a
- * session in WAITING finishes its wait first (the message is then dropped, not carried out).
+ * READING → WAITING → READING; a message that is done: READING → STORING → READING, READING →
+ * REPLYING → READING, or one after the other; any → ENDING, but a session in WAITING finishes its
+ * wait first (the message is then dropped, not carried out).
  *
  * Functions that may end the session free it when nothing has to be waited for: their callers do
  * not touch it afterwards. Handlers never end it, they return VU_REFUSED.
@@ -87,7 +86,7 @@ struct session {
 	struct memory_draft *next_memory; /* session_mem.c: table that waits to be put in force */
 	struct vu_region removed[SESSION_REMEMBERED]; /* session_mem.c: the last ones, a ring */
 	uint32_t nr_removed;
-	const char *must_end; /* WAITING: end when the wait is over, and why */
+	const char *must_end; /* end when the wait (or the take-over, resume.c) is over; why */
 
 	enum refusal refused; /* by session_refuse */
 	char refused_detail[96];

@@ -162,8 +162,9 @@ enum vu_outcome vu_set_vring_base(struct session *session, struct vu_msg *msg)
 {
 	struct vring *vring = named(session, msg);
 
-	vring->base = (uint16_t)msg->num;
-	vring->base_used = vring->base;
+	/* Again, after a death: it went on from there, and is further by now. */
+	if (!vring->ahead)
+		vring->base = vring->base_used = (uint16_t)msg->num;
 	return changed(session, vring);
 }
 

@@ -66,6 +66,7 @@ struct store {
 	uint64_t waiting_since_ns;
 	struct entry *entries; /* by number */
 	uint32_t nr_entries;
+	uint32_t max; /* that the holder keeps: one more would be dropped without a word */
 	uint32_t hint;
 	size_t names_bytes;
 	/* Numbers of what is stored, in the kernel's order of open files, to find one again. */
@@ -77,6 +78,8 @@ struct store {
 	void (*drained)(void *context);
 	void *context;
 };
+
+static bool is_kept(const struct store *store, int fd);
 
 /* --- datagrams --- */
 
@@ -219,6 +222,29 @@ void store_notify(struct store *store, const char *text)
 {
 	if (store)
 		say(store, text, -1);
+}
+
+uint32_t store_max(const struct store *store)
+{
+	return store ? store->max : UINT32_MAX;
+}
+
+uint32_t store_room(const struct store *store)
+{
+	if (!store)
+		return UINT32_MAX;
+	return store->nr_order < store->max ? store->max - store->nr_order : 0;
+}
+
+bool store_takes(const struct store *store, const int *fds, size_t nr_fds)
+{
+	uint32_t room = store_room(store), needed = 0;
+
+	if (room >= nr_fds)
+		return true;
+	for (size_t i = 0; i < nr_fds; i++)
+		needed += !is_kept(store, fds[i]);
+	return needed <= room;
 }
 
 bool store_pending(const struct store *store)
@@ -374,8 +400,8 @@ static uint32_t free_number(const struct store *store)
 int store_put(struct store *store, uint32_t number, char kind, int fd)
 {
 	char text[80], name[NAME_BYTES];
-	int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	int error = copy < 0 ? -errno : enter(store, number, kind, copy);
+	int copy = store_room(store) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	int error = copy >= 0 ? enter(store, number, kind, copy) : -EMFILE;
 
 	if (error)
 		return error;
@@ -386,12 +412,21 @@ int store_put(struct store *store, uint32_t number, char kind, int fd)
 	return 0;
 }
 
+static bool is_kept(const struct store *store, int fd)
+{
+	bool found;
+
+	(void)place_of(store, fd, &found);
+	return found;
+}
+
 static void cannot_keep(struct store *store, int error)
 {
 	if (hf_log_allowed(&store->log_limit))
 		log_warning(TAG, "cannot keep a descriptor: %s; %s", strerrordesc_np(-error),
 			    error == -ENOSPC ? "17,000 are the most that can be handed on"
-					     : "raise the limit of open files");
+					     : "raise the limit of open files (ulimit -n, "
+					       "systemd: FileDescriptorStoreMax=)");
 }
 
 uint32_t store_add(struct store *store, char kind, int fd)
@@ -540,6 +575,15 @@ static int connect_notify(const char *path)
 	return fd;
 }
 
+/* As systemd says it since its version 254, and our supervisor does. */
+static uint32_t most_kept(void)
+{
+	const char *text = getenv("FDSTORE");
+	unsigned long max = text ? strtoul(text, NULL, 10) : 0;
+
+	return max && max < MAX_NUMBERS ? (uint32_t)max : MAX_NUMBERS;
+}
+
 int store_open(struct loop *loop, struct store **ret_store)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
@@ -557,6 +601,7 @@ int store_open(struct loop *loop, struct store **ret_store)
 	store->lost = store->socket < 0;
 	store->last = &store->first;
 	store->retry.fire = on_retry;
+	store->max = most_kept();
 	return take_listen_fds(store);
 }
 

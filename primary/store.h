@@ -14,6 +14,7 @@
 #define PRIMARY_STORE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "loop.h"
@@ -56,6 +57,12 @@ void store_drop_unreferenced(struct store *store);
  * path taken. */
 void store_drop_listeners(struct store *store, bool (*named)(const void *context, uint32_t number),
 			  const void *context);
+
+/* How many more it keeps, and how many at all ($FDSTORE); without a store any number. */
+uint32_t store_room(const struct store *store);
+uint32_t store_max(const struct store *store);
+/* Would it keep these as well? What it has already needs no room. */
+bool store_takes(const struct store *store, const int *fds, size_t nr_fds);
 
 /* Is something still on its way to the holder? Until it is not, a death would lose it. No longer
  * than a second: a holder that stands still must not stop us. */

@@ -36,11 +36,14 @@
 #include "resume.h"
 #include "supervise_keep.h"
 
-#define TAG		    "supervisor"
-#define BACKOFF_FIRST_NS    (100 * NS_PER_MS)
-#define BACKOFF_LAST_NS	    (5 * NS_PER_S)
-#define SHORT_LIFE_NS	    (100 * NS_PER_MS)
-#define LONG_LIFE_NS	    (10 * NS_PER_S)
+#define TAG		 "supervisor"
+#define BACKOFF_FIRST_NS (100 * NS_PER_MS)
+#define BACKOFF_LAST_NS	 (5 * NS_PER_S)
+#define SHORT_LIFE_NS	 (100 * NS_PER_MS)
+#define LONG_LIFE_NS	 (10 * NS_PER_S)
+/* After so many crashes in a row there is no hurry: they are not of one session's message, whose
+ * session would be ended by now (resume.c). */
+#define CRASHES_AT_ONCE	    16u
 #define END_NS		    (10 * NS_PER_S)
 #define DATAGRAM_BYTES	    4096u
 #define DATAGRAMS_PER_ROUND 256u
@@ -59,6 +62,7 @@ struct child {
 struct supervisor {
 	char **argv; /* of the primary */
 	struct keep *keep;
+	size_t max_kept;
 	int notify;
 	int lock;
 	char notify_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -70,6 +74,7 @@ struct supervisor {
 	bool ready;	   /* this life */
 	bool reloading;	   /* it is becoming another program */
 	bool own_image;	   /* what the path holds did not become ready: start what we are */
+	uint32_t crashes;  /* of ready primaries, soon after their start, in a row */
 	uint64_t ended_ns; /* the last time that the primary was seen to die; 0: never */
 	bool ending;
 	uint64_t end_by_ns;
@@ -102,11 +107,13 @@ static int tell_end(uint64_t ended_ns)
 static _Noreturn void become_primary(const struct supervisor *s)
 {
 	struct handon *handon = handon_create();
+	char max[24];
 
 	prepare_child();
+	snprintf(max, sizeof(max), "%zu", s->max_kept);
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
-	    program_tell_path(program_path()) == 0 && tell_end(s->ended_ns) == 0 &&
-	    keep_hand_on(s->keep, handon) == 0)
+	    setenv("FDSTORE", max, 1) == 0 && program_tell_path(program_path()) == 0 &&
+	    tell_end(s->ended_ns) == 0 && keep_hand_on(s->keep, handon) == 0)
 		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(),
 				  s->argv);
 	_exit(127);
@@ -119,6 +126,7 @@ static _Noreturn void become_switch(const struct child *child)
 
 	prepare_child();
 	unsetenv("NOTIFY_SOCKET");
+	unsetenv("FDSTORE");
 	snprintf(instance, sizeof(instance), "%zu", child->instance);
 	(void)setenv("HOLDFAST_INSTANCE", instance, 1);
 	snprintf(line, sizeof(line), "exec %s", child->command);
@@ -185,7 +193,6 @@ static void primary_ready(struct supervisor *s)
 		s->own_image = false;
 	s->ready = true;
 	s->reloading = false;
-	s->primary.backoff_ns = 0;
 	if (s->was_ready)
 		return;
 	s->was_ready = true;
@@ -270,6 +277,18 @@ static void begin_end(struct supervisor *s, int status)
 	}
 }
 
+/* Up, and down again by itself, again and again? SIGKILL is somebody's will. */
+static bool keeps_crashing(struct supervisor *s, int status, uint64_t now)
+{
+	bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+
+	if (killed || now - s->primary.started_ns >= LONG_LIFE_NS)
+		s->crashes = 0;
+	else
+		s->crashes++;
+	return s->crashes > CRASHES_AT_ONCE;
+}
+
 static void primary_died(struct supervisor *s, int status)
 {
 	uint64_t now = hf_now_ns();
@@ -292,9 +311,12 @@ static void primary_died(struct supervisor *s, int status)
 	/* A program that is there but cannot start: the one that we are could. */
 	if (!s->ready)
 		s->own_image = !s->own_image;
-	if (!s->ready && !s->reloading)
+	if (s->ready ? keeps_crashing(s, status, now) : !s->reloading) {
 		back_off(&s->primary, now);
-	else if (now - s->primary.started_ns < SHORT_LIFE_NS)
+		return;
+	}
+	s->primary.backoff_ns = 0;
+	if (now - s->primary.started_ns < SHORT_LIFE_NS)
 		s->primary.start_at_ns = s->primary.started_ns + SHORT_LIFE_NS;
 	else
 		s->primary.start_at_ns = now;
@@ -484,7 +506,8 @@ int supervise(const struct conf *conf, char **argv)
 	int error = *program_path() ? 0 : -ENOENT;
 
 	s.argv = argv;
-	s.keep = keep_create(most_descriptors());
+	s.max_kept = most_descriptors();
+	s.keep = keep_create(s.max_kept);
 	if (!error && !s.keep)
 		error = -ENOMEM;
 	if (!error)

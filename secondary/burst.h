@@ -3,6 +3,7 @@
 #ifndef SECONDARY_BURST_H
 #define SECONDARY_BURST_H
 
+#include <assert.h>
 #include <holdfast/packet.h>
 
 #include "device.h"
@@ -55,44 +56,66 @@ static inline void hf_burst_end(struct hf_vring *v)
 	hf_notify_write(v, due);
 }
 
-/* Sums of a burst, added to the lane once at its end; sizes go to the lane as they come. */
+/*
+ * What a burst counts, in locals; added to the lane once at its end. Counting each packet there
+ * cost a fourth of a dequeue.
+ */
 struct hf_tally {
 	uint64_t packets;
 	uint64_t bytes;
+	uint32_t broadcasts;
+	uint32_t multicasts;
+	uint16_t sizes[8]; /* from HF_COUNTER_UNDERSIZE_PACKETS on */
+	uint32_t met;	   /* bit i: sizes[i] is not 0 */
 };
 
-/* `packet` was delivered; its first segment is not empty. */
-static inline void hf_tally_packet(struct hf_vring *v, struct hf_tally *t,
-				   const struct hf_packet *packet)
+static_assert(HF_COUNTER_SIZE_1519_MAX_PACKETS == HF_COUNTER_UNDERSIZE_PACKETS + 7,
+	      "eight counters of sizes, in this order");
+
+static inline void hf_tally_size(struct hf_tally *t, uint32_t len, uint32_t n)
 {
 	static const uint8_t by_bits[] = {
 		/* bits of len: 7: 64 … 127, 8, 9, 10: up to 1023 */
-		[7] = HF_COUNTER_SIZE_65_127_PACKETS,
-		[8] = HF_COUNTER_SIZE_128_255_PACKETS,
-		[9] = HF_COUNTER_SIZE_256_511_PACKETS,
-		[10] = HF_COUNTER_SIZE_512_1023_PACKETS,
+		[7] = HF_COUNTER_SIZE_65_127_PACKETS - HF_COUNTER_UNDERSIZE_PACKETS,
+		[8] = HF_COUNTER_SIZE_128_255_PACKETS - HF_COUNTER_UNDERSIZE_PACKETS,
+		[9] = HF_COUNTER_SIZE_256_511_PACKETS - HF_COUNTER_UNDERSIZE_PACKETS,
+		[10] = HF_COUNTER_SIZE_512_1023_PACKETS - HF_COUNTER_UNDERSIZE_PACKETS,
 	};
-	const uint8_t *frame = packet->data;
-	uint32_t len = packet->total;
-	enum hf_counter size;
+	uint32_t size;
 
 	if (len <= 64)
-		size = len == 64 ? HF_COUNTER_SIZE_64_PACKETS : HF_COUNTER_UNDERSIZE_PACKETS;
+		size = len == 64;
 	else if (len < 1024)
 		size = by_bits[32 - __builtin_clz(len)];
 	else
-		size = len <= 1518 ? HF_COUNTER_SIZE_1024_1518_PACKETS
-				   : HF_COUNTER_SIZE_1519_MAX_PACKETS;
-	hf_count(v, size, 1);
-	if (unlikely(packet->len && (frame[0] & 1))) {
-		bool broadcast = packet->len >= 6 && (frame[0] & frame[1] & frame[2] & frame[3] &
-						      frame[4] & frame[5]) == 0xff;
+		size = len <= 1518 ? 6 : 7;
+	t->sizes[size] = (uint16_t)(t->sizes[size] + n);
+	t->met |= 1u << size;
+}
 
-		hf_count(v, broadcast ? HF_COUNTER_BROADCAST_PACKETS : HF_COUNTER_MULTICAST_PACKETS,
-			 1);
-	}
+/* Is it for one station, many or all? */
+static inline void hf_tally_group(struct hf_tally *t, const struct hf_packet *packet)
+{
+	const uint8_t *frame = packet->data;
+
+	if (likely(!packet->len || !(frame[0] & 1)))
+		return;
+	if (packet->len >= 6 &&
+	    (frame[0] & frame[1] & frame[2] & frame[3] & frame[4] & frame[5]) == 0xff)
+		t->broadcasts++;
+	else
+		t->multicasts++;
+}
+
+/* `packet` was delivered. */
+static inline void hf_tally_packet(struct hf_vring *v, struct hf_tally *t,
+				   const struct hf_packet *packet)
+{
+	(void)v;
+	hf_tally_size(t, packet->total, 1);
+	hf_tally_group(t, packet);
 	t->packets++;
-	t->bytes += len;
+	t->bytes += packet->total;
 }
 
 static inline void hf_tally_end(struct hf_vring *v, const struct hf_tally *t)
@@ -100,6 +123,15 @@ static inline void hf_tally_end(struct hf_vring *v, const struct hf_tally *t)
 	hf_count(v, HF_COUNTER_BURSTS, 1);
 	hf_count(v, HF_COUNTER_GOOD_PACKETS, t->packets);
 	hf_count(v, HF_COUNTER_GOOD_BYTES, t->bytes);
+	for (uint32_t met = t->met; met; met &= met - 1) {
+		uint32_t size = (uint32_t)__builtin_ctz(met);
+
+		hf_count(v, (enum hf_counter)(HF_COUNTER_UNDERSIZE_PACKETS + size), t->sizes[size]);
+	}
+	if (unlikely(t->broadcasts | t->multicasts)) {
+		hf_count(v, HF_COUNTER_BROADCAST_PACKETS, t->broadcasts);
+		hf_count(v, HF_COUNTER_MULTICAST_PACKETS, t->multicasts);
+	}
 }
 
 #endif

@@ -9,8 +9,8 @@
  * next one. All chains of the burst are published with one store of used->idx, and the guest is
  * called at most once.
  *
- * The common chain, one descriptor in one region with a header of zeros into one segment, goes a
- * short way: dequeue_simple. All others go the general one.
+ * Runs of common chains, one descriptor in one region each, go the fast way (run.h). All others
+ * go the general one, which is this.
  */
 #include <holdfast/burst.h>
 #include <string.h>
@@ -18,8 +18,11 @@
 #include "burst.h"
 #include "chain.h"
 #include "copy.h"
+#include "dequeue.h"
 #include "header.h"
 #include "notify.h"
+#include "rarp.h"
+#include "run.h"
 
 /* Where the bytes of a chain go: the header first, then the caller's segments. */
 struct sink {
@@ -92,6 +95,19 @@ static int sink_descriptor(struct hf_vring *v, struct sink *sink, const struct v
 	return 0;
 }
 
+/* All bytes are there: is it a packet? 0 or the DROP reason. */
+static int sink_close(const struct hf_vring *v, const struct sink *sink, struct hf_packet *packet)
+{
+	if (!sink->total)
+		return HF_CHAIN_DROP(SHORT_CHAIN);
+	packet->total = sink->total;
+	/* The header is the copy, not what the compiler could read again. */
+	hf_compiler_barrier();
+	if (!hf_header_to_offload(sink->header, v->features, packet))
+		return HF_CHAIN_DROP(BAD_HEADER);
+	return 0;
+}
+
 /* Any chain: 0 with the packet filled, or the DROP reason. */
 static int dequeue_chain(struct hf_vring *v, uint16_t head, struct hf_packet *packet)
 {
@@ -109,41 +125,18 @@ static int dequeue_chain(struct hf_vring *v, uint16_t head, struct hf_packet *pa
 	}
 	if (result < 0)
 		return result;
-	if (!sink.total)
-		return HF_CHAIN_DROP(SHORT_CHAIN);
-	packet->total = sink.total;
-	/* The header is the copy, not what the compiler could read again. */
-	hf_compiler_barrier();
-	if (!hf_header_to_offload(sink.header, v->features, packet))
-		return HF_CHAIN_DROP(BAD_HEADER);
-	return 0;
+	return sink_close(v, &sink, packet);
 }
 
-/* The common chain; false: not one, or not good: the general way decides. */
-static inline bool dequeue_simple(struct hf_vring *v, uint16_t head, struct hf_packet *packet)
+int hf_dequeue_buffer(struct hf_vring *v, const uint8_t *from, uint32_t len,
+		      struct hf_packet *packet)
 {
-	struct vring_desc d;
-	const uint8_t *from;
-	uint64_t header;
-	uint32_t len;
+	struct sink sink;
 
-	hf_desc_read(&d, (const uint8_t *)&v->desc[head]);
-	if (d.flags || d.len <= v->header_bytes)
-		return false;
-	len = d.len - v->header_bytes;
-	if (len > packet->room)
-		return false;
-	from = hf_vring_whole(v, d.addr, d.len);
-	if (!from)
-		return false;
-	/* flags, gso_type, …: when these are zero nothing is asked for, whatever the rest says. */
-	__builtin_memcpy(&header, from, sizeof(header));
-	if (header & 0xffff)
-		return false;
-	hf_copy(packet->data, from + v->header_bytes, len);
-	packet->len = packet->total = len;
-	packet->offload = (struct hf_offload){0};
-	return true;
+	sink_open(&sink, packet, v->header_bytes);
+	if (sink_put(&sink, from, len))
+		return HF_CHAIN_DROP(TOO_BIG);
+	return sink_close(v, &sink, packet);
 }
 
 /* The segments behind the first one hold nothing. */
@@ -153,9 +146,7 @@ static inline void clear_rest(struct hf_packet *packet)
 		s->len = 0;
 }
 
-/* A ring that is granted but disabled: what the guest sends is discarded (vhost-user, "Ring
- * states"). */
-static void discard(struct hf_vring *v, uint16_t ready)
+void hf_dequeue_discard(struct hf_vring *v, uint16_t ready)
 {
 	uint16_t old = v->next, n = 0, head;
 
@@ -168,55 +159,25 @@ static void discard(struct hf_vring *v, uint16_t ready)
 	hf_notify_guest(v, old);
 }
 
-/* SEND_RARP: a reverse ARP broadcast in the guest's name, so that switches learn where it is. */
-static bool take_rarp(struct hf_device *device, struct hf_packet *packet)
-{
-	static const uint8_t tail[] = {0x80, 0x35, 0, 1, 8, 0, 6, 4, 0, 3};
-	uint8_t frame[64] = {0};
-	uint64_t rarp;
-
-	if (packet->room < sizeof(frame))
-		return false;
-	/* Several threads dequeue from one device: one of them gets it. */
-	rarp = hf_exchange(&device->rarp, (uint64_t)0);
-	if (!rarp)
-		return false;
-	memset(frame, 0xff, 6);
-	memcpy(frame + 6, &rarp, 6);
-	memcpy(frame + 12, tail, sizeof(tail));
-	memcpy(frame + 22, &rarp, 6);
-	memcpy(frame + 32, &rarp, 6);
-	memcpy(packet->data, frame, sizeof(frame));
-	packet->len = packet->total = sizeof(frame);
-	packet->offload = (struct hf_offload){0};
-	clear_rest(packet);
-	return true;
-}
-
 /* Take up to `ready` chains into `packets`; how many packets came. */
 static uint16_t dequeue_ready(struct hf_vring *v, struct hf_packet *const *packets, uint16_t ready,
 			      struct hf_tally *tally)
 {
 	uint16_t old = v->next, n = 0, got = 0, head;
 
-	for (; n < ready && v->budget > 0 && hf_vring_head(v, n, &head); n++) {
-		struct hf_packet *packet = packets[got];
+	while (v->budget > 0) {
+		int reason;
 
-		if (likely(dequeue_simple(v, head, packet))) {
-			if (unlikely(packet->next))
-				clear_rest(packet);
-		} else {
-			int reason = dequeue_chain(v, head, packet);
-
-			if (reason < 0) {
-				hf_count(v, (enum hf_counter) - reason, 1);
-				hf_vring_use(v, n, head, 0);
-				continue;
-			}
+		v->run->dequeue(v, packets, ready, &n, &got, tally);
+		if (likely(n == ready) || !hf_vring_head(v, n, &head))
+			break;
+		reason = dequeue_chain(v, head, packets[got]);
+		hf_vring_use(v, n++, head, 0);
+		if (reason < 0) {
+			hf_count(v, (enum hf_counter) - reason, 1);
+			continue;
 		}
-		hf_tally_packet(v, tally, packet);
-		hf_vring_use(v, n, head, 0);
-		got++;
+		hf_tally_packet(v, tally, packets[got++]);
 	}
 	if (n) {
 		hf_vring_publish(v, n, HF_INTENT_DEQUEUE);
@@ -240,7 +201,7 @@ uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 		goto out;
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
 	if (unlikely(hf_read_once(&device->rarp)) && count && enabled &&
-	    take_rarp(device, packets[0])) {
+	    hf_rarp_take(device, packets[0])) {
 		got = 1;
 		hf_tally_packet(v, &tally, packets[0]);
 	}
@@ -249,7 +210,7 @@ uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 		if (likely(enabled))
 			got = (uint16_t)(got + dequeue_ready(v, packets + got, ready, &tally));
 		else
-			discard(v, ready);
+			hf_dequeue_discard(v, ready);
 	} else if (!got) {
 		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
 		goto out;

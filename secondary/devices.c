@@ -259,8 +259,11 @@ void hf_grants_rescue(struct hf_service *service)
 
 void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *m)
 {
-	if (hf_grants_find(service, m->device, m->session))
-		destroy(service, hf_grants_slot(service, m->device));
+	struct hf_device **place = hf_grants_slot(service, m->device);
+
+	/* An older one as well: its own retirement may have died with a primary. */
+	if (place && *place && (*place)->session <= m->session)
+		destroy(service, place);
 	if (say_retired(service, m->device, m->session) == -EAGAIN)
 		remember_retired(service, m->device, m->session);
 }

@@ -10,8 +10,7 @@
 #include "header.h"
 #include "notify.h"
 #include "offload.h"
-
-#define PACKET_MAX (1u << 20) /* bytes; no frame is that long, and sums of such cannot wrap */
+#include "run.h"
 
 /* Are the caller's numbers about its own packet consistent? */
 static bool packet_ok(const struct hf_packet *packet)
@@ -20,12 +19,12 @@ static bool packet_ok(const struct hf_packet *packet)
 
 	for (const struct hf_packet *s = packet; s; s = s->next)
 		sum += s->len;
-	return packet->total && packet->total <= PACKET_MAX && packet->len && sum == packet->total;
+	return packet->total && packet->total <= HF_PACKET_MAX && packet->len &&
+	       sum == packet->total;
 }
 
-/* A packet that asks something of the guest, or is a chain of segments. */
-static enum hf_enqueue_result enqueue_special(struct hf_vring *v, const struct hf_packet *packet,
-					      uint16_t *used)
+enum hf_enqueue_result hf_enqueue_special(struct hf_vring *v, const struct hf_packet *packet,
+					  uint16_t *used)
 {
 	struct hf_offload offload = packet->offload;
 
@@ -47,9 +46,20 @@ static inline enum hf_enqueue_result enqueue_packet(struct hf_vring *v,
 	static const struct hf_offload none;
 
 	if (likely(hf_offload_is_none(&packet->offload) && !packet->next && packet->total &&
-		   packet->total == packet->len && packet->total <= PACKET_MAX))
+		   packet->total == packet->len && packet->total <= HF_PACKET_MAX))
 		return hf_enqueue_one(v, packet, &none, used);
-	return enqueue_special(v, packet, used);
+	return hf_enqueue_special(v, packet, used);
+}
+
+/* As many as go the fast way, one simple chain each. */
+static inline uint16_t enqueue_run(struct hf_vring *v, struct hf_packet *const *packets,
+				   uint16_t count, uint16_t used, struct hf_tally *tally)
+{
+	uint16_t ready = hf_vring_available(v, (uint16_t)(used + count));
+
+	if (unlikely(ready <= used))
+		return 0;
+	return v->run->enqueue(v, packets, (uint16_t)(ready - used), used, tally);
 }
 
 static uint16_t enqueue_all(struct hf_vring *v, struct hf_packet *const *packets, uint16_t count)
@@ -58,9 +68,17 @@ static uint16_t enqueue_all(struct hf_vring *v, struct hf_packet *const *packets
 	uint16_t old = v->next, used = 0, taken = 0;
 
 	for (; taken < count; taken++) {
-		const struct hf_packet *packet = packets[taken];
-		enum hf_enqueue_result result = enqueue_packet(v, packet, &used);
+		const struct hf_packet *packet;
+		enum hf_enqueue_result result;
+		uint16_t n =
+			enqueue_run(v, packets + taken, (uint16_t)(count - taken), used, &tally);
 
+		used = (uint16_t)(used + n);
+		taken = (uint16_t)(taken + n);
+		if (likely(taken == count))
+			break;
+		packet = packets[taken];
+		result = enqueue_packet(v, packet, &used);
 		if (result == HF_ENQUEUE_NO_BUFFER) {
 			hf_count(v, HF_COUNTER_NO_GUEST_BUFFER, 1);
 			break;

@@ -7,6 +7,8 @@
 
 #include "vring.h"
 
+#define HF_PACKET_MAX (1u << 20) /* bytes; no frame is that long, and sums of such cannot wrap */
+
 enum hf_enqueue_result {
 	HF_ENQUEUE_DONE,      /* delivered; *used moved on */
 	HF_ENQUEUE_NO_BUFFER, /* nothing changed: the guest has no room now */
@@ -14,11 +16,16 @@ enum hf_enqueue_result {
 };
 
 /*
- * Write one packet as it is, with a header that says `offload` in front, into the chains from place *used on, and
- * fill their used entries; nothing is visible until the caller publishes. Data thread, inside a
- * burst.
+ * Write one packet as it is, with a header that says `offload` in front, into the chains from place
+ * *used on, and fill their used entries; nothing is visible until the caller publishes. Data
+ * thread, inside a burst.
  */
 enum hf_enqueue_result hf_enqueue_one(struct hf_vring *vring, const struct hf_packet *packet,
 				      const struct hf_offload *offload, uint16_t *used);
+
+/* The same for a packet that may ask something of the guest, or be a chain of segments: checked,
+ * and done in software where the guest did not negotiate it. */
+enum hf_enqueue_result hf_enqueue_special(struct hf_vring *vring, const struct hf_packet *packet,
+					  uint16_t *used);
 
 #endif

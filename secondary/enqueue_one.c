@@ -162,8 +162,8 @@ static enum hf_enqueue_result drop(struct hf_vring *v, enum hf_counter reason)
 	return HF_ENQUEUE_DROPPED;
 }
 
-static enum hf_enqueue_result enqueue_general(struct hf_vring *v, const struct hf_packet *packet,
-					      const struct hf_offload *offload, uint16_t *used)
+enum hf_enqueue_result hf_enqueue_one(struct hf_vring *v, const struct hf_packet *packet,
+				      const struct hf_offload *offload, uint16_t *used)
 {
 	uint8_t *num_buffers[2] = {NULL, NULL};
 	struct writer w;
@@ -198,41 +198,4 @@ static enum hf_enqueue_result enqueue_general(struct hf_vring *v, const struct h
 	}
 	*used = w.used;
 	return HF_ENQUEUE_DONE;
-}
-
-/* The common chain: one descriptor, one region, one segment, nothing asked of the guest. */
-static inline bool enqueue_simple(struct hf_vring *v, const struct hf_packet *packet, uint16_t used)
-{
-	struct vring_desc d;
-	uint32_t len = packet->total + v->header_bytes;
-	uint16_t head;
-	uint8_t *to;
-
-	if (packet->next || hf_vring_available(v, (uint16_t)(used + 1)) <= used ||
-	    !hf_vring_head(v, used, &head))
-		return false;
-	hf_desc_read(&d, (const uint8_t *)&v->desc[head]);
-	if (d.flags != VRING_DESC_F_WRITE || d.len < len)
-		return false;
-	to = hf_vring_whole(v, d.addr, len);
-	if (!to)
-		return false;
-	__builtin_memset(to, 0, 10);
-	if (v->header_bytes == 12) {
-		to[10] = 1;
-		to[11] = 0;
-	}
-	hf_copy(to + v->header_bytes, packet->data, packet->total);
-	hf_vring_use(v, used, head, len);
-	return true;
-}
-
-enum hf_enqueue_result hf_enqueue_one(struct hf_vring *v, const struct hf_packet *packet,
-				      const struct hf_offload *offload, uint16_t *used)
-{
-	if (likely(hf_offload_is_none(offload)) && likely(enqueue_simple(v, packet, *used))) {
-		(*used)++;
-		return HF_ENQUEUE_DONE;
-	}
-	return enqueue_general(v, packet, offload, used);
 }

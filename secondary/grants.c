@@ -87,6 +87,7 @@ static void refuse_grant(struct hf_service *service, const Holdfast__Attach__Vri
 	refused.vring = m->vring;
 	refused.grant = m->grant;
 	refused.error = error;
+	refused.life = m->life;
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_VRING_REFUSED;
 	message.vring_refused = &refused;
 	(void)hf_service_send(service, &message);
@@ -169,6 +170,14 @@ static int set_up(struct hf_device *device, struct hf_vring *v, struct hf_vring_
 	return error;
 }
 
+/* No map of that memory: a newer table is on its way, or it was said why there is none. */
+static void say_not_set_up(const struct hf_device *device, const char *what, uint32_t queue,
+			   int error)
+{
+	hf_log(error == -ENXIO ? HF_LOG_INFO : HF_LOG_ERROR, device->service->tag,
+	       "cannot %s vring %u of port %s: %s", what, queue, device->name, strerror(-error));
+}
+
 static uint16_t size_of(uint32_t size)
 {
 	return size <= HF_VRING_MAX_SIZE ? (uint16_t)size : 0;
@@ -198,8 +207,7 @@ void hf_on_vring_prepare(struct hf_service *service, const Holdfast__Attach__Vri
 	error = set_up(device, v, &setup, m->mem_generation, has, frame);
 	/* If it comes to a grant, that one is refused, and comes again with everything. */
 	if (error) {
-		log_error(service->tag, "cannot prepare vring %u of port %s: %s", m->vring,
-			  device->name, strerror(-error));
+		say_not_set_up(device, "prepare", m->vring, error);
 		return;
 	}
 	hf_vring_prefault(v);
@@ -241,8 +249,7 @@ void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__Vring
 	take_negotiated(device, m->features, m->mtu);
 	error = set_up_for_grant(device, v, m, slot, frame);
 	if (error) {
-		log_error(service->tag, "cannot run vring %u of port %s: %s", m->vring,
-			  device->name, strerror(-error));
+		say_not_set_up(device, "run", m->vring, error);
 		refuse_grant(service, m, error);
 		return;
 	}

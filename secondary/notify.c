@@ -9,11 +9,11 @@ static void write_one(struct hf_vring *v, int fd)
 {
 	uint64_t one = 1;
 
-	hf_write_once(&v->writes, v->writes + 1);
+	hf_add(&v->writes, 1u);
 	/* EAGAIN: the counter is full, so the guest has been called and did not look yet. */
 	if (write(fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		v->write_errors++;
-	hf_write_once(&v->writes, v->writes + 1);
+		hf_add(&v->write_errors, 1u);
+	hf_add(&v->writes_done, 1u);
 }
 
 struct hf_notify_due hf_notify_decide(struct hf_vring *v)
@@ -27,8 +27,9 @@ struct hf_notify_due hf_notify_decide(struct hf_vring *v)
 		hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS, 1);
 	}
 	/* Those of the writes before: the lane may only be written to in a burst. */
-	hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS_ERROR, v->write_errors);
-	v->write_errors = 0;
+	if (unlikely(hf_read_once(&v->write_errors)))
+		hf_count(v, HF_COUNTER_GUEST_NOTIFICATIONS_ERROR,
+			 hf_exchange(&v->write_errors, 0u));
 	v->call_due = v->err_due = false;
 	return due;
 }
@@ -53,16 +54,18 @@ static void drain(int fd)
 
 void hf_notify_rescue(struct hf_vring *v)
 {
-	uint32_t writes = hf_read_once(&v->writes);
+	uint32_t done = hf_load_acquire(&v->writes_done);
+	bool under_way = hf_load_acquire(&v->writes) != done;
 
-	/* Odd, and the same as at the last look: it is in the same write still. */
-	if (writes % 2 && writes == v->writes_seen) {
+	/* As at the last look, and none has ended since: it is in the same write still. */
+	if (under_way && v->write_seen && done == v->writes_seen) {
 		hf_write_once(&v->has_call, false);
 		hf_write_once(&v->has_err, false);
 		drain(v->call_fd);
 		drain(v->err_fd);
 	}
-	v->writes_seen = writes;
+	v->writes_seen = done;
+	v->write_seen = under_way;
 }
 
 void hf_notify_first_burst(struct hf_vring *v)

@@ -17,6 +17,7 @@
 #include "log.h"
 
 #define WELCOME_WAIT_MS 5000
+#define ATTACH_TRIES	3
 #define HEARTBEAT_NS	(500 * NS_PER_MS)
 #define REATTACH_NS	(100 * NS_PER_MS)
 #define PACKETS_A_ROUND 256
@@ -175,6 +176,21 @@ static int wait_for_welcome(struct hf_service *service)
 	return error;
 }
 
+/* A primary that dies between accepting and keeping us takes the connection along; where another
+ * one follows, its socket is there already. */
+static int attach_and_wait(struct hf_service *service)
+{
+	int error = -ECONNRESET;
+
+	for (int i = 0; i < ATTACH_TRIES && error == -ECONNRESET; i++) {
+		hf_fd_close(&service->socket);
+		error = hf_attach(service);
+		if (!error)
+			error = wait_for_welcome(service);
+	}
+	return error;
+}
+
 int hf_service_connect(const struct hf_service_config *config, struct hf_service **ret_service)
 {
 	struct hf_service *service = alloc_service();
@@ -187,14 +203,12 @@ int hf_service_connect(const struct hf_service_config *config, struct hf_service
 	if (!error)
 		error = open_fds(service);
 	if (!error)
-		error = hf_attach(service);
+		error = attach_and_wait(service);
 	if (error == -ENOENT || error == -ECONNREFUSED)
 		log_error(service->tag,
 			  "no primary at %s/attach.sock: start holdfastd, or name its "
 			  "run directory",
 			  service->run_dir);
-	if (!error)
-		error = wait_for_welcome(service);
 	if (error) {
 		free_service(service);
 		return error;

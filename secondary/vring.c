@@ -8,6 +8,7 @@
 
 #include "fd.h"
 #include "offload.h"
+#include "run.h"
 
 /* What a guest needs to have negotiated so that no packet is ever changed on the way to it. */
 #define ALL_GUEST_OFFLOADS                                                                         \
@@ -54,6 +55,7 @@ int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 	hf_write_once(&v->grant_word, s->grant_word);
 	hf_write_once(&v->lane, s->lane);
 	hf_write_once(&v->fence, s->fence);
+	v->run = hf_run_choose();
 	v->map = s->map;
 	v->features = s->features;
 	v->size = s->size;

@@ -52,6 +52,8 @@ struct hf_vring_setup {
 	bool fence; /* no membarrier: bursts fence themselves */
 };
 
+struct hf_run_ops;
+
 struct hf_vring {
 	/* Written by the control thread at setup, read by every burst. */
 	uint64_t my_grant; /* 0: not granted; stored last, released */
@@ -67,14 +69,17 @@ struct hf_vring {
 	bool indirect;
 	bool event_idx;
 	bool fence;
-	bool has_call; /* control thread writes, data thread reads; see call_fd */
+	const struct hf_run_ops *run; /* the level of instructions */
+	bool has_call;		      /* control thread writes, data thread reads; see call_fd */
 	bool has_err;
 	/* Numbers that stay ours from the first grant to the end of the device: a new descriptor is
 	 * dup'ed over them, so a burst never writes into a stranger's file. */
 	int call_fd;
 	int err_fd;
-	uint32_t write_errors; /* data thread: not counted yet */
-	uint32_t writes;       /* data thread: one more before and after each write; see notify.c */
+	/* Any data thread, atomically: calls of a hop are written by whoever hopped (hop.h). */
+	uint32_t write_errors; /* not counted yet */
+	uint32_t writes;       /* one more before each write; see notify.c */
+	uint32_t writes_done;  /* … and after it */
 	uint32_t call_again;   /* control thread: the descriptor changed, call once */
 
 	/* The data thread's, between hf_burst_enter and hf_burst_leave. */
@@ -99,7 +104,8 @@ struct hf_vring {
 	bool granted;
 	bool enabled;
 	uint32_t lane_entry;
-	uint32_t writes_seen; /* `writes` at the last look */
+	uint32_t writes_seen; /* `writes_done` at the last look */
+	bool write_seen;      /* a write was under way then */
 };
 
 /*

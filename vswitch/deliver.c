@@ -29,6 +29,20 @@ static struct port_stats *stats_of(const struct forward *f, uint16_t port)
 	return &f->stats->ports[port];
 }
 
+/* Some of them out; how many. */
+static uint16_t try_transmit(struct forward *f, struct port *port, uint16_t queue,
+			     struct hf_packet *const *packets, uint16_t nr)
+{
+	struct port_stats *stats = stats_of(f, port->id);
+
+	if (!f->hop)
+		return port->ops->transmit(port, queue, packets, nr, stats);
+	if (port->ops->forward)
+		return port->ops->forward(port, queue, f->hop, packets, nr, stats);
+	hf_hop_copy(f->hop, packets, nr);
+	return port->ops->transmit(port, queue, packets, nr, stats);
+}
+
 static void transmit(struct forward *f, struct port *port, uint16_t queue,
 		     struct hf_packet *const *packets, uint16_t nr)
 {
@@ -37,8 +51,8 @@ static void transmit(struct forward *f, struct port *port, uint16_t queue,
 	uint16_t done = 0;
 
 	while (done < nr && fruitless < TRIES) {
-		uint16_t taken = port->ops->transmit(port, queue, packets + done,
-						     (uint16_t)(nr - done), stats);
+		uint16_t taken =
+			try_transmit(f, port, queue, packets + done, (uint16_t)(nr - done));
 
 		done = (uint16_t)(done + taken);
 		if (!taken) {
@@ -56,6 +70,9 @@ static void hand_over(struct forward *f, unsigned owner, struct handover_entry e
 {
 	uint16_t done;
 
+	/* It is another thread that reads them, and later. */
+	if (f->hop)
+		hf_hop_copy(f->hop, packets, nr);
 	for (done = 0; done < nr; done++) {
 		uint64_t *references = &packets[done]->user[PACKET_REFERENCES];
 

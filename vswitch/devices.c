@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <holdfast/burst.h>
 #include <holdfast/device.h>
+#include <holdfast/hop.h>
 #include <string.h>
 
 #include "say.h"
@@ -31,13 +32,6 @@ struct delivered {
 	uint64_t bytes;
 };
 
-static uint16_t device_receive(struct port *port, uint16_t queue, struct hf_packet **packets,
-			       uint16_t nr, struct port_stats *stats)
-{
-	(void)stats; /* what the library drops, it counts itself */
-	return hf_dequeue_burst(port->backend, queue, packets, nr);
-}
-
 /* False: the vring is not granted now, or this library counts elsewhere. */
 static bool read_delivered(const struct port *port, uint16_t queue, struct delivered *ret)
 {
@@ -52,14 +46,22 @@ static bool read_delivered(const struct port *port, uint16_t queue, struct deliv
 	return true;
 }
 
+/* What the library drops, it counts itself. */
+static uint16_t device_peek(struct port *port, uint16_t queue, struct hf_hop *hop,
+			    struct hf_packet **packets, uint16_t nr)
+{
+	return hf_hop_peek(hop, port->backend, queue, packets, nr, PEEK_BYTES);
+}
+
 /* What the library took and did not deliver can never be: it counts the reason. The counters are
  * words that this very thread writes, so the difference is that of our burst. */
-static uint16_t device_transmit(struct port *port, uint16_t queue, struct hf_packet *const *packets,
-				uint16_t nr, struct port_stats *stats)
+static uint16_t device_send(struct port *port, uint16_t queue, struct hf_hop *hop,
+			    struct hf_packet *const *packets, uint16_t nr, struct port_stats *stats)
 {
 	struct delivered before = {0}, after;
 	bool known = read_delivered(port, queue, &before);
-	uint16_t taken = hf_enqueue_burst(port->backend, queue, packets, nr);
+	uint16_t taken = hop ? hf_hop_forward(hop, port->backend, queue, packets, nr)
+			     : hf_enqueue_burst(port->backend, queue, packets, nr);
 
 	if (!taken)
 		return 0;
@@ -77,6 +79,12 @@ static uint16_t device_transmit(struct port *port, uint16_t queue, struct hf_pac
 	return taken;
 }
 
+static uint16_t device_transmit(struct port *port, uint16_t queue, struct hf_packet *const *packets,
+				uint16_t nr, struct port_stats *stats)
+{
+	return device_send(port, queue, NULL, packets, nr, stats);
+}
+
 static int device_arm(struct port *port, uint16_t queue, bool wanted)
 {
 	return hf_enable_guest_notification(port->backend, queue, wanted);
@@ -85,7 +93,8 @@ static int device_arm(struct port *port, uint16_t queue, bool wanted)
 static const struct port_ops device_ops = {
 	.kind = "device",
 	.stations = DEVICE_STATIONS,
-	.receive = device_receive,
+	.peek = device_peek,
+	.forward = device_send,
 	.transmit = device_transmit,
 	.arm = device_arm,
 };

@@ -7,6 +7,11 @@
  * in mid-burst, its earlier packets are still ahead of its later ones. Then the packets for ports
  * are gathered by (port, transmit queue), in order, and each group is delivered at once
  * (deliver.c). A flooded packet may be in several places at once; everybody only reads it.
+ *
+ * What a guest sent is not received but peeked at (holdfast/hop.h), and goes to other guests in one
+ * copy. All of the above happens while the sender's ring is held, so it must not last: a burst that
+ * is flooded to many is copied out first, and then it is nobody's but ours. (One copy more is
+ * little beside so many.)
  */
 #include "forward.h"
 
@@ -19,6 +24,8 @@ struct batch {
 	uint32_t keys[BURST];
 	uint16_t count;
 };
+
+#define FLOOD_HELD 4u /* ports that a burst is flooded to while its sender's ring is held */
 
 #define KEY(port, queue) ((uint32_t)(port) << 16 | (queue))
 #define KEY_PORT(key)	 ((uint16_t)((key) >> 16))
@@ -179,6 +186,20 @@ static void classify(struct forward *f, const struct port *ingress,
 	}
 }
 
+/* The sender gets its buffers back. */
+static void end_hop(struct forward *f, uint16_t nr)
+{
+	if (f->hop)
+		hf_hop_complete(f->hop, nr);
+	f->hop = NULL;
+}
+
+static void take_all(struct forward *f, struct hf_packet *const *packets, uint16_t nr)
+{
+	hf_hop_copy(f->hop, packets, nr);
+	end_hop(f, nr);
+}
+
 void forward_burst(struct forward *f, const struct port *ingress, struct hf_packet *const *packets,
 		   uint16_t nr)
 {
@@ -188,8 +209,11 @@ void forward_burst(struct forward *f, const struct port *ingress, struct hf_pack
 	sorted.nr_floods = 0;
 	stats_received(stats_of(f, ingress->id), packets, nr);
 	classify(f, ingress, packets, nr, &sorted);
+	if (f->hop && sorted.nr_floods && f->table->nr_reachable > FLOOD_HELD + 1)
+		take_all(f, packets, nr);
 	if (sorted.nr_floods)
 		flood(f, ingress->id, sorted.floods, sorted.nr_floods);
 	send_batch(f, &sorted.batch);
+	end_hop(f, nr);
 	deliver_flush(f);
 }

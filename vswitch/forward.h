@@ -23,6 +23,8 @@ struct forward {
 	struct handover *out[MAX_WORKERS]; /* to each worker, itself too */
 	struct handover *in[MAX_WORKERS];  /* from each worker */
 	struct idle *idle[MAX_WORKERS];	   /* to wake them */
+	/* Of this burst: the hop whose packets they are, or NULL: they are in our memory, whole. */
+	struct hf_hop *hop;
 	/* Of this round. */
 	const struct table *table;
 	unsigned may_keep; /* packets that may still be left for others */
@@ -31,7 +33,8 @@ struct forward {
 };
 
 /*
- * Forward packets that came in on `ingress`. They stay the caller's; those with
+ * Forward packets that came in on `ingress`, and complete the hop they are of. They stay the
+ * caller's; those with
  * PACKET_REFERENCES other than 0 afterwards, `may_keep` at most, are being read by other workers
  * until deliver_take_back() has brought the number back to 0.
  */

@@ -9,6 +9,7 @@
 #ifndef VSWITCH_PORT_H
 #define VSWITCH_PORT_H
 
+#include <holdfast/hop.h>
 #include <holdfast/packet.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +29,14 @@ struct port_ops {
 	/* Up to `count` packets into `packets`; returns how many came. May reorder the array. */
 	uint16_t (*receive)(struct port *port, uint16_t queue, struct hf_packet **packets,
 			    uint16_t count, struct port_stats *stats);
+	/* In the place of receive(), which is NULL then: the packets stay where they are, and of
+	 * each only the front is in memory of ours, until the hop is completed. */
+	uint16_t (*peek)(struct port *port, uint16_t queue, struct hf_hop *hop,
+			 struct hf_packet **packets, uint16_t count);
+	/* As transmit(), for packets of a peek, in one copy. NULL: they are copied out first. */
+	uint16_t (*forward)(struct port *port, uint16_t queue, struct hf_hop *hop,
+			    struct hf_packet *const *packets, uint16_t count,
+			    struct port_stats *stats);
 	/* Up to `count` packets out; returns how many it dealt with, from the front, and has
 	 * counted each of those as sent or as dropped with its reason. Only reads the packets. */
 	uint16_t (*transmit)(struct port *port, uint16_t queue, struct hf_packet *const *packets,

@@ -9,6 +9,7 @@
 #define MAX_PORTS	1024u /* devices and uplinks together */
 #define MAX_WORKERS	32u   /* a set of workers fits a 32-bit mask */
 #define MAX_UPLINKS	16u
+#define PEEK_BYTES	128u /* of a frame: the ports of every flow that is hashed by them */
 #define PACKET_ROOM	(65536u + 128u) /* the largest GSO frame is 65562 bytes */
 #define HANDOVER_SLOTS	128u		/* packets that one worker left for another */
 #define STATION_BUCKETS 8192u		/* of four stations each: 32768 stations, 512 KiB */

@@ -58,10 +58,13 @@ static bool run_source(struct worker *worker, const struct source *source)
 {
 	struct port *port = source->port;
 	struct port_stats *stats = &worker->forward.stats->ports[port->id];
-	uint16_t came = port->ops->receive(port, source->queue, worker->hand, BURST, stats);
+	struct hf_hop *hop = port->ops->peek ? worker->hop : NULL;
+	uint16_t came = hop ? port->ops->peek(port, source->queue, hop, worker->hand, BURST)
+			    : port->ops->receive(port, source->queue, worker->hand, BURST, stats);
 
 	if (!came)
 		return false;
+	worker->forward.hop = hop;
 	worker->forward.may_keep = worker->nr_spare;
 	forward_burst(&worker->forward, port, worker->hand, came);
 	for (uint16_t i = 0; i < came; i++) {
@@ -144,7 +147,8 @@ static int get_packets(struct worker *worker)
 	unsigned spares = worker->forward.nr_workers > 1 ? HANDOVER_SLOTS : 0;
 
 	worker->pool = hf_packet_pool_create(NULL, BURST + spares, PACKET_ROOM);
-	if (!worker->pool)
+	worker->hop = hf_hop_create();
+	if (!worker->pool || !worker->hop)
 		return errno ? -errno : -ENOMEM;
 	for (unsigned i = 0; i < BURST + spares; i++) {
 		struct hf_packet *packet = hf_packet_pool_get(worker->pool, i);
@@ -183,6 +187,8 @@ void worker_free_packets(struct worker *worker)
 	if (worker->pool)
 		hf_packet_pool_destroy(worker->pool);
 	worker->pool = NULL;
+	hf_hop_destroy(worker->hop);
+	worker->hop = NULL;
 }
 
 int worker_start(struct worker *worker)

@@ -32,6 +32,7 @@ struct worker {
 
 	/* The thread's own. */
 	struct hf_packet_pool *pool;
+	struct hf_hop *hop;
 	struct hf_packet *hand[BURST]; /* always full: receive bursts go here */
 	struct hf_packet *spare[HANDOVER_SLOTS];
 	unsigned nr_spare;

@@ -54,6 +54,14 @@ HF_API int hf_enable_guest_notification(struct hf_device *device, uint16_t queue
  * is not granted or the front-end polls. Owned by the library. */
 HF_API int hf_guest_kick_fd(const struct hf_device *device, uint16_t queue);
 
+/*
+ * The level of instructions this process' bursts are made of: "avx512", "avx2" or "plain". The
+ * processor's best, or what $HOLDFAST_SIMD named when the first vring was set up or this was first
+ * called; a name the processor cannot follow is refused by one line in the log, and the best is
+ * taken. Any thread. Never NULL.
+ */
+HF_API const char *hf_burst_level(void);
+
 #ifdef __cplusplus
 }
 #endif

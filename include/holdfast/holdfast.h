@@ -7,6 +7,7 @@
 #include <holdfast/continuity.h>
 #include <holdfast/device.h>
 #include <holdfast/driver.h>
+#include <holdfast/hop.h>
 #include <holdfast/packet.h>
 #include <holdfast/service.h>
 #include <holdfast/types.h>

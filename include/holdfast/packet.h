@@ -48,7 +48,7 @@ struct hf_packet {
 	uint32_t len;		   /* bytes that are there, in this segment */
 	uint32_t total;		   /* first segment only: bytes of the whole packet */
 	struct hf_offload offload; /* first segment only */
-	uint16_t reserved;
+	uint16_t peeked;	   /* the library's, of an open hop (hop.h) */
 	uint64_t user[3]; /* the caller's; never read or written by the library */
 };
 

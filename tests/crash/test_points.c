@@ -17,35 +17,17 @@
  * watchpoint in the ring's memory) and is stepped from there; that the burst is the same each time
  * makes the numbers of steps comparable, and nothing but their choice depends on it.
  */
-#include <errno.h>
-#include <signal.h>
-#include <stddef.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/user.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "scene.h"
+#include "step.h"
 #include "suite.h"
 
 #define MARGIN	      200u
 #define COARSE	      24u /* crash points all over the burst */
 #define TIME_LIMIT_MS 3000
 #define MAX_STEPS     1000000u
-#define SKIPPED	      77
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 /* What was seen at which step of the whole burst; step n: after n instructions. */
 struct track {
@@ -66,69 +48,15 @@ static struct tally {
 	bool can_run_free; /* watchpoints work */
 } tally;
 
-/* ---- the child */
+static void run_scene_burst(void *scene)
+{
+	scene_burst(scene);
+}
 
 static pid_t start_owner(struct scene *s)
 {
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-			_exit(SKIPPED);
-		raise(SIGSTOP);
-		if (s)
-			scene_burst(s);
-		_exit(0);
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-		return -1;
-	(void)ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)PTRACE_O_EXITKILL);
-	return pid;
+	return step_start(run_scene_burst, s);
 }
-
-/* One instruction, or to the watchpoint. False: it is gone. */
-static bool resume(pid_t pid, bool step)
-{
-	int status;
-
-	if (ptrace(step ? PTRACE_SINGLESTEP : PTRACE_CONT, pid, NULL, NULL) < 0)
-		return false;
-	return waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP;
-}
-
-/* The SIGKILL, and the certainty. */
-static bool kill_owner(pid_t pid)
-{
-	int status;
-
-	return kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
-	       WTERMSIG(status) == SIGKILL;
-}
-
-#if defined(__x86_64__)
-static bool set_debug(pid_t pid, unsigned int reg, uintptr_t value)
-{
-	return ptrace(PTRACE_POKEUSER, pid, offsetof(struct user, u_debugreg) + 8 * reg, value) ==
-	       0;
-}
-
-/* Run until the four bytes at `word` are written. */
-static bool run_to_store(pid_t pid, const uint32_t *word)
-{
-	const uintptr_t write_4_bytes = 1 | 1 << 16 | 3 << 18;
-
-	return set_debug(pid, 0, (uintptr_t)word) && set_debug(pid, 7, write_4_bytes) &&
-	       resume(pid, false) && set_debug(pid, 7, 0);
-}
-#else
-static bool run_to_store(pid_t pid, const uint32_t *word)
-{
-	(void)pid;
-	(void)word;
-	return false;
-}
-#endif
 
 /* ---- a burst to its end, watched */
 
@@ -158,10 +86,10 @@ static void record_track(void)
 
 	REQUIRE(scene_open(&s, tally.shape));
 	REQUIRE((pid = start_owner(&s)) > 0);
-	while (t->steps < MAX_STEPS && resume(pid, true))
+	while (t->steps < MAX_STEPS && step_resume(pid))
 		watch(&s, t, ++t->steps, &was_busy);
 	if (t->steps == MAX_STEPS)
-		kill_owner(pid);
+		step_kill(pid);
 	scene_take_over(&s);
 	CHECK(s.published && !s.lost);
 	CHECK_EQ(s.faults, 0);
@@ -189,12 +117,12 @@ static bool go_to_step(struct scene *s, pid_t pid, uint32_t k)
 	uint32_t at = 0;
 
 	if (element >= 0) {
-		if (!run_to_store(pid, scene_used_element(s, (uint32_t)element)))
+		if (!step_to_store(pid, scene_used_element(s, (uint32_t)element)))
 			return false;
 		at = tally.track.elements[element];
 	}
 	for (; at < k; at++)
-		if (!resume(pid, true))
+		if (!step_resume(pid))
 			return false;
 	return true;
 }
@@ -222,7 +150,7 @@ static void crash_at(uint32_t k)
 	s.sleeps = k % 2;
 	REQUIRE((pid = start_owner(&s)) > 0);
 	there = go_to_step(&s, pid, k);
-	killed = there && kill_owner(pid);
+	killed = there && step_kill(pid);
 	/* How long it takes to exit is not the same each time. */
 	scene_expect(&s, killed || k > tally.track.left, "the owner was not killed at this step");
 	scene_take_over(&s);
@@ -276,9 +204,9 @@ static bool watchpoints_work(void)
 
 	REQUIRE(scene_open(&s, tally.shape));
 	REQUIRE((pid = start_owner(&s)) > 0);
-	if (tally.track.elements[last] && run_to_store(pid, scene_used_element(&s, last)))
+	if (tally.track.elements[last] && step_to_store(pid, scene_used_element(&s, last)))
 		good = *scene_used_element(&s, last) && !*scene_used_element(&s, last + 1);
-	kill_owner(pid);
+	step_kill(pid);
 	scene_close(&s);
 	return good;
 }
@@ -332,27 +260,9 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_mergeable_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps),
 };
 
-/* Some containers and hardened kernels forbid it. */
-static bool may_trace(void)
-{
-	pid_t pid = start_owner(NULL);
-	bool good;
-
-	if (pid < 0)
-		return false;
-	good = resume(pid, true);
-	return kill_owner(pid) && good;
-}
-
 int main(void)
 {
-	if (SANITIZED) {
-		printf("skipped: single-stepping sanitized code takes too long\n");
-		return SKIPPED;
-	}
-	if (!may_trace()) {
-		printf("skipped: ptrace is not permitted here (%s)\n", strerror(errno));
-		return SKIPPED;
-	}
+	if (!step_possible())
+		return STEP_SKIPPED;
 	return suite_run("crash points", sentences, sizeof(sentences) / sizeof(sentences[0]));
 }

@@ -34,18 +34,19 @@ struct echoed {
 };
 
 static struct echoed devices[MAX_DEVICES];
-static volatile sig_atomic_t trap_wanted;
+static volatile sig_atomic_t trap_wanted, loop_wanted;
 static uint8_t *trap_page;
 
 static void want_trap(int number)
 {
-	trap_wanted = number;
+	trap_wanted = 1;
+	loop_wanted = number == SIGUSR2;
 }
 
 static void fall_into_trap(int number)
 {
 	(void)number;
-	while (trap_wanted == SIGUSR2)
+	while (loop_wanted)
 		;
 	raise(SIGSTOP);
 	mprotect(trap_page, 4096, PROT_READ | PROT_WRITE); /* and on it goes, if it may */
@@ -111,7 +112,8 @@ static unsigned int run_pair(struct echoed *echoed, uint16_t number)
 	if (!pair->count) {
 		pair->first = 0;
 		if (trap_wanted)
-			pair->packets[1].data = trap_page;
+			pair->packets[1].data = trap_page; /* of one pair: it may live on */
+		trap_wanted = 0;
 		pair->count = hf_dequeue_burst(echoed->device, HF_DEQUEUE_QUEUE(number),
 					       pair->pointers, BURST);
 	}

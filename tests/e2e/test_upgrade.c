@@ -40,14 +40,17 @@ static void start_switch(size_t index, const char *name, const char *role)
 		CHECK(world_maps_become(world.secondaries[index].pid, guests[i].guest.fd, 1));
 }
 
-static void open_all(void)
+static void open_all(bool supervised)
 {
 	static const char *const names[] = {"a", "b", "c"};
-	static const char *const arguments[] = {"--port", "a", "--port", "b", "--port", "c", NULL};
+	static const char *const arguments[] = {"--port", "a", "--port",      "b",
+						"--port", "c", "--supervise", NULL};
+	const char *alone[ARRAY_SIZE(arguments) - 1] = {NULL};
 	static const struct session_shape shape;
 
 	memset(guests, 0, sizeof(guests));
-	world_open(&world, arguments);
+	memcpy(alone, arguments, (ARRAY_SIZE(alone) - 1) * sizeof(alone[0]));
+	world_open(&world, supervised ? arguments : alone);
 	start_switch(0, "one", "vswitch");
 	for (size_t i = 0; i < 3; i++) {
 		REQUIRE(front_end_connect(&guests[i], world_port_path(&world, names[i])) == 0);
@@ -166,7 +169,7 @@ static void a_switch_is_replaced_under_load_and_nothing_is_lost(void)
 	uint32_t forth = 0, back = 0;
 	uint64_t longest = 0;
 
-	open_all();
+	open_all(false);
 	introduce();
 	CHECK_EQ(pass(0, 1, &forth, 1000), 0);
 	CHECK_EQ(strangers_packets(), 0);
@@ -198,7 +201,7 @@ static void what_a_killed_switch_knew_is_known_to_the_next(void)
 	static const char *const names[] = {"one", "two"};
 	uint32_t forth = 0, back = 0;
 
-	open_all();
+	open_all(false);
 	introduce();
 	start_switch(1, "two", "standby");
 	for (unsigned int i = 0; i < KILLS; i++) {
@@ -219,8 +222,37 @@ static void what_a_killed_switch_knew_is_known_to_the_next(void)
 	close_all();
 }
 
+/* Nobody waits when it dies, and the primary that keeps what it knew dies as well. */
+static void what_a_switch_knew_outlives_the_primary_that_kept_it(void)
+{
+	static const char *const names[] = {"one", "two"};
+	uint32_t forth = 0, back = 0;
+
+	open_all(true);
+	introduce();
+	for (unsigned int i = 0; i < KILLS; i++) {
+		CHECK_EQ(pass(0, 1, &forth, 200), 0);
+		CHECK_EQ(strangers_packets(), 0);
+		world_signal_echo(&world, i % 2, SIGKILL);
+		CHECK_EQ(world_reap_echo(&world, i % 2), SIGKILL);
+		if (i % 3) {
+			CHECK(world_secondaries_become(&world, 0)); /* it has noticed */
+		}
+		for (unsigned int n = 0; n <= i % 2; n++)
+			CHECK_EQ(kill(world_ask_pid(&world, NULL), SIGKILL), 0);
+		start_switch((i + 1) % 2, names[(i + 1) % 2], i % 2 ? "vswitch" : "standby");
+		usleep(50000); /* until it has read what the other knew */
+		CHECK_EQ(pass(1, 0, &back, 200), 0);
+		CHECK_EQ(strangers_packets(), 0);
+	}
+	world_signal_echo(&world, KILLS % 2, SIGTERM);
+	CHECK_EQ(world_reap_echo(&world, KILLS % 2), 0);
+	close_all();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_switch_is_replaced_under_load_and_nothing_is_lost),
 	SENTENCE(what_a_killed_switch_knew_is_known_to_the_next),
+	SENTENCE(what_a_switch_knew_outlives_the_primary_that_kept_it),
 };
 SUITE("upgrade", sentences)

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -32,8 +33,9 @@ static const char *program(const char *variable)
 }
 
 /* Nothing of the test's own is inherited: no descriptor, no map (exec). */
-static pid_t start(const char *const *argv, int *ret_stdin)
+static pid_t start(const char *const *argv, int *ret_stdin, unsigned int descriptors)
 {
+	const struct rlimit limit = {descriptors, descriptors};
 	int ends[2], started[2];
 	char none;
 	pid_t pid;
@@ -44,6 +46,8 @@ static pid_t start(const char *const *argv, int *ret_stdin)
 	if (pid == 0) {
 		dup2(ends[0], STDIN_FILENO);
 		close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
+		if (descriptors && setrlimit(RLIMIT_NOFILE, &limit) < 0)
+			_exit(127);
 		execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
@@ -76,6 +80,11 @@ static void wait_for_socket(const char *path)
 
 void world_open(struct world *world, const char *const *arguments)
 {
+	world_open_limited(world, arguments, 0);
+}
+
+void world_open_limited(struct world *world, const char *const *arguments, unsigned int descriptors)
+{
 	const char *argv[MAX_ARGS] = {program("HOLDFASTD"), "--log-level",
 				      getenv("HF_LOG") ? getenv("HF_LOG") : "error", "--run-dir"};
 	char path[128];
@@ -88,7 +97,7 @@ void world_open(struct world *world, const char *const *arguments)
 	argv[n++] = world->dir;
 	for (; arguments && *arguments && n + 1 < MAX_ARGS; arguments++)
 		argv[n++] = *arguments;
-	world->primary = start(argv, NULL);
+	world->primary = start(argv, NULL, descriptors);
 	snprintf(path, sizeof(path), "%s/control.sock", world->dir);
 	wait_for_socket(path);
 	snprintf(path, sizeof(path), "%s/attach.sock", world->dir);
@@ -186,6 +195,21 @@ pid_t world_ask_pid(const struct world *world, unsigned int *ret_ms)
 	return pid;
 }
 
+pid_t world_find_primary(const struct world *world)
+{
+	char path[64];
+	FILE *file;
+	int pid = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", world->primary, world->primary);
+	file = fopen(path, "re");
+	if (!file || fscanf(file, "%d", &pid) != 1)
+		pid = 0;
+	if (file)
+		fclose(file);
+	return pid;
+}
+
 /* A connection with the request on its way. */
 static int ask(const struct world *world, Holdfast__Control__Request *request)
 {
@@ -210,23 +234,50 @@ static Holdfast__Control__Response *answer(int fd)
 	return response;
 }
 
+/* Its error, and no more of it than that. */
+static int answered(int fd)
+{
+	Holdfast__Control__Response *response = answer(fd);
+	int error = response->error;
+
+	hf_frame_free_unpacked(&response->base);
+	close(fd);
+	return error;
+}
+
 void world_add_port(struct world *world, const char *name, bool client, const char *path)
 {
 	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
 	Holdfast__Control__PortAddRequest add = HOLDFAST__CONTROL__PORT_ADD_REQUEST__INIT;
-	Holdfast__Control__Response *response;
-	int fd;
 
 	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD;
 	request.port_add = &add;
 	add.name = (char *)(uintptr_t)name;
 	add.path = (char *)(uintptr_t)(path ? path : "");
 	add.client = client;
-	fd = ask(world, &request);
-	response = answer(fd);
-	CHECK_EQ(response->error, 0);
-	hf_frame_free_unpacked(&response->base);
-	close(fd);
+	CHECK_EQ(answered(ask(world, &request)), 0);
+}
+
+int world_del_port(const struct world *world, const char *name)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__PortDelRequest del = HOLDFAST__CONTROL__PORT_DEL_REQUEST__INIT;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_DEL;
+	request.port_del = &del;
+	del.name = (char *)(uintptr_t)name;
+	return answered(ask(world, &request));
+}
+
+bool world_has_port(const struct world *world, const char *name)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__PortShowRequest show = HOLDFAST__CONTROL__PORT_SHOW_REQUEST__INIT;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_SHOW;
+	request.port_show = &show;
+	show.name = (char *)(uintptr_t)name;
+	return answered(ask(world, &request)) == 0;
 }
 
 int world_hand_over(const struct world *world, const char *port, const char *to)
@@ -251,6 +302,23 @@ int world_drain(const struct world *world, const char *name, bool force)
 	drain.name = (char *)(uintptr_t)name;
 	drain.force = force;
 	return ask(world, &request);
+}
+
+void world_urge_hand_over(const struct world *world, const char *to)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__HandoverRequest handover = HOLDFAST__CONTROL__HANDOVER_REQUEST__INIT;
+	char none[] = "";
+	int fd = hf_seqpacket_connect(world_port_path(world, "control"));
+
+	request.protocol = HF_CONTROL_PROTOCOL;
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_HANDOVER;
+	request.handover = &handover;
+	handover.port = none;
+	handover.to = (char *)(uintptr_t)to;
+	if (fd >= 0)
+		(void)hf_frame_send(fd, &request.base, NULL, 0);
+	hf_fd_close(&fd);
 }
 
 int world_handed_over(int socket, uint64_t *ret_pause_ns)
@@ -364,11 +432,45 @@ bool world_counter_becomes(const struct world *world, const char *name, uint64_t
 	return false;
 }
 
+static void keep_if(const Holdfast__Control__Event *event, int kind, uint64_t *number,
+		    char *ret_detail, size_t size)
+{
+	if ((int)event->kind != kind || event->number < *number)
+		return;
+	*number = event->number;
+	snprintf(ret_detail, size, "%s", event->detail);
+}
+
+uint64_t world_last_event(const struct world *world, int kind, char *ret_detail, size_t size)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__EventsRequest events = HOLDFAST__CONTROL__EVENTS_REQUEST__INIT;
+	uint64_t number = 0;
+	bool more = true;
+	int fd;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_EVENTS;
+	request.events = &events;
+	events.last = 200;
+	snprintf(ret_detail, size, "%s", "");
+	fd = ask(world, &request);
+	while (more) {
+		Holdfast__Control__Response *response = answer(fd);
+
+		for (size_t i = 0; response->events && i < response->events->n_events; i++)
+			keep_if(response->events->events[i], kind, &number, ret_detail, size);
+		more = response->more;
+		hf_frame_free_unpacked(&response->base);
+	}
+	close(fd);
+	return number;
+}
+
 void world_start(struct world *world, size_t index, const char *const *argv)
 {
 	struct world_secondary *s = &world->secondaries[index];
 
-	s->pid = start(argv, &s->stdin);
+	s->pid = start(argv, &s->stdin, 0);
 }
 
 void world_start_echo(struct world *world, size_t index, const char *name, const char *role,
@@ -445,17 +547,57 @@ int world_reap_echo(struct world *world, size_t index)
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-/* A sanitizer's allocator maps more when it likes: there, only what is shared says something. */
+bool world_echo_ended(struct world *world, size_t index, int *ret_status)
+{
+	struct world_secondary *s = &world->secondaries[index];
+
+	if (waitpid(s->pid, ret_status, WNOHANG) != s->pid)
+		return false;
+	close(s->stdin);
+	s->pid = 0;
+	return true;
+}
+
+size_t world_count_secondaries(const struct world *world)
+{
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__SecondaryListRequest list =
+		HOLDFAST__CONTROL__SECONDARY_LIST_REQUEST__INIT;
+	size_t count = 0;
+	bool more = true;
+	int fd;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_SECONDARY_LIST;
+	request.secondary_list = &list;
+	fd = ask(world, &request);
+	while (more) {
+		Holdfast__Control__Response *response = answer(fd);
+
+		count += response->secondary_list ? response->secondary_list->n_secondaries : 0;
+		more = response->more;
+		hf_frame_free_unpacked(&response->base);
+	}
+	close(fd);
+	return count;
+}
+
+bool world_secondaries_become(const struct world *world, size_t count)
+{
+	for (int i = 0; i < WAIT_MS; i++) {
+		if (world_count_secondaries(world) == count)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* Where an allocator puts its pieces, and whether two lie side by side and are one line, is chance:
+ * what is shared says something. */
 static bool counts(const char *line)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	char mode[8] = "";
 
 	return sscanf(line, "%*s %7s", mode) == 1 && mode[3] == 's';
-#else
-	(void)line;
-	return true;
-#endif
 }
 
 size_t world_maps(pid_t pid, int fd)

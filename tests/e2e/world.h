@@ -29,6 +29,9 @@ struct world {
 /* Start holdfastd with these further arguments (NULL-terminated; NULL: none), wait until it
  * serves. */
 void world_open(struct world *world, const char *const *arguments);
+/* The same with a limit of open files. */
+void world_open_limited(struct world *world, const char *const *arguments,
+			unsigned int descriptors);
 /* End everything; the primary must exit with 0. */
 void world_close(struct world *world);
 
@@ -36,6 +39,8 @@ void world_close(struct world *world);
  * With
  * --supervise world->primary is its parent. */
 pid_t world_ask_pid(const struct world *world, unsigned int *ret_ms);
+/* The supervisor's child at this moment, serving or not; 0: none. */
+pid_t world_find_primary(const struct world *world);
 
 /* The attached secondaries' processes, at most `room`; *ret_running: that of who has vrings, 0:
  * nobody. How many. */
@@ -43,12 +48,17 @@ size_t world_attached(const struct world *world, pid_t *pids, size_t room, pid_t
 
 /* Create a port by the control socket. */
 void world_add_port(struct world *world, const char *name, bool client, const char *path);
+/* 0 or what the primary said. */
+int world_del_port(const struct world *world, const char *name);
+bool world_has_port(const struct world *world, const char *name);
 /* RUN_DIR/NAME.sock */
 const char *world_port_path(const struct world *world, const char *name);
 
 /* Ask for a hand-over (port NULL: all); a socket for world_handed_over. */
 int world_hand_over(const struct world *world, const char *port, const char *to);
 int world_drain(const struct world *world, const char *name, bool force);
+/* Ask for a hand-over and do not wait; nobody may be there to answer. */
+void world_urge_hand_over(const struct world *world, const char *to);
 /* Wait for its answer and close it: how many devices moved, or the error. *ret_pause_ns if asked.
  */
 int world_handed_over(int socket, uint64_t *ret_pause_ns);
@@ -61,6 +71,10 @@ int world_upgrade_begun(int socket, const char **ret_reason);
 uint64_t world_counter(const struct world *world, const char *name);
 /* Until that counter is at least `count`, bounded; is it? */
 bool world_counter_becomes(const struct world *world, const char *name, uint64_t count);
+
+/* The newest event of this kind (of control.proto) among the last 200: its number, and what it
+ * says. 0: none. */
+uint64_t world_last_event(const struct world *world, int kind, char *ret_detail, size_t size);
 
 /* Start any secondary into place `index`: argv[0] is the program, NULL-terminated. */
 void world_start(struct world *world, size_t index, const char *const *argv);
@@ -78,9 +92,14 @@ void world_loop_echo(struct world *world, size_t index);
 bool world_echo_stopped(const struct world *world, size_t index);
 /* Wait for its death, bounded; the signal that killed it, 0: none, -1: it lives. */
 int world_reap_echo(struct world *world, size_t index);
+/* Has it ended? Its place is free then, *ret_status is of wait(2). */
+bool world_echo_ended(struct world *world, size_t index, int *ret_status);
+/* How many secondaries the primary knows. */
+size_t world_count_secondaries(const struct world *world);
+bool world_secondaries_become(const struct world *world, size_t count);
 
 /* How many lines of /proc/PID/maps, or descriptors of /proc/PID/fd, are of the file behind `fd`;
- * fd -1: all of them. */
+ * fd -1: all shared maps, all descriptors. */
 size_t world_maps(pid_t pid, int fd);
 size_t world_fds(pid_t pid, int fd);
 /* Until `count` is what the process has, bounded; is it? */

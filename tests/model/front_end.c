@@ -472,6 +472,11 @@ uint32_t front_end_receive_packets(struct front_end *fe, uint32_t pair, uint32_t
 			(*wrong)++;
 			continue;
 		}
+		if (fe->received) {
+			fe->received(fe, number);
+			came++;
+			continue;
+		}
 		if (number < fe->echo_from)
 			continue;
 		came++;

@@ -33,6 +33,7 @@ enum fe_request {
 	FE_SET_PROTOCOL_FEATURES = 16,
 	FE_GET_QUEUE_NUM = 17,
 	FE_SET_VRING_ENABLE = 18,
+	FE_SEND_RARP = 19,
 	FE_ADD_MEM_REG = 37,
 	FE_REM_MEM_REG = 38,
 };
@@ -71,6 +72,9 @@ struct front_end {
 	void (*disturb)(struct front_end *fe);
 	size_t cut;
 	uint32_t echo_from; /* packets with lower numbers are late ones of before */
+	/* Called for each whole packet; then numbers, order and `wrong` but for torn ones are its
+	 * business, and *next is not touched. */
+	void (*received)(struct front_end *fe, uint32_t number);
 };
 
 /* 0 or -errno; connect waits for the socket to appear. */

@@ -1,14 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "rig.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "check.h"
+#include "run.h"
 
 #define MEMORY_BYTES (4u << 20)
 #define FIRST_RING   0x1000u
+#define SKIPPED	     77
+
+/* A test of one level of instructions shows nothing at another. */
+static void require_level(void)
+{
+	const char *wanted = getenv("HOLDFAST_SIMD");
+
+	if (!wanted || !strcmp(wanted, hf_run_choose()->name))
+		return;
+	printf("skipped: this processor does not run HOLDFAST_SIMD=%s\n", wanted);
+	exit(SKIPPED);
+}
 
 static bool setup_vring(struct rig *rig, uint16_t queue, const struct driver *driver, uint16_t base)
 {
@@ -54,6 +69,7 @@ bool rig_create(struct rig *rig, const struct rig_shape *shape)
 {
 	int fds[GUEST_MAX_REGIONS];
 
+	require_level();
 	*rig = (struct rig){.features = shape->features, .calls = {-1, -1}, .errs = {-1, -1}};
 	if (!guest_create(&rig->guest, shape->memory ? shape->memory : MEMORY_BYTES, shape->gpa,
 			  shape->spans, shape->nr_spans) ||

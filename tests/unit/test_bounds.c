@@ -86,13 +86,14 @@ static void an_available_index_that_goes_back_breaks_the_ring(void)
 		REQUIRE(driver_put(&rig.rx, &piece, 1) >= 0);
 	driver_publish(&rig.rx);
 	CHECK_EQ(move(0, 4), 4);
-	/* Seven are known to be there; now the guest says that there were only six. */
+	/* Seven are known to be there; now the guest says that there were only six. Nothing that it
+	 * said is believed any more. */
 	rig.device->vrings[0]->avail_seen = 7;
 	guest_write16(&rig.guest, rig.rx.avail + 2, 6);
-	CHECK_EQ(move(0, 4), 3);
+	CHECK_EQ(move(0, 4), 0);
 	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_BREAK_AVAIL_IDX), 1);
 	CHECK_EQ(move(0, 256), 0);
-	CHECK_EQ(driver_used_idx(&rig.rx), 7);
+	CHECK_EQ(driver_used_idx(&rig.rx), 4);
 	rig_destroy(&rig);
 }
 
@@ -120,7 +121,7 @@ static void a_call_that_hangs_holds_up_no_burst_and_is_ended(void)
 	REQUIRE(fcntl(rig.calls[0], F_SETFL, 0) == 0);
 	REQUIRE(eventfd_write(rig.calls[0], UINT64_MAX - 1) == 0);
 	REQUIRE(pthread_create(&thread, NULL, burst_once, NULL) == 0);
-	while (hf_read_once(&v->writes) % 2 == 0)
+	while (hf_read_once(&v->writes) == hf_read_once(&v->writes_done))
 		usleep(100);
 	CHECK_EQ(hf_load_acquire(&rig.lanes[0].busy), 0);
 	CHECK_EQ(driver_used_idx(&rig.rx), 1);

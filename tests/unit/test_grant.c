@@ -787,7 +787,50 @@ static void the_state_of_the_dead_goes_to_the_next_after_its_grants(void)
 	rig_close(&rig);
 }
 
+static int refuse(struct secondary *secondary, const struct vring *vring, uint64_t life)
+{
+	Holdfast__Attach__VringRefused refused = HOLDFAST__ATTACH__VRING_REFUSED__INIT;
+	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+	struct hf_frame frame = {0};
+
+	refused.device = vring->device->slot;
+	refused.session = vring->device->session;
+	refused.vring = vring->index;
+	refused.grant = vring->grant;
+	refused.error = -ENOMEM;
+	refused.life = life;
+	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_VRING_REFUSED;
+	message.vring_refused = &refused;
+	return secondary_request(secondary, &message, &frame);
+}
+
+static void a_refusal_of_what_an_earlier_life_said_breaks_no_ring(void)
+{
+	struct secondary *owner;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	uint64_t grant;
+	int s;
+
+	rig_open(&rig);
+	owner = rig_secondary(&rig, "owner", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 2);
+	vring = &port->device.vrings[1];
+	grant_offer(&port->device);
+	grant = vring->grant;
+	CHECK_EQ(refuse(owner, vring, 7), 0);
+	CHECK(vring->owner == owner && vring->grant == grant && !vring->broken);
+	CHECK_EQ(rig_grant_word(vring) & ~HF_GRANT_ENABLED, grant);
+	CHECK_EQ(refuse(owner, vring, 0), 0);
+	CHECK(vring->owner == NULL && vring->broken);
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
 static const struct sentence sentences[] = {
+	SENTENCE(a_refusal_of_what_an_earlier_life_said_breaks_no_ring),
 	SENTENCE(who_waits_is_prepared_and_takes_over_without_descriptors),
 	SENTENCE(what_changes_is_sent_to_those_who_wait),
 	SENTENCE(the_state_of_the_dead_goes_to_the_next_after_its_grants),

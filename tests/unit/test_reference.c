@@ -9,6 +9,7 @@
  * HF_TEST_ROUND.
  */
 #include <holdfast/burst.h>
+#include <holdfast/hop.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -55,6 +56,7 @@ static const struct guest_span spans[] = {
 };
 
 static struct rig rig;
+static uint32_t plain_percent; /* of this round's chains: one descriptor, an ordinary frame */
 static uint8_t *image;
 static uint8_t ours[BURST][ROOM], theirs[BURST][ROOM];
 static struct hf_packet packets[BURST], *pointers[BURST];
@@ -151,7 +153,8 @@ static uint32_t cut(struct piece *pieces, uint32_t most, uint32_t len, uint16_t 
 
 static void put_chain(struct driver *d, struct piece *pieces, uint32_t n)
 {
-	bool indirect = (rig.features & HF_FEATURE(HF_F_INDIRECT_DESC)) && chance(40);
+	uint32_t share = n == 1 ? 40 * (100 - plain_percent) / 100 : 40;
+	bool indirect = (rig.features & HF_FEATURE(HF_F_INDIRECT_DESC)) && chance(share);
 
 	if (indirect)
 		driver_put_indirect(d, any_buffer(16 * n), pieces, n);
@@ -164,7 +167,11 @@ static void post_to_send(struct driver *d)
 	static uint8_t bytes[8192];
 	uint32_t len = any_frame(bytes, reference_header_bytes(rig.features)), at = 0;
 	struct piece pieces[6];
-	uint32_t n = cut(pieces, 1 + any(ARRAY_SIZE(pieces)), len, 0);
+	bool plain = chance(plain_percent);
+	uint32_t n = cut(pieces, plain ? 1 : 1 + any(ARRAY_SIZE(pieces)), len, 0);
+
+	if (plain && chance(80))
+		memset(bytes, 0, reference_header_bytes(rig.features));
 
 	for (uint32_t i = 0; i < n; i++) {
 		guest_write(&rig.guest, pieces[i].gpa, bytes + at, pieces[i].len);
@@ -176,8 +183,9 @@ static void post_to_send(struct driver *d)
 static void post_to_fill(struct driver *d)
 {
 	struct piece pieces[6];
-	uint32_t n = cut(pieces, 1 + any(ARRAY_SIZE(pieces)), any(chance(50) ? 200 : 4000),
-			 DRIVER_WRITE);
+	bool plain = chance(plain_percent);
+	uint32_t n = cut(pieces, plain ? 1 : 1 + any(ARRAY_SIZE(pieces)),
+			 plain ? 300 + any(4000) : any(chance(50) ? 200 : 4000), DRIVER_WRITE);
 
 	put_chain(d, pieces, n);
 }
@@ -329,7 +337,27 @@ static void make_room(struct hf_packet *second)
 	}
 }
 
-static bool compare_dequeue(void)
+static struct hf_hop *hop;
+
+/* A peek of any front, copied out in any order, is a dequeue. */
+static uint16_t hop_burst(uint16_t count)
+{
+	static const uint32_t fronts[] = {0, 20, 64, 128, 2000};
+	uint16_t got = hf_hop_peek(hop, rig.device, 1, pointers, count, fronts[any(5)]);
+
+	for (uint16_t i = 0; i < got; i += 2)
+		hf_hop_copy(hop, &pointers[i], 1);
+	hf_hop_copy(hop, pointers, got);
+	hf_hop_complete(hop, got);
+	return got;
+}
+
+static uint16_t dequeue_burst(uint16_t count)
+{
+	return hf_dequeue_burst(rig.device, 1, pointers, count);
+}
+
+static bool compare_taking(uint16_t (*take)(uint16_t count))
 {
 	static struct hf_packet second[BURST];
 	struct reference r;
@@ -341,7 +369,7 @@ static bool compare_dequeue(void)
 		uint16_t count = (uint16_t)any(BURST + 1), got, must;
 
 		make_room(second);
-		got = hf_dequeue_burst(rig.device, 1, pointers, count);
+		got = take(count);
 		must = reference_dequeue(&r, expected, count);
 		if (got != must) {
 			printf("    %u packets, must be %u\n", got, must);
@@ -351,6 +379,16 @@ static bool compare_dequeue(void)
 			same &= same_packet(&packets[i], &expected[i]);
 	}
 	return same_counters(&r, 1) & same_memory(&rig.tx) & same;
+}
+
+static bool compare_dequeue(void)
+{
+	return compare_taking(dequeue_burst);
+}
+
+static bool compare_hop(void)
+{
+	return compare_taking(hop_burst);
 }
 
 static void make_packets(void)
@@ -407,6 +445,7 @@ static bool run_round(unsigned long round, bool (*compare)(void))
 	for (int i = 0; i < 8; i++)
 		any(2);
 	shape.features = any_features();
+	plain_percent = chance(50) ? 0 : any(101);
 	shape.size = (uint16_t)(1u << any(10));
 	shape.base = (uint16_t)(chance(30) ? 65536 - any(20) : any(65536));
 	if (!rig_create(&rig, &shape))
@@ -447,17 +486,25 @@ static void check_was_met(const enum hf_counter *reasons, size_t n)
 	CHECK(seen[HF_COUNTER_GOOD_PACKETS] > ROUNDS);
 }
 
+static const enum hf_counter taking_reasons[] = {
+	HF_COUNTER_DROP_TOO_BIG,     HF_COUNTER_DROP_BAD_ADDRESS,  HF_COUNTER_DROP_BAD_NEXT,
+	HF_COUNTER_DROP_LOOP,	     HF_COUNTER_DROP_BAD_INDIRECT, HF_COUNTER_DROP_BAD_DIRECTION,
+	HF_COUNTER_DROP_SHORT_CHAIN, HF_COUNTER_DROP_BAD_HEADER,   HF_COUNTER_BREAK_AVAIL_IDX,
+	HF_COUNTER_BREAK_BAD_HEAD};
+
 static void dequeue_equals_the_reference_on_the_same_image(void)
 {
-	static const enum hf_counter reasons[] = {
-		HF_COUNTER_DROP_TOO_BIG,      HF_COUNTER_DROP_BAD_ADDRESS,
-		HF_COUNTER_DROP_BAD_NEXT,     HF_COUNTER_DROP_LOOP,
-		HF_COUNTER_DROP_BAD_INDIRECT, HF_COUNTER_DROP_BAD_DIRECTION,
-		HF_COUNTER_DROP_SHORT_CHAIN,  HF_COUNTER_DROP_BAD_HEADER,
-		HF_COUNTER_BREAK_AVAIL_IDX,   HF_COUNTER_BREAK_BAD_HEAD};
-
 	run_rounds(compare_dequeue);
-	check_was_met(reasons, ARRAY_SIZE(reasons));
+	check_was_met(taking_reasons, ARRAY_SIZE(taking_reasons));
+}
+
+static void a_hop_equals_the_reference_on_the_same_image(void)
+{
+	hop = hf_hop_create();
+	REQUIRE(hop != NULL);
+	run_rounds(compare_hop);
+	check_was_met(taking_reasons, ARRAY_SIZE(taking_reasons));
+	hf_hop_destroy(hop);
 }
 
 static void enqueue_equals_the_reference_on_the_same_image(void)
@@ -476,6 +523,7 @@ static void enqueue_equals_the_reference_on_the_same_image(void)
 
 static const struct sentence sentences[] = {
 	SENTENCE(dequeue_equals_the_reference_on_the_same_image),
+	SENTENCE(a_hop_equals_the_reference_on_the_same_image),
 	SENTENCE(enqueue_equals_the_reference_on_the_same_image),
 };
 SUITE("reference", sentences)

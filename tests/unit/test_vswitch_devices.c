@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <holdfast/burst.h>
 #include <holdfast/device.h>
+#include <holdfast/hop.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -22,6 +23,7 @@ struct hf_device {
 	uint64_t counters[3];  /* in the order of `names` */
 	uint16_t takes, drops; /* in the next burst: so many, and so many of those */
 	bool starts_anew;      /* … under a new grant, whose counters begin at 0 */
+	uint16_t sends;	       /* in each peek */
 };
 
 struct hf_packet_pool {
@@ -66,11 +68,47 @@ uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 	return taken;
 }
 
-uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
-			  struct hf_packet *const *packets, uint16_t nr)
+struct hf_hop {
+	struct hf_device *peeked; /* NULL: it is not open */
+	unsigned forwarded;	  /* calls */
+};
+
+struct hf_hop *hf_hop_create(void)
 {
-	(void)device, (void)queue, (void)packets, (void)nr;
-	return 0;
+	return calloc(1, sizeof(struct hf_hop));
+}
+
+void hf_hop_destroy(struct hf_hop *hop)
+{
+	free(hop);
+}
+
+uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
+		     struct hf_packet *const *packets, uint16_t nr, uint32_t front)
+{
+	(void)queue, (void)packets, (void)nr, (void)front;
+	if (!device->sends)
+		return 0;
+	hop->peeked = device;
+	return device->sends;
+}
+
+uint16_t hf_hop_forward(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
+			struct hf_packet *const *packets, uint16_t nr)
+{
+	hop->forwarded++;
+	return hf_enqueue_burst(device, queue, packets, nr);
+}
+
+void hf_hop_copy(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t nr)
+{
+	(void)hop, (void)packets, (void)nr;
+}
+
+void hf_hop_complete(struct hf_hop *hop, uint16_t nr)
+{
+	(void)nr;
+	hop->peeked = NULL;
 }
 
 int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool enable)
@@ -249,6 +287,30 @@ static void what_the_library_drops_is_not_counted_as_sent(void)
 	end();
 }
 
+static void a_guests_packets_are_peeked_at_and_forwarded_by_the_hop(void)
+{
+	static struct hf_packet packet = {.len = 100, .total = 1000};
+	struct hf_packet *packets[BURST] = {&packet, &packet};
+	struct hf_hop hop = {0};
+	struct port_stats *stats;
+
+	begin();
+	CHECK(!port->ops->receive);
+	CHECK_EQ(port->ops->peek(port, 1, &hop, packets, BURST), 0);
+	device.sends = 2;
+	CHECK_EQ(port->ops->peek(port, 1, &hop, packets, BURST), 2);
+	CHECK(hop.peeked == &device);
+	device.sends = 0;
+	device.takes = 2;
+	stats = &sw->stats[0].ports[port->id];
+	CHECK_EQ(port->ops->forward(port, 0, &hop, packets, 2, stats), 2);
+	CHECK_EQ(hop.forwarded, 1);
+	/* The whole packets, not their fronts. */
+	CHECK_EQ(stats->tx_packets, 2);
+	CHECK_EQ(stats->tx_bytes, 2000);
+	end();
+}
+
 static void counters_of_a_new_grant_begin_anew(void)
 {
 	struct port_stats *stats;
@@ -272,6 +334,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_front_end_that_polls_is_polled),
 	SENTENCE(flows_are_spread_over_the_enqueue_queues_that_are_on),
 	SENTENCE(what_the_library_drops_is_not_counted_as_sent),
+	SENTENCE(a_guests_packets_are_peeked_at_and_forwarded_by_the_hop),
 	SENTENCE(counters_of_a_new_grant_begin_anew),
 };
 

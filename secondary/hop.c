@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Begin and end of a hop (hop.h). */
+#include "hop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "dequeue.h"
+#include "rarp.h"
+
+struct hf_hop *hf_hop_create(void)
+{
+	return calloc(1, sizeof(struct hf_hop));
+}
+
+void hf_hop_destroy(struct hf_hop *hop)
+{
+	if (hop)
+		hf_hop_complete(hop, 0);
+	free(hop);
+}
+
+static void open_hop(struct hf_hop *hop, struct hf_device *device, struct hf_vring *v)
+{
+	hop->source = v;
+	hop->device = device;
+	hop->rarp = 0;
+	hop->count = hop->places = 0;
+	hop->nr_pieces = hop->nr_drops = hop->nr_calls = 0;
+	hop->group = 0;
+}
+
+/* An announcement comes before what the guest sends. */
+static void look_at_rarp(struct hf_hop *hop, struct hf_packet *packet)
+{
+	if (!hf_rarp_take(hop->device, packet))
+		return;
+	hop->rarp = HF_RARP_PENDING;
+	memcpy(&hop->rarp, packet->data + 6, 6);
+	packet->peeked = 0;
+	hop->packets[0] = packet;
+	hop->total[0] = packet->total;
+	hop->nr_pieces_of[0] = 0;
+	hop->group = packet->data[0];
+	hop->count = 1;
+}
+
+uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
+		     struct hf_packet *const *packets, uint16_t count, uint32_t front)
+{
+	struct hf_vring *v;
+	uint16_t ready;
+	bool enabled;
+
+	if (unlikely(hop->source || !count))
+		return 0;
+	v = hf_burst_begin(device, queue, &enabled);
+	if (!v)
+		return 0;
+	open_hop(hop, device, v);
+	if (unlikely(v->broken))
+		goto nothing;
+	count = (uint16_t)min_u64(count, HF_MAX_BURST);
+	if (unlikely(hf_read_once(&device->rarp)) && enabled)
+		look_at_rarp(hop, packets[0]);
+	ready = hf_vring_available(v, (uint16_t)(count - hop->count));
+	if (unlikely(ready && !enabled))
+		hf_dequeue_discard(v, ready);
+	else if (likely(ready))
+		hop_look(hop, packets, ready, front < HOP_FRONT_MIN ? HOP_FRONT_MIN : front);
+	else if (!hop->count)
+		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
+	if (likely(hop->count))
+		return hop->count;
+	/* Chains that were passed over go back at once. */
+	if (hop->places) {
+		hf_hop_complete(hop, 0);
+		return 0;
+	}
+nothing:
+	hop->source = NULL;
+	hf_burst_end(v);
+	return 0;
+}
+
+static void copy_one(struct hf_hop *hop, struct hf_packet *packet)
+{
+	struct hf_packet *segment = packet;
+	uint16_t i = packet->peeked, n;
+
+	if (!hop_has(hop, packet) || hop_is_whole(packet))
+		return;
+	if (packet->len == packet->room)
+		segment = packet->next;
+	n = hop->nr_pieces_of[i];
+	if (!n)
+		hop_append(&segment, hop->rest[i] + packet->len, packet->total - packet->len);
+	for (uint16_t k = 0; k < n; k++)
+		hop_append(&segment, hop->pieces[hop->first_piece[i] + k].data,
+			   hop->pieces[hop->first_piece[i] + k].len);
+	hop->nr_pieces_of[i] = 0;
+}
+
+void hf_hop_copy(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t count)
+{
+	for (uint16_t i = 0; i < count; i++)
+		copy_one(hop, packets[i]);
+}
+
+static void count_drops(struct hf_hop *hop, uint16_t places)
+{
+	for (uint16_t i = 0; i < hop->nr_drops; i++)
+		if (hop->drops[i].place < places)
+			hf_count(hop->source, (enum hf_counter)hop->drops[i].reason, 1);
+}
+
+/* Of packet `i`: each place before it is a packet's or a drop's. */
+static uint16_t place_of(const struct hf_hop *hop, uint16_t i)
+{
+	uint16_t place = i;
+
+	if (hop->rarp && place)
+		place--;
+	for (uint16_t k = 0; k < hop->nr_drops && hop->drops[k].place <= place; k++)
+		place++;
+	return place;
+}
+
+static void count_packets(struct hf_hop *hop, uint16_t n)
+{
+	struct hf_tally tally = {0};
+	uint32_t differs = 0;
+
+	for (uint16_t i = 0; i < n; i++) {
+		differs |= hop->total[i] ^ hop->total[0];
+		tally.bytes += hop->total[i];
+	}
+	tally.packets = n;
+	if (likely(!differs && n)) {
+		hf_tally_size(&tally, hop->total[0], n);
+	} else {
+		for (uint16_t i = 0; i < n; i++)
+			hf_tally_size(&tally, hop->total[i], 1);
+	}
+	for (uint16_t i = 0; unlikely(hop->group & 1) && i < n; i++)
+		hf_tally_group(&tally, hop->packets[i]);
+	hf_tally_end(hop->source, &tally);
+}
+
+/* The destinations' calls, and nobody waits for us any more. */
+static void write_calls(struct hf_hop *hop)
+{
+	for (uint16_t i = 0; i < hop->nr_calls; i++)
+		hf_notify_write(hop->calls[i].vring, hop->calls[i].due);
+	hop->nr_calls = 0;
+}
+
+void hf_hop_complete(struct hf_hop *hop, uint16_t count)
+{
+	struct hf_vring *v = hop->source;
+	uint16_t places = hop->places, old;
+
+	if (unlikely(!v))
+		return;
+	if (unlikely(count < hop->count))
+		places = place_of(hop, count);
+	else
+		count = hop->count;
+	/* Nobody announced it; a newer one counts more. */
+	if (unlikely(hop->rarp && !count && !hf_read_once(&hop->device->rarp)))
+		(void)hf_exchange(&hop->device->rarp, hop->rarp);
+	if (unlikely(hop->nr_drops))
+		count_drops(hop, places);
+	count_packets(hop, count);
+	if (likely(places)) {
+		old = v->next;
+		hf_vring_publish(v, places, HF_INTENT_DEQUEUE);
+		hf_notify_guest(v, old);
+	}
+	hop->source = NULL;
+	hop->count = 0;
+	hf_burst_end(v);
+	if (hop->nr_calls)
+		write_calls(hop);
+}

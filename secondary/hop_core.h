@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Runs of a hop (hop.h): part of run_core.h, which includes it, and as that one compiled for each
+ * level of instructions. Look, copy, use, with the same rules.
+ */
+#include "hop.h"
+
+/* ---- peek */
+
+/* A packet that asks nothing, and its number, in whole words. */
+CORE void packet_peeked(struct hf_packet *p, uint32_t len, uint32_t total, uint32_t index)
+{
+	p->len = len;
+	p->total = total;
+	p->offload = (struct hf_offload){0};
+	p->peeked = (uint16_t)index;
+}
+
+/* Fronts of chains i … n - 1 of the run into packets, which get numbers from `index` on; stops
+ * before one that needs more than a copy. Where it stopped. */
+CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
+			  struct hf_packet *const *packets, uint32_t index, uint32_t header,
+			  uint32_t front, bool is_short)
+{
+	uint8_t group = 0;
+
+	for (; i < n; i++, packets++, index++) {
+		struct hf_packet *p = *packets;
+		const uint8_t *from = r->address[i];
+		uint32_t len = r->len[i] - header, keep = len < front ? len : front;
+		uint8_t *to = p->data;
+		uint16_t asked;
+
+		/* flags and gso_type: when these are zero nothing is asked for, whatever the
+		 * rest says. */
+		__builtin_memcpy(&asked, from, sizeof(asked));
+		if (unlikely(asked || len > p->room || p->next))
+			break;
+		copy_frame(to, from + header, keep, is_short, NULL);
+		group |= to[0];
+		packet_peeked(p, keep, len, index);
+	}
+	r->group = group;
+	return i;
+}
+
+LOOP uint32_t copy_fronts_short(struct hf_run *r, uint32_t i, uint32_t n,
+				struct hf_packet *const *packets, uint32_t index, uint32_t header,
+				uint32_t front)
+{
+	return copy_fronts(r, i, n, packets, index, header, front, true);
+}
+
+LOOP uint32_t copy_fronts_any(struct hf_run *r, uint32_t i, uint32_t n,
+			      struct hf_packet *const *packets, uint32_t index, uint32_t header,
+			      uint32_t front)
+{
+	return copy_fronts(r, i, n, packets, index, header, front, false);
+}
+
+/* Rows of the hop. Told that they do not overlap, the compiler moves them by vectors. */
+LOOP void note_rows(struct hf_packet **restrict to, const uint8_t **restrict rest,
+		    uint32_t *restrict total, struct hf_packet *const *restrict packets,
+		    uint8_t *const *restrict address, const uint32_t *restrict len, uint32_t n,
+		    uint32_t header)
+{
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = packets[i];
+	for (uint32_t i = 0; i < n; i++)
+		rest[i] = address[i] + header;
+	for (uint32_t i = 0; i < n; i++)
+		total[i] = len[i] - header;
+}
+
+/* What the hop keeps of `n` packets that were copied, those of the run from number i on. */
+CORE void note_packets(struct hf_hop *hop, const struct hf_run *r, uint32_t i, uint32_t n,
+		       struct hf_packet *const *packets, uint32_t header)
+{
+	uint32_t at = hop->count;
+
+	note_rows(hop->packets + at, hop->rest + at, hop->total + at, packets, r->address + i,
+		  r->len + i, n, header);
+	memset(hop->nr_pieces_of + at, 0, n);
+	hop->group |= r->group;
+	hop->count = (uint16_t)(at + n);
+	hop->places = (uint16_t)(hop->places + n);
+}
+
+/* A run of `n`; packets from hop->count on are for it. */
+CORE void peek_run(struct hf_hop *hop, struct hf_run *r, uint32_t n,
+		   struct hf_packet *const *packets, uint32_t front)
+{
+	const uint32_t header = hop->source->header_bytes;
+	const bool is_short = front <= HF_COPY_SHORT;
+	uint32_t i = 0, end;
+
+	for (;; i = end + 1) {
+		struct hf_packet *const *to = packets + hop->count;
+
+		end = is_short ? copy_fronts_short(r, i, n, to, hop->count, header, front)
+			       : copy_fronts_any(r, i, n, to, hop->count, header, front);
+		note_packets(hop, r, i, end - i, to, header);
+		if (likely(end == n))
+			return;
+		hop_look_at_buffer(hop, r->address[end], r->len[end], packets[hop->count], front);
+		hop->places++;
+	}
+}
+
+static void run_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t ready,
+		     uint32_t front)
+{
+	struct hf_vring *v = hop->source;
+	struct hf_run run;
+
+	while (hop->places < ready) {
+		uint32_t at = (uint32_t)(v->next + hop->places) & v->mask;
+		uint32_t want = run_places(v, at, (uint32_t)(ready - hop->places));
+		uint32_t n = look_dequeue(v, &run, at, want);
+
+		peek_run(hop, &run, n, packets, front);
+		use_dequeued(v, &run, at, n);
+		if (n != want)
+			return;
+	}
+}
+
+/* ---- forward */
+
+/* What the hop knows of packets that are to be forwarded. */
+struct hop_known {
+	const uint32_t *total;
+	const uint8_t *const *rest;
+};
+
+/* Are they `n` packets that stand one behind the other in the hop, without pieces? Most are. */
+LOOP bool find_row(const struct hf_hop *hop, struct hf_packet *const *packets, uint32_t n,
+		   struct hop_known *ret)
+{
+	uint32_t first = packets[0]->peeked;
+	struct hf_packet *const *known = hop->packets + first;
+	uintptr_t differs = 0;
+	uint8_t pieces = 0;
+
+	if (unlikely(first + n > hop->count))
+		return false;
+	for (uint32_t i = 0; i < n; i++)
+		differs |= (uintptr_t)packets[i] ^ (uintptr_t)known[i];
+	for (uint32_t i = 0; i < n; i++)
+		pieces |= hop->nr_pieces_of[first + i];
+	*ret = (struct hop_known){hop->total + first, hop->rest + first};
+	return !(differs | pieces);
+}
+
+/* In any order: how many, from the front, are of the hop and without pieces. */
+LOOP uint32_t gather(const struct hf_hop *hop, struct hf_packet *const *packets, uint32_t n,
+		     uint32_t *total, const uint8_t **rest)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t k = packets[i]->peeked;
+
+		if (k >= hop->count || hop->packets[k] != packets[i] || hop->nr_pieces_of[k])
+			return i;
+		total[i] = hop->total[k];
+		rest[i] = hop->rest[k];
+	}
+	return n;
+}
+
+/* Does it ask nothing, and is its front in one segment? */
+CORE bool front_is_simple(const struct hf_packet *p, uint32_t total)
+{
+	return hf_offload_is_none(&p->offload) && !p->next && p->len - 1u < total;
+}
+
+/* Packets, and chains from slot `at` on, that are simple; how many of `n`, which does not reach
+ * beyond the ring's end. */
+LOOP uint32_t look_forward(struct hf_vring *v, struct hf_run *r, struct hf_packet *const *packets,
+			   const uint32_t *total, uint32_t at, uint32_t n)
+{
+	const uint16_t *ring = v->avail->ring + at;
+	const struct vring_desc *table = v->desc;
+	const uint32_t size = v->size, header = v->header_bytes;
+	struct window w = window_of(v);
+	uint32_t i, longest = 0;
+
+	for (i = 0; i < n; i++) {
+		uint32_t head = hf_read_once(&ring[i]), len = total[i] + header;
+		struct vring_desc d;
+		uint8_t *to;
+
+		if (unlikely(head >= size || !front_is_simple(packets[i], total[i])))
+			break;
+		d = read_desc(&table[head]);
+		if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < len))
+			break;
+		to = window_find(v, &w, d.addr, len);
+		if (unlikely(!to))
+			break;
+		prefetch_frame(to, true);
+		r->address[i] = to;
+		r->len[i] = len;
+		r->head[i] = (uint16_t)head;
+		longest |= len;
+	}
+	r->longest = longest;
+	return i;
+}
+
+CORE void copy_forward(struct hf_run *r, struct hf_packet *const *packets,
+		       const uint8_t *const *rest, uint32_t n, const uint32_t header, bool is_short)
+{
+	uint8_t group = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct hf_packet *p = packets[i];
+		const uint8_t *front = p->data;
+		uint32_t len = p->len, left = r->len[i] - header - len;
+		uint8_t *to = r->address[i];
+
+		memset(to, 0, header);
+		if (header == 12)
+			to[10] = 1;
+		to += header;
+		copy_frame(to, front, len, is_short, NULL);
+		if (left)
+			copy_frame(to + len, rest[i] + len, left, is_short,
+				   r->address[i + 1 < n ? i + 1 : i] + header + len);
+		group |= front[0];
+	}
+	r->group = group;
+}
+
+/* The shapes: with num_buffers and without, short and any. */
+LOOP void copy_forward_12_short(struct hf_run *r, struct hf_packet *const *packets,
+				const uint8_t *const *rest, uint32_t n)
+{
+	copy_forward(r, packets, rest, n, 12, true);
+}
+
+LOOP void copy_forward_any(struct hf_run *r, struct hf_packet *const *packets,
+			   const uint8_t *const *rest, uint32_t n, uint32_t header)
+{
+	if (header == 12)
+		copy_forward(r, packets, rest, n, 12, false);
+	else
+		copy_forward(r, packets, rest, n, 10, false);
+}
+
+/* One run of at most `n` packets; how many. */
+CORE uint32_t forward_run(const struct hf_hop *hop, struct hf_vring *v,
+			  struct hf_packet *const *packets, uint32_t at, uint32_t n,
+			  struct hf_tally *tally)
+{
+	const uint8_t *rest[HF_RUN];
+	uint32_t total[HF_RUN];
+	struct hop_known known;
+	struct hf_run run;
+
+	if (unlikely(!find_row(hop, packets, n, &known))) {
+		n = gather(hop, packets, n, total, rest);
+		known = (struct hop_known){total, rest};
+	}
+	n = look_forward(v, &run, packets, known.total, at, n);
+	if (v->header_bytes == 12 && run.longest <= HF_COPY_SHORT)
+		copy_forward_12_short(&run, packets, known.rest, n);
+	else
+		copy_forward_any(&run, packets, known.rest, n, v->header_bytes);
+	use_enqueued(v, &run, at, n);
+	tally_run(v, tally, &run, 0, n, packets);
+	return n;
+}
+
+static uint16_t run_forward(const struct hf_hop *hop, struct hf_vring *v,
+			    struct hf_packet *const *packets, uint16_t count, uint16_t used,
+			    struct hf_tally *tally)
+{
+	uint32_t done = 0;
+
+	while (done < count) {
+		uint32_t at = (uint32_t)(v->next + used + done) & v->mask;
+		uint32_t want = run_places(v, at, count - done);
+		uint32_t n = forward_run(hop, v, packets + done, at, want, tally);
+
+		done += n;
+		if (n != want)
+			break;
+	}
+	return (uint16_t)done;
+}

@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run_core.h"
+
+const struct hf_run_ops hf_run_plain = RUN_OPS("plain");

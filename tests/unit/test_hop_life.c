@@ -1,0 +1,629 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The life of a peek: what is held, who gets what back and when, and what becomes of it when one
+ * of the guests or the primary does not wait.
+ */
+#include <fcntl.h>
+#include <holdfast/burst.h>
+#include <holdfast/hop.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "notify.h"
+#include "rig.h"
+#include "suite.h"
+
+#define V1	HF_FEATURE(HF_F_VERSION_1)
+#define GUESTS	4u /* number 0 sends */
+#define RING	64u
+#define SLOT	512u
+#define FRAME	200u
+#define FRONT	64u
+#define ROOM	2048u
+#define PACKETS HF_MAX_BURST
+
+static struct rig guests[GUESTS];
+static uint8_t data[PACKETS][ROOM];
+static struct hf_packet packets[PACKETS], *pointers[PACKETS];
+static struct hf_hop *hop;
+static uint32_t sent;		  /* frames */
+static uint32_t expected[GUESTS]; /* number of the next frame there */
+
+static uint64_t slot(const struct rig *rig, uint32_t i)
+{
+	return rig->buffers + (uint64_t)i * SLOT;
+}
+
+static void open_guest(struct rig *rig, uint16_t size, uint16_t base)
+{
+	struct rig_shape shape = {.features = V1, .size = size, .base = base, .memory = 1u << 20};
+
+	REQUIRE(rig_create(rig, &shape));
+}
+
+static void post_buffers(struct rig *rig, uint32_t n)
+{
+	for (; n && rig->rx.descs_free; n--) {
+		struct piece piece = {slot(rig, RING + rig->rx.next_desc), SLOT, DRIVER_WRITE};
+
+		REQUIRE(driver_put(&rig->rx, &piece, 1) >= 0);
+	}
+	driver_publish(&rig->rx);
+}
+
+static void open_guests(uint16_t base)
+{
+	for (uint32_t i = 0; i < GUESTS; i++) {
+		open_guest(&guests[i], RING, base);
+		expected[i] = 0;
+	}
+	for (uint32_t i = 0; i < PACKETS; i++) {
+		packets[i] = (struct hf_packet){.data = data[i], .room = ROOM};
+		pointers[i] = &packets[i];
+	}
+	hop = hf_hop_create();
+	REQUIRE(hop != NULL);
+	sent = 0;
+}
+
+static void close_guests(void)
+{
+	hf_hop_destroy(hop);
+	for (uint32_t i = 0; i < GUESTS; i++) {
+		CHECK_EQ(driver_check(&guests[i].rx), 0);
+		CHECK_EQ(driver_check(&guests[i].tx), 0);
+		CHECK_EQ(hf_load_acquire(&guests[i].lanes[0].busy), 0);
+		CHECK_EQ(hf_load_acquire(&guests[i].lanes[1].busy), 0);
+		rig_destroy(&guests[i]);
+	}
+}
+
+/* Frame number i: its number, then bytes that follow from it. */
+static void build(uint8_t *frame, uint32_t number)
+{
+	for (uint32_t i = 0; i < FRAME; i++)
+		frame[i] = (uint8_t)(2 * (number + i * 3));
+	memcpy(frame + 6, &number, sizeof(number));
+}
+
+static void put_bytes(const void *bytes, uint32_t len)
+{
+	struct rig *from = &guests[0];
+	struct piece piece = {slot(from, from->tx.next_desc), len, 0};
+
+	guest_write(&from->guest, piece.gpa, bytes, len);
+	REQUIRE(driver_put(&from->tx, &piece, 1) >= 0);
+}
+
+static void put_frames(uint32_t n)
+{
+	uint8_t bytes[12 + FRAME] = {0};
+
+	for (; n; n--) {
+		build(bytes + 12, sent++);
+		put_bytes(bytes, sizeof(bytes));
+	}
+	driver_publish(&guests[0].tx);
+}
+
+/* A chain that breaks a rule: no byte behind the header. */
+static void put_bad(void)
+{
+	uint8_t bytes[12] = {0};
+
+	put_bytes(bytes, sizeof(bytes));
+	driver_publish(&guests[0].tx);
+}
+
+static bool is_frame(const uint8_t *bytes, uint32_t number)
+{
+	uint8_t frame[FRAME];
+
+	build(frame, number);
+	return !memcmp(bytes, frame, FRAME);
+}
+
+/* How many frames came to guest `to`, whole and in order; it gives no new buffers. */
+static uint32_t received(uint32_t to)
+{
+	struct rig *rig = &guests[to];
+	struct driver_used used;
+	uint32_t n = 0;
+	uint64_t gpa;
+
+	for (; driver_consume(&rig->rx, &used); n++) {
+		memcpy(&gpa, guest_at(&rig->guest, rig->rx.desc + 16ull * used.id), 8);
+		CHECK_EQ(used.len, 12 + FRAME);
+		CHECK(is_frame(guest_at(&rig->guest, gpa + 12), expected[to]));
+		expected[to]++;
+	}
+	return n;
+}
+
+static uint16_t peek(uint16_t n)
+{
+	return hf_hop_peek(hop, guests[0].device, 1, pointers, n, FRONT);
+}
+
+static uint16_t forward(uint32_t to, uint32_t first, uint32_t n)
+{
+	return hf_hop_forward(hop, guests[to].device, 0, pointers + first, (uint16_t)n);
+}
+
+static uint16_t used_of(const struct driver *d)
+{
+	return driver_used_idx(d);
+}
+
+static uint64_t counted(uint32_t guest, uint16_t queue, enum hf_counter counter)
+{
+	return rig_counter(&guests[guest], queue, counter);
+}
+
+/* ---- order, wrap, mix */
+
+static void nothing_is_given_back_before_it_is_complete(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], RING);
+	put_frames(20);
+	CHECK_EQ(peek(PACKETS), 20);
+	CHECK_EQ(hf_load_acquire(&guests[0].lanes[1].busy), 1);
+	CHECK_EQ(forward(1, 0, 20), 20);
+	/* The receiver has them, the sender has nothing back. */
+	CHECK_EQ(received(1), 20);
+	CHECK_EQ(used_of(&guests[0].tx), 0);
+	CHECK_EQ(guests[0].lanes[1].intent, HF_INTENT_NONE);
+	hf_hop_complete(hop, 20);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 20);
+	CHECK_EQ(hf_load_acquire(&guests[0].lanes[1].busy), 0);
+	close_guests();
+}
+
+static void rings_and_indices_wrap(void)
+{
+	for (uint32_t burst = 1; burst < 40; burst += 7) {
+		open_guests((uint16_t)(0 - 50));
+		for (uint32_t round = 0; round < 30; round++) {
+			post_buffers(&guests[1], RING);
+			put_frames(burst);
+			CHECK_EQ(peek(PACKETS), burst);
+			CHECK_EQ(forward(1, 0, burst), burst);
+			hf_hop_complete(hop, (uint16_t)burst);
+			CHECK_EQ(received(1), burst);
+			CHECK_EQ(driver_consume_all(&guests[0].tx), burst);
+		}
+		close_guests();
+	}
+}
+
+static void a_flood_reaches_everybody(void)
+{
+	open_guests(0);
+	for (uint32_t to = 1; to < GUESTS; to++)
+		post_buffers(&guests[to], RING);
+	put_frames(40);
+	CHECK_EQ(peek(32), 32);
+	for (uint32_t to = 1; to < GUESTS; to++)
+		CHECK_EQ(forward(to, 0, 32), 32);
+	hf_hop_complete(hop, 32);
+	CHECK_EQ(peek(32), 8);
+	for (uint32_t to = 1; to < GUESTS; to++)
+		CHECK_EQ(forward(to, 0, 8), 8);
+	hf_hop_complete(hop, 8);
+	for (uint32_t to = 1; to < GUESTS; to++)
+		CHECK_EQ(received(to), 40);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 40);
+	close_guests();
+}
+
+/* Packet i: i % 4 says which guest; 0 is copied out, or dropped where it is a multiple of 8. */
+static void forwarded_copied_and_dropped_may_mix(void)
+{
+	uint32_t last[GUESTS] = {0};
+
+	open_guests(0);
+	for (uint32_t to = 1; to < GUESTS; to++)
+		post_buffers(&guests[to], RING);
+	put_frames(64);
+	CHECK_EQ(peek(PACKETS), 64);
+	for (uint32_t i = 0; i < 64; i++) {
+		if (i % 4)
+			CHECK_EQ(forward(i % 4, i, 1), 1);
+		else if (i % 8)
+			hf_hop_copy(hop, &pointers[i], 1);
+	}
+	hf_hop_complete(hop, 64);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 64);
+	for (uint32_t to = 1; to < GUESTS; to++)
+		for (uint32_t i = to; i < 64; i += 4, last[to]++) {
+			expected[to] = i;
+			uint64_t gpa = slot(&guests[to], RING + last[to]);
+
+			CHECK(is_frame(guest_at(&guests[to].guest, gpa + 12), i));
+		}
+	for (uint32_t i = 4; i < 64; i += 8) {
+		CHECK_EQ(packets[i].len, FRAME);
+		CHECK(is_frame(data[i], i));
+	}
+	CHECK_EQ(packets[8].len, FRONT);
+	for (uint32_t to = 1; to < GUESTS; to++)
+		CHECK_EQ(driver_consume_all(&guests[to].rx), 16);
+	close_guests();
+}
+
+static void packets_that_were_copied_out_are_forwarded_as_well(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], RING);
+	post_buffers(&guests[2], RING);
+	put_frames(10);
+	CHECK_EQ(peek(PACKETS), 10);
+	hf_hop_copy(hop, pointers, 5);
+	hf_hop_copy(hop, pointers, 5);
+	CHECK_EQ(forward(1, 0, 10), 10);
+	CHECK_EQ(received(1), 10);
+	hf_hop_complete(hop, 10);
+	/* Now they are ordinary; those that were not copied out are cut, and nobody gets them. */
+	CHECK_EQ(forward(2, 0, 10), 10);
+	CHECK_EQ(received(2), 5);
+	CHECK_EQ(counted(2, 0, HF_COUNTER_DROP_BAD_METADATA), 5);
+	close_guests();
+}
+
+/* ---- later */
+
+static void what_is_not_completed_comes_again(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], RING);
+	put_frames(3);
+	put_bad();
+	put_frames(3);
+	put_bad();
+	CHECK_EQ(peek(PACKETS), 6);
+	CHECK_EQ(forward(1, 0, 4), 4);
+	/* Up to the fourth, and the bad one before it. */
+	hf_hop_complete(hop, 4);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 5);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_GOOD_PACKETS), 4);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_DROP_SHORT_CHAIN), 1);
+	CHECK_EQ(peek(PACKETS), 2);
+	hf_hop_complete(hop, 0);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 0);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_DROP_SHORT_CHAIN), 1);
+	CHECK_EQ(peek(1), 1);
+	CHECK_EQ(forward(1, 0, 1), 1);
+	hf_hop_complete(hop, 1);
+	/* … to a dequeue as well. */
+	CHECK_EQ(hf_dequeue_burst(guests[0].device, 1, pointers, 4), 1);
+	CHECK(is_frame(data[0], 5));
+	CHECK_EQ(received(1), 5);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_GOOD_PACKETS), 6);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_GOOD_BYTES), 6 * FRAME);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_SIZE_128_255_PACKETS), 6);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_DROP_SHORT_CHAIN), 2);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 3);
+	close_guests();
+}
+
+static void a_full_guest_says_how_many_it_took(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], 5);
+	post_buffers(&guests[2], RING);
+	put_frames(20);
+	CHECK_EQ(peek(PACKETS), 20);
+	CHECK_EQ(forward(1, 0, 20), 5);
+	CHECK_EQ(forward(1, 5, 15), 0);
+	CHECK_EQ(counted(1, 0, HF_COUNTER_NO_GUEST_BUFFER), 2);
+	/* Another one takes them, and when there is room the first does. */
+	CHECK_EQ(forward(2, 0, 20), 20);
+	post_buffers(&guests[1], 10);
+	CHECK_EQ(forward(1, 5, 15), 10);
+	hf_hop_complete(hop, 15);
+	post_buffers(&guests[1], 10);
+	CHECK_EQ(peek(PACKETS), 5);
+	CHECK_EQ(forward(1, 0, 5), 5);
+	hf_hop_complete(hop, 5);
+	CHECK_EQ(received(1), 20);
+	CHECK_EQ(received(2), 20);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 20);
+	close_guests();
+}
+
+static void only_one_peek_is_open_at_a_time(void)
+{
+	open_guests(0);
+	put_frames(4);
+	CHECK_EQ(peek(2), 2);
+	CHECK_EQ(peek(2), 0);
+	/* Ended with the hop. */
+	hf_hop_destroy(hop);
+	CHECK_EQ(hf_load_acquire(&guests[0].lanes[1].busy), 0);
+	CHECK_EQ(used_of(&guests[0].tx), 0);
+	hop = hf_hop_create();
+	CHECK_EQ(peek(9), 4);
+	hf_hop_complete(hop, 100);
+	hf_hop_complete(hop, 4);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 4);
+	CHECK_EQ(peek(9), 0);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_EMPTY_BURSTS), 1);
+	CHECK_EQ(peek(0), 0);
+	close_guests();
+}
+
+/* ---- others do not wait */
+
+static void a_guest_that_went_meanwhile_takes_nothing(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], RING);
+	put_frames(8);
+	CHECK_EQ(peek(PACKETS), 8);
+	CHECK_EQ(forward(1, 0, 4), 4);
+	hf_store_release(&guests[1].grants[0], 0ull);
+	CHECK_EQ(forward(1, 4, 4), 0);
+	hf_store_release(&guests[1].grants[0], RIG_GRANT); /* disabled */
+	CHECK_EQ(forward(1, 4, 4), 0);
+	CHECK_EQ(hf_load_acquire(&guests[1].lanes[0].busy), 0);
+	hf_device_set_running(guests[2].device, false);
+	CHECK_EQ(forward(2, 4, 4), 0);
+	hf_hop_copy(hop, pointers + 4, 2);
+	hf_hop_complete(hop, 6);
+	CHECK(is_frame(data[5], 5));
+	CHECK_EQ(received(1), 4);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 6);
+	close_guests();
+}
+
+static void a_ring_that_breaks_takes_nothing_and_is_told(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], 4);
+	put_frames(8);
+	CHECK_EQ(peek(PACKETS), 8);
+	guest_write16(&guests[1].guest, guests[1].rx.avail + 2, RING + 10);
+	CHECK_EQ(forward(1, 0, 8), 0);
+	CHECK_EQ(rig_errors(&guests[1], 0), 0); /* not while the source is held */
+	CHECK_EQ(forward(1, 0, 8), 0);
+	hf_hop_complete(hop, 8);
+	CHECK_EQ(rig_errors(&guests[1], 0), 1);
+	CHECK_EQ(counted(1, 0, HF_COUNTER_BREAK_AVAIL_IDX), 1);
+	close_guests();
+}
+
+static void what_came_before_a_bad_head_is_forwarded(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], RING);
+	put_frames(5);
+	driver_put_head(&guests[0].tx, RING);
+	driver_publish(&guests[0].tx);
+	CHECK_EQ(peek(PACKETS), 5);
+	CHECK_EQ(forward(1, 0, 5), 5);
+	hf_hop_complete(hop, 5);
+	CHECK_EQ(received(1), 5);
+	CHECK_EQ(used_of(&guests[0].tx), 5);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_BREAK_BAD_HEAD), 1);
+	CHECK_EQ(rig_errors(&guests[0], 1), 1);
+	CHECK_EQ(peek(PACKETS), 0);
+	close_guests();
+}
+
+/* The grant's word changed under an open peek: whoever did it waits for `busy`. */
+static void a_revoked_sender_is_completed_first(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], RING);
+	put_frames(8);
+	CHECK_EQ(peek(4), 4);
+	hf_store_release(&guests[0].grants[1], 0ull);
+	CHECK_EQ(forward(1, 0, 4), 4);
+	CHECK(!hf_lane_quiescent(&guests[0].lanes[1]));
+	hf_hop_complete(hop, 4);
+	CHECK(hf_lane_quiescent(&guests[0].lanes[1]));
+	CHECK_EQ(guests[0].lanes[1].used, 4);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 4);
+	CHECK_EQ(peek(4), 0);
+	CHECK_EQ(received(1), 4);
+	close_guests();
+}
+
+static void a_disabled_ring_is_emptied(void)
+{
+	open_guests(0);
+	put_frames(8);
+	hf_store_release(&guests[0].grants[1], RIG_GRANT);
+	CHECK_EQ(peek(PACKETS), 0);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 8);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_DROP_DISABLED), 8);
+	close_guests();
+}
+
+static void only_bad_chains_go_back_at_once(void)
+{
+	open_guests(0);
+	for (int i = 0; i < 5; i++)
+		put_bad();
+	CHECK_EQ(peek(PACKETS), 0);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 5);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_DROP_SHORT_CHAIN), 5);
+	close_guests();
+}
+
+/* Chains as long as the ring, and all of them bad: the burst is bounded. */
+static void a_peek_of_endless_chains_ends_with_its_budget(void)
+{
+	struct driver *d = &guests[0].tx;
+	uint64_t dropped;
+
+	open_guests(0);
+	rig_destroy(&guests[0]);
+	open_guest(&guests[0], 4096, 0);
+	driver_write_desc(d, d->desc, 0, guests[0].buffers, 0, DRIVER_NEXT, 1);
+	driver_write_desc(d, d->desc, 1, guests[0].buffers, 0, DRIVER_NEXT, 0);
+	for (uint32_t i = 0; i < 4096; i++)
+		driver_put_head(d, 0);
+	driver_publish(d);
+	CHECK_EQ(peek(PACKETS), 0);
+	dropped = counted(0, 1, HF_COUNTER_DROP_LOOP);
+	CHECK(dropped >= 1 && dropped <= HF_BURST_BUDGET / 4096 + 1);
+	CHECK_EQ(used_of(d), dropped);
+	close_guests();
+}
+
+/* ---- calls */
+
+static void guests_are_called_once_and_when_the_hop_is_over(void)
+{
+	open_guests(0);
+	for (uint32_t to = 1; to < 3; to++)
+		post_buffers(&guests[to], RING);
+	put_frames(8);
+	CHECK_EQ(peek(PACKETS), 8);
+	for (uint32_t i = 0; i < 8; i++)
+		CHECK_EQ(forward(1 + i % 2, i, 1), 1);
+	CHECK_EQ(rig_calls(&guests[1], 0) + rig_calls(&guests[2], 0), 0);
+	CHECK_EQ(rig_calls(&guests[0], 1), 0);
+	hf_hop_complete(hop, 8);
+	CHECK_EQ(rig_calls(&guests[0], 1), 1);
+	CHECK_EQ(rig_calls(&guests[1], 0), 1);
+	CHECK_EQ(rig_calls(&guests[2], 0), 1);
+	CHECK_EQ(driver_consume_all(&guests[1].rx), 4);
+	CHECK_EQ(driver_consume_all(&guests[2].rx), 4);
+	close_guests();
+}
+
+static void *hop_once(void *unused)
+{
+	uint16_t n = peek(PACKETS);
+
+	(void)unused;
+	(void)forward(1, 0, n);
+	hf_hop_complete(hop, n);
+	return NULL;
+}
+
+/* A receiver makes the write of its call wait: the sender's ring is not held for it. */
+static void a_call_that_hangs_holds_nobodys_ring(void)
+{
+	struct hf_vring *v;
+	pthread_t thread;
+
+	open_guests(0);
+	post_buffers(&guests[1], RING);
+	put_frames(8);
+	v = guests[1].device->vrings[0];
+	REQUIRE(fcntl(guests[1].calls[0], F_SETFL, 0) == 0);
+	REQUIRE(eventfd_write(guests[1].calls[0], UINT64_MAX - 1) == 0);
+	REQUIRE(pthread_create(&thread, NULL, hop_once, NULL) == 0);
+	while (hf_read_once(&v->writes) == hf_read_once(&v->writes_done))
+		usleep(100);
+	CHECK_EQ(hf_load_acquire(&guests[0].lanes[1].busy), 0);
+	CHECK_EQ(hf_load_acquire(&guests[1].lanes[0].busy), 0);
+	hf_notify_rescue(v); /* sees it there */
+	hf_notify_rescue(v); /* it is there still */
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	CHECK(!v->has_call);
+	CHECK_EQ(received(1), 8);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 8);
+	close_guests();
+}
+
+/* ---- SEND_RARP */
+
+static void an_announcement_comes_first_and_is_not_lost(void)
+{
+	static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
+	uint64_t rarp = 0;
+
+	open_guests(0);
+	post_buffers(&guests[1], RING);
+	put_frames(4);
+	memcpy(&rarp, mac, 6);
+	guests[0].device->rarp = rarp | HF_RARP_PENDING;
+	CHECK_EQ(peek(3), 3);
+	CHECK_EQ(packets[0].total, 64);
+	CHECK(!memcmp(packets[0].data + 6, mac, 6));
+	hf_hop_complete(hop, 0);
+	CHECK_EQ(guests[0].device->rarp, rarp | HF_RARP_PENDING);
+	CHECK_EQ(peek(3), 3);
+	CHECK_EQ(forward(1, 0, 3), 3);
+	hf_hop_complete(hop, 3);
+	CHECK_EQ(guests[0].device->rarp, 0);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 2);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_BROADCAST_PACKETS), 1);
+	CHECK_EQ(counted(1, 0, HF_COUNTER_BROADCAST_PACKETS), 1);
+	CHECK_EQ(peek(3), 2);
+	CHECK(is_frame(packets[0].data, 2) || packets[0].len == FRONT);
+	hf_hop_complete(hop, 2);
+	CHECK_EQ(driver_consume_all(&guests[1].rx), 3);
+	close_guests();
+}
+
+/* ---- what does not fit what a hop remembers */
+
+static void more_pieces_than_there_are_places_for_are_copied_out(void)
+{
+	struct rig *from = &guests[0];
+	struct piece pieces[60];
+	uint8_t bytes[12 + FRAME] = {0};
+
+	open_guests(0);
+	rig_destroy(from);
+	open_guest(from, 4096, 0);
+	for (uint32_t to = 1; to < GUESTS; to++) {
+		rig_destroy(&guests[to]);
+		open_guest(&guests[to], 256, 0);
+		post_buffers(&guests[to], 256);
+	}
+	/* 40 packets of 40 pieces each: the last are whole at once. */
+	for (sent = 0; sent < 40; sent++) {
+		uint64_t gpa = slot(from, sent);
+
+		build(bytes + 12, sent);
+		guest_write(&from->guest, gpa, bytes, sizeof(bytes));
+		for (uint32_t i = 0; i < 41; i++)
+			pieces[i] = (struct piece){gpa + 76 + (i - 1) * 3ull, 3, 0};
+		pieces[0] = (struct piece){gpa, 76, 0};
+		pieces[40] = (struct piece){gpa + 76 + 39 * 3, sizeof(bytes) - 76 - 39 * 3, 0};
+		REQUIRE(driver_put(&from->tx, pieces, 41) >= 0);
+	}
+	driver_publish(&from->tx);
+	CHECK_EQ(peek(PACKETS), 40);
+	CHECK_EQ(packets[0].len, FRONT);
+	CHECK_EQ(packets[39].len, FRAME);
+	for (uint32_t to = 1; to < GUESTS; to++)
+		CHECK_EQ(forward(to, 0, 40), 40);
+	hf_hop_complete(hop, 40);
+	for (uint32_t to = 1; to < GUESTS; to++)
+		CHECK_EQ(received(to), 40);
+	close_guests();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(nothing_is_given_back_before_it_is_complete),
+	SENTENCE(rings_and_indices_wrap),
+	SENTENCE(a_flood_reaches_everybody),
+	SENTENCE(forwarded_copied_and_dropped_may_mix),
+	SENTENCE(packets_that_were_copied_out_are_forwarded_as_well),
+	SENTENCE(what_is_not_completed_comes_again),
+	SENTENCE(a_full_guest_says_how_many_it_took),
+	SENTENCE(only_one_peek_is_open_at_a_time),
+	SENTENCE(a_guest_that_went_meanwhile_takes_nothing),
+	SENTENCE(a_ring_that_breaks_takes_nothing_and_is_told),
+	SENTENCE(what_came_before_a_bad_head_is_forwarded),
+	SENTENCE(a_revoked_sender_is_completed_first),
+	SENTENCE(a_disabled_ring_is_emptied),
+	SENTENCE(only_bad_chains_go_back_at_once),
+	SENTENCE(a_peek_of_endless_chains_ends_with_its_budget),
+	SENTENCE(guests_are_called_once_and_when_the_hop_is_over),
+	SENTENCE(a_call_that_hangs_holds_nobodys_ring),
+	SENTENCE(an_announcement_comes_first_and_is_not_lost),
+	SENTENCE(more_pieces_than_there_are_places_for_are_copied_out),
+};
+SUITE("life of a hop", sentences)
