@@ -19,6 +19,7 @@
 #define DEFAULT_RUN_DIR "/run/holdfast"
 #define MAX_QUEUE_PAIRS (HF_SHM_MAX_VRINGS / 2)
 #define MAX_COUNT	65536u
+#define MIN_HANG_LIMIT	1000u /* two heartbeats */
 
 struct option_row {
 	const char *name;     /* without -- */
@@ -135,6 +136,17 @@ static int set_fence_deadline(struct conf *conf, const char *argument)
 	return error;
 }
 
+static int set_hang_limit(struct conf *conf, const char *argument)
+{
+	uint64_t ms;
+	int error = parse_number(argument, 0, 3600 * 1000, &ms);
+
+	if (error || (ms && ms < MIN_HANG_LIMIT))
+		return -EINVAL;
+	conf->hang_limit_ns = ms * NS_PER_MS;
+	return 0;
+}
+
 static int set_no_fence(struct conf *conf, const char *argument)
 {
 	(void)argument;
@@ -217,6 +229,10 @@ static const struct option_row options[] = {
 	 set_fence_deadline},
 	{"no-fence", NULL, "do not kill a secondary that misses it; the front-end waits",
 	 set_no_fence},
+	{"hang-limit", "MS",
+	 "a secondary without a sign of life for so long is relieved by who else serves its ports "
+	 "(2000; from 1000; 0: never)",
+	 set_hang_limit},
 	{"no-huge-pages", NULL, "ordinary pages for the directory and the lanes",
 	 set_no_huge_pages},
 	{"port-mode", "OCTAL", "mode of port sockets, for QEMU to open (0600)", set_port_mode},
@@ -292,6 +308,7 @@ static void set_defaults(struct conf *conf)
 	conf->lane_bytes = 2u << 20;
 	conf->fence_deadline_ns = NS_PER_S;
 	conf->fence = true;
+	conf->hang_limit_ns = 2 * NS_PER_S;
 	conf->huge_pages = true;
 	conf->socket_mode = 0600;
 	conf->port_mode = 0600;

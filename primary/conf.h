@@ -26,9 +26,10 @@ struct conf {
 	uint64_t lane_bytes;	    /* default 2 MiB: 4095 vrings */
 	uint64_t fence_deadline_ns; /* how long a burst may hold up a revocation; default 1 s */
 	bool fence;		    /* kill a secondary that misses it; default true */
-	bool huge_pages;	    /* default true */
-	mode_t socket_mode;	    /* of the attach and the control socket; default 0600 */
-	mode_t port_mode;	    /* of port sockets, which QEMU opens; default 0600 */
+	uint64_t hang_limit_ns; /* who shows no life for so long hangs; 0: nobody. Default 2 s */
+	bool huge_pages;	/* default true */
+	mode_t socket_mode;	/* of the attach and the control socket; default 0600 */
+	mode_t port_mode;	/* of port sockets, which QEMU opens; default 0600 */
 	int log_level;
 	struct conf_port ports[CONF_MAX_PORTS]; /* created at start */
 	size_t nr_ports;

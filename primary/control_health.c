@@ -22,8 +22,9 @@ typedef Holdfast__Control__HealthReply Reply;
 
 struct tally {
 	uint32_t ports, ready, failed, orphaned, broken;
-	uint32_t secondaries, stale, draining;
-	const char *failed_name, *orphaned_name, *broken_name, *stale_name, *draining_name;
+	uint32_t secondaries, stale, hung, draining;
+	const char *failed_name, *orphaned_name, *broken_name, *stale_name, *hung_name,
+		*draining_name;
 };
 
 static void note(uint32_t *count, const char **name, bool bad, const char *which)
@@ -68,6 +69,7 @@ static struct tally take_tally(const struct primary *primary, const struct port 
 		t.secondaries++;
 		note(&t.draining, &t.draining_name, s->leaving && s->nr_vrings, s->name);
 		/* A secondary that has just come has not had the time for its first beat. */
+		note(&t.hung, &t.hung_name, s->watch.hung, s->name);
 		note(&t.stale, &t.stale_name,
 		     hf_now_ns() - s->attached_ns > STALE_NS && stats_heartbeat_age(s) > STALE_NS,
 		     s->name);
@@ -105,6 +107,8 @@ static void fill_checks(struct answer *answer, Reply *reply, const struct tally 
 	      how_many(answer, t->broken, t->ports, t->broken_name));
 	check(answer, reply, "secondaries_without_heartbeat", !t->stale,
 	      how_many(answer, t->stale, t->secondaries, t->stale_name));
+	check(answer, reply, "secondaries_hung", !t->hung,
+	      how_many(answer, t->hung, t->secondaries, t->hung_name));
 	check(answer, reply, "secondaries_stuck_leaving", !t->draining,
 	      how_many(answer, t->draining, t->secondaries, t->draining_name));
 }

@@ -66,6 +66,13 @@ struct vring {
 	bool revoking;			   /* a revocation waits for its owner */
 	uint64_t counters[HF_NR_COUNTERS]; /* of past grants; the lane has the present one's */
 
+	/* watch.c only: what it saw last. */
+	struct {
+		uint64_t grant;
+		uint64_t bursts;
+		uint64_t since_ns; /* in one burst since then; 0: in none */
+	} seen;
+
 	struct loop_source kick_source; /* session_vring.c: waits for the first kick */
 };
 
@@ -77,6 +84,7 @@ struct lost_owner {
 		LOST_LEFT,
 		LOST_HANDED_OVER,
 		LOST_UNFLUSHED, /* handed over, but it did not say that its hands are empty */
+		LOST_HUNG,
 	} how;
 	uint64_t since_ns; /* its last possible burst, or when its death was noticed */
 	uint64_t id;

@@ -28,6 +28,7 @@
 #include "publish.h"
 #include "secondary.h"
 #include "state.h"
+#include "watch.h"
 
 static struct device *device_at(const struct primary *primary, uint32_t slot)
 {
@@ -58,9 +59,11 @@ static bool owns_any(const struct device *device)
 	return false;
 }
 
-/* vswitches before standbys, then by priority, then by who attached first. */
+/* Those that hang last; vswitches before standbys, then by priority, then by who attached first. */
 static bool is_better(const struct secondary *a, const struct secondary *b)
 {
+	if (a->watch.hung != b->watch.hung)
+		return b->watch.hung;
 	if (a->role != b->role)
 		return a->role == HOLDFAST__ATTACH__ROLE__VSWITCH;
 	if (a->priority != b->priority)
@@ -125,7 +128,8 @@ static bool settle_owner(struct device *device)
 			return false;
 		grant_let_go(device, LOST_LEFT, hf_now_ns());
 	}
-	if (!device->owner)
+	/* Where it is moving to, the hand-over decides. */
+	if (!device->owner && !device->moving)
 		device->owner = grant_next_owner(device);
 	return true;
 }
@@ -146,6 +150,8 @@ static const char *lost_words(enum lost_how how)
 		return ", which died";
 	case LOST_LEFT:
 		return ", which left";
+	case LOST_HUNG:
+		return ", which hangs";
 	case LOST_UNFLUSHED:
 		return ", which did not answer in time: packets it held are lost";
 	default:
@@ -159,7 +165,7 @@ static void tell_succession(struct device *device)
 	const struct lost_owner *lost = &device->lost;
 	struct continuity *totals = &device->primary->continuity;
 	uint64_t pause_ns = hf_now_ns() - lost->since_ns;
-	bool died = lost->how == LOST_DIED;
+	bool died = lost->how == LOST_DIED || lost->how == LOST_HUNG;
 
 	if (lost->how == LOST_NOBODY || lost->id == device->owner->id)
 		return;
@@ -405,6 +411,7 @@ void grant_retire(struct device *device)
 	device->orphaned = false;
 	forget_lost(device);
 	handover_device_gone(device);
+	watch_device_gone(device);
 }
 
 static void repeat_to(const struct device *device, struct secondary *secondary, bool agree)

@@ -17,6 +17,8 @@
  *   - the old owner dies in the middle: its positions are recovered as after any death, and what
  *     it ran goes on with the new owner;
  *   - the new one dies: the devices go to whoever is next.
+ * Who hangs is relieved by TAKE alone: it would not answer a Flush.
+ *
  * A session that ends takes its device out of our hands (handover_device_gone): the device may be
  * freed by then.
  *
@@ -37,6 +39,7 @@
 #include "primary.h"
 #include "secondary.h"
 #include "state.h"
+#include "watch.h"
 
 #define FLUSH_NS (200 * NS_PER_MS)
 
@@ -58,6 +61,7 @@ struct handover {
 	uint64_t from;			/* only what this one runs; 0: whoever runs it */
 	uint32_t only;			/* device slot, or UINT32_MAX: all */
 	bool force;			/* also when nobody is next */
+	bool hung; /* `from` hangs: it cannot flush, nor keep what another can have */
 
 	enum { BEGIN, STILL, FLUSH, TAKE } phase;
 	uint64_t number; /* of its Flush */
@@ -106,6 +110,14 @@ static void finish(struct handover *h)
 	waiter->done(waiter, &result);
 }
 
+/* Would it be given to another one, who lives? */
+static bool has_relief(const struct device *device)
+{
+	const struct secondary *next = grant_next_owner(device);
+
+	return next && next != device->owner && watch_outlives(next, device->owner);
+}
+
 /* Does the device change hands? */
 static bool is_meant(const struct handover *h, const struct device *device)
 {
@@ -116,7 +128,8 @@ static bool is_meant(const struct handover *h, const struct device *device)
 	if (h->only != UINT32_MAX && device->slot != h->only)
 		return false;
 	if (h->from)
-		return device->owner && device->owner->id == h->from;
+		return device->owner && device->owner->id == h->from &&
+		       (!h->hung || has_relief(device));
 	return to && device->owner != to && grant_may_run(device, to);
 }
 
@@ -136,10 +149,11 @@ static struct secondary *target_of(const struct handover *h, const struct device
 static void exchange_owner(struct handover *h, const struct move *move)
 {
 	struct device *device = move->device;
+	enum lost_how how = move->flushed ? LOST_HANDED_OVER : LOST_UNFLUSHED;
 	bool moved;
 
 	device->moving = false;
-	grant_let_go(device, move->flushed ? LOST_HANDED_OVER : LOST_UNFLUSHED, h->started_ns);
+	grant_let_go(device, h->hung ? LOST_HUNG : how, h->started_ns);
 	device->owner = target_of(h, device);
 	if (device->owner && device->owner->id == move->told) {
 		state_put(device->lost.state);
@@ -329,6 +343,10 @@ static void on_timer(struct loop_timer *timer)
 		return;
 	}
 	h->started_ns = hf_now_ns();
+	if (h->hung) {
+		take(h);
+		return;
+	}
 	h->phase = STILL;
 	revoke_all(h, GRANT_DEQUEUE_VRINGS);
 }
@@ -477,6 +495,30 @@ int handover_drain(struct primary *primary, struct secondary *from, bool force,
 	if (!error)
 		secondary_set_draining(from, true);
 	return error;
+}
+
+bool handover_can_relieve(const struct secondary *from)
+{
+	const struct primary *primary = from->primary;
+
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		const struct port *port = primary->ports[i];
+
+		if (port && port->device.owner == from && !port->removing && !port->device.moving &&
+		    has_relief(&port->device))
+			return true;
+	}
+	return false;
+}
+
+void handover_relieve(struct secondary *from)
+{
+	struct handover wanted = {.from = from->id, .only = UINT32_MAX, .hung = true};
+	const char *reason;
+	int error = begin(from->primary, &wanted, NULL, &reason);
+
+	if (error && hf_log_allowed(&from->log_limit))
+		log_warning(from->tag, "hangs, and is not relieved: %s", reason);
 }
 
 void handover_unwatch(struct handover_waiter *waiter)

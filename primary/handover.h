@@ -43,6 +43,10 @@ int handover_start(struct primary *primary, const char *port, const char *to,
  */
 int handover_drain(struct primary *primary, struct secondary *from, bool force,
 		   struct handover_waiter *waiter, const char **ret_reason);
+/* `from` hangs: all that it runs and that grant_next_owner would give to another one who lives,
+ * goes there, without waiting for it to pass on what it took. Is there any? */
+bool handover_can_relieve(const struct secondary *from);
+void handover_relieve(struct secondary *from);
 /* The secondary of that name, for those two. 0 or as above. */
 int handover_find(const struct primary *primary, const char *name, struct secondary **ret_secondary,
 		  const char **ret_reason);

@@ -37,6 +37,7 @@
 #include "store.h"
 #include "supervise.h"
 #include "upgrade.h"
+#include "watch.h"
 
 #define TAG	      "holdfastd"
 #define STOP_LOOK_NS  (5 * NS_PER_MS)
@@ -443,6 +444,16 @@ static int take_over(struct holdfastd *d)
 	return error;
 }
 
+static int start_watch(struct holdfastd *d)
+{
+	return watch_open(&d->primary) ? out_of_memory() : 0;
+}
+
+static void stop_watch(struct holdfastd *d)
+{
+	watch_close(&d->primary);
+}
+
 static int start_control(struct holdfastd *d)
 {
 	return said("control", control_open(&d->primary));
@@ -480,6 +491,7 @@ static const struct part {
 	{take_over, NULL},
 	{add_ports, remove_ports},
 	{start_control, stop_control},
+	{start_watch, stop_watch},
 	{drop_rest, NULL},
 };
 

@@ -27,6 +27,7 @@ struct control;
 struct history;
 struct journal;
 struct store;
+struct watch;
 
 /* What was survived so far; `holdfast stats`. */
 struct continuity {
@@ -59,6 +60,7 @@ struct primary {
 	struct revocation *revocations; /* active ones; revoke.c */
 	struct handover *handovers;	/* under way; handover.c */
 	struct upgrade *upgrade;	/* NULL: unit tests */
+	struct watch *watch;		/* NULL: nobody is taken to hang */
 	bool holding;			/* nothing new is begun: upgrade.c */
 	uint64_t next_grant;		/* grants are never used twice; odd values never occur */
 	uint64_t next_session;		/* nor sessions */

@@ -7,35 +7,61 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 
 #define DEATH_MS 5000
 
-uint64_t process_start(pid_t pid)
+/* /proc/PID/stat from its third word on: the name before it, in brackets, may hold anything. NULL:
+ * no such process. */
+static const char *read_stat(pid_t pid, char *text, size_t room)
 {
-	char path[32], text[1024];
-	unsigned long long start = 0;
-	const char *behind;
+	char path[32], *behind;
 	size_t n;
 	FILE *file;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	file = fopen(path, "re");
 	if (!file)
-		return 0;
-	n = fread(text, 1, sizeof(text) - 1, file);
+		return NULL;
+	n = fread(text, 1, room - 1, file);
 	fclose(file);
 	text[n] = '\0';
-	/* The name, in brackets, may hold anything; the start is the 20th word behind it. */
 	behind = strrchr(text, ')');
-	if (!behind ||
-	    sscanf(behind + 1,
+	return behind ? behind + 1 : NULL;
+}
+
+uint64_t process_start(pid_t pid)
+{
+	unsigned long long start = 0;
+	char text[1024];
+	const char *words = read_stat(pid, text, sizeof(text));
+
+	/* The 22nd word of all. */
+	if (!words ||
+	    sscanf(words,
 		   " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
 		   "%llu",
 		   &start) != 1)
 		return 0;
 	return start;
+}
+
+uint64_t process_ran_ns(pid_t pid)
+{
+	unsigned long long user, system;
+	char text[1024];
+	const char *words = read_stat(pid, text, sizeof(text));
+	long ticks = sysconf(_SC_CLK_TCK);
+
+	/* The 14th and 15th. */
+	if (!words || ticks <= 0 ||
+	    sscanf(words, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu", &user,
+		   &system) != 2)
+		return 0;
+	return (user + system) * (NS_PER_S / (unsigned long)ticks);
 }
 
 int process_end(pid_t pid, uint64_t start)

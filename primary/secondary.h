@@ -35,6 +35,19 @@ struct secondary_device {
 	struct lane_binding *lane; /* entries of this session's vrings; NULL: none yet */
 };
 
+/* watch.c only; `hung` is for all to read. */
+struct secondary_watch {
+	bool hung; /* so the last choice for a grant */
+	bool said; /* there was an event of it */
+	bool busy; /* a vring of it is inside a burst; of this look */
+	uint64_t said_ns;
+	uint64_t beat;	   /* its heartbeat, as seen last */
+	uint64_t alive_ns; /* when that or a burst counter was seen to change; 0: not looked at */
+	struct vring *longest;	    /* in the oldest burst of all; valid within one look */
+	uint64_t ran_ns, ran_at_ns; /* processor time used, and when that was read; 0: not */
+	struct revocation asked;    /* for a ring that it does not leave */
+};
+
 struct secondary {
 	struct primary *primary;
 	uint32_t slot; /* in the directory */
@@ -85,6 +98,7 @@ struct secondary {
 	uint64_t waiting_request;      /* and under which number */
 	struct revocation revocation;  /* of leaving */
 	struct loop_timer linger;      /* left without Bye: is it dead? */
+	struct secondary_watch watch;
 	struct hf_log_limit log_limit;
 };
 

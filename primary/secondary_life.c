@@ -34,6 +34,7 @@
 #include "seq.h"
 #include "state.h"
 #include "store.h"
+#include "watch.h"
 
 /* A lane full of grants, each a packet of some 100 bytes, with a device's memory before. */
 #define QUEUE_BYTES   ((size_t)8 * 1024 * 1024)
@@ -236,6 +237,7 @@ void secondary_destroy(struct secondary *s)
 
 	revoke_cancel(&s->revocation);
 	handover_unwatch(&s->waiter);
+	watch_secondary_gone(s);
 	loop_timer_clear(primary->loop, &s->linger);
 	loop_remove(primary->loop, &s->socket_source);
 	loop_remove(primary->loop, &s->pidfd_source);

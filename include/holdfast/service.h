@@ -45,7 +45,10 @@ HF_API int hf_service_connect(const struct hf_service_config *config, struct hf_
  */
 HF_API void hf_service_disconnect(struct hf_service *service);
 
-/* A descriptor that is readable when hf_service_dispatch() has work. Owned by the service. */
+/* A descriptor that is readable when hf_service_dispatch() has work, at least every 0.5 s. Owned by
+ * the service. Dispatching is the heartbeat: who leaves it readable for 2 s (holdfastd
+ * --hang-limit), with no burst meanwhile, may lose its vrings to another secondary that serves the
+ * port. */
 HF_API int hf_service_fd(const struct hf_service *service);
 
 /* Do what is due, without blocking; runs callbacks. 0 or -errno (the service stays usable). */

@@ -42,15 +42,18 @@ chaos_kill_both_switches() {
 
 chaos_hand_over() { hf handover all --to "$(supervised_other)" >/dev/null && chaos_whole; }
 
+# Nobody is told: the primary notices by itself.
 chaos_stop_switch() {
     local other pid
     other=$(supervised_other)
     pid=$(supervised_pid "$(supervised_owner)")
-    supervised_signal STOP "$pid" && sleep 0.5 && hf handover all --to "$other" >/dev/null || return 1
+    supervised_signal STOP "$pid" && wait_for 10 chaos_owns "$other" || return 1
     # Stopped in a burst, it was fenced: killed. Stopped outside, it finds out now that its ports are another's.
     supervised_signal CONT "$pid" || true
     chaos_whole
 }
+
+chaos_owns() { [ "$(supervised_owner)" = "$1" ]; }
 
 # A new program takes the old one's place, which ends only when it has nothing to do any more; then the same with the other one.
 chaos_upgrade_switch() {
@@ -134,7 +137,7 @@ chaos_events() {
     chaos_event some "the switch is killed" chaos_kill_switch
     chaos_event whole "its ports are handed over to the other one" chaos_hand_over
     chaos_event whole "and back" chaos_hand_over
-    chaos_event some "the switch is stopped (SIGSTOP), handed over" chaos_stop_switch
+    chaos_event some "the switch is stopped (SIGSTOP)" chaos_stop_switch
     chaos_event whole "both switches are upgraded, one by one" chaos_upgrade_switch
     chaos_event whole "the primary is killed" chaos_kill_primary
     chaos_event whole "the primary is killed 5 times in a row" chaos_kill_primary_often

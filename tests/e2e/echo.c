@@ -5,7 +5,8 @@
  *
  * Usage: echo RUN_DIR NAME ROLE GLOB… Ends, detaching in good order, when its standard input does.
  * On SIGUSR1 it sets a trap for itself: its next dequeue writes to an inaccessible page, and the
- * fault stops the process in the middle of the burst.
+ * fault stops the process in the middle of the burst. On SIGUSR2 the same, and it loops there
+ * without end.
  */
 #include <holdfast/holdfast.h>
 #include <poll.h>
@@ -33,18 +34,20 @@ struct echoed {
 };
 
 static struct echoed devices[MAX_DEVICES];
-static volatile sig_atomic_t trap_wanted;
+static volatile sig_atomic_t trap_wanted, loop_wanted;
 static uint8_t *trap_page;
 
 static void want_trap(int number)
 {
-	(void)number;
 	trap_wanted = 1;
+	loop_wanted = number == SIGUSR2;
 }
 
 static void fall_into_trap(int number)
 {
 	(void)number;
+	while (loop_wanted)
+		;
 	raise(SIGSTOP);
 	mprotect(trap_page, 4096, PROT_READ | PROT_WRITE); /* and on it goes, if it may */
 }
@@ -53,6 +56,7 @@ static void prepare_trap(void)
 {
 	trap_page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	signal(SIGUSR1, want_trap);
+	signal(SIGUSR2, want_trap);
 	signal(SIGSEGV, fall_into_trap);
 }
 

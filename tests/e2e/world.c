@@ -510,6 +510,12 @@ void world_trap_echo(struct world *world, size_t index)
 	usleep(20000); /* it polls */
 }
 
+void world_loop_echo(struct world *world, size_t index)
+{
+	world_signal_echo(world, index, SIGUSR2);
+	usleep(20000); /* it polls */
+}
+
 bool world_echo_stopped(const struct world *world, size_t index)
 {
 	char path[64], state;

@@ -86,6 +86,8 @@ int world_stop_echo(struct world *world, size_t index);
 void world_signal_echo(struct world *world, size_t index, int signal);
 /* Make it stop itself in the middle of a dequeue burst, once two packets come in one. */
 void world_trap_echo(struct world *world, size_t index);
+/* The same, but it loops there for ever. */
+void world_loop_echo(struct world *world, size_t index);
 /* Is it stopped, within a bounded time? */
 bool world_echo_stopped(const struct world *world, size_t index);
 /* Wait for its death, bounded; the signal that killed it, 0: none, -1: it lives. */

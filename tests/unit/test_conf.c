@@ -31,6 +31,7 @@ static void no_options_give_the_defaults(void)
 	CHECK_EQ(conf.lane_bytes, 2 << 20);
 	CHECK_EQ(conf.fence_deadline_ns, NS_PER_S);
 	CHECK(conf.fence);
+	CHECK_EQ(conf.hang_limit_ns, 2 * NS_PER_S);
 	CHECK(conf.huge_pages);
 	CHECK_EQ(conf.socket_mode, 0600);
 	CHECK_EQ(conf.port_mode, 0600);
@@ -62,7 +63,7 @@ static void the_rest_is_stored_where_it_belongs(void)
 {
 	CHECK_EQ(PARSE("--no-fence", "--no-huge-pages", "--socket-mode", "660", "--log-level",
 		       "debug", "--fence-deadline", "250", "--max-secondaries", "3",
-		       "--lane-vrings", "9", "--port-mode", "666"),
+		       "--lane-vrings", "9", "--port-mode", "666", "--hang-limit", "5000"),
 		 0);
 	CHECK(!conf.fence);
 	CHECK(!conf.huge_pages);
@@ -70,8 +71,11 @@ static void the_rest_is_stored_where_it_belongs(void)
 	CHECK_EQ(conf.port_mode, 0666);
 	CHECK_EQ(conf.log_level, HF_LOG_DEBUG);
 	CHECK_EQ(conf.fence_deadline_ns, 250 * NS_PER_MS);
+	CHECK_EQ(conf.hang_limit_ns, 5 * NS_PER_S);
 	CHECK_EQ(conf.max_secondaries, 3);
 	CHECK_EQ(conf.lane_bytes, 10 * sizeof(struct hf_lane_vring));
+	CHECK_EQ(PARSE("--hang-limit", "0"), 0);
+	CHECK_EQ(conf.hang_limit_ns, 0);
 }
 
 static void what_makes_no_sense_is_refused(void)
@@ -88,6 +92,7 @@ static void what_makes_no_sense_is_refused(void)
 	CHECK_EQ(PARSE("--no-fence=1"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "0"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "-1"), -EINVAL);
+	CHECK_EQ(PARSE("--hang-limit", "999"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "4x"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "99999999999999999999"), -EINVAL);
 	CHECK_EQ(PARSE("--socket-mode", "9"), -EINVAL);
