@@ -132,6 +132,21 @@ static void run_256_sessions(void)
 		close_session(&sessions[i]);
 }
 
+/* What it holds when nothing changes any more: a slow machine is long at giving back. */
+static void settle(pid_t pid, size_t *fds, size_t *maps)
+{
+	size_t before;
+
+	*fds = world_fds(pid, -1);
+	*maps = world_maps(pid, -1);
+	do {
+		before = *fds + *maps;
+		usleep(1000000);
+		*fds = world_fds(pid, -1);
+		*maps = world_maps(pid, -1);
+	} while (*fds + *maps != before);
+}
+
 static void sessions_256_on_4_secondaries_that_see_only_their_own(void)
 {
 	size_t fds[NR_SECONDARIES + 1] = {0}, maps[NR_SECONDARIES + 1] = {0};
@@ -160,9 +175,7 @@ static void sessions_256_on_4_secondaries_that_see_only_their_own(void)
 				CHECK(world_fds_become(pid, fds[s]));
 				CHECK(world_maps_become(pid, -1, maps[s]));
 			} else {
-				usleep(300000);
-				fds[s] = world_fds(pid, -1);
-				maps[s] = world_maps(pid, -1);
+				settle(pid, &fds[s], &maps[s]);
 			}
 		}
 	}
