@@ -68,13 +68,20 @@ int process_end(pid_t pid, uint64_t start)
 {
 	int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
 	struct pollfd died = {.fd = pidfd, .events = POLLIN};
+	uint64_t found;
 	int error = 0;
 
+	/* Only "no such process" says that it is dead. */
 	if (pidfd < 0)
-		return 0;
+		return pid > 0 && errno != ESRCH ? -errno : 0;
 	/* After the pidfd is ours: it cannot become another process between the look and the kill.
 	 */
-	if (process_start(pid) == start) {
+	found = process_start(pid);
+	if (!found || !start) {
+		/* It cannot be told which one that is: not ours to kill. */
+		if (poll(&died, 1, 0) != 1)
+			error = -EBUSY;
+	} else if (found == start) {
 		if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 			error = -errno;
 		else if (poll(&died, 1, DEATH_MS) != 1)

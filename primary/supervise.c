@@ -261,8 +261,11 @@ static int exit_status(int status)
 /* Usage, no first start, or an end in good order: starting again would change nothing. */
 static bool is_final(const struct supervisor *s, int status)
 {
-	return WIFEXITED(status) && !s->reloading &&
-	       (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2 || !s->was_ready);
+	/* One that never was ready ends nothing that was: another program stands at its path now.
+	 */
+	if (!WIFEXITED(status) || s->reloading || (s->was_ready && !s->ready))
+		return false;
+	return WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 2 || !s->was_ready;
 }
 
 static void begin_end(struct supervisor *s, int status)

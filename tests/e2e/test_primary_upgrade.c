@@ -499,6 +499,41 @@ static void one_that_ends_at_its_start_is_followed_by_the_old_one(void)
 	world_close(&world);
 }
 
+/* A package was replaced by one that does not know our options, and then the primary crashes. */
+static void what_stands_at_the_path_and_cannot_start_ends_nothing(void)
+{
+	static const char *const endings[] = {"exit 2", "exit 0", "exit 1"};
+	char copy[] = "/tmp/hf-holdfastd-XXXXXX", bad[sizeof(copy) + 4], command[512];
+	char *real = strdup(getenv("HOLDFASTD"));
+	int fd = mkstemp(copy);
+
+	REQUIRE(real && fd >= 0);
+	close(fd);
+	snprintf(command, sizeof(command), "cp -f --preserve=mode '%s' %s", real, copy);
+	REQUIRE(system(command) == 0);
+	REQUIRE(setenv("HOLDFASTD", copy, 1) == 0);
+	open_world(supervised);
+	open_session();
+	for (size_t i = 0; i < ARRAY_SIZE(endings); i++) {
+		pid_t pid = world_ask_pid(&world, NULL);
+
+		snprintf(bad, sizeof(bad), "%s.bad", copy);
+		snprintf(command, sizeof(command),
+			 "printf '#!/bin/sh\\n%s\\n' >%s && chmod 755 %s && mv -f %s %s",
+			 endings[i], bad, bad, bad, copy);
+		REQUIRE(system(command) == 0);
+		CHECK_EQ(kill(pid, SIGKILL), 0);
+		CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+		CHECK(world_ask_pid(&world, NULL) > 0);
+		CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	}
+	close_session();
+	world_close(&world);
+	unlink(copy);
+	setenv("HOLDFASTD", real, 1);
+	free(real);
+}
+
 /* More to tell a stopped supervisor than its socket holds. */
 static void stop_supervisor(void)
 {
@@ -565,6 +600,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_is_not_a_program_of_ours_is_refused_by_name),
 	SENTENCE(one_that_hangs_is_refused_and_holds_up_nobody),
 	SENTENCE(one_that_ends_at_its_start_is_followed_by_the_old_one),
+	SENTENCE(what_stands_at_the_path_and_cannot_start_ends_nothing),
 	SENTENCE(one_that_cannot_be_executed_any_more_leaves_the_old_one),
 	SENTENCE(a_supervisor_that_does_not_read_stands_in_the_way),
 };
