@@ -24,8 +24,9 @@ static bool packet_ok(const struct hf_packet *packet)
 	       sum == packet->total;
 }
 
-enum hf_enqueue_result hf_enqueue_special(struct hf_vring *v, const struct hf_packet *packet,
-					  uint16_t *used)
+/* It asks something of the guest, or is a chain of segments. */
+static enum hf_enqueue_result enqueue_special(struct hf_vring *v, const struct hf_packet *packet,
+					      uint16_t *used)
 {
 	struct hf_offload offload = packet->offload;
 
@@ -41,15 +42,32 @@ enum hf_enqueue_result hf_enqueue_special(struct hf_vring *v, const struct hf_pa
 	return hf_enqueue_one(v, packet, &offload, used);
 }
 
-static inline enum hf_enqueue_result enqueue_packet(struct hf_vring *v,
-						    const struct hf_packet *packet, uint16_t *used)
+static inline enum hf_enqueue_result enqueue_any(struct hf_vring *v, const struct hf_packet *packet,
+						 uint16_t *used)
 {
 	static const struct hf_offload none;
 
 	if (likely(hf_offload_is_none(&packet->offload) && !packet->next && packet->total &&
 		   packet->total == packet->len && packet->total <= HF_PACKET_MAX))
 		return hf_enqueue_one(v, packet, &none, used);
-	return hf_enqueue_special(v, packet, used);
+	return enqueue_special(v, packet, used);
+}
+
+enum hf_enqueue_result hf_enqueue_packet(struct hf_vring *v, const struct hf_packet *packet,
+					 uint16_t *used)
+{
+	bool had_all = v->budget == HF_BURST_BUDGET;
+	uint16_t before = *used;
+	enum hf_enqueue_result result = enqueue_any(v, packet, used);
+
+	if (likely(result != HF_ENQUEUE_NO_BUFFER || v->budget > 0))
+		return result;
+	/* It waits for the next burst; but one that had all of this one's budget, and met no bad
+	 * chain that is gone now, would spend the next one's as well, and all others behind it. */
+	if (!had_all || *used != before || v->broken)
+		return result;
+	hf_count(v, HF_COUNTER_DROP_TOO_BIG, 1);
+	return HF_ENQUEUE_DROPPED;
 }
 
 /* As many as go the fast way, one simple chain each. */
@@ -79,7 +97,7 @@ static uint16_t enqueue_all(struct hf_vring *v, struct hf_packet *const *packets
 		if (likely(taken == count))
 			break;
 		packet = packets[taken];
-		result = enqueue_packet(v, packet, &used);
+		result = hf_enqueue_packet(v, packet, &used);
 		if (result == HF_ENQUEUE_NO_BUFFER) {
 			hf_count(v, HF_COUNTER_NO_GUEST_BUFFER, 1);
 			break;

@@ -22,17 +22,15 @@ enum hf_enqueue_result {
  */
 enum hf_enqueue_result hf_enqueue_one(struct hf_vring *vring, const struct hf_packet *packet,
 				      const struct hf_offload *offload, uint16_t *used);
-/* The same for a packet that may ask something of the guest, or be a chain of segments: checked,
- * and done in software where the guest did not negotiate it. */
-enum hf_enqueue_result hf_enqueue_special(struct hf_vring *vring, const struct hf_packet *packet,
-					  uint16_t *used);
+/*
+ * The same for any packet of the caller's: it may ask something of the guest, or be a chain of
+ * segments; checked, and done in software where the guest did not negotiate it. No chain is begun
+ * when the burst's budget is spent (HF_BURST_BUDGET).
+ */
+enum hf_enqueue_result hf_enqueue_packet(struct hf_vring *vring, const struct hf_packet *packet,
+					 uint16_t *used);
 /* hf_enqueue_one on a packed ring: *used counts chains of its shadow. */
 enum hf_enqueue_result hf_packed_enqueue_one(struct hf_vring *vring, const struct hf_packet *packet,
 					     const struct hf_offload *offload, uint16_t *used);
-
-/* The same for a packet that may ask something of the guest, or be a chain of segments: checked,
- * and done in software where the guest did not negotiate it. */
-enum hf_enqueue_result hf_enqueue_special(struct hf_vring *vring, const struct hf_packet *packet,
-					  uint16_t *used);
 
 #endif

@@ -56,7 +56,7 @@ static enum hf_enqueue_result forward_pieces(struct forward *f, struct hf_packet
 				   .total = packet->total,
 				   .offload = packet->offload,
 				   .next = segments};
-	return hf_enqueue_special(f->v, &front, &f->used);
+	return hf_enqueue_packet(f->v, &front, &f->used);
 }
 
 static enum hf_enqueue_result forward_any(struct forward *f, struct hf_packet *packet)
@@ -64,7 +64,7 @@ static enum hf_enqueue_result forward_any(struct forward *f, struct hf_packet *p
 	if (f->same)
 		hf_hop_copy(f->hop, &packet, 1);
 	if (hop_is_whole(packet) || !hop_has(f->hop, packet))
-		return hf_enqueue_special(f->v, packet, &f->used);
+		return hf_enqueue_packet(f->v, packet, &f->used);
 	return forward_pieces(f, packet);
 }
 

@@ -260,13 +260,25 @@ static uint32_t segments(const struct cut *c, bool udp)
 	return bytes ? (bytes + c->size - 1) / c->size : 1;
 }
 
-/* Chains there are, beside the `taken` that this burst has filled and not yet published. */
+/* Chains there are, at most `want`. On a packed ring each of their descriptors has to be looked at:
+ * the burst pays for it. */
+static uint16_t available(struct hf_vring *v, uint16_t want, uint32_t *ret_descs)
+{
+	uint16_t n;
+
+	if (!v->packed)
+		return (uint16_t)(*ret_descs = hf_vring_available(v, want));
+	n = hf_packed_available(v, want, ret_descs);
+	v->budget -= (int32_t)*ret_descs;
+	return n;
+}
+
+/* Beside the `taken` that this burst has filled and not yet published. */
 static bool has_chains(struct hf_vring *v, uint32_t taken, uint32_t n)
 {
-	uint16_t want = (uint16_t)min_u64(taken + n, v->size);
+	uint32_t descs;
 
-	return (v->packed ? hf_packed_available(v, want, NULL) : hf_vring_available(v, want)) >=
-	       taken + n;
+	return available(v, (uint16_t)min_u64(taken + n, v->size), &descs) >= taken + n;
 }
 
 /* Has the guest posted everything it has? */
@@ -274,9 +286,7 @@ static bool is_full(struct hf_vring *v)
 {
 	uint32_t descs;
 
-	if (!v->packed)
-		return hf_vring_available(v, v->size) == v->size;
-	(void)hf_packed_available(v, v->size, &descs);
+	(void)available(v, v->size, &descs);
 	return descs == v->size;
 }
 
@@ -295,7 +305,7 @@ static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_
 	needed = segments(c, udp);
 	if (needed > v->size)
 		return drop(v, HF_COUNTER_DROP_TOO_BIG);
-	if (!has_chains(v, start, needed))
+	if (v->budget <= 0 || !has_chains(v, start, needed))
 		return HF_ENQUEUE_NO_BUFFER;
 	result = udp ? enqueue_fragments(v, c, used) : enqueue_tcp(v, c, used);
 	if (result == HF_ENQUEUE_DONE) {
@@ -304,7 +314,7 @@ static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_
 	}
 	*used = (uint16_t)start;
 	/* The whole ring is ours and the segments still do not fit: no later try will be better. */
-	if (result == HF_ENQUEUE_NO_BUFFER && !start && !v->broken && is_full(v))
+	if (result == HF_ENQUEUE_NO_BUFFER && v->budget > 0 && !start && !v->broken && is_full(v))
 		return drop(v, HF_COUNTER_DROP_TOO_BIG);
 	return result;
 }

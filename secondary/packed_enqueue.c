@@ -5,28 +5,15 @@
  * Packets are only read.
  */
 #include "enqueue.h"
-#include "header.h"
 #include "packed.h"
 #include "packed_notify.h"
 #include "run.h"
 
-/* One segment that asks nothing of the guest. */
-static inline bool is_simple(const struct hf_packet *packet)
-{
-	return hf_offload_is_none(&packet->offload) && !packet->next && packet->total &&
-	       packet->total == packet->len && packet->total <= HF_PACKET_MAX;
-}
-
 static enum hf_enqueue_result enqueue_any(struct hf_vring *v, const struct hf_packet *packet)
 {
-	static const struct hf_offload none;
-	enum hf_enqueue_result result;
 	uint16_t used = 0;
+	enum hf_enqueue_result result = hf_enqueue_packet(v, packet, &used);
 
-	if (is_simple(packet))
-		result = hf_enqueue_one(v, packet, &none, &used);
-	else
-		result = hf_enqueue_special(v, packet, &used);
 	hf_packed_publish(v, used);
 	return result;
 }

@@ -76,6 +76,152 @@ static void a_burst_of_endless_chains_ends_with_its_budget(void)
 	}
 }
 
+/* ---- enqueue: what one packet may cost */
+
+#define LARGEST	  HF_VRING_MAX_SIZE
+#define MERGEABLE (V1 | HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF))
+#define PACKED	  HF_FEATURE(HF_F_RING_PACKED)
+
+static uint8_t large[16000];
+
+static void open_large(uint64_t features, uint16_t size)
+{
+	struct rig_shape shape = {.features = features, .size = size, .memory = 8u << 20};
+
+	REQUIRE(rig_create(&rig, &shape));
+}
+
+/* Enqueue the same packet `n` times; how many were taken. */
+static uint16_t enqueue(const struct hf_packet *what, uint16_t n)
+{
+	struct hf_packet *packets[256];
+
+	packet = *what;
+	for (uint16_t i = 0; i < n; i++)
+		packets[i] = &packet;
+	return hf_enqueue_burst(rig.device, 0, packets, n);
+}
+
+static struct hf_packet packet_of(uint32_t len)
+{
+	return (struct hf_packet){.data = large, .room = len, .len = len, .total = len};
+}
+
+/* Descriptors that the last enqueue burst has looked at. */
+static int64_t looked_at(void)
+{
+	return HF_BURST_BUDGET - (int64_t)rig.device->vrings[0]->budget;
+}
+
+/* In the ring's table from `first` on: n - 1 empty descriptors, then one of `len` bytes. */
+static void write_hollow_chain(uint16_t first, uint16_t n, uint32_t len)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		bool last = i + 1u == n;
+
+		driver_write_desc(&rig.rx, rig.rx.desc, first + i, rig.buffers, last ? len : 0,
+				  last ? DRIVER_WRITE : DRIVER_WRITE | DRIVER_NEXT,
+				  (uint16_t)(first + i + 1));
+	}
+}
+
+static void fill_split_with_one_chain(void)
+{
+	write_hollow_chain(0, LARGEST - 1, 1);
+	for (uint32_t i = 0; i < LARGEST; i++)
+		driver_put_head(&rig.rx, 0);
+	driver_publish(&rig.rx);
+}
+
+/* The same in a packed ring: every descriptor refers to one table. */
+static void fill_packed_with_one_chain(void)
+{
+	const uint32_t n = LARGEST - 1;
+	uint64_t table = rig.buffers + 4096;
+
+	for (uint32_t i = 0; i < n; i++)
+		driver_write_desc(&rig.rx, table, i, rig.buffers, i + 1 == n, 0, DRIVER_WRITE);
+	for (uint32_t i = 0; i < LARGEST; i++) {
+		uint16_t at = driver_index(&rig.rx, i);
+
+		driver_write_packed(&rig.rx, at, table, 16 * n, (uint16_t)i,
+				    driver_available(at) | DRIVER_INDIRECT);
+	}
+}
+
+/* Legal all of it: a byte in each of 32,768 chains, at 32,767 descriptors a byte. */
+static void a_packet_that_would_cost_every_burst_its_budget_is_dropped_as_too_big(void)
+{
+	for (int packed = 0; packed < 2; packed++) {
+		struct hf_packet wanted = packet_of(1500);
+
+		open_large(MERGEABLE | (packed ? PACKED | HF_FEATURE(HF_F_INDIRECT_DESC) : 0),
+			   LARGEST);
+		packed ? fill_packed_with_one_chain() : fill_split_with_one_chain();
+		for (uint64_t burst = 1; burst <= 3; burst++) {
+			CHECK_EQ(enqueue(&wanted, 32), 1);
+			CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_TOO_BIG), burst);
+			CHECK(looked_at() <= HF_BURST_BUDGET + 2 * (int64_t)LARGEST);
+		}
+		CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_GOOD_PACKETS), 0);
+		CHECK(!rig.device->vrings[0]->broken);
+		rig_destroy(&rig);
+	}
+}
+
+/* Two chains of 3000 descriptors each: the second packet runs out of budget half-way. */
+static void a_packet_for_which_the_rest_of_a_budget_is_too_little_waits_for_the_next_burst(void)
+{
+	struct hf_packet wanted = packet_of(1500);
+
+	open_large(MERGEABLE, 16384);
+	for (uint16_t i = 0; i < 4; i++) {
+		write_hollow_chain((uint16_t)(i * 3000), 3000, 1000);
+		driver_put_head(&rig.rx, (uint16_t)(i * 3000));
+	}
+	driver_publish(&rig.rx);
+	CHECK_EQ(enqueue(&wanted, 2), 1);
+	CHECK_EQ(driver_used_idx(&rig.rx), 2);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_TOO_BIG), 0);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_NO_GUEST_BUFFER), 1);
+	CHECK_EQ(enqueue(&wanted, 1), 1);
+	CHECK_EQ(driver_used_idx(&rig.rx), 4);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_GOOD_PACKETS), 2);
+	rig_destroy(&rig);
+}
+
+/* How many chains a packed ring has is known by looking at their descriptors. */
+static void to_count_a_packed_rings_chains_before_a_segmentation_is_paid_for(void)
+{
+	struct hf_packet wanted = packet_of(9000);
+
+	static const uint8_t headers[54] = {
+		[12] = 8,    0, 0x45, [23] = 6, /* IPv4, TCP */
+		[46] = 0x50,
+	};
+	memcpy(large, headers, sizeof(headers));
+	wanted.offload = (struct hf_offload){.flags = HF_OFFLOAD_NEEDS_CSUM,
+					     .gso_type = HF_GSO_TCPV4,
+					     .hdr_len = 54,
+					     .gso_size = 1460,
+					     .csum_start = 34,
+					     .csum_offset = 16};
+	open_large(MERGEABLE | PACKED, LARGEST);
+	for (uint32_t i = 0; i < LARGEST; i++) {
+		uint16_t at = driver_index(&rig.rx, i);
+		bool last = i % 8192 == 8191;
+
+		driver_write_packed(&rig.rx, at, rig.buffers, 2000, (uint16_t)i,
+				    driver_available(at) | DRIVER_WRITE | (last ? 0 : DRIVER_NEXT));
+	}
+	CHECK_EQ(enqueue(&wanted, 32), 1);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_TOO_BIG), 1);
+	CHECK(looked_at() <= HF_BURST_BUDGET + (int64_t)LARGEST);
+	CHECK(!rig.device->vrings[0]->broken);
+	rig_destroy(&rig);
+	memset(large, 0, sizeof(headers));
+}
+
 static void an_available_index_that_goes_back_breaks_the_ring(void)
 {
 	struct piece piece = {0};
@@ -163,6 +309,9 @@ static void a_broken_ring_is_not_asked_for_kicks(void)
 
 static const struct sentence sentences[] = {
 	SENTENCE(a_burst_of_endless_chains_ends_with_its_budget),
+	SENTENCE(a_packet_that_would_cost_every_burst_its_budget_is_dropped_as_too_big),
+	SENTENCE(a_packet_for_which_the_rest_of_a_budget_is_too_little_waits_for_the_next_burst),
+	SENTENCE(to_count_a_packed_rings_chains_before_a_segmentation_is_paid_for),
 	SENTENCE(an_available_index_that_goes_back_breaks_the_ring),
 	SENTENCE(a_call_that_hangs_holds_up_no_burst_and_is_ended),
 	SENTENCE(a_burst_that_calls_is_not_rescued),
