@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -27,6 +28,8 @@
 #define AFTERWARDS_NS  (2 * NS_PER_MS)
 #define BUSY_PERIOD_NS 100
 #define SAMPLE_NS      (5 * NS_PER_MS)
+#define QUIET_US       100000u /* an adaptive worker has long stopped polling */
+#define IDLE_US	       100000u
 /* A primary that dies sooner after its start is started again with a delay. */
 #define LIFE_NS (150 * NS_PER_MS)
 
@@ -81,6 +84,45 @@ static int nothing(struct stage *s, struct pause *ret)
 static int settle(struct stage *s)
 {
 	return flow_settle(&s->flow) ? 0 : not_in_time("packets that were sent are taken");
+}
+
+/* ---- nobody sends */
+
+/* Processor time that the owner of the rings has used so far, all its threads; 0: not known. */
+static uint64_t owner_cpu_ns(const struct stage *s)
+{
+	struct timespec t;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(s->switches[s->owner].pid, &clock) || clock_gettime(clock, &t))
+		return 0;
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
+/* One packet after a silence: how long it takes, and what the switch used while there was none. */
+static int first_from_idle(struct stage *s, struct pause *ret)
+{
+	struct flow *f = &s->flow;
+	uint64_t used, period = f->period_ns;
+	int error = settle(s);
+
+	if (error)
+		return error;
+	f->holding = true;
+	usleep(QUIET_US);
+	used = owner_cpu_ns(s);
+	usleep(IDLE_US);
+	ret->parts[0] = from_to(used, owner_cpu_ns(s));
+	f->period_ns = GIVE_UP_NS;
+	f->due_ns = hf_now_ns();
+	f->holding = false;
+	flow_watch(f);
+	if (!flow_run_until(f, 1, GIVE_UP_NS))
+		error = not_in_time("one packet after a silence");
+	ret->pause_ns = f->gap_ns;
+	f->period_ns = period;
+	f->due_ns = hf_now_ns();
+	return error;
 }
 
 /* Who takes over: the other one. parts: until dead, until granted, until the first packet. */
@@ -305,6 +347,13 @@ const struct pause_event pause_events[] = {
 	 .standby = true,
 	 .lossless = true,
 	 .strike = nothing,
+	 .mend = settle},
+	{.name = "idle",
+	 .help = "one packet after 200 ms without any, from guest to guest",
+	 .n = 100,
+	 .lossless = true,
+	 .parts = {"processor used in 100 ms idle"},
+	 .strike = first_from_idle,
 	 .mend = settle},
 	{.name = "kill",
 	 .help = "kill -9 of the switch, a standby waits",
