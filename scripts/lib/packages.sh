@@ -16,6 +16,7 @@
     # dpdk-testpmd is in dpdk-dev; the PMDs it loads come with libdpdk-dev, which it depends on.
     PACKAGES_PEER=(dpdk-dev)
     PACKAGES_OVS=(openvswitch-switch-dpdk)
+    PACKAGES_PLOT=(gnuplot-nox)
 }
 
 # packages_missing NAME…: those of them that are not installed, one a line.
