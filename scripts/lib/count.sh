@@ -12,12 +12,12 @@ count_add() {
     [ "$2" = 0 ] || COUNT_BAD+=("$4")
 }
 
-# count_meson DIR: the tests meson has just run there. A program that says how many cases it ran, as CUnit's summary or as TAP,
-# counts as so many; one that ended badly without a failed case (a crash, a time-out, a sanitizer's report) is one failure more.
+# count_meson LOG WHAT: the results in a test log of meson's. A program that says how many cases it ran, as CUnit's summary or as
+# TAP, counts as so many; one that ended badly without a failed case (a crash, a time-out, a sanitizer's report) is one failure more.
 count_meson() {
-    local log=$1/meson-logs/testlog.json name result passed failed skipped
-    if ! [ -s "$log" ]; then
-        count_add 0 1 0 "no test result in ${1##*/}"
+    local name result passed failed skipped
+    if ! [ -s "$1" ]; then
+        count_add 0 1 0 "no test result in $2"
         return 1
     fi
     while IFS=$'\t' read -r name result passed failed skipped; do
@@ -26,7 +26,7 @@ count_meson() {
             SKIP) [ $((passed + skipped)) -gt 0 ] || skipped=1 ;;
             *) [ "$failed" -gt 0 ] || failed=1 ;;
         esac
-        count_add "$passed" "$failed" "$skipped" "${1##*/}: $name"
+        count_add "$passed" "$failed" "$skipped" "$2: $name"
     done < <(jq -r '
         (.stdout // "") as $out
         | ($out | [scan("(?m)^ +tests +\\d+ +\\d+ +(\\d+) +(\\d+) +(\\d+)")]) as $cunit
@@ -37,7 +37,22 @@ count_meson() {
                 - ($skip | map(select(.[0] == "ok")) | length),
             ($cunit | map(.[1] | tonumber) | add // 0) + ($lines | map(select(.[0] == "not ok")) | length),
             ($skip | length)
-          ] | @tsv' "$log")
+          ] | @tsv' "$1")
+}
+
+# meson_failed LOG: names of the programs in a test log that failed, a line each.
+meson_failed() { jq -r 'select(.result | IN("OK", "EXPECTEDFAIL", "SKIP") | not) | .name' "$1"; }
+
+# meson_may_again LOG: of those that failed, the end-to-end ones without a sanitizer's report: what real processes do depends on
+# when they get a processor, and some waits run out on a machine that others use as well. A report is a finding, whenever it comes.
+meson_may_again() {
+    jq -r 'select((.result | IN("OK", "EXPECTEDFAIL", "SKIP") | not) and (.name | test("^[^/]*\\be2e\\b"))
+        and ((.stdout // "") + (.stderr // "") | test("Sanitizer|runtime error:") | not)) | .name' "$1"
+}
+
+# meson_merge FIRST AGAIN: the first log, with what ran again in the place of what it was.
+meson_merge() {
+    jq -s --slurpfile again "$2" '($again | INDEX(.name)) as $new | .[] | $new[.name] // .' -c "$1"
 }
 
 # count_lines LOG STATUS WHAT: a runner that printed ok / not ok / skip lines and ended with STATUS.
