@@ -46,8 +46,8 @@
 struct newcomer {
 	struct attach *attach;
 	int socket; /* -1: free place */
-	struct ucred peer;
-	bool allowed;
+	struct peer peer;
+	uint32_t allowed; /* rules that fit it (allow.h); 0: it will be refused */
 	struct loop_source source;
 	struct loop_timer deadline;
 };
@@ -63,7 +63,7 @@ struct attach {
 };
 
 /* Say why, count, and close. */
-static void turn_away(struct attach *attach, int socket, const struct ucred *peer,
+static void turn_away(struct attach *attach, int socket, const struct peer *peer,
 		      struct attach_refused *refused)
 {
 	Holdfast__Attach__Refused body = HOLDFAST__ATTACH__REFUSED__INIT;
@@ -141,6 +141,7 @@ static int create(struct newcomer *newcomer, const Holdfast__Attach__Hello *hell
 		.membarrier = hello->membarrier,
 		.pid = newcomer->peer.pid,
 		.uid = newcomer->peer.uid,
+		.allowed = newcomer->allowed,
 	};
 	int error;
 
@@ -169,6 +170,17 @@ static bool name_taken(const struct primary *primary, const char *name)
 	return false;
 }
 
+/* Whom a rule lets in cannot take the places of those who may all. */
+static bool is_crowded(const struct primary *primary, uint32_t allowed)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
+		if (primary->secondaries[i] && primary->secondaries[i]->allowed != ALLOW_ANY_PORT)
+			count++;
+	return allowed != ALLOW_ANY_PORT && count >= (primary->conf->max_secondaries + 1) / 2;
+}
+
 static void begin(struct secondary *secondary)
 {
 	attach_welcome(secondary);
@@ -189,6 +201,12 @@ static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hel
 		attach_refuse(refused, -EEXIST, REFUSED_ATTACH_NAME,
 			      "a secondary named %s is attached; give this one another: --name",
 			      hello->name);
+		return false;
+	}
+	if (is_crowded(attach->primary, newcomer->allowed)) {
+		attach_refuse(refused, -EBUSY, REFUSED_ATTACH_FULL,
+			      "half of the places for secondaries are taken by those that a rule "
+			      "let in; start holdfastd with more (--max-secondaries)");
 		return false;
 	}
 	if (!headroom_for_new(attach->primary, NEW_SECONDARY, newcomer->socket)) {
@@ -261,9 +279,11 @@ static void refuse_user(struct newcomer *newcomer)
 {
 	struct attach_refused refused;
 
-	attach_refuse(&refused, -EACCES, REFUSED_ATTACH_PEER,
-		      "user %u may not attach; run it as root or as the primary's user",
-		      newcomer->peer.uid);
+	attach_refuse(
+		&refused, -EACCES, REFUSED_ATTACH_PEER,
+		"user %u may not attach; run it as root or as the primary's user, or let it in "
+		"(--allow-attach)",
+		newcomer->peer.uid);
 	turn_away(newcomer->attach, newcomer_leaves(newcomer), &newcomer->peer, &refused);
 }
 
@@ -308,11 +328,11 @@ static struct newcomer *free_place(struct attach *attach, bool allowed)
 	return NULL;
 }
 
-static void on_accepted(struct listener *listener, int socket, const struct ucred *peer,
-			bool allowed)
+static void on_accepted(struct listener *listener, int socket, const struct peer *peer)
 {
 	struct attach *attach = container_of(listener, struct attach, listener);
 	struct loop *loop = attach->primary->loop;
+	uint32_t allowed = allow_attach(&attach->primary->conf->attach_rules, peer);
 	struct newcomer *newcomer = free_place(attach, allowed);
 	struct attach_refused refused;
 
@@ -363,7 +383,7 @@ int attach_open(struct primary *primary)
 				       "attach.sock", listening);
 	else if (!error)
 		error = listener_open(&attach->listener, primary->loop, primary->conf->run_dir,
-				      "attach.sock", primary->conf->socket_mode);
+				      "attach.sock", primary->conf->attach_mode);
 	if (!error)
 		journal_listener(primary, false, attach->listener.fd);
 	if (!error)

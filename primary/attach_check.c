@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 
 #include "fd.h"
 #include "layout.h"
@@ -91,7 +92,7 @@ bool attach_hung_up(int socket)
  * number: the process is the one that connected if it still holds its end of the socket after we
  * have its pidfd, because its number is not given away while it lives.
  */
-static int open_pidfd(int socket, const struct ucred *peer)
+static int open_pidfd(int socket, const struct peer *peer)
 {
 	int pidfd = -1;
 	socklen_t len = sizeof(pidfd);
@@ -110,7 +111,7 @@ static int open_pidfd(int socket, const struct ucred *peer)
 	return pidfd;
 }
 
-int attach_identify(const struct conf *conf, int socket, const struct ucred *peer,
+int attach_identify(const struct conf *conf, int socket, const struct peer *peer,
 		    struct attach_refused *refused)
 {
 	/* 0: a process of another pid namespace, which has no number here. */

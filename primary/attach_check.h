@@ -4,10 +4,10 @@
 #define PRIMARY_ATTACH_CHECK_H
 
 #include <stdbool.h>
-#include <sys/socket.h>
 
 #include "attach.pb-c.h"
 #include "conf.h"
+#include "peer.h"
 #include "refusal.h"
 
 /* Why somebody is not let in. */
@@ -27,7 +27,7 @@ bool attach_hello_ok(const Holdfast__Attach__Hello *hello, struct attach_refused
 bool attach_hung_up(int socket);
 
 /* A pidfd of the process that connected `socket`, which we may kill. < 0: *refused says why. */
-int attach_identify(const struct conf *conf, int socket, const struct ucred *peer,
+int attach_identify(const struct conf *conf, int socket, const struct peer *peer,
 		    struct attach_refused *refused);
 
 #endif

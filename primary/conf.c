@@ -19,6 +19,7 @@
 #define DEFAULT_RUN_DIR "/run/holdfast"
 #define MAX_QUEUE_PAIRS (HF_SHM_MAX_VRINGS / 2)
 #define MAX_COUNT	65536u
+#define MODE_UNSAID	((mode_t)-1)
 #define MIN_HANG_LIMIT	1000u /* two heartbeats */
 
 struct option_row {
@@ -174,12 +175,25 @@ static int set_mode(mode_t *to, const char *argument)
 
 static int set_socket_mode(struct conf *conf, const char *argument)
 {
-	return set_mode(&conf->socket_mode, argument);
+	int error = set_mode(&conf->attach_mode, argument);
+
+	conf->control_mode = conf->attach_mode;
+	return error;
 }
 
 static int set_port_mode(struct conf *conf, const char *argument)
 {
 	return set_mode(&conf->port_mode, argument);
+}
+
+static int set_allow_attach(struct conf *conf, const char *argument)
+{
+	return allow_add_attach(&conf->attach_rules, argument);
+}
+
+static int set_allow_control(struct conf *conf, const char *argument)
+{
+	return allow_add_control(&conf->control_rules, argument);
 }
 
 static int set_log_level(struct conf *conf, const char *argument)
@@ -238,6 +252,14 @@ static const struct option_row options[] = {
 	{"port-mode", "OCTAL", "mode of port sockets, for QEMU to open (0600)", set_port_mode},
 	{"socket-mode", "OCTAL", "mode of the attach and the control socket (0600)",
 	 set_socket_mode},
+	{"allow-attach", "user:NAME[=PATTERN]",
+	 "or group:NAME[=PATTERN]: these may attach and run the ports of that pattern, and no "
+	 "others (default: only root and the user of holdfastd); up to 31 times",
+	 set_allow_attach},
+	{"allow-control", "user:NAME[=read|operate]",
+	 "or group:NAME[=…]: these may look at everything, or also change it, but execute no "
+	 "program (default: only root and the user of holdfastd); up to 31 times",
+	 set_allow_control},
 	{"supervise", NULL,
 	 "run it as a child that may crash: its sessions survive, it is started again",
 	 set_supervise},
@@ -310,9 +332,21 @@ static void set_defaults(struct conf *conf)
 	conf->fence = true;
 	conf->hang_limit_ns = 2 * NS_PER_S;
 	conf->huge_pages = true;
-	conf->socket_mode = 0600;
+	conf->attach_mode = conf->control_mode = MODE_UNSAID;
 	conf->port_mode = 0600;
 	conf->log_level = HF_LOG_NOTICE;
+}
+
+/* Whom a rule lets in the socket's file has to let through as well: then the peer's user decides
+ * alone. */
+static void open_to_allowed(struct conf *conf)
+{
+	const mode_t closed = 0600, open = 0666;
+
+	if (conf->attach_mode == MODE_UNSAID)
+		conf->attach_mode = conf->attach_rules.count ? open : closed;
+	if (conf->control_mode == MODE_UNSAID)
+		conf->control_mode = conf->control_rules.count ? open : closed;
 }
 
 static int complain(const char *option, const char *what)
@@ -350,6 +384,7 @@ int conf_parse(struct conf *conf, int argc, char **argv)
 		if (row->set(conf, value) < 0)
 			return complain_value(row, value);
 	}
+	open_to_allowed(conf);
 	if (conf->nr_runs && !conf->supervise)
 		return complain("run", "needs --supervise");
 	return 0;

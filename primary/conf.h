@@ -8,6 +8,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "allow.h"
+
 #define CONF_MAX_PORTS 64u
 #define CONF_MAX_RUNS  8u
 #define CONF_RUN_BYTES 1024u
@@ -28,8 +30,10 @@ struct conf {
 	bool fence;		    /* kill a secondary that misses it; default true */
 	uint64_t hang_limit_ns; /* who shows no life for so long hangs; 0: nobody. Default 2 s */
 	bool huge_pages;	/* default true */
-	mode_t socket_mode;	/* of the attach and the control socket; default 0600 */
-	mode_t port_mode;	/* of port sockets, which QEMU opens; default 0600 */
+	mode_t attach_mode;	/* of their sockets; default 0600, 0666 with rules */
+	mode_t control_mode;
+	mode_t port_mode; /* of port sockets, which QEMU opens; default 0600 */
+	struct allow_rules attach_rules, control_rules; /* of users that are not ours */
 	int log_level;
 	struct conf_port ports[CONF_MAX_PORTS]; /* created at start */
 	size_t nr_ports;

@@ -44,7 +44,7 @@ typedef Holdfast__Control__Response Response;
 struct client {
 	struct control *control;
 	int socket; /* -1: free place */
-	bool allowed;
+	enum allow_level level;
 	struct loop_source source;
 	struct loop_timer stall;
 	struct event_follower follower;
@@ -82,21 +82,24 @@ static int control_version(struct answer *answer, Response *response)
 	return 0;
 }
 
-static control_step *const steps[] = {
-	[HOLDFAST__CONTROL__REQUEST__BODY_VERSION] = control_version,
-	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD] = control_port_add,
-	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_DEL] = control_port_del,
-	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_LIST] = control_port_list,
-	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_SHOW] = control_port_show,
-	[HOLDFAST__CONTROL__REQUEST__BODY_SECONDARY_LIST] = control_secondary_list,
-	[HOLDFAST__CONTROL__REQUEST__BODY_FEATURE] = control_feature,
-	[HOLDFAST__CONTROL__REQUEST__BODY_STATS] = control_stats,
-	[HOLDFAST__CONTROL__REQUEST__BODY_EVENTS] = control_events,
-	[HOLDFAST__CONTROL__REQUEST__BODY_HEALTH] = control_health,
-	[HOLDFAST__CONTROL__REQUEST__BODY_HANDOVER] = control_handover,
-	[HOLDFAST__CONTROL__REQUEST__BODY_DRAIN] = control_handover,
-	[HOLDFAST__CONTROL__REQUEST__BODY_UPGRADE] = control_upgrade,
-	[HOLDFAST__CONTROL__REQUEST__BODY_UPGRADE_STATUS] = control_upgrade_status,
+static const struct {
+	control_step *run;
+	enum allow_level level; /* that it takes at least; see level_of */
+} steps[] = {
+	[HOLDFAST__CONTROL__REQUEST__BODY_VERSION] = {control_version, ALLOW_READ},
+	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD] = {control_port_add, ALLOW_OPERATE},
+	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_DEL] = {control_port_del, ALLOW_OPERATE},
+	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_LIST] = {control_port_list, ALLOW_READ},
+	[HOLDFAST__CONTROL__REQUEST__BODY_PORT_SHOW] = {control_port_show, ALLOW_READ},
+	[HOLDFAST__CONTROL__REQUEST__BODY_SECONDARY_LIST] = {control_secondary_list, ALLOW_READ},
+	[HOLDFAST__CONTROL__REQUEST__BODY_FEATURE] = {control_feature, ALLOW_READ},
+	[HOLDFAST__CONTROL__REQUEST__BODY_STATS] = {control_stats, ALLOW_READ},
+	[HOLDFAST__CONTROL__REQUEST__BODY_EVENTS] = {control_events, ALLOW_READ},
+	[HOLDFAST__CONTROL__REQUEST__BODY_HEALTH] = {control_health, ALLOW_READ},
+	[HOLDFAST__CONTROL__REQUEST__BODY_HANDOVER] = {control_handover, ALLOW_OPERATE},
+	[HOLDFAST__CONTROL__REQUEST__BODY_DRAIN] = {control_handover, ALLOW_OPERATE},
+	[HOLDFAST__CONTROL__REQUEST__BODY_UPGRADE] = {control_upgrade, ALLOW_ALL},
+	[HOLDFAST__CONTROL__REQUEST__BODY_UPGRADE_STATUS] = {control_upgrade_status, ALLOW_READ},
 };
 
 static int run_step(struct answer *answer, Response *response)
@@ -107,11 +110,11 @@ static int run_step(struct answer *answer, Response *response)
 		return answer_refuse(response, -EPROTO,
 				     "holdfastd speaks version 1 of the control protocol; use the "
 				     "holdfast command that came with it");
-	if ((size_t)request->body_case >= ARRAY_SIZE(steps) || !steps[request->body_case])
+	if ((size_t)request->body_case >= ARRAY_SIZE(steps) || !steps[request->body_case].run)
 		return answer_refuse(response, -ENOSYS,
 				     "holdfastd does not know this request; use the holdfast "
 				     "command that came with it");
-	return steps[request->body_case](answer, response);
+	return steps[request->body_case].run(answer, response);
 }
 
 /* ---- Clients. */
@@ -154,12 +157,43 @@ static void cut_off(struct client *client, enum refusal reason)
 	(void)shutdown(client->socket, SHUT_RDWR);
 }
 
+/* What the request itself says can take more than its kind does. */
+static enum allow_level level_of(const Request *request)
+{
+	switch (request->body_case) {
+	case HOLDFAST__CONTROL__REQUEST__BODY_FEATURE:
+		return request->feature->verb == HOLDFAST__CONTROL__FEATURE_REQUEST__VERB__GET
+			       ? ALLOW_READ
+			       : ALLOW_OPERATE;
+	case HOLDFAST__CONTROL__REQUEST__BODY_PORT_SHOW:
+		/* They lie in the guest's memory. */
+		return request->port_show->descriptors ? ALLOW_OPERATE : ALLOW_READ;
+	case HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD:
+		/* A path is opened with our rights. */
+		return *request->port_add->path || request->port_add->client ? ALLOW_ALL
+									     : ALLOW_OPERATE;
+	default:
+		/* What nobody knows is refused as that. */
+		return (size_t)request->body_case < ARRAY_SIZE(steps) &&
+				       steps[request->body_case].run
+			       ? steps[request->body_case].level
+			       : ALLOW_READ;
+	}
+}
+
 /* An answer to its request, not a closed door: a client that is writing does not read. */
 static int refuse_user(struct client *client, Response *response)
 {
-	refusal_count(client->control->primary, REFUSED_CONTROL_PEER);
+	if (client->level == ALLOW_NOTHING) {
+		refusal_count(client->control->primary, REFUSED_CONTROL_PEER);
+		return answer_refuse(response, -EACCES,
+				     "only root and the user of holdfastd may, and whom "
+				     "--allow-control names; run it with sudo");
+	}
+	refusal_count(client->control->primary, REFUSED_CONTROL_RIGHTS);
 	return answer_refuse(response, -EACCES,
-			     "only root and the user of holdfastd may; run it with sudo");
+			     "your rule does not reach so far (--allow-control of holdfastd); run "
+			     "it with sudo");
 }
 
 /* The next Response, packed. 0; ANSWER_WAIT: none now; -errno. */
@@ -169,8 +203,8 @@ static int build_packet(struct client *client)
 	int error;
 
 	client->answer.arena_used = 0;
-	error = client->allowed ? run_step(&client->answer, &response)
-				: refuse_user(client, &response);
+	error = client->level >= level_of(client->request) ? run_step(&client->answer, &response)
+							   : refuse_user(client, &response);
 	if (error == ANSWER_WAIT)
 		return error;
 	if (error) {
@@ -316,10 +350,15 @@ static void on_client(struct loop_source *source, uint32_t events)
 		client_gone(client);
 }
 
-/* Who will be refused anyway has only the first few places. */
-static struct client *free_place(struct control *control, bool allowed)
+/* Who will be refused anyway has only the first few places; who may not do all leaves some for
+ * those who may. */
+static struct client *free_place(struct control *control, enum allow_level level)
 {
-	size_t places = allowed ? MAX_CLIENTS : MAX_STRANGERS;
+	static const size_t most[] = {[ALLOW_NOTHING] = MAX_STRANGERS,
+				      [ALLOW_READ] = MAX_CLIENTS / 2,
+				      [ALLOW_OPERATE] = MAX_CLIENTS * 3 / 4,
+				      [ALLOW_ALL] = MAX_CLIENTS};
+	size_t places = most[level];
 
 	for (size_t i = 0; i < places; i++)
 		if (control->clients[i].socket < 0)
@@ -339,19 +378,18 @@ static void turn_away(struct control *control, int socket)
 		log_warning(TAG, "refused a client: %s", response.reason);
 }
 
-static void on_accepted(struct listener *listener, int socket, const struct ucred *peer,
-			bool allowed)
+static void on_accepted(struct listener *listener, int socket, const struct peer *peer)
 {
 	struct control *control = container_of(listener, struct control, listener);
-	struct client *client = free_place(control, allowed);
+	enum allow_level level = allow_control(&control->primary->conf->control_rules, peer);
+	struct client *client = free_place(control, level);
 
-	(void)peer;
 	if (!client) {
 		turn_away(control, socket);
 		return;
 	}
 	client->socket = socket;
-	client->allowed = allowed;
+	client->level = level;
 	client->cut = false;
 	client->source = (struct loop_source){.ready = on_client, .fd = -1};
 	client->stall = (struct loop_timer){.fire = on_stall};
@@ -379,7 +417,7 @@ int control_open(struct primary *primary)
 				       "control.sock", listening);
 	else
 		error = listener_open(&control->listener, primary->loop, primary->conf->run_dir,
-				      "control.sock", primary->conf->socket_mode);
+				      "control.sock", primary->conf->control_mode);
 	if (!error)
 		journal_listener(primary, true, control->listener.fd);
 	if (error)

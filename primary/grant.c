@@ -243,6 +243,9 @@ static void send_state(const struct lost_owner *lost, struct secondary *owner)
 {
 	if (!lost->state || lost->id == owner->id || owner->state_from == lost->id)
 		return;
+	/* It is about all that the other one ran. */
+	if (owner->allowed != ALLOW_ANY_PORT)
+		return;
 	state_send(lost->state, lost->name, owner);
 	owner->state_from = lost->id;
 }

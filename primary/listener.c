@@ -44,18 +44,16 @@ static void on_pause_over(struct loop_timer *timer)
 /* False: nothing more to accept now. */
 static bool accept_one(struct listener *listener)
 {
-	struct ucred peer = {.uid = (uid_t)-1};
-	socklen_t len = sizeof(peer);
+	struct peer peer;
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-	bool known;
 
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
 			pause_accepting(listener, errno);
 		return errno == ECONNABORTED || errno == EINTR;
 	}
-	known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0;
-	listener->accepted(listener, fd, &peer, known && (peer.uid == 0 || peer.uid == geteuid()));
+	peer_of(fd, &peer);
+	listener->accepted(listener, fd, &peer);
 	return true;
 }
 

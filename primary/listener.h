@@ -9,11 +9,11 @@
 #include <sys/types.h>
 
 #include "loop.h"
+#include "peer.h"
 
 struct listener {
-	/* `socket`, non-blocking, is the callee's. `allowed`: the peer is root or our own user. */
-	void (*accepted)(struct listener *listener, int socket, const struct ucred *peer,
-			 bool allowed);
+	/* `socket`, non-blocking, is the callee's. */
+	void (*accepted)(struct listener *listener, int socket, const struct peer *peer);
 	struct loop *loop;
 	int fd;
 	struct loop_source source;

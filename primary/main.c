@@ -73,7 +73,10 @@ static int make_run_dir(struct holdfastd *d)
 {
 	const char *path = d->conf.run_dir;
 
-	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
+	/* Whom a rule lets in has to get there. */
+	bool open = d->conf.attach_rules.count || d->conf.control_rules.count;
+
+	if (mkdir(path, open ? 0755 : 0750) < 0 && errno != EEXIST) {
 		log_error(TAG, "cannot create %s: %m; create it, or use --run-dir", path);
 		return -errno;
 	}

@@ -45,12 +45,14 @@
 	X(SECOND_CLIENT, "second_client")                                                          \
 	/* attach and control sockets */                                                           \
 	X(ATTACH_PEER, "attach_peer_not_allowed")                                                  \
+	X(ATTACH_RIGHTS, "attach_beyond_rule")                                                     \
 	X(ATTACH_VERSION, "attach_version")                                                        \
 	X(ATTACH_MESSAGE, "attach_bad_message")                                                    \
 	X(ATTACH_NAME, "attach_name_taken")                                                        \
 	X(ATTACH_FULL, "attach_table_full")                                                        \
 	X(ATTACH_SLOW, "attach_peer_does_not_read")                                                \
 	X(CONTROL_PEER, "control_peer_not_allowed")                                                \
+	X(CONTROL_RIGHTS, "control_beyond_rule")                                                   \
 	X(CONTROL_MESSAGE, "control_bad_message")                                                  \
 	X(CONTROL_SLOW, "control_peer_does_not_read")                                              \
 	X(LANE_LIES, "lane_out_of_range")

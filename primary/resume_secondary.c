@@ -13,6 +13,7 @@
 #include "journal.h"
 #include "log.h"
 #include "order.h"
+#include "peer.h"
 #include "primary.h"
 #include "process.h"
 #include "resume.h"
@@ -33,6 +34,24 @@ static void restore_lanes(struct secondary *s, struct journal_secondary *record)
 		if (lanes[i].session && lanes[i].device < primary->conf->max_devices)
 			(void)secondary_lane_adopt(s, i, lanes[i].device, lanes[i].session,
 						   lanes[i].vring);
+}
+
+/* By the rules of this life. Who has memory of a device that it may not have now must not keep it.
+ */
+static bool still_allowed(const struct primary *primary, struct journal_secondary *record,
+			  int socket, uint32_t *ret_allowed)
+{
+	const struct allow_rules *rules = &primary->conf->attach_rules;
+	const uint64_t *sent = journal_sent_of(record);
+	struct peer peer;
+
+	peer_of(socket, &peer);
+	*ret_allowed = allow_attach(rules, &peer);
+	for (uint32_t i = 0; *ret_allowed && i < primary->conf->max_devices; i++)
+		if (sent[i] && !allow_port(rules, *ret_allowed,
+					   hf_directory_device(&primary->directory, i)->name))
+			return false;
+	return *ret_allowed != 0;
 }
 
 static int adopt(struct primary *primary, uint32_t slot, struct journal_secondary *record,
@@ -58,6 +77,8 @@ static int adopt(struct primary *primary, uint32_t slot, struct journal_secondar
 		return -ENOENT;
 	for (uint32_t i = 0; i < record->nr_globs; i++)
 		globs[i] = record->globs[i];
+	if (!still_allowed(primary, record, fds[0], &identity.allowed))
+		return -EACCES;
 	return secondary_adopt(primary, slot, &identity, record->id, fds[0], fds[1], fds[2],
 			       ret_secondary);
 }
@@ -80,15 +101,17 @@ static bool owns_any(const struct primary *primary, uint32_t slot)
  * another's it must be dead. Who runs nothing just attaches again.
  */
 static int give_up(struct primary *primary, uint32_t slot, struct journal_secondary *record,
-		   int fds[3])
+		   int fds[3], int why)
 {
-	bool runs = owns_any(primary, slot);
+	/* What a rule gave it, it has until it is dead. */
+	bool runs = why == -EACCES || owns_any(primary, slot);
 	int error = runs ? process_end(record->pid, record->start) : 0;
 
-	log_error("resume", "secondary %s cannot be taken over, nobody kept its descriptors: %s",
-		  record->name,
+	log_error("resume", "secondary %s cannot be taken over, %s: %s", record->name,
+		  why == -EACCES ? "no rule allows what it has any more (--allow-attach)"
+				 : "nobody kept its descriptors",
 		  error	 ? "it runs rings and does not die; trying again"
-		  : runs ? "it ran rings, and was killed"
+		  : runs ? "it was killed"
 			 : "it attaches again");
 	if (fds[0] >= 0)
 		(void)shutdown(fds[0], SHUT_RDWR);
@@ -107,8 +130,8 @@ static int restore(struct primary *primary, uint32_t slot, struct journal_second
 	struct secondary *s;
 	int error = adopt(primary, slot, record, fds, &s);
 
-	if (error == -ENOENT)
-		return give_up(primary, slot, record, fds);
+	if (error == -ENOENT || error == -EACCES)
+		return give_up(primary, slot, record, fds, error);
 	if (error) {
 		hf_fd_close_all(fds, 3);
 		return error;

@@ -44,6 +44,8 @@ bool secondary_usable(const struct secondary *secondary)
 
 bool secondary_serves(const struct secondary *secondary, const char *port_name)
 {
+	if (!allow_port(&secondary->primary->conf->attach_rules, secondary->allowed, port_name))
+		return false;
 	for (size_t i = 0; i < secondary->nr_globs; i++)
 		if (fnmatch(secondary->globs[i], port_name, 0) == 0)
 			return true;

@@ -63,6 +63,7 @@ struct secondary {
 
 	pid_t pid; /* by SO_PEERCRED, held by pidfd: never reused under us */
 	uid_t uid;
+	uint32_t allowed; /* to run which ports: rules of conf->attach_rules */
 	int pidfd;
 	int socket;
 	struct {
@@ -102,7 +103,7 @@ struct secondary {
 	struct hf_log_limit log_limit;
 };
 
-/* Does it serve ports of this name? */
+/* Does it serve ports of this name: may it, and does it want to? */
 bool secondary_serves(const struct secondary *secondary, const char *port_name);
 
 /*
@@ -168,6 +169,7 @@ struct secondary_identity {
 	bool membarrier;
 	pid_t pid;
 	uid_t uid;
+	uint32_t allowed;
 };
 int secondary_create(struct primary *primary, const struct secondary_identity *identity, int socket,
 		     int pidfd, struct secondary **ret_secondary);

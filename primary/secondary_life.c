@@ -82,6 +82,7 @@ static int copy_identity(struct secondary *s, const struct secondary_identity *i
 	s->membarrier = identity->membarrier;
 	s->pid = identity->pid;
 	s->uid = identity->uid;
+	s->allowed = identity->allowed;
 	for (; s->nr_globs < identity->nr_globs; s->nr_globs++) {
 		s->globs[s->nr_globs] = strdup(identity->globs[s->nr_globs]);
 		if (!s->globs[s->nr_globs])

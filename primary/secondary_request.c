@@ -17,6 +17,7 @@
 #include "journal.h"
 #include "port.h"
 #include "primary.h"
+#include "refusal.h"
 #include "state.h"
 
 typedef Holdfast__Attach__ToPrimary Request;
@@ -81,6 +82,57 @@ static const struct {
 	[HOLDFAST__ATTACH__TO_PRIMARY__BODY_FEATURE_GET] = {on_feature_get, false},
 };
 
+/* ---- What a secondary that a rule let in may ask. */
+
+/* The port that a request is about; "": all of them. NULL: it is about the sender. */
+static const char *port_of(const Request *request)
+{
+	switch (request->body_case) {
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_PORT_ADD:
+		return request->port_add->name;
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_PORT_DEL:
+		return request->port_del->name;
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_FEATURE_CHANGE:
+		return request->feature_change->port;
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_FEATURE_GET:
+		return request->feature_get->port;
+	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_HANDOVER:
+		return request->handover->port;
+	default:
+		return NULL;
+	}
+}
+
+/* Its rules' ports while nobody else runs them; and no path, which would be opened with our rights.
+ */
+static bool may_ask(const struct secondary *s, const Request *request)
+{
+	const char *name = port_of(request);
+	const struct port *port;
+
+	if (s->allowed == ALLOW_ANY_PORT || !name)
+		return true;
+	if (!*name || !allow_port(&s->primary->conf->attach_rules, s->allowed, name))
+		return false;
+	if (request->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_PORT_ADD &&
+	    (*request->port_add->path || request->port_add->client))
+		return false;
+	port = port_find(s->primary, name);
+	return !port || !port->device.owner || port->device.owner == s;
+}
+
+static const char not_allowed[] =
+	"your rule does not reach so far: its own ports, by name, without a path, and only while "
+	"nobody else runs them; see --allow-attach of holdfastd";
+
+static bool refuse_beyond_rule(struct secondary *secondary, const Request *request)
+{
+	if (may_ask(secondary, request))
+		return false;
+	refusal_count(secondary->primary, REFUSED_ATTACH_RIGHTS);
+	return true;
+}
+
 /* ---- Answered when it is done. */
 
 static void send_reply(struct secondary *secondary, Reply *reply)
@@ -115,6 +167,9 @@ static int begin_handover(struct secondary *secondary, const Request *request,
 	*ret_reason = "an observer changes nothing; attach as vswitch";
 	if (secondary->role == HOLDFAST__ATTACH__ROLE__OBSERVER)
 		return -EPERM;
+	*ret_reason = not_allowed;
+	if (refuse_beyond_rule(secondary, request))
+		return -EACCES;
 	*ret_reason = "another hand-over of yours is under way; wait for its reply";
 	if (secondary->waiter.handover)
 		return -EBUSY;
@@ -168,6 +223,8 @@ static void answer(struct secondary *secondary, const Request *request)
 	if (secondary->role == HOLDFAST__ATTACH__ROLE__OBSERVER &&
 	    handlers[request->body_case].changes)
 		set_reason(&reply, -EPERM, "an observer changes nothing; attach as vswitch");
+	else if (refuse_beyond_rule(secondary, request))
+		set_reason(&reply, -EACCES, not_allowed);
 	else
 		handlers[request->body_case].run(secondary->primary, request, &reply);
 	send_reply(secondary, &reply);

@@ -32,7 +32,7 @@ void front_begin(void)
 	strcpy(dir, "/tmp/hf-front-XXXXXX");
 	REQUIRE(mkdtemp(dir) != NULL);
 	conf = (struct conf){
-		.max_devices = 4, .max_secondaries = 1, .socket_mode = 0600, .port_mode = 0600};
+		.max_devices = 4, .max_secondaries = 1, .attach_mode = 0600, .control_mode = 0600, .port_mode = 0600};
 	strcpy(conf.run_dir, dir);
 	primary = (struct primary){.conf = &conf,
 				   .loop = loop_create(),

@@ -43,7 +43,7 @@ void rig_open(struct rig *rig)
 	 * in a burst. A test that is about the deadline sets its own. */
 	rig->conf.fence_deadline_ns = 60 * NS_PER_S;
 	rig->conf.fence = true;
-	rig->conf.socket_mode = 0600;
+	rig->conf.attach_mode = rig->conf.control_mode = 0600;
 	rig->conf.port_mode = 0600;
 	p->conf = &rig->conf;
 	p->loop = loop_create();
@@ -211,6 +211,7 @@ struct secondary *rig_secondary(struct rig *rig, const char *name, Holdfast__Att
 		.membarrier = true,
 		.pid = getpid(),
 		.uid = getuid(),
+		.allowed = ALLOW_ANY_PORT,
 	};
 	struct timeval limit = {.tv_sec = 2};
 	struct secondary *secondary;

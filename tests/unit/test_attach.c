@@ -374,12 +374,58 @@ static void another_user_is_refused(void)
 		return;
 	}
 	rig_open(&rig);
-	rig.conf.socket_mode = 0666;
+	rig.conf.attach_mode = 0666;
 	REQUIRE(chmod(rig.dir, 0755) == 0);
 	REQUIRE(attach_open(&rig.primary) == 0);
 	CHECK_EQ(attach_as(&rig, 65534, false), EACCES);
 	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_PEER], 1);
 	CHECK(rig.primary.secondaries[0] == NULL);
+	rig_close(&rig);
+}
+
+static void a_rule_lets_its_user_in(void)
+{
+	struct rig rig;
+
+	if (getuid()) {
+		printf("(needs root) ");
+		return;
+	}
+	rig_open(&rig);
+	rig.conf.attach_mode = 0666;
+	REQUIRE(chmod(rig.dir, 0755) == 0);
+	REQUIRE(allow_add_attach(&rig.conf.attach_rules, "user:4712=a*") == 0);
+	REQUIRE(allow_add_attach(&rig.conf.attach_rules, "user:4711=b*") == 0);
+	REQUIRE(attach_open(&rig.primary) == 0);
+	CHECK_EQ(attach_as(&rig, 4713, false), EACCES);
+	CHECK_EQ(attach_as(&rig, 4711, false), 3);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_PEER], 1);
+	rig_close(&rig);
+}
+
+static void those_that_a_rule_lets_in_have_half_of_the_places(void)
+{
+	struct rig rig;
+	int fds[RIG_SECONDARIES / 2], own;
+
+	if (getuid()) {
+		printf("(needs root) ");
+		return;
+	}
+	rig_open(&rig);
+	rig.conf.attach_mode = 0666;
+	REQUIRE(chmod(rig.dir, 0755) == 0);
+	REQUIRE(allow_add_attach(&rig.conf.attach_rules, "user:4711") == 0);
+	REQUIRE(attach_open(&rig.primary) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		fds[i] = attached(&rig, ROLE(OBSERVER));
+		rig.primary.secondaries[i]->allowed = 1; /* as if that rule had */
+	}
+	CHECK_EQ(attach_as(&rig, 4711, false), EBUSY);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_FULL], 1);
+	own = attached(&rig, ROLE(OBSERVER));
+	hf_fd_close(&own);
+	hf_fd_close_all(fds, ARRAY_SIZE(fds));
 	rig_close(&rig);
 }
 
@@ -624,7 +670,9 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_name_is_given_once),
 	SENTENCE(a_full_table_says_so),
 	SENTENCE(a_crowd_at_the_door_is_bounded),
-	SENTENCE(another_user_is_refused),
+	{"another_user_is_refused [C-4]", another_user_is_refused},
+	SENTENCE(a_rule_lets_its_user_in),
+	SENTENCE(those_that_a_rule_lets_in_have_half_of_the_places),
 	SENTENCE(a_process_that_died_in_the_handshake_is_not_let_in),
 	SENTENCE(who_attaches_is_offered_what_waits),
 	SENTENCE(bye_is_answered_by_the_end_of_the_connection),

@@ -33,7 +33,8 @@ static void no_options_give_the_defaults(void)
 	CHECK(conf.fence);
 	CHECK_EQ(conf.hang_limit_ns, 2 * NS_PER_S);
 	CHECK(conf.huge_pages);
-	CHECK_EQ(conf.socket_mode, 0600);
+	CHECK_EQ(conf.attach_mode, 0600);
+	CHECK_EQ(conf.control_mode, 0600);
 	CHECK_EQ(conf.port_mode, 0600);
 	CHECK_EQ(conf.log_level, HF_LOG_NOTICE);
 	CHECK_EQ(conf.nr_ports, 0);
@@ -67,7 +68,8 @@ static void the_rest_is_stored_where_it_belongs(void)
 		 0);
 	CHECK(!conf.fence);
 	CHECK(!conf.huge_pages);
-	CHECK_EQ(conf.socket_mode, 0660);
+	CHECK_EQ(conf.attach_mode, 0660);
+	CHECK_EQ(conf.control_mode, 0660);
 	CHECK_EQ(conf.port_mode, 0666);
 	CHECK_EQ(conf.log_level, HF_LOG_DEBUG);
 	CHECK_EQ(conf.fence_deadline_ns, 250 * NS_PER_MS);
@@ -125,7 +127,24 @@ static void help_and_version_end_with_success(void)
 	CHECK(PARSE("--port", "a", "--version") > 0);
 }
 
+static void rules_open_the_socket_that_they_are_for(void)
+{
+	CHECK_EQ(PARSE("--allow-attach", "user:4711=a*", "--allow-attach=group:0"), 0);
+	CHECK_EQ(conf.attach_rules.count, 2);
+	CHECK_EQ(conf.attach_mode, 0666);
+	CHECK_EQ(conf.control_mode, 0600);
+	CHECK_EQ(PARSE("--allow-control", "user:4711=operate"), 0);
+	CHECK_EQ(conf.control_rules.count, 1);
+	CHECK_EQ(conf.attach_mode, 0600);
+	CHECK_EQ(conf.control_mode, 0666);
+	CHECK_EQ(PARSE("--socket-mode", "0660", "--allow-control", "user:4711"), 0);
+	CHECK_EQ(conf.control_mode, 0660);
+	CHECK_EQ(PARSE("--allow-attach", "user:no.such.user"), -EINVAL);
+	CHECK_EQ(PARSE("--allow-control", "user:4711=execute"), -EINVAL);
+}
+
 static const struct sentence sentences[] = {
+	SENTENCE(rules_open_the_socket_that_they_are_for),
 	SENTENCE(no_options_give_the_defaults),
 	SENTENCE(a_value_may_follow_or_be_joined_by_an_equals_sign),
 	SENTENCE(ports_take_a_path_a_mode_and_queues_in_any_order),

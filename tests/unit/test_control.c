@@ -3,6 +3,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -886,7 +887,7 @@ static void another_user_is_refused_in_words(void)
 		return;
 	}
 	rig_open(&rig);
-	rig.conf.socket_mode = 0666;
+	rig.conf.control_mode = 0666;
 	REQUIRE(chmod(rig.dir, 0755) == 0);
 	REQUIRE(control_open(&rig.primary) == 0);
 	pid = fork();
@@ -918,6 +919,102 @@ static void another_user_is_refused_in_words(void)
 	rig_close(&rig);
 }
 
+/* What a process of user 4711 is answered to these requests: 0 or the error, one bit a request. */
+static unsigned int answered_to(struct rig *rig, Request *const *requests, size_t count)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		static uint8_t bytes[HF_FRAME_MAX_BYTES];
+		unsigned int refused = 0;
+
+		if (setgroups(0, NULL) < 0 || setgid(4711) < 0 || setuid(4711) < 0)
+			_exit(255);
+		for (size_t i = 0; i < count; i++) {
+			struct hf_frame frame = {.bytes = bytes};
+			Response *response;
+			int fd = dial(rig);
+
+			ask(fd, requests[i]);
+			if (hf_frame_receive(fd, &frame) <= 0)
+				_exit(254);
+			response = (Response *)hf_frame_unpack(
+				&holdfast__control__response__descriptor, bytes, frame.len);
+			if (!response)
+				_exit(253);
+			refused |= (unsigned int)(response->error == -EACCES) << i;
+			close(fd);
+		}
+		_exit((int)refused);
+	}
+	REQUIRE(pid > 0);
+	for (int i = 0; i < 200 && waitpid(pid, &status, WNOHANG) != pid; i++)
+		rig_until(rig, NULL, NULL, 20);
+	return WIFEXITED(status) ? (unsigned int)WEXITSTATUS(status) : 252;
+}
+
+/* Which of the requests, from reading to executing a program, a rule of this kind is refused. */
+static unsigned int refused_by(const char *rule)
+{
+	Request version = REQUEST_INIT, get = REQUEST_INIT, rings = REQUEST_INIT;
+	Request change = REQUEST_INIT, add = REQUEST_INIT, path = REQUEST_INIT;
+	Request upgrade = REQUEST_INIT;
+	Holdfast__Control__VersionRequest v = HOLDFAST__CONTROL__VERSION_REQUEST__INIT;
+	Holdfast__Control__FeatureRequest g = HOLDFAST__CONTROL__FEATURE_REQUEST__INIT, c = g;
+	Holdfast__Control__PortShowRequest s = HOLDFAST__CONTROL__PORT_SHOW_REQUEST__INIT;
+	Holdfast__Control__PortAddRequest a = HOLDFAST__CONTROL__PORT_ADD_REQUEST__INIT, p = a;
+	Holdfast__Control__UpgradeRequest u = HOLDFAST__CONTROL__UPGRADE_REQUEST__INIT;
+	Request *const all[] = {&version, &get, &rings, &change, &add, &path, &upgrade};
+	unsigned int refused;
+	struct rig rig;
+
+	version.body_case = ASK(VERSION);
+	version.version = &v;
+	get.body_case = change.body_case = ASK(FEATURE);
+	get.feature = &g;
+	c.verb = HOLDFAST__CONTROL__FEATURE_REQUEST__VERB__DISABLE;
+	c.mask = 1;
+	change.feature = &c;
+	s.name = a.name = TEXT("vm0");
+	s.descriptors = true;
+	rings.body_case = ASK(PORT_SHOW);
+	rings.port_show = &s;
+	add.body_case = path.body_case = ASK(PORT_ADD);
+	add.port_add = &a;
+	p.name = TEXT("vm1");
+	p.path = TEXT("/nowhere/at/all");
+	path.port_add = &p;
+	upgrade.body_case = ASK(UPGRADE);
+	u.binary = TEXT("/bin/true");
+	upgrade.upgrade = &u;
+
+	rig_open(&rig);
+	rig.conf.control_mode = 0666;
+	REQUIRE(chmod(rig.dir, 0755) == 0);
+	REQUIRE(allow_add_control(&rig.conf.control_rules, rule) == 0);
+	REQUIRE(control_open(&rig.primary) == 0);
+	refused = answered_to(&rig, all, ARRAY_SIZE(all));
+	CHECK_EQ(rig.primary.refusals[REFUSED_CONTROL_RIGHTS] +
+			 rig.primary.refusals[REFUSED_CONTROL_PEER],
+		 __builtin_popcount(refused));
+	if (port_find(&rig.primary, "vm0"))
+		CHECK_EQ(port_del(&rig.primary, "vm0"), 0);
+	rig_close(&rig);
+	return refused;
+}
+
+static void a_rule_lets_look_or_operate_and_never_execute(void)
+{
+	if (getuid()) {
+		printf("(needs root) ");
+		return;
+	}
+	CHECK_EQ(refused_by("user:4712=operate"), 0x7f);
+	CHECK_EQ(refused_by("user:4711"), 0x7c);
+	CHECK_EQ(refused_by("group:4711=operate"), 0x60);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(version_says_what_runs_here),
 	SENTENCE(ports_come_and_go),
@@ -940,5 +1037,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(garbage_and_descriptors_end_the_connection),
 	SENTENCE(more_clients_than_places_are_told),
 	SENTENCE(another_user_is_refused_in_words),
+	{"a_rule_lets_look_or_operate_and_never_execute [C-4]",
+	 a_rule_lets_look_or_operate_and_never_execute},
 };
 SUITE("control", sentences)
