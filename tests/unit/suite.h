@@ -23,6 +23,12 @@ struct sentence {
 #function, function                                                                \
 	}
 
+/* The same for a case of the catalogue of hostile inputs: its ids in square brackets behind it. */
+#define CATALOGUE(function, ids)                                                                   \
+	{                                                                                          \
+#function " " ids, function                                                        \
+	}
+
 /* As CU_ASSERT, but a failure shows both numbers. */
 #define CHECK_EQ(actual, expected)                                                                 \
 	suite_check_equal((long long)(actual), (long long)(expected), #actual, #expected,          \
