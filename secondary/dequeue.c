@@ -57,13 +57,6 @@ int hf_dequeue_buffer(struct hf_vring *v, const uint8_t *from, uint32_t len,
 	return hf_sink_close(v, &sink, packet);
 }
 
-/* The segments behind the first one hold nothing. */
-static inline void clear_rest(struct hf_packet *packet)
-{
-	for (struct hf_packet *s = packet->next; s; s = s->next)
-		s->len = 0;
-}
-
 void hf_dequeue_discard(struct hf_vring *v, uint16_t ready)
 {
 	uint16_t old = v->next, n = 0, head;

@@ -11,6 +11,9 @@
         libhugetlbfs-dev libnuma-dev libsmartcols-dev libcunit1-dev
     )
     PACKAGES_TOOLS=(jq iproute2 util-linux procps)
+    # clang for libFuzzer and for coverage of source lines; libclang-rt-14-dev has the run-time part of both.
+    PACKAGES_FUZZ=(clang-14 libclang-rt-14-dev llvm-14)
+    PACKAGES_MODEL=(spin gcc libc6-dev)
     PACKAGES_GUEST=(qemu-system-x86 busybox-static iperf3 ethtool gcc libc6-dev)
     PACKAGES_VM=(qemu-system-x86 busybox-static)
     # dpdk-testpmd is in dpdk-dev; the PMDs it loads come with libdpdk-dev, which it depends on.
