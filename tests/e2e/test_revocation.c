@@ -305,7 +305,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(stop_answers_exactly_what_the_guest_sees_consumed),
 	SENTENCE(a_stopped_ring_stays_stopped_until_it_is_set_up_again),
 	SENTENCE(the_memory_table_may_change_between_any_two_packets),
-	SENTENCE(a_disabled_ring_supplies_nothing_and_comes_back),
+	SENTENCE_OF("vhost-user", a_disabled_ring_supplies_nothing_and_comes_back),
 	SENTENCE(a_killed_secondary_costs_a_burst_at_most),
 	SENTENCE(a_standby_takes_over_when_the_owner_is_killed),
 	SENTENCE(a_secondary_that_leaves_hands_over_without_loss),

@@ -32,6 +32,17 @@ static const char *program(const char *variable)
 	return path;
 }
 
+static bool ports_are_devices(void)
+{
+	return !strcmp(suite_door(), "cuse");
+}
+
+/* What says "--port" says "--cuse" instead. */
+static const char *argument_for_door(const char *argument)
+{
+	return ports_are_devices() && !strcmp(argument, "--port") ? "--cuse" : argument;
+}
+
 /* Nothing of the test's own is inherited: no descriptor, no map (exec). */
 static pid_t start(const char *const *argv, int *ret_stdin, unsigned int descriptors)
 {
@@ -96,7 +107,7 @@ void world_open_limited(struct world *world, const char *const *arguments, unsig
 	REQUIRE(mkdtemp(world->dir) != NULL);
 	argv[n++] = world->dir;
 	for (; arguments && *arguments && n + 1 < MAX_ARGS; arguments++)
-		argv[n++] = *arguments;
+		argv[n++] = argument_for_door(*arguments);
 	world->primary = start(argv, NULL, descriptors);
 	snprintf(path, sizeof(path), "%s/control.sock", world->dir);
 	wait_for_socket(path);
@@ -147,11 +158,21 @@ void world_close(struct world *world)
 	remove_dir(world->dir);
 }
 
-const char *world_port_path(const struct world *world, const char *name)
+static const char *socket_path(const struct world *world, const char *name)
 {
 	static char path[160];
 
 	snprintf(path, sizeof(path), "%s/%s.sock", world->dir, name);
+	return path;
+}
+
+const char *world_port_path(const struct world *world, const char *name)
+{
+	static char path[160];
+
+	if (!ports_are_devices())
+		return socket_path(world, name);
+	snprintf(path, sizeof(path), "/dev/%s", name);
 	return path;
 }
 
@@ -163,7 +184,7 @@ static pid_t ask_once(const struct world *world)
 	static uint8_t bytes[HF_FRAME_MAX_BYTES];
 	static struct hf_frame frame = {.bytes = bytes};
 	struct timeval limit = {.tv_sec = 2};
-	int fd = hf_seqpacket_connect(world_port_path(world, "control"));
+	int fd = hf_seqpacket_connect(socket_path(world, "control"));
 	pid_t pid = 0;
 
 	if (fd < 0)
@@ -213,7 +234,7 @@ pid_t world_find_primary(const struct world *world)
 /* A connection with the request on its way. */
 static int ask(const struct world *world, Holdfast__Control__Request *request)
 {
-	int fd = hf_seqpacket_connect(world_port_path(world, "control"));
+	int fd = hf_seqpacket_connect(socket_path(world, "control"));
 
 	REQUIRE(fd >= 0);
 	request->protocol = HF_CONTROL_PROTOCOL;
@@ -255,6 +276,8 @@ void world_add_port(struct world *world, const char *name, bool client, const ch
 	add.name = (char *)(uintptr_t)name;
 	add.path = (char *)(uintptr_t)(path ? path : "");
 	add.client = client;
+	if (ports_are_devices() && !client && !path)
+		add.kind = HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE;
 	CHECK_EQ(answered(ask(world, &request)), 0);
 }
 
@@ -309,7 +332,7 @@ void world_urge_hand_over(const struct world *world, const char *to)
 	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
 	Holdfast__Control__HandoverRequest handover = HOLDFAST__CONTROL__HANDOVER_REQUEST__INIT;
 	char none[] = "";
-	int fd = hf_seqpacket_connect(world_port_path(world, "control"));
+	int fd = hf_seqpacket_connect(socket_path(world, "control"));
 
 	request.protocol = HF_CONTROL_PROTOCOL;
 	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_HANDOVER;

@@ -2,7 +2,8 @@
 /*
  * A primary and its secondaries as real processes, in a run directory of their own.
  *
- * HOLDFASTD and ECHO (environment) name the programs. Everything that was started is ended by
+ * HOLDFASTD and ECHO (environment) name the programs. With HF_TEST_DOOR=cuse ports are character
+ * devices, which needs a kernel with CUSE; else they are sockets. Everything that was started is ended by
  * world_close, and the directory removed. REQUIREs on the way: for use inside test functions.
  */
 #ifndef E2E_WORLD_H
@@ -46,12 +47,12 @@ pid_t world_find_primary(const struct world *world);
  * nobody. How many. */
 size_t world_attached(const struct world *world, pid_t *pids, size_t room, pid_t *ret_running);
 
-/* Create a port by the control socket. */
+/* Create a port by the control socket; one in client mode, or with a path, is a socket always. */
 void world_add_port(struct world *world, const char *name, bool client, const char *path);
 /* 0 or what the primary said. */
 int world_del_port(const struct world *world, const char *name);
 bool world_has_port(const struct world *world, const char *name);
-/* RUN_DIR/NAME.sock */
+/* Where front-ends connect: RUN_DIR/NAME.sock, or /dev/NAME. */
 const char *world_port_path(const struct world *world, const char *name);
 
 /* Ask for a hand-over (port NULL: all); a socket for world_handed_over. */

@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "front_end_device.h"
 
 #define WAIT_MS	    10000
 #define RING_MEMORY 0x1000u
@@ -37,11 +38,19 @@ static void start_empty(struct front_end *fe)
 		fe->kicks[i] = fe->calls[i] = fe->errs[i] = -1;
 }
 
+/* It need not be there yet. */
+static bool is_device_path(const char *path)
+{
+	return !strncmp(path, "/dev/", 5);
+}
+
 int front_end_connect(struct front_end *fe, const char *path)
 {
 	struct sockaddr_un address;
 
 	start_empty(fe);
+	if (is_device_path(path))
+		return front_end_open_device(fe, path, WAIT_MS);
 	fe->socket = open_socket(path, &address);
 	for (int i = 0; i < WAIT_MS; i++) {
 		if (connect(fe->socket, (struct sockaddr *)&address, sizeof(address)) == 0)
@@ -200,6 +209,8 @@ bool front_end_is_closed(struct front_end *fe)
 {
 	char byte;
 
+	if (fe->is_device)
+		return front_end_device_is_gone(fe, WAIT_MS);
 	return readable(fe->socket) && recv(fe->socket, &byte, 1, 0) <= 0;
 }
 
@@ -221,6 +232,8 @@ long long front_end_ask(struct front_end *fe, uint32_t request, const void *payl
 	uint64_t answer = 0;
 	int result;
 
+	if (fe->is_device)
+		return front_end_ioctl(fe, request, payload, fds, nr_fds);
 	result = front_end_send(fe, request, ack ? FE_NEED_REPLY : 0, payload, size, fds, nr_fds);
 	if (result || !ack)
 		return result;
@@ -232,8 +245,11 @@ long long front_end_ask(struct front_end *fe, uint32_t request, const void *payl
 
 int front_end_get_u64(struct front_end *fe, uint32_t request, uint64_t *ret)
 {
-	int result = front_end_send(fe, request, 0, NULL, 0, NULL, 0);
+	int result;
 
+	if (fe->is_device)
+		return front_end_ioctl(fe, request, ret, NULL, 0);
+	result = front_end_send(fe, request, 0, NULL, 0, NULL, 0);
 	if (result)
 		return result;
 	result = front_end_reply(fe, request, ret, sizeof(*ret));
@@ -317,14 +333,27 @@ long long front_end_start_ring(struct front_end *fe, uint32_t ring, uint16_t bas
 	return result;
 }
 
+static int get_base(struct front_end *fe, uint32_t state[2])
+{
+	int result;
+
+	if (fe->is_device) {
+		result = (int)front_end_state(fe, FE_SET_VRING_ENABLE, state[0], 0);
+		if (!result)
+			result = front_end_ioctl(fe, FE_GET_VRING_BASE, state, NULL, 0);
+		return result ? result : (int)(2 * sizeof(*state));
+	}
+	result = front_end_send(fe, FE_GET_VRING_BASE, 0, state, 2 * sizeof(*state), NULL, 0);
+	if (result)
+		return result;
+	return front_end_reply(fe, FE_GET_VRING_BASE, state, 2 * sizeof(*state));
+}
+
 int front_end_stop_ring(struct front_end *fe, uint32_t ring)
 {
 	uint32_t state[2] = {ring, 0};
-	int result = front_end_send(fe, FE_GET_VRING_BASE, 0, state, sizeof(state), NULL, 0);
+	int result = get_base(fe, state);
 
-	if (result)
-		return result;
-	result = front_end_reply(fe, FE_GET_VRING_BASE, state, sizeof(state));
 	if (result != sizeof(state) || state[0] != ring)
 		return result < 0 ? result : -ECONNRESET;
 	/* Packed: both positions, which are to be one. */
@@ -333,25 +362,35 @@ int front_end_stop_ring(struct front_end *fe, uint32_t ring)
 	return (uint16_t)state[1];
 }
 
+static int negotiate_protocol(struct front_end *fe)
+{
+	uint64_t protocol;
+	int result = front_end_get_u64(fe, FE_GET_PROTOCOL_FEATURES, &protocol);
+
+	if (result)
+		return result;
+	fe->protocol_features = protocol & (FE_REPLY_ACK | FE_PROTOCOL_MQ);
+	return front_end_send(fe, FE_SET_PROTOCOL_FEATURES, 0, &fe->protocol_features, 8, NULL, 0);
+}
+
 static int negotiate(struct front_end *fe)
 {
 	uint64_t wanted = fe->shape.features ? fe->shape.features : FE_VERSION_1;
 	const char *ring = getenv("HF_TEST_RING");
-	uint64_t offered, protocol;
+	uint64_t offered;
 	int result = front_end_get_u64(fe, FE_GET_FEATURES, &offered);
 
 	if (ring && !strcmp(ring, "packed"))
 		wanted |= FE_RING_PACKED;
+	if (!fe->is_device)
+		wanted |= FE_PROTOCOL_FEATURES | FE_MQ;
 	if (!result)
-		result = front_end_send(fe, FE_SET_OWNER, 0, NULL, 0, NULL, 0);
+		result = (int)front_end_ask(fe, FE_SET_OWNER, NULL, 0, NULL, 0);
 	if (!result)
-		result = front_end_get_u64(fe, FE_GET_PROTOCOL_FEATURES, &protocol);
+		result = fe->is_device ? front_end_device_features(fe) : negotiate_protocol(fe);
 	if (result)
 		return result;
-	fe->protocol_features = protocol & (FE_REPLY_ACK | FE_PROTOCOL_MQ);
-	result =
-		front_end_send(fe, FE_SET_PROTOCOL_FEATURES, 0, &fe->protocol_features, 8, NULL, 0);
-	fe->features = (wanted | FE_PROTOCOL_FEATURES | FE_MQ) & offered;
+	fe->features = wanted & offered;
 	if ((wanted & FE_RING_PACKED) && !(fe->features & FE_RING_PACKED))
 		return -ENOTSUP; /* a run of the other kind would prove nothing */
 	if (!result)
@@ -373,6 +412,8 @@ static int make_guest(struct front_end *fe)
 			  s->memory ? s->memory : (size_t)fe->nr_rings / 2 * PAIR_MEMORY, 0,
 			  s->spans, s->nr_spans))
 		return -ENOMEM;
+	if (fe->is_device) /* it looks there */
+		guest_use_own_addresses(&fe->guest);
 	for (uint32_t i = 0; i < fe->nr_rings; i++) {
 		at = create(&fe->rings[i], &fe->guest, at, s->size ? s->size : size,
 			    fe->features & (1ull << 29), s->base);
@@ -388,7 +429,7 @@ int front_end_setup(struct front_end *fe, const struct session_shape *shape)
 	long long result;
 
 	fe->shape = *shape;
-	fe->nr_rings = 2 * (shape->queue_pairs ? shape->queue_pairs : 1);
+	fe->nr_rings = 2 * (shape->queue_pairs && !fe->is_device ? shape->queue_pairs : 1);
 	result = negotiate(fe);
 	if (!result)
 		result = make_guest(fe);

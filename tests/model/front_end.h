@@ -2,6 +2,9 @@
 /*
  * A vhost-user front-end over a raw socket (QEMU's end), with a model guest behind it.
  *
+ * Or one over the kernel's vhost-net ioctls, when what it connects to is a character device
+ * (front_end_device.c): the same session, each request told by its ioctl.
+ *
  * It can do right (front_end_setup: a whole valid session) and anything else: any bytes, any
  * descriptors, any pause between bytes, any order. It shares no definition with the primary: the
  * numbers here are the specification's. All waits are bounded; what did not come is -ETIMEDOUT.
@@ -62,7 +65,8 @@ struct session_shape {
 };
 
 struct front_end {
-	int socket;
+	int socket;	/* or device */
+	bool is_device; /* one pair of queues, no protocol features; bytes cannot be sent to it */
 	struct session_shape shape;
 	uint64_t features;
 	uint64_t protocol_features;
@@ -80,7 +84,7 @@ struct front_end {
 	void (*received)(struct front_end *fe, uint32_t number);
 };
 
-/* 0 or -errno; connect waits for the socket to appear. */
+/* 0 or -errno; connect waits for the socket, or device, to appear. */
 int front_end_connect(struct front_end *fe, const char *path);
 int front_end_listen(const char *path); /* client-mode ports: the listening fd */
 int front_end_accept(struct front_end *fe, int listener);
@@ -99,7 +103,8 @@ bool front_end_finish(struct front_end *fe);
 /* Is the session closed by the other end, within a bounded time? */
 bool front_end_is_closed(struct front_end *fe);
 
-/* Send with NEED_REPLY; the answer's number, or -errno. 0: it was done. */
+/* Send with NEED_REPLY; the answer's number, or -errno. 0: it was done. For a device
+ * SET_VRING_ENABLE gives a ring its backend, or takes it away. */
 long long front_end_ask(struct front_end *fe, uint32_t request, const void *payload, uint32_t size,
 			const int *fds, size_t nr_fds);
 int front_end_get_u64(struct front_end *fe, uint32_t request, uint64_t *ret);
@@ -112,7 +117,7 @@ long long front_end_set_addr(struct front_end *fe, uint32_t ring);
 long long front_end_set_fd(struct front_end *fe, uint32_t request, uint32_t ring);
 /* NUM, BASE, ADDR, ERR, CALL, KICK of one ring, which goes on at `base`. */
 long long front_end_start_ring(struct front_end *fe, uint32_t ring, uint16_t base);
-/* GET_VRING_BASE: the index, or -errno. */
+/* GET_VRING_BASE (of a device: no backend any more, then this): the index, or -errno. */
 int front_end_stop_ring(struct front_end *fe, uint32_t ring);
 
 /* A whole valid session: features, memory, rings, enabled. 0, or what the first refusal was. */

@@ -47,6 +47,15 @@ bool guest_create(struct guest *guest, size_t size, uint64_t base, const struct 
 	return true;
 }
 
+void guest_use_own_addresses(struct guest *guest)
+{
+	uint64_t own = (uintptr_t)guest->bytes;
+
+	for (uint32_t i = 0; i < guest->nr_regions; i++)
+		guest->regions[i].user_addr += own - guest->user;
+	guest->user = own;
+}
+
 void guest_destroy(struct guest *guest)
 {
 	if (guest->bytes && guest->bytes != MAP_FAILED)

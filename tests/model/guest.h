@@ -40,6 +40,9 @@ struct guest {
 bool guest_create(struct guest *guest, size_t size, uint64_t base, const struct guest_span *spans,
 		  uint32_t nr_spans);
 void guest_destroy(struct guest *guest);
+/* From now on the front-end's addresses are those of our own mapping, for a back-end that looks
+ * there; otherwise they are different numbers, so that nobody takes the one for the other. */
+void guest_use_own_addresses(struct guest *guest);
 
 /* The model's own pointer to gpa. The test's fault when it lies outside the file. */
 uint8_t *guest_at(const struct guest *guest, uint64_t gpa);
