@@ -196,6 +196,18 @@ static int set_allow_control(struct conf *conf, const char *argument)
 	return allow_add_control(&conf->control_rules, argument);
 }
 
+static int set_user(struct conf *conf, const char *argument)
+{
+	return privilege_find(&conf->user, argument);
+}
+
+static int set_cuse(struct conf *conf, const char *argument)
+{
+	(void)argument;
+	conf->cuse = true;
+	return 0;
+}
+
 static int set_log_level(struct conf *conf, const char *argument)
 {
 	static const struct {
@@ -260,6 +272,11 @@ static const struct option_row options[] = {
 	 "or group:NAME[=…]: these may look at everything, or also change it, but execute no "
 	 "program (default: only root and the user of holdfastd); up to 31 times",
 	 set_allow_control},
+	{"user", "NAME[:GROUP]",
+	 "become this user, with CAP_KILL and no other right of root; may be a number, with a "
+	 "group",
+	 set_user},
+	{"cuse", NULL, "with --user: keep the capabilities that vhost-cuse ports need", set_cuse},
 	{"supervise", NULL,
 	 "run it as a child that may crash: its sessions survive, it is started again",
 	 set_supervise},

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "allow.h"
+#include "privilege.h"
 
 #define CONF_MAX_PORTS 64u
 #define CONF_MAX_RUNS  8u
@@ -34,6 +35,8 @@ struct conf {
 	mode_t control_mode;
 	mode_t port_mode; /* of port sockets, which QEMU opens; default 0600 */
 	struct allow_rules attach_rules, control_rules; /* of users that are not ours */
+	struct privilege_user user;			/* to become */
+	bool cuse; /* vhost-cuse ports are wanted: keep what they need */
 	int log_level;
 	struct conf_port ports[CONF_MAX_PORTS]; /* created at start */
 	size_t nr_ports;

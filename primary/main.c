@@ -15,7 +15,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "attach.h"
@@ -32,6 +31,7 @@
 #include "placement.h"
 #include "port.h"
 #include "primary.h"
+#include "privilege.h"
 #include "program.h"
 #include "resume.h"
 #include "store.h"
@@ -69,18 +69,12 @@ static int raise_limits(struct holdfastd *d)
 	return 0;
 }
 
-static int make_run_dir(struct holdfastd *d)
+/* Behind it nothing is done as root. */
+static int drop_privileges(struct holdfastd *d)
 {
-	const char *path = d->conf.run_dir;
+	int error = privilege_make_run_dir(&d->conf);
 
-	/* Whom a rule lets in has to get there. */
-	bool open = d->conf.attach_rules.count || d->conf.control_rules.count;
-
-	if (mkdir(path, open ? 0755 : 0750) < 0 && errno != EEXIST) {
-		log_error(TAG, "cannot create %s: %m; create it, or use --run-dir", path);
-		return -errno;
-	}
-	return 0;
+	return error ? error : privilege_drop(&d->conf);
 }
 
 /* Another one that starts where this process has just become another program, or died, may hold it
@@ -103,7 +97,7 @@ static int take_lock(struct holdfastd *d)
 	char path[sizeof(d->conf.run_dir) + 16];
 
 	snprintf(path, sizeof(path), "%s/holdfastd.lock", d->conf.run_dir);
-	d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	d->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (d->lock < 0) {
 		log_error(TAG, "cannot open %s: %m; run as the owner of the directory", path);
 		return -errno;
@@ -481,7 +475,7 @@ static const struct part {
 	void (*stop)(struct holdfastd *d); /* NULL: nothing to undo; also after a failed start */
 } parts[] = {
 	{raise_limits, NULL},
-	{make_run_dir, NULL},
+	{drop_privileges, NULL},
 	{take_lock, drop_lock},
 	{make_loop, free_loop},
 	{open_store, close_store},
@@ -548,6 +542,9 @@ int main(int argc, char **argv)
 	if (error)
 		return error > 0 ? EXIT_SUCCESS : 2;
 	hf_log_set_level((enum hf_log_level)d.conf.log_level);
+	error = privilege_check(&d.conf);
+	if (error)
+		return EXIT_FAILURE;
 	if (d.conf.supervise)
 		return supervise(&d.conf, child_arguments(argc, argv));
 	for (i = 0; i < ARRAY_SIZE(parts) && !error; i++)

@@ -6,6 +6,10 @@
  * kernel says whose they are), and all that it sent before its death are read before its successor
  * starts. One that had become ready is started again at once; one that had not, with back-off.
  *
+ * With --user this process stays what it is, so that it can start switches that need root's rights;
+ * the primary becomes that user itself. Nothing here reads what that one could have written but the
+ * notify socket.
+ *
  * Should this process die the primary runs on, without survival: it is not worth a guest's network
  * to die along. In good order it ends first, then the switches, and nobody is left behind.
  */
@@ -32,6 +36,7 @@
 #include "fd.h"
 #include "handon.h"
 #include "log.h"
+#include "privilege.h"
 #include "program.h"
 #include "resume.h"
 #include "supervise_keep.h"
@@ -433,10 +438,8 @@ static int take_lock(struct supervisor *s, const char *run_dir)
 {
 	char path[sizeof(((struct conf *)0)->run_dir) + 32];
 
-	if (mkdir(run_dir, 0750) < 0 && errno != EEXIST)
-		return -errno;
 	snprintf(path, sizeof(path), "%s/supervisor.lock", run_dir);
-	s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	s->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->lock < 0)
 		return -errno;
 	return flock(s->lock, LOCK_EX | LOCK_NB) < 0 ? -EBUSY : 0;
@@ -514,9 +517,14 @@ int supervise(const struct conf *conf, char **argv)
 	if (!error && !s.keep)
 		error = -ENOMEM;
 	if (!error)
+		error = privilege_make_run_dir(conf);
+	/* The directory is the primary's user's, and so is what lies in it. */
+	privilege_lend(conf);
+	if (!error)
 		error = take_lock(&s, conf->run_dir);
 	if (!error)
 		error = open_notify(&s, conf->run_dir);
+	privilege_take_back(conf);
 	if (!error)
 		error = open_signals(&s);
 	if (error) {
@@ -531,8 +539,10 @@ int supervise(const struct conf *conf, char **argv)
 		run(&s);
 	}
 	keep_destroy(s.keep);
+	privilege_lend(conf);
 	if (s.notify >= 0)
 		(void)unlink(s.notify_path);
+	privilege_take_back(conf);
 	hf_fd_close(&s.notify);
 	hf_fd_close(&s.lock);
 	hf_fd_close(&s.signals);

@@ -275,12 +275,24 @@ static const char *explain(int error)
 	case -ENOEXEC:
 		return "the file is not a program that runs here; give the path of a holdfastd "
 		       "(--binary)";
+	case -EKEYREJECTED:
+		return "others than root and the primary's user can write the file; chown root, "
+		       "chmod go-w";
 	case -ETXTBSY:
 		return "the file is being written; try again when that is done";
 	default:
 		return "no memory, processes or descriptors to look at the program with; free "
 		       "some";
 	}
+}
+
+/* What becomes this process must not be somebody else's choice. */
+static bool is_ours(const struct stat *st)
+{
+	bool by_group = (st->st_mode & S_IWGRP) && st->st_gid != 0 && st->st_gid != getegid();
+
+	return (st->st_uid == 0 || st->st_uid == geteuid()) && !by_group &&
+	       !(st->st_mode & S_IWOTH);
 }
 
 static int start(struct upgrade_check *check, char **argv)
@@ -291,6 +303,8 @@ static int start(struct upgrade_check *check, char **argv)
 		return -errno;
 	if (!S_ISREG(check->file.st_mode))
 		return -EACCES;
+	if (!is_ours(&check->file))
+		return -EKEYREJECTED;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	check->output = ends[0];

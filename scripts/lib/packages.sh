@@ -9,6 +9,7 @@
         gcc libc6-dev meson ninja-build pkg-config
         protobuf-c-compiler libprotobuf-c-dev
         libhugetlbfs-dev libnuma-dev libsmartcols-dev libcunit1-dev
+        libcap-ng-dev libseccomp-dev
     )
     PACKAGES_TOOLS=(jq iproute2 util-linux procps)
     # clang for libFuzzer and for coverage of source lines; libclang-rt-14-dev has the run-time part of both.

@@ -94,6 +94,17 @@ void world_open(struct world *world, const char *const *arguments)
 	world_open_limited(world, arguments, 0);
 }
 
+/* Whom the primary becomes the directory belongs to: as an administrator, or systemd, makes it. */
+static void give_to_user(const char *dir, const char *const *arguments)
+{
+	for (; arguments && *arguments; arguments++)
+		if (strcmp(*arguments, "--user") == 0) {
+			uid_t uid = (uid_t)atoi(arguments[1]);
+
+			REQUIRE(chown(dir, uid, uid) == 0 && chmod(dir, 0755) == 0);
+		}
+}
+
 void world_open_limited(struct world *world, const char *const *arguments, unsigned int descriptors)
 {
 	const char *argv[MAX_ARGS] = {program("HOLDFASTD"), "--log-level",
@@ -106,6 +117,7 @@ void world_open_limited(struct world *world, const char *const *arguments, unsig
 	snprintf(world->dir, sizeof(world->dir), "/tmp/hf-e2e-XXXXXX");
 	REQUIRE(mkdtemp(world->dir) != NULL);
 	argv[n++] = world->dir;
+	give_to_user(world->dir, arguments);
 	for (; arguments && *arguments && n + 1 < MAX_ARGS; arguments++)
 		argv[n++] = argument_for_door(*arguments);
 	world->primary = start(argv, NULL, descriptors);
