@@ -469,14 +469,25 @@ static void count_good(struct reference *r, uint32_t len)
 	r->counters[HF_COUNTER_GOOD_BYTES] += len;
 }
 
+/* What a disabled ring's guest sends goes back unread. */
+static int discard_chain(struct reference *r, struct walk *walk)
+{
+	struct step step;
+
+	if (r->packed && !packed_step(r, walk, &step))
+		return BROKEN;
+	return DROP(DISABLED);
+}
+
 static uint16_t packed_dequeue(struct reference *r, struct reference_packet *packets,
 			       uint16_t wanted)
 {
-	uint16_t got = 0;
+	uint16_t got = 0, most = r->disabled ? wanted : UINT16_MAX;
 
-	while (got < wanted && packed_available(r, 0)) {
+	for (; got < wanted && most && packed_available(r, 0); most--) {
 		struct walk walk = {0};
-		int result = take_chain(r, &walk, &packets[got]);
+		int result =
+			r->disabled ? discard_chain(r, &walk) : take_chain(r, &walk, &packets[got]);
 
 		if (result == BROKEN || !packed_finish(r, &walk))
 			break;
@@ -505,7 +516,8 @@ uint16_t reference_dequeue(struct reference *r, struct reference_packet *packets
 	ready = available(r);
 	for (; n < ready && n < wanted && head_at(r, n, &head); n++) {
 		struct walk walk = walk_from(r, head);
-		int result = take_chain(r, &walk, &packets[got]);
+		int result =
+			r->disabled ? discard_chain(r, &walk) : take_chain(r, &walk, &packets[got]);
 
 		use(r, n, head, 0);
 		if (result < 0) {
@@ -695,12 +707,25 @@ static void packed_publish(struct reference *r, uint16_t chains)
 	packed_move(r, descs);
 }
 
+static bool metadata_ok(struct reference *r, const struct reference_packet *packet)
+{
+	const struct hf_offload *o = &packet->offload;
+
+	if (!(o->flags & HF_OFFLOAD_NEEDS_CSUM) ||
+	    o->csum_start + o->csum_offset + 2u <= packet->len)
+		return true;
+	count(r, HF_COUNTER_DROP_BAD_METADATA);
+	return false;
+}
+
 /* 0: taken, delivered or dropped; NO_BUFFER: not. */
 static int put_packet(struct reference *r, const struct reference_packet *packet, uint16_t *used)
 {
 	struct pen pen;
 	int result;
 
+	if (!metadata_ok(r, packet))
+		return 0;
 	for (;;) {
 		pen = (struct pen){.place = *used};
 		result = write_packet(r, &pen, packet, *used);
@@ -732,6 +757,8 @@ static int packed_put_packet(struct reference *r, const struct reference_packet 
 	uint16_t first;
 	int result;
 
+	if (!metadata_ok(r, packet))
+		return 0;
 	for (;;) {
 		first = pen.chains;
 		result = write_packet(r, &pen, packet, first);
@@ -761,7 +788,7 @@ uint16_t reference_enqueue(struct reference *r, const struct reference_packet *p
 {
 	uint16_t used = 0, taken = 0;
 
-	if (r->broken)
+	if (r->broken || r->disabled)
 		return 0;
 	r->moved = 0;
 	while (r->packed && taken < wanted && packed_put_packet(r, &packets[taken]) == 0)

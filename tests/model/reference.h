@@ -17,6 +17,8 @@
  *   with it; a descriptor on the way that is not available, or more than the ring has, breaks it;
  * - packed: dequeue does not ask for the direction of an indirect table's entries;
  * - packed: a burst goes no further than once round the ring;
+ * - from a ring that is disabled all chains go back, and only their ends are looked for; nothing
+ *   goes to one;
  * - a segmentation type is believed when the headers in the first 256 bytes of the frame say so.
  */
 #ifndef MODEL_REFERENCE_H
@@ -41,6 +43,7 @@ struct reference {
 	bool packed;
 	bool wrap;	/* packed: the wrap counter at `next` */
 	uint32_t moved; /* packed: descriptors in this burst */
+	bool disabled;
 	bool broken;
 	uint64_t counters[HF_NR_COUNTERS];
 	bool ambiguous; /* a buffer overlaps the rings: the order of stores decides */
@@ -58,7 +61,8 @@ uint32_t reference_header_bytes(uint64_t features);
 /* Up to `count` chains from the guest. How many packets came. */
 uint16_t reference_dequeue(struct reference *ring, struct reference_packet *packets,
 			   uint16_t count);
-/* Packets to the guest, which negotiated what they ask for. How many were taken. */
+/* Packets to the guest, which negotiated what they ask for. Of their metadata only the checksum's
+ * place is looked at. How many were taken. */
 uint16_t reference_enqueue(struct reference *ring, const struct reference_packet *packets,
 			   uint16_t count);
 

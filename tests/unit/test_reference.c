@@ -2,20 +2,23 @@
 /*
  * The library's bursts against the judge, on the same frozen memory image.
  *
- * Each round builds a valid ring of random shape, spoils a few of its fields, copies the memory,
- * lets the library run on the one and the reference on the other, and compares everything:
- * packets, metadata, counters, and the two memories byte by byte. HF_TEST_ROUNDS and HF_TEST_SEED
- * make a longer or another run; a failing round prints its number, and runs alone with
- * HF_TEST_ROUND.
+ * Each image (model/images.h) is run by the reference once, and by the library once at each level:
+ * the general path, which takes one chain at a time, and every level of instructions that the
+ * processor has. Compared is everything: packets, metadata, counters, and the memories byte by
+ * byte. Each way of the bursts is a sentence of its own.
+ *
+ * HF_TEST_ROUNDS (images of each way) and HF_TEST_SEED make a longer or another run; a failing
+ * image prints its number, and runs alone with HF_TEST_ROUND.
  */
 #include <holdfast/burst.h>
 #include <holdfast/hop.h>
 #include <netinet/in.h>
 #include <string.h>
 
+#include "images.h"
 #include "net.h"
 #include "reference.h"
-#include "rig.h"
+#include "run.h"
 #include "suite.h"
 
 #ifdef RING_PACKED /* built once for each kind of ring */
@@ -23,27 +26,16 @@
 #else
 #define RING 0ull
 #endif
-#define ROUNDS	     2000u
-#define MEMORY	     (512u << 10)
-#define GPA_BASE     0x40000000ull
+#define ROUNDS	     4000ul
+#define IN_A_RIG     8u /* images; a guest is dearer to make than an image */
+#define MEMORY	     IMAGES_MEMORY
 #define BURST	     32u
+#define BURSTS	     2u /* of each image */
 #define ROOM	     4000u
 #define MAX_FAILURES 5u
 
-static uint64_t state;
-
-static uint32_t any(uint32_t below)
-{
-	state ^= state << 13;
-	state ^= state >> 7;
-	state ^= state << 17;
-	return (uint32_t)((state >> 16) % below);
-}
-
-static bool chance(uint32_t percent)
-{
-	return any(100) < percent;
-}
+#define any    images_any
+#define chance images_chance
 
 static unsigned long setting(const char *name, unsigned long otherwise)
 {
@@ -52,244 +44,100 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 	return text ? strtoul(text, NULL, 0) : otherwise;
 }
 
-/* Rings below, buffers above; regions that touch, one hole. */
-static const struct guest_span spans[] = {
-	{0, 192 << 10},
-	{192 << 10, 64 << 10},
-	{256 << 10, (64 << 10) + 1000},
-	{(352 << 10) + 8, (160 << 10) - 8},
-};
+/* ---- levels */
 
-static struct rig rig;
-static uint32_t plain_percent; /* of this round's chains: one descriptor, an ordinary frame */
-static uint8_t *image;
-static uint8_t ours[BURST][ROOM], theirs[BURST][ROOM];
-static struct hf_packet packets[BURST], *pointers[BURST];
-static struct reference_packet expected[BURST];
-static uint64_t seen[HF_NR_COUNTERS]; /* over all rounds */
-
-static uint64_t any_features(void)
+static void no_run(struct hf_vring *v, struct hf_packet *const *packets, uint16_t ready,
+		   uint16_t *used, uint16_t *got, struct hf_tally *tally)
 {
-	static const uint8_t bits[] = {VIRTIO_NET_F_CSUM,	VIRTIO_NET_F_HOST_TSO4,
-				       VIRTIO_NET_F_HOST_TSO6,	VIRTIO_NET_F_HOST_UFO,
-				       VIRTIO_NET_F_HOST_ECN,	VIRTIO_NET_F_MRG_RXBUF,
-				       VIRTIO_NET_F_GUEST_CSUM, HF_F_INDIRECT_DESC,
-				       HF_F_EVENT_IDX,		HF_F_VERSION_1};
-	uint64_t features = RING;
-
-	for (size_t i = 0; i < ARRAY_SIZE(bits); i++)
-		if (chance(75))
-			features |= HF_FEATURE(bits[i]);
-	return features;
+	(void)v, (void)packets, (void)ready, (void)used, (void)got, (void)tally;
 }
 
-static uint64_t any_buffer(uint32_t len)
+static uint16_t no_enqueue(struct hf_vring *v, struct hf_packet *const *packets, uint16_t count,
+			   uint16_t used, struct hf_tally *tally)
 {
-	return rig.buffers + any((uint32_t)(GPA_BASE + MEMORY - rig.buffers) - len);
+	(void)v, (void)packets, (void)count, (void)used, (void)tally;
+	return 0;
 }
 
-/* An address that is worth trying. Never in the rings: then the order of stores would decide. */
-static uint64_t any_bad_address(void)
+static void no_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t ready,
+		    uint32_t front)
 {
-	switch (any(6)) {
-	case 0:
-		return UINT64_MAX - any(64);
-	case 1:
-		return GPA_BASE + spans[2].offset + spans[2].size - any(64); /* the hole */
-	case 2:
-		return GPA_BASE + MEMORY - any(64);
-	case 3:
-		return any(1u << 20);
-	case 4:
-		return GPA_BASE + spans[any(4)].offset - any(32) + (64 << 10);
-	default:
-		return any_buffer(64);
-	}
+	(void)hop, (void)packets, (void)ready, (void)front;
 }
 
-/* A virtio-net header and a frame that may fit it, for the guest to send. */
-static uint32_t any_frame(uint8_t *bytes, uint32_t header_bytes)
+static uint16_t no_forward(const struct hf_hop *hop, struct hf_vring *v,
+			   struct hf_packet *const *packets, uint16_t count, uint16_t used,
+			   struct hf_tally *tally)
 {
-	struct net_shape shape = {.ip = chance(50) ? 4 : 6,
-				  .proto = chance(60) ? IPPROTO_TCP : IPPROTO_UDP,
-				  .vlans = (uint8_t)any(4),
-				  .options = (uint8_t)(4 * any(3)),
-				  .extension = chance(20),
-				  .payload = chance(70) ? any(200) : any(3000),
-				  .seed = any(1000),
-				  .partial = chance(70)};
-	struct hf_offload o;
-	uint32_t len;
-
-	memset(bytes, 0, header_bytes);
-	len = net_build(bytes + header_bytes, &shape, &o);
-	if (chance(50))
-		return header_bytes + len;
-	bytes[0] = o.flags;
-	if (chance(60))
-		bytes[1] = shape.proto == IPPROTO_UDP ? 3 : shape.ip == 4 ? 1 : 4;
-	memcpy(bytes + 2, &o.hdr_len, 2);
-	bytes[4] = (uint8_t)any(3);
-	bytes[5] = (uint8_t)any(6);
-	memcpy(bytes + 6, &o.csum_start, 2);
-	memcpy(bytes + 8, &o.csum_offset, 2);
-	if (chance(15))
-		bytes[any(10)] = (uint8_t)any(256);
-	if (chance(10))
-		bytes[1] |= 0x80;
-	if (chance(10))
-		bytes[header_bytes + any(len)] ^= (uint8_t)(1u << any(8));
-	return header_bytes + (chance(10) ? any(len) : len);
+	(void)hop, (void)v, (void)packets, (void)count, (void)used, (void)tally;
+	return 0;
 }
 
-/* Cut `len` bytes into pieces; how many. */
-static uint32_t cut(struct piece *pieces, uint32_t most, uint32_t len, uint16_t flags)
+static uint16_t no_packed_dequeue(struct hf_vring *v, struct hf_packet *const *packets,
+				  uint16_t room, struct hf_tally *tally, bool *ret_ended)
 {
-	uint32_t n = 0;
-
-	while (n < most && (len || !n)) {
-		uint32_t take = n + 1 == most || chance(40) ? len : any(len + 1);
-
-		pieces[n++] = (struct piece){any_buffer(take), take, flags};
-		len -= take;
-	}
-	return n;
+	(void)v, (void)packets, (void)room, (void)tally;
+	*ret_ended = true;
+	return 0;
 }
 
-static void put_chain(struct driver *d, struct piece *pieces, uint32_t n)
+static uint16_t no_packed_enqueue(struct hf_vring *v, struct hf_packet *const *packets,
+				  uint16_t count, struct hf_tally *tally)
 {
-	uint32_t share = n == 1 ? 40 * (100 - plain_percent) / 100 : 40;
-	bool indirect = (rig.features & HF_FEATURE(HF_F_INDIRECT_DESC)) && chance(share);
-
-	if (indirect)
-		driver_put_indirect(d, any_buffer(16 * n), pieces, n);
-	else
-		driver_put(d, pieces, n);
+	(void)v, (void)packets, (void)count, (void)tally;
+	return 0;
 }
 
-static void post_to_send(struct driver *d)
+/* No chain is simple: all go the general way. */
+static const struct hf_run_ops general = {.name = "general",
+					  .dequeue = no_run,
+					  .enqueue = no_enqueue,
+					  .peek = no_peek,
+					  .packed_peek = no_peek,
+					  .forward = no_forward,
+					  .packed_dequeue = no_packed_dequeue,
+					  .packed_enqueue = no_packed_enqueue};
+
+static const struct hf_run_ops *levels[4] = {&general, &hf_run_plain};
+static uint32_t nr_levels = 2;
+
+static void find_levels(void)
 {
-	static uint8_t bytes[8192];
-	uint32_t len = any_frame(bytes, reference_header_bytes(rig.features)), at = 0;
-	struct piece pieces[6];
-	bool plain = chance(plain_percent);
-	uint32_t n = cut(pieces, plain ? 1 : 1 + any(ARRAY_SIZE(pieces)), len, 0);
-
-	if (plain && chance(80))
-		memset(bytes, 0, reference_header_bytes(rig.features));
-
-	for (uint32_t i = 0; i < n; i++) {
-		guest_write(&rig.guest, pieces[i].gpa, bytes + at, pieces[i].len);
-		at += pieces[i].len;
-	}
-	put_chain(d, pieces, n);
-}
-
-static void post_to_fill(struct driver *d)
-{
-	struct piece pieces[6];
-	bool plain = chance(plain_percent);
-	uint32_t n = cut(pieces, plain ? 1 : 1 + any(ARRAY_SIZE(pieces)),
-			 plain ? 300 + any(4000) : any(chance(50) ? 200 : 4000), DRIVER_WRITE);
-
-	put_chain(d, pieces, n);
-}
-
-/* Spoil one field of a descriptor, wherever it stands. */
-static void spoil_desc(struct driver *d, uint64_t at)
-{
-	static const uint32_t lengths[] = {0, 1, 10, 12, 17, 0xffff, 0x01000000, 0xffffffff};
-	uint64_t address = any_bad_address();
-	uint32_t len = lengths[any(ARRAY_SIZE(lengths))];
-
-	switch (any(4)) {
-	case 0:
-		guest_write(d->guest, at, &address, 8);
-		break;
-	case 1:
-		guest_write(d->guest, at + 8, &len, 4);
-		break;
-	case 2:
-		guest_write16(d->guest, at + 12, (uint16_t)any(chance(80) ? 8 : 65536));
-		break;
-	default:
-		guest_write16(d->guest, at + 14,
-			      (uint16_t)(chance(70) ? any(d->size + 1u) : any(65536)));
-	}
-}
-
-/* Of a packed ring: any descriptor, its id, and the bits that say whose it is. */
-static void spoil_packed(struct driver *d)
-{
-	uint64_t desc = d->desc + 16ull * any(d->size), table;
-	uint16_t flags = guest_read16(d->guest, desc + 14);
-
-	if (chance(10)) {
-		guest_write16(d->guest, desc + 12, (uint16_t)any(65536));
-	} else if (chance(10)) {
-		guest_write16(d->guest, desc + 14, flags ^ (chance(50) ? 0x80 : 0x8000));
-	} else if (chance(30)) {
-		guest_write16(d->guest, desc + 14, flags ^ (uint16_t)(1u << any(7)));
-	} else if ((flags & DRIVER_INDIRECT) && chance(70)) {
-		memcpy(&table, guest_at(d->guest, desc), 8);
-		table += 16ull * any(3);
-		if (table >= rig.buffers && guest_maps(d->guest, table, 16) && !(table & 1))
-			spoil_desc(d, table);
-	} else {
-		/* Not its flags: they stand elsewhere. */
-		uint64_t address = any_bad_address();
-		uint32_t len = chance(50) ? any(70000) : any(20);
-
-		if (chance(50))
-			guest_write(d->guest, desc, &address, 8);
-		else
-			guest_write(d->guest, desc + 8, &len, 4);
-	}
-}
-
-static void spoil_split(struct driver *d)
-{
-	uint16_t head = guest_read16(d->guest, d->avail + 4 + 2ull * any(d->size)) % d->size;
-	uint64_t desc = d->desc + 16ull * head, table;
-	uint16_t flags = guest_read16(d->guest, desc + 12);
-
-	if (chance(3)) {
-		guest_write16(d->guest, d->avail + 2, (uint16_t)(d->avail_idx + any(65536)));
-	} else if (chance(3)) {
-		guest_write16(d->guest, d->avail + 4 + 2ull * any(d->size), (uint16_t)any(65536));
-	} else if ((flags & DRIVER_INDIRECT) && chance(70)) {
-		memcpy(&table, guest_at(d->guest, desc), 8);
-		table += 16ull * any(3);
-		if (table >= rig.buffers && guest_maps(d->guest, table, 16) && !(table & 1))
-			spoil_desc(d, table);
-	} else {
-		spoil_desc(d, d->desc + 16ull * (chance(60) ? head : any(d->size)));
-	}
-}
-
-static void spoil(struct driver *d)
-{
-	if (d->packed) {
-		spoil_packed(d);
+	if (nr_levels > 2)
 		return;
-	}
-	spoil_split(d);
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
+		levels[nr_levels++] = &hf_run_avx2;
+	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2"))
+		levels[nr_levels++] = &hf_run_avx512;
+#endif
 }
 
-static void fill_ring(struct driver *d, void (*post)(struct driver *))
-{
-	uint32_t chains = any(40);
+/* ---- one image */
 
-	for (uint32_t i = 0; i < chains; i++)
-		post(d);
-	driver_publish(d);
-	for (uint32_t i = chance(40) ? 0 : any(6); i > 0; i--)
-		spoil(d);
-}
+static struct rig rig, sender; /* whose ring it is; who sends when packets hop to it */
+static struct hf_hop *hop;
+static uint8_t *frozen, *image; /* as the guest left it; as the reference left it */
+static uint8_t ours[BURST][ROOM];
+static struct hf_packet packets[BURST], second[BURST], *pointers[BURST];
+static uint64_t seen[HF_NR_COUNTERS]; /* over all images */
+
+/* What both sides are asked to do, and what the reference says comes of it. */
+static struct plan {
+	uint16_t count; /* of the burst */
+	uint32_t front; /* of a peek */
+	uint32_t room[BURST], first[BURST];
+	bool has_second[BURST];
+	uint8_t bytes[BURST][ROOM];
+	struct reference_packet packets[BURST];
+	uint16_t must;
+} plans[BURSTS];
 
 static struct reference freeze(const struct driver *d)
 {
-	memcpy(image, rig.guest.bytes, MEMORY);
+	memcpy(frozen, rig.guest.bytes, MEMORY);
+	memcpy(image, frozen, MEMORY);
 	return (struct reference){.image = image,
 				  .guest = &rig.guest,
 				  .desc = d->desc,
@@ -299,7 +147,19 @@ static struct reference freeze(const struct driver *d)
 				  .size = d->size,
 				  .next = d->packed ? d->used_seen & 0x7fff : d->used_seen,
 				  .packed = d->packed,
-				  .wrap = d->used_seen & 0x8000};
+				  .wrap = d->used_seen & 0x8000,
+				  .disabled = !(rig.grants[d == &rig.tx] & HF_GRANT_ENABLED)};
+}
+
+/* As if nobody had run a burst on it. */
+static void thaw(uint16_t queue, const struct driver *d, const struct hf_run_ops *level)
+{
+	struct hf_vring *v = rig.device->vrings[queue];
+
+	memcpy(rig.guest.bytes, frozen, MEMORY);
+	rig.lanes[queue] = (struct hf_lane_vring){.avail = d->used_seen, .used = d->used_seen};
+	v->run = level;
+	hf_vring_grant(v, RIG_GRANT, d->used_seen, 0);
 }
 
 /* How to suppress kicks is the back-end's own affair. */
@@ -308,7 +168,7 @@ static void forget_notifications(const struct driver *d)
 	uint64_t at[] = {d->used, d->packed ? d->used + 2 : d->used + 4 + 8ull * d->size};
 
 	for (size_t i = 0; i < ARRAY_SIZE(at); i++)
-		memcpy(image + (at[i] - GPA_BASE), guest_at(&rig.guest, at[i]), 2);
+		memcpy(guest_at(&rig.guest, at[i]), image + (at[i] - IMAGES_GPA), 2);
 }
 
 static bool same_counters(const struct reference *r, uint16_t queue)
@@ -319,7 +179,6 @@ static bool same_counters(const struct reference *r, uint16_t queue)
 		const char *name = hf_shm_counter_name(i);
 		uint64_t got = rig_counter(&rig, queue, (enum hf_counter)i);
 
-		seen[i] += r->counters[i];
 		if (strncmp(name, "drop_", 5) != 0 && strncmp(name, "break_", 6) != 0 &&
 		    i != HF_COUNTER_GOOD_PACKETS && i != HF_COUNTER_GOOD_BYTES &&
 		    i != HF_COUNTER_NO_GUEST_BUFFER)
@@ -336,15 +195,16 @@ static bool same_counters(const struct reference *r, uint16_t queue)
 static bool same_memory(const struct driver *d)
 {
 	forget_notifications(d);
-	for (size_t i = 0; i < MEMORY; i++) {
+	if (!memcmp(image, rig.guest.bytes, MEMORY))
+		return true;
+	for (size_t i = 0; i < MEMORY; i++)
 		if (image[i] != rig.guest.bytes[i]) {
 			printf("    gpa %#llx (used ring at %#llx) is %#x, must be %#x\n",
-			       (unsigned long long)(GPA_BASE + i), (unsigned long long)d->used,
+			       (unsigned long long)(IMAGES_GPA + i), (unsigned long long)d->used,
 			       rig.guest.bytes[i], image[i]);
-			return false;
+			break;
 		}
-	}
-	return true;
+	return false;
 }
 
 static bool same_packet(const struct hf_packet *p, const struct reference_packet *e)
@@ -364,31 +224,43 @@ static bool same_packet(const struct hf_packet *p, const struct reference_packet
 	return at == e->len;
 }
 
+/* ---- from the guest */
+
 /* Every packet two segments or one, of any room; the reference gets the same room in one. */
-static void make_room(struct hf_packet *second)
+static void plan_rooms(struct plan *plan)
 {
+	static const uint32_t fronts[] = {0, 20, 64, 128, 2000};
+
+	plan->count = (uint16_t)any(BURST + 1);
+	plan->front = fronts[any(ARRAY_SIZE(fronts))];
 	for (uint32_t i = 0; i < BURST; i++) {
 		uint32_t room = chance(80) ? ROOM : any(ROOM);
-		uint32_t first = chance(70) ? room : any(room + 1);
 
-		memset(&packets[i], 0, sizeof(packets[i]));
-		packets[i].data = ours[i];
-		packets[i].room = first;
-		second[i] = (struct hf_packet){.data = ours[i] + first, .room = room - first};
-		if (first != room || chance(10))
-			packets[i].next = &second[i];
-		pointers[i] = &packets[i];
-		expected[i] = (struct reference_packet){.bytes = theirs[i], .room = room};
+		plan->room[i] = room;
+		plan->first[i] = chance(70) ? room : any(room + 1);
+		plan->has_second[i] = plan->first[i] != room || chance(10);
+		plan->packets[i] = (struct reference_packet){.bytes = plan->bytes[i], .room = room};
 	}
 }
 
-static struct hf_hop *hop;
+static void make_room(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < BURST; i++) {
+		uint32_t first = plan->first[i];
+
+		packets[i] = (struct hf_packet){.data = ours[i], .room = first};
+		second[i] =
+			(struct hf_packet){.data = ours[i] + first, .room = plan->room[i] - first};
+		if (plan->has_second[i])
+			packets[i].next = &second[i];
+		pointers[i] = &packets[i];
+	}
+}
 
 /* A peek of any front, copied out in any order, is a dequeue. */
-static uint16_t hop_burst(uint16_t count)
+static uint16_t take_by_hop(const struct plan *plan)
 {
-	static const uint32_t fronts[] = {0, 20, 64, 128, 2000};
-	uint16_t got = hf_hop_peek(hop, rig.device, 1, pointers, count, fronts[any(5)]);
+	uint16_t got = hf_hop_peek(hop, rig.device, 1, pointers, plan->count, plan->front);
 
 	for (uint16_t i = 0; i < got; i += 2)
 		hf_hop_copy(hop, &pointers[i], 1);
@@ -397,186 +269,296 @@ static uint16_t hop_burst(uint16_t count)
 	return got;
 }
 
-static uint16_t dequeue_burst(uint16_t count)
+static uint16_t take_by_dequeue(const struct plan *plan)
 {
-	return hf_dequeue_burst(rig.device, 1, pointers, count);
+	return hf_dequeue_burst(rig.device, 1, pointers, plan->count);
 }
 
-static bool compare_taking(uint16_t (*take)(uint16_t count))
+static bool same_taking(uint16_t (*take)(const struct plan *plan))
 {
-	static struct hf_packet second[BURST];
-	struct reference r;
 	bool same = true;
 
-	fill_ring(&rig.tx, post_to_send);
-	r = freeze(&rig.tx);
-	for (int bursts = 0; bursts < 2; bursts++) {
-		uint16_t count = (uint16_t)any(BURST + 1), got, must;
+	for (uint32_t b = 0; b < BURSTS; b++) {
+		uint16_t got;
 
-		make_room(second);
-		got = take(count);
-		must = reference_dequeue(&r, expected, count);
-		if (got != must) {
-			printf("    %u packets, must be %u\n", got, must);
+		make_room(&plans[b]);
+		got = take(&plans[b]);
+		if (got != plans[b].must) {
+			printf("    %u packets, must be %u\n", got, plans[b].must);
 			return false;
 		}
 		for (uint16_t i = 0; i < got; i++)
-			same &= same_packet(&packets[i], &expected[i]);
+			same &= same_packet(&packets[i], &plans[b].packets[i]);
 	}
-	return same_counters(&r, 1) & same_memory(&rig.tx) & same;
+	return same;
+}
+
+static bool agree(const struct reference *r, uint16_t queue, const struct driver *d,
+		  bool (*same_bursts)(void))
+{
+	for (uint32_t i = 0; i < nr_levels; i++) {
+		thaw(queue, d, levels[i]);
+		if (same_bursts() & same_counters(r, queue) & same_memory(d))
+			continue;
+		printf("    at level %s\n", levels[i]->name);
+		return false;
+	}
+	for (unsigned int i = 0; i < HF_NR_COUNTERS; i++)
+		seen[i] += r->counters[i];
+	return true;
+}
+
+static bool compare_taking(bool (*same_bursts)(void))
+{
+	struct reference r;
+
+	images_fill(&rig, false);
+	rig.grants[1] = RIG_GRANT | (chance(2) ? 0 : HF_GRANT_ENABLED);
+	r = freeze(&rig.tx);
+	for (uint32_t b = 0; b < BURSTS; b++) {
+		plan_rooms(&plans[b]);
+		plans[b].must = reference_dequeue(&r, plans[b].packets, plans[b].count);
+	}
+	return agree(&r, 1, &rig.tx, same_bursts);
+}
+
+static bool same_dequeues(void)
+{
+	return same_taking(take_by_dequeue);
+}
+
+static bool same_peeks(void)
+{
+	return same_taking(take_by_hop);
 }
 
 static bool compare_dequeue(void)
 {
-	return compare_taking(dequeue_burst);
+	return compare_taking(same_dequeues);
 }
 
-static bool compare_hop(void)
+static bool compare_peek(void)
 {
-	return compare_taking(hop_burst);
+	return compare_taking(same_peeks);
 }
 
-static void make_packets(void)
+/* ---- to the guest */
+
+/* What hops was checked when it came. */
+static void plan_packets(struct plan *plan, bool may_be_wrong)
 {
 	bool offload = rig.features & HF_FEATURE(VIRTIO_NET_F_GUEST_CSUM);
 
+	plan->count = (uint16_t)any(BURST + 1);
+	plan->front = 14 + any(200);
 	for (uint32_t i = 0; i < BURST; i++) {
 		struct net_shape shape = {.ip = 4,
 					  .proto = IPPROTO_TCP,
 					  .payload = chance(60) ? any(200) : any(3500),
 					  .seed = i,
 					  .partial = offload && chance(30)};
-		struct hf_packet *p = &packets[i];
+		struct reference_packet *p = &plan->packets[i];
 
-		*p = (struct hf_packet){.data = ours[i]};
-		p->len = p->total = net_build(ours[i], &shape, &p->offload);
+		*p = (struct reference_packet){.bytes = plan->bytes[i]};
+		p->len = net_build(p->bytes, &shape, &p->offload);
 		if (!shape.partial)
 			p->offload = (struct hf_offload){0};
-		pointers[i] = p;
-		expected[i] = (struct reference_packet){
-			.bytes = ours[i], .len = p->total, .offload = p->offload};
+		else if (may_be_wrong && chance(3))
+			p->offload.csum_offset = (uint16_t)(p->len - p->offload.csum_start - 1);
 	}
+}
+
+static uint16_t give_by_enqueue(const struct plan *plan)
+{
+	for (uint32_t i = 0; i < BURST; i++) {
+		const struct reference_packet *p = &plan->packets[i];
+
+		packets[i] = (struct hf_packet){
+			.data = p->bytes, .len = p->len, .total = p->len, .offload = p->offload};
+		pointers[i] = &packets[i];
+	}
+	return hf_enqueue_burst(rig.device, 0, pointers, plan->count);
+}
+
+/* The same packets, sent by another guest, each in one piece or cut behind the header. */
+static uint16_t give_by_hop(const struct plan *plan)
+{
+	uint16_t got, n = 0;
+
+	for (uint32_t i = 0; i < plan->count; i++) {
+		const struct reference_packet *p = &plan->packets[i];
+		uint64_t at = sender.buffers + 4096ull * i;
+		struct piece pieces[] = {{at, 12, 0}, {at + 12, p->len, 0}};
+		uint8_t header[12] = {0};
+
+		memcpy(header, &p->offload, sizeof(p->offload));
+		guest_write(&sender.guest, at, header, sizeof(header));
+		guest_write(&sender.guest, at + 12, p->bytes, p->len);
+		if (i % 3) {
+			pieces[0].len += p->len;
+			REQUIRE(driver_put(&sender.tx, pieces, 1) >= 0);
+		} else {
+			REQUIRE(driver_put(&sender.tx, pieces, 2) >= 0);
+		}
+		packets[i] = (struct hf_packet){.data = ours[i], .room = ROOM};
+		pointers[i] = &packets[i];
+	}
+	driver_publish(&sender.tx);
+	got = hf_hop_peek(hop, sender.device, 1, pointers, plan->count, plan->front);
+	if (got)
+		n = hf_hop_forward(hop, rig.device, 0, pointers, got);
+	hf_hop_complete(hop, got);
+	REQUIRE(got == plan->count && driver_consume_all(&sender.tx) == got);
+	return n;
+}
+
+static bool same_giving(uint16_t (*give)(const struct plan *plan))
+{
+	for (uint32_t b = 0; b < BURSTS; b++) {
+		uint16_t got = give(&plans[b]);
+
+		if (got == plans[b].must)
+			continue;
+		printf("    %u packets, must be %u\n", got, plans[b].must);
+		return false;
+	}
+	return true;
+}
+
+static bool compare_giving(bool (*same_bursts)(void), bool may_be_wrong)
+{
+	struct reference r;
+
+	images_fill(&rig, true);
+	r = freeze(&rig.rx);
+	for (uint32_t b = 0; b < BURSTS; b++) {
+		plan_packets(&plans[b], may_be_wrong);
+		plans[b].must = reference_enqueue(&r, plans[b].packets, plans[b].count);
+	}
+	return r.ambiguous || agree(&r, 0, &rig.rx, same_bursts);
+}
+
+static bool same_enqueues(void)
+{
+	return same_giving(give_by_enqueue);
+}
+
+static bool same_forwards(void)
+{
+	return same_giving(give_by_hop);
 }
 
 static bool compare_enqueue(void)
 {
-	struct reference r;
+	return compare_giving(same_enqueues, true);
+}
 
-	fill_ring(&rig.rx, post_to_fill);
-	r = freeze(&rig.rx);
-	for (int bursts = 0; bursts < 2; bursts++) {
-		uint16_t count = (uint16_t)any(BURST + 1), got, must;
+static bool compare_forward(void)
+{
+	return compare_giving(same_forwards, false);
+}
 
-		make_packets();
-		got = hf_enqueue_burst(rig.device, 0, pointers, count);
-		must = reference_enqueue(&r, expected, count);
-		if (r.ambiguous)
-			return true;
-		if (got != must) {
-			printf("    %u packets, must be %u\n", got, must);
-			return false;
-		}
+/* ---- many */
+
+/* Images first … first + n - 1 of those that begin with a guest of their own every IN_A_RIG. */
+static uint32_t run_rig(unsigned long number, unsigned long n, bool (*compare)(void))
+{
+	uint32_t failures = 0;
+
+	images_seed(number + setting("HF_TEST_SEED", 0) * 1000003);
+	if (!images_create(&rig, RING))
+		return 1;
+	for (unsigned long i = 0; i < n && !failures; i++) {
+		if ((i && !images_reset(&rig)) || !compare())
+			failures++;
+		if (failures)
+			printf("    image %lu of guest %lu (ring of %u, features %#llx): "
+			       "HF_TEST_ROUND=%lu\n",
+			       i, number, rig.tx.size, (unsigned long long)rig.features, number);
 	}
-	return same_counters(&r, 0) & same_memory(&rig.rx);
-}
-
-static bool run_round(unsigned long round, bool (*compare)(void))
-{
-	struct rig_shape shape = {
-		.memory = MEMORY, .spans = spans, .nr_spans = ARRAY_SIZE(spans), .gpa = GPA_BASE};
-	bool same;
-
-	state = 0x9e3779b97f4a7c15ull * (round + 1 + setting("HF_TEST_SEED", 0) * 1000003);
-	for (int i = 0; i < 8; i++)
-		any(2);
-	shape.features = any_features();
-	plain_percent = chance(50) ? 0 : any(101);
-	shape.size = (uint16_t)(RING ? 1 + any(chance(50) ? 20 : 600) : 1u << any(10));
-	shape.base = (uint16_t)(chance(30) ? 65536 - any(20) : any(65536));
-	if (!rig_create(&rig, &shape))
-		return false;
-	same = compare();
 	rig_destroy(&rig);
-	if (!same)
-		printf("    round %lu (ring of %u, features %#llx): HF_TEST_ROUND=%lu\n", round,
-		       shape.size, (unsigned long long)shape.features, round);
-	return same;
+	return failures;
 }
 
-static void run_rounds(bool (*compare)(void))
+static void run_images(bool (*compare)(void))
 {
-	unsigned long first = setting("HF_TEST_ROUND", 0);
-	unsigned long rounds = getenv("HF_TEST_ROUND") ? 1 : setting("HF_TEST_ROUNDS", ROUNDS);
-	unsigned int failures = 0;
+	struct rig_shape shape = {.features = HF_FEATURE(HF_F_VERSION_1) | RING |
+					      HF_FEATURE(VIRTIO_NET_F_CSUM),
+				  .size = 64,
+				  .memory = 256 << 10};
+	unsigned long images = setting("HF_TEST_ROUNDS", ROUNDS), ran = 0;
+	unsigned long guest = setting("HF_TEST_ROUND", 0);
+	uint32_t failures = 0;
 
+	find_levels();
+	frozen = malloc(MEMORY);
 	image = malloc(MEMORY);
-	REQUIRE(image != NULL);
-	memset(seen, 0, sizeof(seen));
-	for (unsigned long i = 0; i < rounds && failures < MAX_FAILURES; i++)
-		failures += !run_round(first + i, compare);
+	hop = hf_hop_create();
+	REQUIRE(frozen && image && hop && rig_create(&sender, &shape));
+	if (getenv("HF_TEST_ROUND"))
+		images = IN_A_RIG;
+	for (; ran < images && failures < MAX_FAILURES; ran += IN_A_RIG)
+		failures += run_rig(guest++, IN_A_RIG, compare);
+	printf("\n    %lu images at %u levels ... ", ran, nr_levels);
+	hf_hop_destroy(hop);
+	rig_destroy(&sender);
+	free(frozen);
 	free(image);
 	CHECK_EQ(failures, 0);
 }
 
-/* A run in which nothing, or only nonsense, happened shows nothing. */
-static void check_was_met(const enum hf_counter *reasons, size_t n)
-{
-	if (getenv("HF_TEST_ROUND"))
-		return;
-	for (size_t i = 0; i < n; i++) {
-		if (!seen[reasons[i]])
-			printf("    never met: %s\n", hf_shm_counter_name(reasons[i]));
-		CHECK(seen[reasons[i]] > 0);
-	}
-	CHECK(seen[HF_COUNTER_GOOD_PACKETS] > setting("HF_TEST_ROUNDS", ROUNDS));
-}
-
-/* What only one kind of ring can have. */
-#ifdef RING_PACKED
-static const enum hf_counter of_this_ring[] = {HF_COUNTER_BREAK_BAD_CHAIN};
-#else
-static const enum hf_counter of_this_ring[] = {HF_COUNTER_DROP_BAD_NEXT, HF_COUNTER_BREAK_AVAIL_IDX,
-					       HF_COUNTER_BREAK_BAD_HEAD};
-#endif
-
-static const enum hf_counter taking_reasons[] = {
-	HF_COUNTER_DROP_TOO_BIG,      HF_COUNTER_DROP_BAD_ADDRESS,   HF_COUNTER_DROP_LOOP,
-	HF_COUNTER_DROP_BAD_INDIRECT, HF_COUNTER_DROP_BAD_DIRECTION, HF_COUNTER_DROP_SHORT_CHAIN,
-	HF_COUNTER_DROP_BAD_HEADER};
-
 static void dequeue_equals_the_reference_on_the_same_image(void)
 {
-	run_rounds(compare_dequeue);
-	check_was_met(taking_reasons, ARRAY_SIZE(taking_reasons));
-	check_was_met(of_this_ring, ARRAY_SIZE(of_this_ring));
+	run_images(compare_dequeue);
 }
 
-static void a_hop_equals_the_reference_on_the_same_image(void)
+static void a_peek_equals_the_reference_on_the_same_image(void)
 {
-	hop = hf_hop_create();
-	REQUIRE(hop != NULL);
-	run_rounds(compare_hop);
-	check_was_met(taking_reasons, ARRAY_SIZE(taking_reasons));
-	check_was_met(of_this_ring, ARRAY_SIZE(of_this_ring));
-	hf_hop_destroy(hop);
+	run_images(compare_peek);
 }
 
 static void enqueue_equals_the_reference_on_the_same_image(void)
 {
-	static const enum hf_counter reasons[] = {
-		HF_COUNTER_DROP_TOO_BIG,      HF_COUNTER_DROP_GUEST_BUFFER_SMALL,
-		HF_COUNTER_DROP_BAD_ADDRESS,  HF_COUNTER_DROP_LOOP,
-		HF_COUNTER_DROP_BAD_INDIRECT, HF_COUNTER_DROP_BAD_DIRECTION,
-		HF_COUNTER_DROP_SHORT_CHAIN,  HF_COUNTER_NO_GUEST_BUFFER};
+	run_images(compare_enqueue);
+}
 
-	run_rounds(compare_enqueue);
-	check_was_met(reasons, ARRAY_SIZE(reasons));
-	check_was_met(of_this_ring, ARRAY_SIZE(of_this_ring));
+static void a_forward_equals_the_reference_on_the_same_image(void)
+{
+	run_images(compare_forward);
+}
+
+/* What only the other kind of ring can have. */
+static bool is_of_the_other_ring(unsigned int reason)
+{
+	return RING ? reason == HF_COUNTER_DROP_BAD_NEXT || reason == HF_COUNTER_BREAK_AVAIL_IDX ||
+			       reason == HF_COUNTER_BREAK_BAD_HEAD
+		    : reason == HF_COUNTER_BREAK_BAD_CHAIN;
+}
+
+/* A run in which nothing, or only nonsense, happened shows nothing. */
+static void every_reason_was_met_and_packets_came(void)
+{
+	if (getenv("HF_TEST_ROUND"))
+		return;
+	for (unsigned int i = 0; i < HF_NR_COUNTERS; i++) {
+		const char *name = hf_shm_counter_name(i);
+
+		if ((strncmp(name, "drop_", 5) && strncmp(name, "break_", 6)) ||
+		    is_of_the_other_ring(i))
+			continue;
+		if (!seen[i])
+			printf("    never met: %s\n", name);
+		CHECK(seen[i] > 0);
+	}
+	CHECK(seen[HF_COUNTER_NO_GUEST_BUFFER] > 0);
+	CHECK(seen[HF_COUNTER_GOOD_PACKETS] > 4 * setting("HF_TEST_ROUNDS", ROUNDS));
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(dequeue_equals_the_reference_on_the_same_image),
-	SENTENCE(a_hop_equals_the_reference_on_the_same_image),
-	SENTENCE(enqueue_equals_the_reference_on_the_same_image),
+	CATALOGUE(dequeue_equals_the_reference_on_the_same_image, "[P-8]"),
+	CATALOGUE(a_peek_equals_the_reference_on_the_same_image, "[P-8]"),
+	CATALOGUE(enqueue_equals_the_reference_on_the_same_image, "[P-8]"),
+	CATALOGUE(a_forward_equals_the_reference_on_the_same_image, "[P-8]"),
+	SENTENCE(every_reason_was_met_and_packets_came),
 };
-SUITE("reference", sentences)
+SUITE(RING ? "reference, packed rings" : "reference, split rings", sentences)
