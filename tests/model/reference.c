@@ -206,6 +206,7 @@ static int walk_on(struct reference *r, struct walk *walk, struct step *step)
 {
 	int result;
 
+	r->ambiguous |= ++r->steps > REFERENCE_BUDGET;
 	if (r->packed)
 		return packed_walk_on(r, walk, step);
 	if (walk->over)
@@ -507,7 +508,8 @@ uint16_t reference_dequeue(struct reference *r, struct reference_packet *packets
 {
 	uint16_t ready, n = 0, got = 0, head;
 
-	if (r->broken)
+	r->steps = 0;
+	if (r->broken || !wanted)
 		return 0;
 	if (r->packed) {
 		r->moved = 0;
@@ -788,13 +790,15 @@ uint16_t reference_enqueue(struct reference *r, const struct reference_packet *p
 {
 	uint16_t used = 0, taken = 0;
 
-	if (r->broken || r->disabled)
+	r->steps = 0;
+	if (r->broken || r->disabled || !wanted)
 		return 0;
 	r->moved = 0;
 	while (r->packed && taken < wanted && packed_put_packet(r, &packets[taken]) == 0)
 		taken++;
 	if (r->packed)
 		return taken;
+	(void)available(r);
 	while (taken < wanted && put_packet(r, &packets[taken], &used) == 0)
 		taken++;
 	publish(r, used);

@@ -11,6 +11,7 @@
  *   indirect table does not count;
  * - descriptors are looked at in order, and only as far as needed: the first rule that is broken
  *   names the reason;
+ * - a burst of no packets looks at nothing, any other one first at the available index;
  * - enqueue: a chain that breaks a rule goes back with length 0, with the chains before it that
  *   the same packet had begun to fill; the packet goes on behind it;
  * - packed: an indirect table is alone in its chain. A chain's end is looked for whatever is wrong
@@ -32,6 +33,7 @@
 #include "guest.h"
 
 #define REFERENCE_HEADERS_WITHIN 256u
+#define REFERENCE_BUDGET	 8000u /* nearly that of a burst */
 
 struct reference {
 	uint8_t *image; /* of a guest's file, changed by the reference */
@@ -46,7 +48,9 @@ struct reference {
 	bool disabled;
 	bool broken;
 	uint64_t counters[HF_NR_COUNTERS];
-	bool ambiguous; /* a buffer overlaps the rings: the order of stores decides */
+	uint32_t steps; /* descriptors that this burst has looked at */
+	bool ambiguous; /* a buffer overlaps the rings: the order of stores decides; or so many
+			   descriptors that the burst's budget does */
 };
 
 struct reference_packet {
