@@ -677,21 +677,21 @@ static void every_refusal_has_a_case(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(a_bad_chain_from_the_guest_costs_itself_only),
-	SENTENCE(a_bad_chain_for_the_guest_costs_itself_only),
+	CATALOGUE(a_bad_chain_from_the_guest_costs_itself_only, "[P-4] [P-5]"),
+	CATALOGUE(a_bad_chain_for_the_guest_costs_itself_only, "[P-4] [P-5]"),
 	SENTENCE(a_table_from_the_guest_may_say_writable),
-	SENTENCE(a_chain_with_a_part_that_is_not_available_breaks_the_ring),
-	SENTENCE(a_chain_longer_than_the_ring_breaks_the_ring),
+	CATALOGUE(a_chain_with_a_part_that_is_not_available_breaks_the_ring, "[P-1] [P-2]"),
+	CATALOGUE(a_chain_longer_than_the_ring_breaks_the_ring, "[P-2]"),
 	SENTENCE(what_came_before_a_broken_chain_is_still_delivered),
-	SENTENCE(only_the_bits_of_this_lap_make_available),
-	SENTENCE(any_id_comes_back_as_it_was),
-	SENTENCE(event_structures_of_nonsense_harm_nobody),
-	SENTENCE(reserved_flags_still_call),
-	SENTENCE(a_buffer_too_small_for_the_packet_drops_the_packet),
-	SENTENCE(a_packet_larger_than_the_whole_ring_is_dropped),
+	CATALOGUE(only_the_bits_of_this_lap_make_available, "[P-1]"),
+	CATALOGUE(any_id_comes_back_as_it_was, "[38] [P-3]"),
+	CATALOGUE(event_structures_of_nonsense_harm_nobody, "[P-6]"),
+	CATALOGUE(reserved_flags_still_call, "[P-6]"),
+	CATALOGUE(a_buffer_too_small_for_the_packet_drops_the_packet, "[R-10]"),
+	CATALOGUE(a_packet_larger_than_the_whole_ring_is_dropped, "[R-10]"),
 	SENTENCE(a_disabled_ring_drops_what_the_guest_sends),
-	SENTENCE(bad_chains_forever_leave_nothing_behind),
-	SENTENCE(fields_that_flip_while_a_burst_runs_cost_the_ring_at_most),
+	CATALOGUE(bad_chains_forever_leave_nothing_behind, "[7] [37]"),
+	CATALOGUE(fields_that_flip_while_a_burst_runs_cost_the_ring_at_most, "[31] [P-1]"),
 	SENTENCE(every_refusal_has_a_case),
 };
 SUITE("hostile packed ring", sentences)

@@ -621,17 +621,19 @@ static void every_refusal_has_a_case(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(a_bad_chain_from_the_guest_costs_itself_only),
-	SENTENCE(a_bad_chain_for_the_guest_costs_itself_only),
-	SENTENCE(an_available_index_too_far_ahead_breaks_the_ring),
-	SENTENCE(an_available_index_of_a_full_ring_is_legal),
-	SENTENCE(a_head_out_of_range_breaks_the_ring),
+	CATALOGUE(a_bad_chain_from_the_guest_costs_itself_only,
+		  "[26] [27] [36] [R-1] [R-2] [R-3] [R-4] [R-5] [R-9]"),
+	CATALOGUE(a_bad_chain_for_the_guest_costs_itself_only,
+		  "[26] [27] [36] [R-1] [R-2] [R-3] [R-4] [R-5]"),
+	CATALOGUE(an_available_index_too_far_ahead_breaks_the_ring, "[33]"),
+	CATALOGUE(an_available_index_of_a_full_ring_is_legal, "[33]"),
+	CATALOGUE(a_head_out_of_range_breaks_the_ring, "[27]"),
 	SENTENCE(what_came_before_a_bad_head_is_still_delivered),
-	SENTENCE(a_buffer_too_small_for_the_packet_drops_the_packet),
-	SENTENCE(a_packet_larger_than_the_whole_ring_is_dropped),
+	CATALOGUE(a_buffer_too_small_for_the_packet_drops_the_packet, "[R-10]"),
+	CATALOGUE(a_packet_larger_than_the_whole_ring_is_dropped, "[32] [R-10]"),
 	SENTENCE(metadata_outside_the_packet_drops_the_packet),
 	SENTENCE(a_disabled_ring_drops_what_the_guest_sends),
-	SENTENCE(bad_chains_forever_leave_nothing_behind),
+	CATALOGUE(bad_chains_forever_leave_nothing_behind, "[7] [37]"),
 	SENTENCE(every_refusal_has_a_case),
 };
 SUITE("hostile ring", sentences)

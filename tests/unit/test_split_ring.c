@@ -349,10 +349,12 @@ static void run_laps(uint16_t size, uint16_t base, uint32_t total, uint32_t at_o
 
 static void indices_wrap_at_65535_in_rings_of_every_size(void)
 {
-	static const uint16_t odd[] = {1, 3, 5, 31, 33, 100, 255, 1000};
+	static const uint16_t odd[] = {1, 2, 3, 5, 31, 33, 100, 255, 1000};
 
-	if (RING)
+	if (RING) {
 		run_laps(32767, 32760, 100, 17);
+		run_laps(32767, 0, 10 * 32767, BURST); /* more than 16 bits count */
+	}
 	for (uint32_t size = 1; size <= 32768; size *= 2)
 		run_laps((uint16_t)size, 65530, 100, (uint32_t)min_u64(size, 17));
 	run_laps(2, 0, 70000 / 8, 2);
@@ -681,28 +683,28 @@ static void the_lane_says_where_the_ring_is(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(headers_of_both_sizes_may_lie_anywhere),
-	SENTENCE(a_chain_of_exactly_the_ring_size_is_delivered),
-	SENTENCE(an_indirect_table_of_exactly_the_ring_size_is_delivered),
-	SENTENCE(buffers_and_tables_may_straddle_regions),
-	SENTENCE(zero_length_descriptors_are_skipped_wherever_they_stand),
-	SENTENCE(the_shortest_and_the_largest_packet_are_delivered),
+	CATALOGUE(headers_of_both_sizes_may_lie_anywhere, "[29] [39]"),
+	CATALOGUE(a_chain_of_exactly_the_ring_size_is_delivered, "[26]"),
+	CATALOGUE(an_indirect_table_of_exactly_the_ring_size_is_delivered, "[26] [R-2]"),
+	CATALOGUE(buffers_and_tables_may_straddle_regions, "[1]"),
+	CATALOGUE(zero_length_descriptors_are_skipped_wherever_they_stand, "[R-4]"),
+	CATALOGUE(the_shortest_and_the_largest_packet_are_delivered, "[29] [R-6]"),
 	SENTENCE(room_is_enough_to_the_byte),
-	SENTENCE(the_indirect_descriptors_own_write_flag_is_ignored),
-	SENTENCE(indices_wrap_at_65535_in_rings_of_every_size),
+	CATALOGUE(the_indirect_descriptors_own_write_flag_is_ignored, "[R-2]"),
+	CATALOGUE(indices_wrap_at_65535_in_rings_of_every_size, "[39] [P-7]"),
 	SENTENCE(a_packet_arrives_behind_a_header_of_the_negotiated_size),
-	SENTENCE(a_large_packet_is_spread_over_mergeable_buffers),
-	SENTENCE(num_buffers_may_lie_in_two_descriptors),
-	SENTENCE(exactly_as_many_packets_are_taken_as_there_is_room_for),
+	CATALOGUE(a_large_packet_is_spread_over_mergeable_buffers, "[32] [R-10]"),
+	CATALOGUE(num_buffers_may_lie_in_two_descriptors, "[29]"),
+	CATALOGUE(exactly_as_many_packets_are_taken_as_there_is_room_for, "[32]"),
 	SENTENCE(a_burst_stops_where_the_buffers_end_and_goes_on_there),
 	SENTENCE(a_packet_of_segments_is_gathered),
 	SENTENCE(a_call_is_made_when_the_guest_asks_by_flag),
 	SENTENCE(the_first_burst_calls_even_when_it_moves_nothing),
-	SENTENCE(a_call_is_made_when_used_passes_used_event),
+	CATALOGUE(a_call_is_made_when_used_passes_used_event, "[R-8]"),
 	SENTENCE(kicks_are_off_until_asked_for),
 	SENTENCE(with_event_index_a_kick_is_asked_for_at_the_next_chain),
 	SENTENCE(entries_are_counted_as_available_and_free),
-	SENTENCE(without_grant_or_running_nothing_is_touched),
+	CATALOGUE(without_grant_or_running_nothing_is_touched, "[42]"),
 	SENTENCE(a_disabled_ring_discards_and_supplies_nothing),
 	SENTENCE(the_lane_says_where_the_ring_is),
 };
