@@ -178,6 +178,32 @@ static void write_calls(struct hf_hop *hop)
 	hop->nr_calls = 0;
 }
 
+/* How many chains from place `i` on are of one descriptor, of a run that goes by one intent. */
+static uint32_t count_singles(const struct hf_hop *hop, uint32_t i, uint32_t places)
+{
+	uint32_t end = i + hf_packed_run_length(hop->source, places - i), from = i;
+
+	while (i < end && hop->descs[i] == 1)
+		i++;
+	return i - from;
+}
+
+static void publish_packed(struct hf_hop *hop, uint32_t places)
+{
+	struct hf_vring *v = hop->source;
+	uint32_t n;
+
+	for (uint32_t i = 0; i < places; i += n) {
+		n = count_singles(hop, i, places);
+		if (likely(n)) {
+			hf_packed_use_singles(v, hop->id + i, n);
+			continue;
+		}
+		hf_packed_use(v, hop->id[i], 0, hop->descs[i]);
+		n = 1;
+	}
+}
+
 /* The source's first `places` chains are used. */
 static void publish(struct hf_hop *hop, uint16_t places)
 {
@@ -190,8 +216,7 @@ static void publish(struct hf_hop *hop, uint16_t places)
 		return;
 	}
 	v->moved = 0;
-	for (uint16_t i = 0; i < places; i++)
-		hf_packed_use(v, hop->id[i], 0, hop->descs[i]);
+	publish_packed(hop, places);
 	hf_packed_notify_guest(v, old);
 }
 

@@ -232,6 +232,39 @@ LOOP uint32_t look_forward(struct hf_vring *v, struct hf_run *r, struct hf_packe
 	return i;
 }
 
+/* The same for chains of a packed ring from v->next on. */
+LOOP uint32_t look_packed_forward(struct hf_vring *v, struct hf_run *r,
+				  struct hf_packet *const *packets, const uint32_t *total,
+				  uint32_t n)
+{
+	const struct hf_packed_slot *slots = hf_packed_slot(v, v->next);
+	const uint16_t simple = hf_packed_avail_flags(v->next) | VRING_DESC_F_WRITE;
+	const uint32_t header = v->header_bytes;
+	struct window w = window_of(v);
+	uint32_t i, longest = 0;
+
+	for (i = 0; i < n; i++) {
+		uint64_t state = hf_load_acquire(&slots[i].state);
+		uint32_t len = total[i] + header;
+		uint8_t *to;
+
+		if (hf_packed_flags(state) != simple ||
+		    unlikely(!front_is_simple(packets[i], total[i])) ||
+		    unlikely((uint32_t)state < len))
+			break;
+		to = window_find(v, &w, hf_read_once(&slots[i].addr), len);
+		if (unlikely(!to))
+			break;
+		prefetch_frame(to, true);
+		r->address[i] = to;
+		r->len[i] = len;
+		r->head[i] = (uint16_t)(state >> 32);
+		longest |= len;
+	}
+	r->longest = longest;
+	return i;
+}
+
 CORE void copy_forward(struct hf_run *r, struct hf_packet *const *packets,
 		       const uint8_t *const *rest, uint32_t n, const uint32_t header, bool is_short)
 {
@@ -272,6 +305,26 @@ LOOP void copy_forward_any(struct hf_run *r, struct hf_packet *const *packets,
 		copy_forward(r, packets, rest, n, 10, false);
 }
 
+CORE void copy_run_forward(struct hf_run *r, struct hf_packet *const *packets,
+			   const uint8_t *const *rest, uint32_t n, uint32_t header)
+{
+	if (header == 12 && r->longest <= HF_COPY_SHORT)
+		copy_forward_12_short(r, packets, rest, n);
+	else
+		copy_forward_any(r, packets, rest, n, header);
+}
+
+/* What the hop knows of the first packets, at most `n`; of how many. Where they do not stand in one
+ * row of it, `total` and `rest` are filled. */
+CORE uint32_t know(const struct hf_hop *hop, struct hf_packet *const *packets, uint32_t n,
+		   uint32_t *total, const uint8_t **rest, struct hop_known *ret)
+{
+	if (likely(find_row(hop, packets, n, ret)))
+		return n;
+	*ret = (struct hop_known){total, rest};
+	return gather(hop, packets, n, total, rest);
+}
+
 /* One run of at most `n` packets; how many. */
 CORE uint32_t forward_run(const struct hf_hop *hop, struct hf_vring *v,
 			  struct hf_packet *const *packets, uint32_t at, uint32_t n,
@@ -282,18 +335,35 @@ CORE uint32_t forward_run(const struct hf_hop *hop, struct hf_vring *v,
 	struct hop_known known;
 	struct hf_run run;
 
-	if (unlikely(!find_row(hop, packets, n, &known))) {
-		n = gather(hop, packets, n, total, rest);
-		known = (struct hop_known){total, rest};
-	}
+	n = know(hop, packets, n, total, rest, &known);
 	n = look_forward(v, &run, packets, known.total, at, n);
-	if (v->header_bytes == 12 && run.longest <= HF_COPY_SHORT)
-		copy_forward_12_short(&run, packets, known.rest, n);
-	else
-		copy_forward_any(&run, packets, known.rest, n, v->header_bytes);
+	copy_run_forward(&run, packets, known.rest, n, v->header_bytes);
 	use_enqueued(v, &run, at, n);
 	tally_run(v, tally, &run, 0, n, packets);
 	return n;
+}
+
+/* The same on a packed ring, published. */
+static uint16_t run_packed_forward(const struct hf_hop *hop, struct hf_vring *v,
+				   struct hf_packet *const *packets, uint16_t count,
+				   struct hf_tally *tally)
+{
+	uint32_t n = hf_packed_run_length(v, count < HF_RUN ? count : HF_RUN);
+	const uint8_t *rest[HF_RUN];
+	uint32_t total[HF_RUN];
+	struct hop_known known;
+	struct hf_run run;
+
+	n = n ? know(hop, packets, n, total, rest, &known) : 0;
+	if (n)
+		n = look_packed_forward(v, &run, packets, known.total, n);
+	if (!n)
+		return 0;
+	copy_run_forward(&run, packets, known.rest, n, v->header_bytes);
+	use_packed_enqueued(v, &run, n);
+	tally_run(v, tally, &run, 0, n, packets);
+	v->budget -= (int32_t)n;
+	return (uint16_t)n;
 }
 
 static uint16_t run_forward(const struct hf_hop *hop, struct hf_vring *v,

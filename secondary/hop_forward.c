@@ -72,11 +72,12 @@ static uint16_t forward_run(struct forward *f, struct hf_packet *const *packets,
 {
 	uint16_t ready, n;
 
-	/* Of a packed ring only those that are whole already. */
+	if (unlikely(f->same))
+		return 0;
 	if (f->v->packed)
-		return f->v->run->packed_enqueue(f->v, packets, count, &f->tally);
+		return f->v->run->packed_forward(f->hop, f->v, packets, count, &f->tally);
 	ready = hf_vring_available(f->v, (uint16_t)(f->used + count));
-	if (unlikely(ready <= f->used || f->same))
+	if (unlikely(ready <= f->used))
 		return 0;
 	n = f->v->run->forward(f->hop, f->v, packets, (uint16_t)(ready - f->used), f->used,
 			       &f->tally);
@@ -144,10 +145,6 @@ static uint16_t forward_burst(struct hf_hop *hop, struct hf_vring *v, bool same,
 	uint16_t old = v->next, taken;
 
 	v->moved = 0;
-	/* Runs into packed rings are enqueue's, which take whole packets: two copies, and faster
-	 * than one the general way. */
-	if (v->packed)
-		hf_hop_copy(hop, packets, count);
 	taken = forward_all(&f, packets, count);
 	if (v->packed) {
 		if (v->moved)

@@ -171,6 +171,18 @@ static inline void hf_packed_use(struct hf_vring *v, uint16_t id, uint32_t len, 
 	hf_packed_settle(v, descs);
 }
 
+/* Publish `n` dequeued chains of one descriptor each, in ring order; see hf_packed_run_length. */
+static inline void hf_packed_use_singles(struct hf_vring *v, const uint16_t *ids, uint32_t n)
+{
+	struct hf_packed_slot *slots = hf_packed_slot(v, v->next);
+	const uint64_t flags = (uint64_t)hf_packed_used_flags(v->next) << 48;
+
+	hf_packed_intend(v, HF_INTENT_PACKED_SINGLES, n);
+	for (uint32_t i = 0; i < n; i++)
+		hf_packed_store(&slots[i], flags | (uint64_t)ids[i] << 32);
+	hf_packed_settle(v, n);
+}
+
 /* ---- the parts of bursts (packed_dequeue.c, packed_enqueue*.c); data thread, inside a burst */
 
 uint16_t hf_packed_dequeue(struct hf_vring *vring, struct hf_packet *const *packets, uint16_t count,

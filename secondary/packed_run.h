@@ -74,18 +74,12 @@ LOOP uint32_t look_packed_enqueue(struct hf_vring *v, struct hf_run *r,
 	return i;
 }
 
-/* In ring order, each by one store: see "Publishing" in packed.h. */
 LOOP void use_packed_dequeued(struct hf_vring *v, const struct hf_run *r, uint32_t n)
 {
-	struct hf_packed_slot *slots = hf_packed_slot(v, v->next);
-	const uint64_t flags = (uint64_t)hf_packed_used_flags(v->next) << 48;
-
-	hf_packed_intend(v, HF_INTENT_PACKED_SINGLES, n);
-	for (uint32_t i = 0; i < n; i++)
-		hf_packed_store(&slots[i], flags | (uint64_t)r->head[i] << 32);
-	hf_packed_settle(v, n);
+	hf_packed_use_singles(v, r->head, n);
 }
 
+/* In ring order, each by one store: see "Publishing" in packed.h. */
 LOOP void use_packed_enqueued(struct hf_vring *v, const struct hf_run *r, uint32_t n)
 {
 	struct hf_packed_slot *slots = hf_packed_slot(v, v->next);

@@ -67,6 +67,10 @@ struct hf_run_ops {
 	uint16_t (*forward)(const struct hf_hop *hop, struct hf_vring *vring,
 			    struct hf_packet *const *packets, uint16_t count, uint16_t used,
 			    struct hf_tally *tally);
+	/* As `packed_enqueue`, below, for packets of a hop. */
+	uint16_t (*packed_forward)(const struct hf_hop *hop, struct hf_vring *vring,
+				   struct hf_packet *const *packets, uint16_t count,
+				   struct hf_tally *tally);
 	/*
 	 * Of a packed ring: take a run of simple chains from v->next on into packets from the
 	 * front, at most `room`, and publish it. How many packets came; *ret_ended: the chain

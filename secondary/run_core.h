@@ -390,5 +390,6 @@ static uint16_t run_enqueue(struct hf_vring *v, struct hf_packet *const *packets
 	{                                                                                          \
 		.name = (level), .dequeue = run_dequeue, .enqueue = run_enqueue,                   \
 		.packed_peek = run_packed_peek, .peek = run_peek, .forward = run_forward,          \
+		.packed_forward = run_packed_forward,                                              \
 		.packed_dequeue = run_packed_dequeue, .packed_enqueue = run_packed_enqueue         \
 	}

@@ -88,6 +88,14 @@ static uint16_t no_packed_enqueue(struct hf_vring *v, struct hf_packet *const *p
 	return 0;
 }
 
+static uint16_t no_packed_forward(const struct hf_hop *hop, struct hf_vring *v,
+				  struct hf_packet *const *packets, uint16_t count,
+				  struct hf_tally *tally)
+{
+	(void)hop, (void)v, (void)packets, (void)count, (void)tally;
+	return 0;
+}
+
 /* No chain is simple: all go the general way. */
 static const struct hf_run_ops general = {.name = "general",
 					  .dequeue = no_run,
@@ -96,6 +104,7 @@ static const struct hf_run_ops general = {.name = "general",
 					  .packed_peek = no_peek,
 					  .forward = no_forward,
 					  .packed_dequeue = no_packed_dequeue,
+					  .packed_forward = no_packed_forward,
 					  .packed_enqueue = no_packed_enqueue};
 
 static const struct hf_run_ops *levels[4] = {&general, &hf_run_plain};
