@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A back-end under measurement. Two of them stand side by side in this process, and each has the
- * same devices; everything between rdtsc and rdtsc is one call of `dequeue`, `enqueue`, `hop` or
- * `direct`.
+ * same devices; everything between rdtsc and rdtsc is one call of `dequeue`, `enqueue`, `hop`,
+ * `direct`, `dequeue_each` or `enqueue_each`.
  *
  * Ownership of packets as each library has it: Holdfast copies into and out of the caller's own
  * packets; DPDK allocates mbufs in dequeue, and whoever has dequeued must free them. So `dequeue`
@@ -16,10 +16,16 @@
 #include <stdint.h>
 
 #define BENCH_BURST   32u
-#define BENCH_DEVICES 2u
+#define BENCH_DEVICES 1000u /* at most */
 
 struct front;
 struct backend;
+
+struct bench_memory {
+	uint64_t process; /* of the process that runs bursts, its own */
+	uint64_t primary; /* of the one that has the sessions; 0: the same */
+	uint64_t shared;  /* between them */
+};
 
 struct backend_ops {
 	const char *name;
@@ -36,6 +42,12 @@ struct backend_ops {
 	uint32_t (*hop)(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts);
 	/* In one copy, where the back-end can; else the same as `hop`. */
 	uint32_t (*direct)(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts);
+
+	/* One burst of each of the first `devices` devices, so many times over. */
+	uint32_t (*dequeue_each)(struct backend *backend, uint32_t devices, uint32_t times);
+	uint32_t (*enqueue_each)(struct backend *backend, uint32_t devices, uint32_t times);
+	/* Not timed. Bytes that it takes now, without guests' memory. */
+	void (*memory)(struct backend *backend, struct bench_memory *ret);
 
 	/* Not timed. Make the BENCH_BURST packets of `enqueue` frames numbered from `sequence`. */
 	void (*stamp)(struct backend *backend, uint32_t size, uint64_t sequence, bool fill);
@@ -55,5 +67,7 @@ struct options;
 /* NULL after a line on standard error. */
 struct backend *holdfast_start(const struct options *options);
 struct backend *dpdk_start(const struct options *options);
+/* No back-end at all: what the guests' own lines cost a plain loop. */
+struct backend *floor_start(const struct options *options);
 
 #endif

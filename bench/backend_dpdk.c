@@ -7,8 +7,10 @@
  * that. Mbufs come from a pool with a per-core cache, and are freed in bulk, which is the cheapest
  * way there is. The measuring thread is the EAL's main thread, so that the cache is its own.
  */
+#include <errno.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_malloc.h>
 #include <rte_mbuf.h>
 #include <rte_vhost.h>
 #include <stdio.h>
@@ -18,19 +20,24 @@
 #include "backend.h"
 #include "frames.h"
 #include "front.h"
+#include "memory_taken.h"
 #include "options.h"
 
+#define HEAP_MB	    32u
 #define MBUFS	    4095u
 #define MBUF_CACHE  256u
 #define WAIT_US	    10000u
 #define WAIT_ROUNDS 1000u
+#define WAIT_SHORT  100u
 
-/* Callbacks of the session threads name a device by its socket only. */
-struct dpdk_port {
-	char path[108];
-	int vid; /* -1: no device; session thread writes, measuring thread reads */
-};
-static struct dpdk_port ports[BENCH_DEVICES];
+/*
+ * One socket for all devices, since its thread waits on no more than 1024 descriptors: they are
+ * plugged one after the other, so who comes is the one that is awaited. Session thread writes,
+ * measuring thread reads; -1: no device.
+ */
+static int vids[BENCH_DEVICES];
+static int *coming;
+static char path[108];
 
 struct dpdk {
 	struct backend base;
@@ -40,44 +47,32 @@ struct dpdk {
 	uint32_t nr_kept;
 };
 
-static struct dpdk_port *find_port(int vid)
-{
-	char path[sizeof(ports[0].path)];
-
-	for (uint32_t i = 0; i < BENCH_DEVICES; i++)
-		if (rte_vhost_get_ifname(vid, path, sizeof(path)) == 0 &&
-		    !strcmp(path, ports[i].path))
-			return &ports[i];
-	return NULL;
-}
-
 static int new_device(int vid)
 {
-	struct dpdk_port *port = find_port(vid);
+	int *awaited = __atomic_load_n(&coming, __ATOMIC_ACQUIRE);
 
-	if (!port)
+	if (!awaited)
 		return -1;
 	/* The guest does not kick, and is not asked to. */
 	rte_vhost_enable_guest_notification(vid, FRONT_DEQUEUE, 0);
 	rte_vhost_enable_guest_notification(vid, FRONT_ENQUEUE, 0);
-	__atomic_store_n(&port->vid, vid, __ATOMIC_RELEASE);
+	__atomic_store_n(awaited, vid, __ATOMIC_RELEASE);
 	return 0;
 }
 
 static void destroy_device(int vid)
 {
-	struct dpdk_port *port = find_port(vid);
-
-	if (port)
-		__atomic_store_n(&port->vid, -1, __ATOMIC_RELEASE);
+	for (uint32_t i = 0; i < BENCH_DEVICES; i++)
+		if (__atomic_load_n(&vids[i], __ATOMIC_ACQUIRE) == vid)
+			__atomic_store_n(&vids[i], -1, __ATOMIC_RELEASE);
 }
 
-static bool wait_for_device(struct dpdk_port *port, bool there)
+static bool wait_for_device(const int *vid, bool there)
 {
 	for (uint32_t i = 0; i < WAIT_ROUNDS; i++) {
-		if ((__atomic_load_n(&port->vid, __ATOMIC_ACQUIRE) >= 0) == there)
+		if ((__atomic_load_n(vid, __ATOMIC_ACQUIRE) >= 0) == there)
 			return true;
-		usleep(WAIT_US);
+		usleep(i < WAIT_SHORT ? WAIT_US / 100 : WAIT_US);
 	}
 	fprintf(stderr, "DPDK's device did not %s\n", there ? "come up" : "go away");
 	return false;
@@ -85,21 +80,21 @@ static bool wait_for_device(struct dpdk_port *port, bool there)
 
 static int plug(struct backend *backend, uint32_t device, struct front *front)
 {
-	struct dpdk_port *port = &ports[device];
 	int error;
 
 	(void)backend;
-	error = front_connect(front, port->path);
+	__atomic_store_n(&coming, &vids[device], __ATOMIC_RELEASE);
+	error = front_connect(front, path);
 	if (error)
 		return error;
-	return wait_for_device(port, true) ? 0 : -ETIMEDOUT;
+	return wait_for_device(&vids[device], true) ? 0 : -ETIMEDOUT;
 }
 
 static void unplug(struct backend *backend, uint32_t device, struct front *front)
 {
 	(void)backend;
 	front_disconnect(front);
-	(void)wait_for_device(&ports[device], false);
+	(void)wait_for_device(&vids[device], false);
 }
 
 static uint32_t dequeue(struct backend *backend, uint32_t device, uint32_t bursts)
@@ -107,7 +102,7 @@ static uint32_t dequeue(struct backend *backend, uint32_t device, uint32_t burst
 	struct dpdk *dpdk = (void *)backend;
 	struct rte_mbuf *mbufs[BENCH_BURST];
 	uint32_t total = 0;
-	int vid = ports[device].vid;
+	int vid = vids[device];
 
 	for (uint32_t i = 0; i < bursts; i++) {
 		uint16_t n =
@@ -124,7 +119,7 @@ static uint32_t enqueue(struct backend *backend, uint32_t device, uint32_t burst
 {
 	struct dpdk *dpdk = (void *)backend;
 	uint32_t total = 0;
-	int vid = ports[device].vid;
+	int vid = vids[device];
 
 	for (uint32_t i = 0; i < bursts; i++)
 		total += rte_vhost_enqueue_burst(vid, FRONT_ENQUEUE, dpdk->source, BENCH_BURST);
@@ -136,7 +131,7 @@ static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_
 	struct dpdk *dpdk = (void *)backend;
 	struct rte_mbuf *mbufs[BENCH_BURST];
 	uint32_t total = 0;
-	int in = ports[from].vid, out = ports[to].vid;
+	int in = vids[from], out = vids[to];
 
 	for (uint32_t i = 0; i < bursts; i++) {
 		uint16_t n =
@@ -148,6 +143,36 @@ static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_
 		rte_pktmbuf_free_bulk(mbufs, n);
 	}
 	return total;
+}
+
+static uint32_t dequeue_each(struct backend *backend, uint32_t devices, uint32_t times)
+{
+	uint32_t total = 0;
+
+	for (; times; times--)
+		for (uint32_t i = 0; i < devices; i++)
+			total += dequeue(backend, i, 1);
+	return total;
+}
+
+static uint32_t enqueue_each(struct backend *backend, uint32_t devices, uint32_t times)
+{
+	uint32_t total = 0;
+
+	for (; times; times--)
+		for (uint32_t i = 0; i < devices; i++)
+			total += enqueue(backend, i, 1);
+	return total;
+}
+
+/* Its devices are partly in its own heap. */
+static void measure_memory(struct backend *backend, struct bench_memory *ret)
+{
+	struct rte_malloc_socket_stats heap = {0};
+
+	(void)backend;
+	(void)rte_malloc_get_socket_stats((int)rte_socket_id(), &heap);
+	*ret = (struct bench_memory){.process = memory_private(getpid()) + heap.heap_allocsz_bytes};
 }
 
 static void stamp(struct backend *backend, uint32_t size, uint64_t sequence, bool fill)
@@ -170,8 +195,8 @@ static uint32_t take(struct backend *backend, uint32_t device)
 {
 	struct dpdk *dpdk = (void *)backend;
 
-	dpdk->nr_kept = rte_vhost_dequeue_burst(ports[device].vid, FRONT_DEQUEUE, dpdk->pool,
-						dpdk->kept, BENCH_BURST);
+	dpdk->nr_kept = rte_vhost_dequeue_burst(vids[device], FRONT_DEQUEUE, dpdk->pool, dpdk->kept,
+						BENCH_BURST);
 	return dpdk->nr_kept;
 }
 
@@ -196,8 +221,7 @@ static void stop(struct backend *backend)
 {
 	struct dpdk *dpdk = (void *)backend;
 
-	for (uint32_t i = 0; i < BENCH_DEVICES; i++)
-		rte_vhost_driver_unregister(ports[i].path);
+	rte_vhost_driver_unregister(path);
 	rte_pktmbuf_free_bulk(dpdk->source, BENCH_BURST);
 	rte_mempool_free(dpdk->pool);
 	rte_eal_cleanup();
@@ -213,6 +237,9 @@ static const struct backend_ops dpdk_ops = {
 	.enqueue = enqueue,
 	.hop = hop,
 	.direct = hop,
+	.dequeue_each = dequeue_each,
+	.enqueue_each = enqueue_each,
+	.memory = measure_memory,
 	.stamp = stamp,
 	.take = take,
 	.look = look,
@@ -222,37 +249,47 @@ static const struct backend_ops dpdk_ops = {
 /* Its own memory, no devices, nothing on disk. Ordinary pages only when there are no others. */
 static int start_eal(const struct options *options)
 {
-	char lcores[32];
-	char *with_huge[] = {"holdfast-bench", lcores,		 "--in-memory",	       "-m", "32",
-			     "--no-pci",       "--no-telemetry", "--log-level=*:error"};
-	char *without[] = {"holdfast-bench", lcores,	       "--no-huge",	     "-m", "32",
-			   "--no-pci",	     "--no-telemetry", "--log-level=*:error"};
+	char lcores[32], megabytes[16];
+	char *with_huge[] = {"holdfast-bench", lcores,	   "--in-memory",    "-m",
+			     megabytes,	       "--no-pci", "--no-telemetry", "--log-level=*:error"};
+	char *without[] = {"holdfast-bench", lcores,	 "--no-huge",	   "-m",
+			   megabytes,	     "--no-pci", "--no-telemetry", "--log-level=*:error"};
 	int error;
 
 	snprintf(lcores, sizeof(lcores), "--lcores=0@%u", options->cpu);
+	/* Mbufs, and some 100 KiB for each device, or for each pair of its rings. */
+	snprintf(megabytes, sizeof(megabytes), "%u",
+		 HEAP_MB + options_most_devices(options) / (options->idle ? 1 : 4) +
+			 MBUFS * options_longest(options) / (1u << 20));
 	error = options->huge ? rte_eal_init(8, with_huge) : rte_eal_init(8, without);
 	if (error < 0)
 		fprintf(stderr, "DPDK's EAL: %s\n", rte_strerror(rte_errno));
 	return error;
 }
 
-static int start_port(const struct options *options, uint32_t device,
-		      const struct rte_vhost_device_ops *callbacks)
+static int start_port(const struct options *options, const struct rte_vhost_device_ops *callbacks)
 {
-	struct dpdk_port *port = &ports[device];
 	uint64_t flags = RTE_VHOST_USER_NET_COMPLIANT_OL_FLAGS;
 
 	if (options->dpdk_stats)
 		flags |= RTE_VHOST_USER_NET_STATS_ENABLE;
-	port->vid = -1;
-	snprintf(port->path, sizeof(port->path), "%s/dpdk%u.sock", options->dir, device);
-	if (rte_vhost_driver_register(port->path, flags) ||
-	    rte_vhost_driver_callback_register(port->path, callbacks) ||
-	    rte_vhost_driver_start(port->path)) {
-		fprintf(stderr, "librte_vhost does not serve %s\n", port->path);
+	for (uint32_t i = 0; i < BENCH_DEVICES; i++)
+		vids[i] = -1;
+	snprintf(path, sizeof(path), "%s/dpdk.sock", options->dir);
+	if (rte_vhost_driver_register(path, flags) ||
+	    rte_vhost_driver_callback_register(path, callbacks) || rte_vhost_driver_start(path)) {
+		fprintf(stderr, "librte_vhost does not serve %s\n", path);
 		return -1;
 	}
 	return 0;
+}
+
+/* One segment takes every frame, as on the other side. */
+static uint16_t room_of(const struct options *options)
+{
+	uint32_t room = options_longest(options) + RTE_PKTMBUF_HEADROOM;
+
+	return (uint16_t)(room > RTE_MBUF_DEFAULT_BUF_SIZE ? room : RTE_MBUF_DEFAULT_BUF_SIZE);
 }
 
 struct backend *dpdk_start(const struct options *options)
@@ -264,14 +301,11 @@ struct backend *dpdk_start(const struct options *options)
 	if (!dpdk || start_eal(options) < 0)
 		return NULL;
 	dpdk->base.ops = &dpdk_ops;
-	dpdk->pool = rte_pktmbuf_pool_create("bench", MBUFS, MBUF_CACHE, 0,
-					     RTE_MBUF_DEFAULT_BUF_SIZE, (int)rte_socket_id());
+	dpdk->pool = rte_pktmbuf_pool_create("bench", MBUFS, MBUF_CACHE, 0, room_of(options),
+					     (int)rte_socket_id());
 	if (!dpdk->pool || rte_pktmbuf_alloc_bulk(dpdk->pool, dpdk->source, BENCH_BURST)) {
 		fprintf(stderr, "DPDK's mbuf pool: %s\n", rte_strerror(rte_errno));
 		return NULL;
 	}
-	for (uint32_t i = 0; i < BENCH_DEVICES; i++)
-		if (start_port(options, i, &callbacks))
-			return NULL;
-	return &dpdk->base;
+	return start_port(options, &callbacks) ? NULL : &dpdk->base;
 }

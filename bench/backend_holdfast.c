@@ -19,12 +19,14 @@
 #include "frames.h"
 #include "front.h"
 #include "holdfastd.h"
+#include "memory_taken.h"
 #include "options.h"
 
-#define ROOM	    2048u
-#define FRONT	    64u /* bytes of a frame that a hop looks at */
+#define ROOM	    2048u /* of a packet; more for jumbo frames */
+#define FRONT	    64u	  /* bytes of a frame that a hop looks at */
 #define WAIT_US	    10000u
 #define WAIT_ROUNDS 1000u
+#define WAIT_SHORT  100u
 
 /* Control thread writes, measuring thread reads. */
 struct port {
@@ -42,6 +44,8 @@ struct holdfast {
 	struct hf_hop *hop;
 	struct hf_packet *source[BENCH_BURST];
 	struct hf_packet *packets[BENCH_BURST];
+	uint32_t nr_ports;
+	uint32_t rings; /* of a device that is up */
 	struct port ports[BENCH_DEVICES];
 };
 
@@ -49,15 +53,14 @@ static int new_device(struct hf_device *device, void *context)
 {
 	struct holdfast *h = context;
 
-	for (uint32_t i = 0; i < BENCH_DEVICES; i++) {
-		if (strcmp(hf_device_name(device), h->ports[i].name) != 0)
-			continue;
-		hf_device_set_user(device, &h->ports[i]);
-		hf_device_set_running(device, true);
-		__atomic_store_n(&h->ports[i].device, device, __ATOMIC_RELEASE);
-		return 0;
-	}
-	return -ENOENT;
+	uint32_t i;
+
+	if (sscanf(hf_device_name(device), "bench%u", &i) != 1 || i >= h->nr_ports)
+		return -ENOENT;
+	hf_device_set_user(device, &h->ports[i]);
+	hf_device_set_running(device, true);
+	__atomic_store_n(&h->ports[i].device, device, __ATOMIC_RELEASE);
+	return 0;
 }
 
 static void destroy_device(struct hf_device *device, void *context)
@@ -87,23 +90,19 @@ static void *control(void *context)
 	return NULL;
 }
 
-static bool is_up(const struct port *port)
+/* With so many vrings, or gone. */
+static bool is_as_wanted(const struct port *port, uint32_t vrings)
 {
-	return __atomic_load_n(&port->device, __ATOMIC_ACQUIRE) &&
-	       __atomic_load_n(&port->vrings, __ATOMIC_ACQUIRE) == FRONT_RINGS;
+	return vrings == __atomic_load_n(&port->vrings, __ATOMIC_ACQUIRE) &&
+	       !vrings == !__atomic_load_n(&port->device, __ATOMIC_ACQUIRE);
 }
 
-static bool is_gone(const struct port *port)
-{
-	return !__atomic_load_n(&port->device, __ATOMIC_ACQUIRE);
-}
-
-static bool wait_until(const struct port *port, bool (*condition)(const struct port *port))
+static bool wait_until(const struct port *port, uint32_t vrings)
 {
 	for (uint32_t i = 0; i < WAIT_ROUNDS; i++) {
-		if (condition(port))
+		if (is_as_wanted(port, vrings))
 			return true;
-		usleep(WAIT_US);
+		usleep(i < WAIT_SHORT ? WAIT_US / 100 : WAIT_US);
 	}
 	fprintf(stderr, "Holdfast's device %s did not come or go as it should\n", port->name);
 	return false;
@@ -119,7 +118,7 @@ static int plug(struct backend *backend, uint32_t device, struct front *front)
 	error = front_connect(front, path);
 	if (error)
 		return error;
-	return wait_until(&h->ports[device], is_up) ? 0 : -ETIMEDOUT;
+	return wait_until(&h->ports[device], front->pairs * FRONT_RINGS) ? 0 : -ETIMEDOUT;
 }
 
 static void unplug(struct backend *backend, uint32_t device, struct front *front)
@@ -127,7 +126,7 @@ static void unplug(struct backend *backend, uint32_t device, struct front *front
 	struct holdfast *h = (void *)backend;
 
 	front_disconnect(front);
-	(void)wait_until(&h->ports[device], is_gone);
+	(void)wait_until(&h->ports[device], 0);
 }
 
 static uint32_t dequeue(struct backend *backend, uint32_t device, uint32_t bursts)
@@ -184,6 +183,39 @@ static uint32_t direct(struct backend *backend, uint32_t from, uint32_t to, uint
 		hf_hop_complete(h->hop, n);
 	}
 	return total;
+}
+
+static uint32_t dequeue_each(struct backend *backend, uint32_t devices, uint32_t times)
+{
+	struct holdfast *h = (void *)backend;
+	uint32_t total = 0;
+
+	for (; times; times--)
+		for (uint32_t i = 0; i < devices; i++)
+			total += hf_dequeue_burst(h->ports[i].device, HF_DEQUEUE_QUEUE(0),
+						  h->packets, BENCH_BURST);
+	return total;
+}
+
+static uint32_t enqueue_each(struct backend *backend, uint32_t devices, uint32_t times)
+{
+	struct holdfast *h = (void *)backend;
+	uint32_t total = 0;
+
+	for (; times; times--)
+		for (uint32_t i = 0; i < devices; i++)
+			total += hf_enqueue_burst(h->ports[i].device, HF_ENQUEUE_QUEUE(0),
+						  h->source, BENCH_BURST);
+	return total;
+}
+
+static void measure_memory(struct backend *backend, struct bench_memory *ret)
+{
+	struct holdfast *h = (void *)backend;
+
+	*ret = (struct bench_memory){.process = memory_private(getpid()),
+				     .primary = memory_private(h->daemon.pid),
+				     .shared = memory_of_files(h->daemon.pid, "memfd:holdfast")};
 }
 
 static void stamp(struct backend *backend, uint32_t size, uint64_t sequence, bool fill)
@@ -246,6 +278,9 @@ static const struct backend_ops holdfast_ops = {
 	.enqueue = enqueue,
 	.hop = hop,
 	.direct = direct,
+	.dequeue_each = dequeue_each,
+	.enqueue_each = enqueue_each,
+	.memory = measure_memory,
 	.stamp = stamp,
 	.take = take,
 	.look = look,
@@ -262,7 +297,7 @@ static int attach(struct holdfast *h)
 
 	if (!error)
 		error = hf_driver_callback_register(h->service, &callbacks, h);
-	for (uint32_t i = 0; !error && i < BENCH_DEVICES; i++) {
+	for (uint32_t i = 0; !error && i < h->nr_ports; i++) {
 		snprintf(h->ports[i].name, sizeof(h->ports[i].name), "bench%u", i);
 		error = hf_driver_register(h->service, h->ports[i].name, NULL, 0);
 	}
@@ -271,9 +306,9 @@ static int attach(struct holdfast *h)
 	return error;
 }
 
-static int create_packets(struct holdfast *h)
+static int create_packets(struct holdfast *h, uint32_t longest)
 {
-	h->pool = hf_packet_pool_create(NULL, 2ull * BENCH_BURST, ROOM);
+	h->pool = hf_packet_pool_create(NULL, 2ull * BENCH_BURST, longest > ROOM ? longest : ROOM);
 	h->hop = hf_hop_create();
 	if (!h->pool || !h->hop)
 		return -errno;
@@ -286,17 +321,22 @@ static int create_packets(struct holdfast *h)
 
 struct backend *holdfast_start(const struct options *options)
 {
+	char devices[16], vrings[16];
+	const char *const sizes[] = {"--max-devices", devices, "--lane-vrings", vrings, NULL};
 	struct holdfast *h = calloc(1, sizeof(*h));
 	int error;
 
 	if (!h)
 		return NULL;
 	h->base.ops = &holdfast_ops;
-	error = holdfastd_start(&h->daemon, options->holdfastd, options->dir, NULL);
+	h->nr_ports = options_most_devices(options);
+	snprintf(devices, sizeof(devices), "%u", h->nr_ports + 6);
+	snprintf(vrings, sizeof(vrings), "%u", h->nr_ports * (options->idle ? 32 : 4) + 127);
+	error = holdfastd_start(&h->daemon, options->holdfastd, options->dir, sizes);
 	if (!error)
 		error = attach(h);
 	if (!error)
-		error = create_packets(h);
+		error = create_packets(h, options_longest(options));
 	if (!error)
 		return &h->base;
 	fprintf(stderr, "Holdfast does not start: %s\n", strerror(-error));

@@ -11,9 +11,10 @@
 #include <stdint.h>
 #include <string.h>
 
-#define FRAME_MIN  30u /* 14 of Ethernet and the number twice */
-#define FRAME_MAX  1518u
-#define FRAME_HEAD 14u
+#define FRAME_MIN   30u /* 14 of Ethernet and the number twice */
+#define FRAME_MAX   1518u
+#define FRAME_JUMBO 9018u
+#define FRAME_HEAD  14u
 
 static inline uint8_t frame_byte(uint32_t at)
 {

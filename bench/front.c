@@ -32,9 +32,15 @@ static uint64_t place(uint64_t *at, uint64_t bytes)
 	return here;
 }
 
-static void lay_out(struct front *front, uint16_t size, bool packed, uint32_t places,
-		    uint64_t *ret_bytes)
+/* An odd number of cache lines, see above. */
+static uint32_t distance_of(uint32_t bytes)
 {
+	return ((bytes + 63) / 64 | 1) * 64;
+}
+
+static void lay_out(struct front *front, const struct front_shape *shape, uint64_t *ret_bytes)
+{
+	const uint32_t size = shape->size, places = shape->places;
 	uint64_t at = 0;
 
 	for (uint32_t i = 0; i < FRONT_RINGS; i++) {
@@ -43,19 +49,22 @@ static void lay_out(struct front *front, uint16_t size, bool packed, uint32_t pl
 		r->desc = (void *)(front->memory + place(&at, 16ull * size));
 		r->avail = (void *)(front->memory + place(&at, 6 + 2ull * size));
 		r->used = (void *)(front->memory + place(&at, 6 + 8ull * size));
-		r->packed = packed ? (void *)r->desc : NULL;
-		r->size = size;
+		r->packed = shape->packed ? (void *)r->desc : NULL;
+		r->size = shape->size;
 		r->places = places;
+		r->buffer_bytes =
+			shape->frame > FRAME_MAX ? FRONT_HEADER + shape->frame : FRONT_BUFFER_BYTES;
+		r->buffer_distance = distance_of(r->buffer_bytes);
 	}
 	for (uint32_t i = 0; i < FRONT_RINGS; i++) {
 		struct front_ring *r = &front->rings[i];
 		uint64_t buffers = place(&at, places ? (uint64_t)places * FRONT_PAGE
-						     : (uint64_t)size * FRONT_BUFFER_DISTANCE);
+						     : (uint64_t)size * r->buffer_distance);
 
 		r->buffers = front->memory + buffers;
 		r->buffers_gpa = FRONT_GPA + buffers;
 	}
-	*ret_bytes = align_up(at, HUGE_PAGE);
+	*ret_bytes = align_up(at, shape->huge ? HUGE_PAGE : FRONT_PAGE);
 }
 
 static int map_memory(struct front *front, unsigned int flags)
@@ -84,29 +93,31 @@ uint32_t front_base(const struct front_ring *r)
 	return (place | (r->posted / r->size % 2 ? 0 : 0x8000u)) * 0x10001u;
 }
 
-int front_create(struct front *front, uint16_t size, bool packed, bool mergeable, bool huge,
-		 uint32_t places)
+int front_create(struct front *front, const struct front_shape *shape)
 {
 	int error;
 
 	*front = FRONT_NONE;
 	front->features = 1ull << VIRTIO_F_VERSION_1_BIT | 1ull << VHOST_USER_PROTOCOL_BIT;
-	if (mergeable)
+	if (shape->mergeable)
 		front->features |= 1ull << VIRTIO_NET_F_MRG_RXBUF;
-	if (packed)
+	if (shape->packed)
 		front->features |= 1ull << VIRTIO_F_RING_PACKED_BIT;
-	lay_out(front, size, packed, places, &front->bytes);
-	front->huge = huge && map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB) == 0;
+	front->pairs = shape->pairs ? shape->pairs : 1;
+	if (front->pairs > 1)
+		front->features |= 1ull << VIRTIO_NET_F_MQ_BIT;
+	lay_out(front, shape, &front->bytes);
+	front->huge = shape->huge && map_memory(front, MFD_HUGETLB | MFD_HUGE_2MB) == 0;
 	if (!front->huge && (error = map_memory(front, 0)))
 		return error;
-	lay_out(front, size, packed, places, &front->bytes);
+	lay_out(front, shape, &front->bytes);
 	for (uint32_t i = 0; i < FRONT_RINGS; i++) {
 		front->kicks[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		front->calls[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		if (front->kicks[i] < 0 || front->calls[i] < 0)
 			return -errno;
 		/* A polling driver: the back-end need not call. */
-		if (packed)
+		if (shape->packed)
 			front->rings[i].avail->idx = VRING_PACKED_EVENT_FLAG_DISABLE;
 		else
 			front->rings[i].avail->flags = VRING_AVAIL_F_NO_INTERRUPT;

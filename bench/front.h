@@ -27,6 +27,8 @@ struct front_ring {
 	struct vring_packed_desc *packed;
 	uint8_t *buffers;
 	uint64_t buffers_gpa;
+	uint32_t buffer_bytes;	  /* of a posted buffer: header and the longest frame */
+	uint32_t buffer_distance; /* between two */
 	uint32_t places; /* buffers wander over so many pages; 0: they stay where they are */
 	uint16_t size;
 	uint16_t posted; /* both free-running */
@@ -39,6 +41,7 @@ struct front {
 	uint64_t bytes;
 	bool huge; /* 2 MiB pages */
 	uint64_t features;
+	uint32_t pairs;
 	struct front_ring rings[FRONT_RINGS];
 	int kicks[FRONT_RINGS];
 	int calls[FRONT_RINGS];
@@ -51,11 +54,22 @@ struct front {
 /* What SET_VRING_BASE says of a ring as it is now. */
 uint32_t front_base(const struct front_ring *ring);
 
-/* Memory, on hugepages if `huge` and there are some, and rings of `size` entries. `places`, 0 or a
- * power of two that is no less than `size`: each buffer posted is on the next one of so many pages,
- * so that the back-end comes to use all of that memory; for posting one at a time. 0 or -errno. */
-int front_create(struct front *front, uint16_t size, bool packed, bool mergeable, bool huge,
-		 uint32_t places);
+struct front_shape {
+	uint16_t size; /* entries of a ring */
+	bool packed;
+	bool mergeable;
+	bool huge; /* hugepages, if there are some */
+	/* 0 or a power of two that is no less than `size`: each buffer posted is on the next one of
+	 * so many pages, so that the back-end comes to use all of that memory; for posting one at a
+	 * time. */
+	uint32_t places;
+	uint32_t frame; /* bytes of the longest frame; 0: without jumbo frames */
+	uint32_t pairs; /* of rings; 0: one. Those behind the first are set up on its memory, and
+			   stay idle */
+};
+
+/* Memory and rings. 0 or -errno. */
+int front_create(struct front *front, const struct front_shape *shape);
 void front_destroy(struct front *front);
 
 /* front_session.c: connect to the back-end's socket and set everything up, up to enabled rings.

@@ -6,12 +6,11 @@
 #include "frames.h"
 #include "front.h"
 
-#define FRONT_BUFFER_BYTES    1600u /* of a posted buffer: header and the largest frame */
-#define FRONT_BUFFER_DISTANCE (25u * 64u)
-#define FRONT_PAGE	      4096u
-_Static_assert(FRONT_BUFFER_BYTES <= FRONT_BUFFER_DISTANCE, "buffers do not overlap");
+#define FRONT_BUFFER_BYTES 1600u /* header and the longest frame but for jumbo ones */
+#define FRONT_PAGE	   4096u
 _Static_assert(FRONT_HEADER + FRAME_MAX <= FRONT_BUFFER_BYTES, "every frame fits one buffer");
 
+#define VIRTIO_NET_F_MQ_BIT	 22
 #define VIRTIO_F_VERSION_1_BIT	 32
 #define VIRTIO_F_RING_PACKED_BIT 34
 #define VHOST_USER_PROTOCOL_BIT	 30

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -18,6 +19,7 @@
 #include "front_layout.h"
 #include "front_message.h"
 
+#define MQ	  (1ull << 0)
 #define REPLY_ACK (1ull << 3)
 #define WAIT_S	  10
 
@@ -28,7 +30,7 @@ static int negotiate(struct front *front)
 	struct front_message set = {.request = SET_PROTOCOL_FEATURES,
 				    .flags = FRONT_MESSAGE_VERSION,
 				    .size = 8,
-				    .body.u64 = REPLY_ACK};
+				    .body.u64 = REPLY_ACK | (front->pairs > 1 ? MQ : 0)};
 	int error = front_ask(front->socket, &m);
 
 	if (error)
@@ -39,8 +41,8 @@ static int negotiate(struct front *front)
 	error = front_ask(front->socket, &m);
 	if (error)
 		return error;
-	if (!(m.body.u64 & REPLY_ACK))
-		return front_refuse("REPLY_ACK is not offered", GET_PROTOCOL_FEATURES);
+	if (set.body.u64 & ~m.body.u64)
+		return front_refuse("REPLY_ACK or MQ is not offered", GET_PROTOCOL_FEATURES);
 	error = front_send(front->socket, &set, -1);
 	if (error)
 		return error;
@@ -62,22 +64,28 @@ static int send_memory(struct front *front)
 
 static int set_up_ring(struct front *front, uint32_t index)
 {
-	struct front_ring *r = &front->rings[index];
+	struct front_ring *r = &front->rings[index % FRONT_RINGS];
 	struct front_message addr = {.request = SET_VRING_ADDR,
 				     .body.addr = {.index = index,
 						   .desc = (uintptr_t)r->desc,
 						   .used = (uintptr_t)r->used,
 						   .avail = (uintptr_t)r->avail}};
-	int error = front_tell_state(front->socket, SET_VRING_NUM, index, r->size);
+	int idle = -1, kick = front->kicks[index % FRONT_RINGS], error;
 
+	/* A ring of a further pair is kicked once, at its start. */
+	if (index >= FRONT_RINGS)
+		kick = idle = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	error = front_tell_state(front->socket, SET_VRING_NUM, index, r->size);
 	if (!error)
 		error = front_tell_state(front->socket, SET_VRING_BASE, index, front_base(r));
 	if (!error)
 		error = front_tell(front->socket, &addr, sizeof(addr.body.addr), -1);
 	if (!error)
-		error = front_tell_u64(front->socket, SET_VRING_CALL, index, front->calls[index]);
+		error = front_tell_u64(front->socket, SET_VRING_CALL, index,
+				       front->calls[index % FRONT_RINGS]);
 	if (!error)
-		error = front_tell_u64(front->socket, SET_VRING_KICK, index, front->kicks[index]);
+		error = front_tell_u64(front->socket, SET_VRING_KICK, index, kick);
+	hf_fd_close(&idle);
 	return error;
 }
 
@@ -112,9 +120,9 @@ int front_connect(struct front *front, const char *path)
 	error = negotiate(front);
 	if (!error)
 		error = send_memory(front);
-	for (uint32_t i = 0; !error && i < FRONT_RINGS; i++)
+	for (uint32_t i = 0; !error && i < front->pairs * FRONT_RINGS; i++)
 		error = set_up_ring(front, i);
-	for (uint32_t i = 0; !error && i < FRONT_RINGS; i++)
+	for (uint32_t i = 0; !error && i < front->pairs * FRONT_RINGS; i++)
 		error = front_tell_state(front->socket, SET_VRING_ENABLE, i, 1);
 	/* A ring starts at its first kick. */
 	for (uint32_t i = 0; !error && i < FRONT_RINGS; i++)
@@ -124,7 +132,7 @@ int front_connect(struct front *front, const char *path)
 
 void front_disconnect(struct front *front)
 {
-	for (uint32_t i = 0; front->socket >= 0 && i < FRONT_RINGS; i++) {
+	for (uint32_t i = 0; front->socket >= 0 && i < front->pairs * FRONT_RINGS; i++) {
 		struct front_message m = {
 			.request = GET_VRING_BASE, .size = 8, .body.state.index = i};
 

@@ -18,7 +18,7 @@
 uint64_t front_offset(const struct front_ring *r, uint32_t index)
 {
 	return r->places ? (uint64_t)(index % r->places) * FRONT_PAGE
-			 : (uint64_t)(index % r->size) * FRONT_BUFFER_DISTANCE;
+			 : (uint64_t)(index % r->size) * r->buffer_distance;
 }
 
 static uint8_t *buffer(const struct front_ring *r, uint32_t index)
@@ -68,8 +68,8 @@ void front_post_frames(struct front_ring *r, uint32_t size, uint64_t sequence)
 void front_post_buffers(struct front_ring *r, bool wipe)
 {
 	for (uint16_t i = 0; wipe && i < r->size; i++)
-		memset(buffer(r, i), 0xee, FRONT_BUFFER_BYTES);
-	post(r, r->size, FRONT_BUFFER_BYTES, VRING_DESC_F_WRITE);
+		memset(buffer(r, i), 0xee, r->buffer_bytes);
+	post(r, r->size, r->buffer_bytes, VRING_DESC_F_WRITE);
 }
 
 /* The next used entry; false when there is none. */
@@ -137,7 +137,7 @@ void front_post_frame(struct front_ring *r, uint32_t size, uint64_t sequence)
 
 void front_post_buffer(struct front_ring *r)
 {
-	post(r, 1, FRONT_BUFFER_BYTES, VRING_DESC_F_WRITE);
+	post(r, 1, r->buffer_bytes, VRING_DESC_F_WRITE);
 }
 
 int front_reap_one(struct front_ring *r, const uint8_t **ret_frame, uint32_t *ret_len)

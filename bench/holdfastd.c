@@ -43,7 +43,7 @@ int holdfastd_find(const char *name, char *path)
 	return access(path, X_OK) < 0 ? -errno : 0;
 }
 
-/* Two devices need few slots: a small directory. */
+/* Few devices need few slots: a small directory; a later argument counts more. */
 static void run(const char *program, const char *run_dir, const char *const *more)
 {
 	const char *argv[MAX_ARGS] = {program, "--run-dir",	    run_dir,  "--max-devices",

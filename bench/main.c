@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Holdfast and DPDK's librte_vhost side by side: two back-ends, two devices each, one front-end.
+ * Holdfast and DPDK's librte_vhost side by side: two back-ends, each with its devices, one
+ * front-end.
  *
  * Theory of operation. For each kind and size of ring and each setting of mergeable buffers both
- * back-ends get fresh sessions, and all operations and sizes are measured on them. The status says
- * whether the packets were right; a time never decides anything.
+ * back-ends get fresh sessions, and all operations and sizes are measured on them. With --devices
+ * sessions are added from number to number. The status says whether the packets were right; a time
+ * never decides anything.
  */
 #include <errno.h>
 #include <holdfast/burst.h>
@@ -12,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "cycles.h"
 #include "elsewhere.h"
 #include "measure.h"
@@ -22,7 +26,10 @@
 
 #define MAX_RESULTS (OPTIONS_LIST * OPTIONS_LIST * 2 * 2 * 2 * 4)
 /* Free pages of 2 MiB: DPDK's pool, the guests, Holdfast's directory and packets. */
-#define HUGE_NEEDED 40u
+#define HUGE_NEEDED	40u
+#define PAIR		2u /* devices, where nobody asked for more */
+#define FILES_NEEDED	(64u * 1024)
+#define PAIRS_WHEN_IDLE 8u
 
 struct bench {
 	struct options options;
@@ -45,64 +52,86 @@ static uint32_t free_huge_pages(void)
 	return n;
 }
 
-static int plug_all(struct bench *b, uint16_t entries, bool packed, bool mergeable)
+/* A guest is one page, and DPDK's devices are in its heap. */
+static uint32_t huge_needed(const struct options *o)
 {
-	for (uint32_t i = 0; i < 2; i++) {
-		struct side *side = &b->sides[i];
+	uint32_t n = options_most_devices(o);
 
-		for (uint32_t d = 0; d < BENCH_DEVICES; d++) {
-			int error = front_create(&side->fronts[d], entries, packed, mergeable,
-						 b->options.huge, 0);
+	return HUGE_NEEDED + 2 * n + n / 4;
+}
 
-			if (!error)
-				error = side->backend->ops->plug(side->backend, d,
-								 &side->fronts[d]);
-			if (error) {
-				fprintf(stderr, "%s: device %u does not come up: %s\n",
-					side->backend->ops->name, d, strerror(-error));
-				return error;
-			}
-			if (b->options.huge && !side->fronts[d].huge)
-				fprintf(stderr, "warning: a guest is on ordinary pages\n");
-		}
+static int plug_one(struct bench *b, struct side *side, const struct front_shape *shape)
+{
+	struct front *front = &side->fronts[side->plugged];
+	int error = front_create(front, shape);
+
+	if (!error)
+		error = side->backend->ops->plug(side->backend, side->plugged, front);
+	if (error) {
+		fprintf(stderr, "%s: device %u does not come up: %s\n", side->backend->ops->name,
+			side->plugged, strerror(-error));
+		return error;
 	}
+	if (b->options.huge && !front->huge)
+		fprintf(stderr, "warning: a guest is on ordinary pages\n");
+	side->plugged++;
 	return 0;
+}
+
+/* `n` devices in all. */
+static int plug_side(struct bench *b, struct side *side, uint32_t n,
+		     const struct front_shape *shape)
+{
+	int error = 0;
+
+	while (!error && side->plugged < n)
+		error = plug_one(b, side, shape);
+	return error;
+}
+
+static int plug_up_to(struct bench *b, uint32_t n, const struct front_shape *shape)
+{
+	int error = plug_side(b, &b->sides[0], n, shape);
+
+	return error ? error : plug_side(b, &b->sides[1], n, shape);
 }
 
 static void unplug_all(struct bench *b)
 {
-	for (uint32_t i = 0; i < 2; i++)
-		for (uint32_t d = 0; d < BENCH_DEVICES; d++) {
-			struct side *side = &b->sides[i];
+	for (uint32_t i = 0; i < 2; i++) {
+		struct side *side = &b->sides[i];
 
-			side->backend->ops->unplug(side->backend, d, &side->fronts[d]);
+		for (; side->plugged; side->plugged--)
+			side->backend->ops->unplug(side->backend, side->plugged - 1,
+						   &side->fronts[side->plugged - 1]);
+		for (uint32_t d = 0; d < BENCH_DEVICES; d++)
 			front_destroy(&side->fronts[d]);
-		}
+	}
+}
+
+static void keep(struct bench *b, const struct result *result)
+{
+	report_row(result, b->hz);
+	if (b->nr_results < MAX_RESULTS)
+		b->results[b->nr_results++] = *result;
 }
 
 static int run_case(struct bench *b, const struct bench_case *c)
 {
-	struct result *result = &b->results[b->nr_results];
-	int error = measure(b->sides, c, b->options.slices, b->options.slice_ms, result);
+	struct result result;
+	int error = measure(b->sides, c, b->options.slices, b->options.slice_ms, &result);
 
-	if (error)
-		return error;
-	report_row(result, b->hz);
-	b->nr_results++;
-	return 0;
+	if (!error)
+		keep(b, &result);
+	return error;
 }
 
-/* All operations and sizes on devices that are there. */
-static int run_cases(struct bench *b, uint16_t entries, bool packed, bool mergeable, bool two_cores)
+/* All of these operations, and sizes, on devices that are there. */
+static int run_cases(struct bench *b, const struct bench_op *ops, struct bench_case c)
 {
-	struct bench_case c = {.ring = packed ? "packed" : "split",
-			       .entries = entries,
-			       .mergeable = mergeable,
-			       .two_cores = two_cores,
-			       .level = hf_burst_level()};
 	int error = 0;
 
-	for (c.op = bench_ops; !error && c.op->name; c.op++) {
+	for (c.op = ops; !error && c.op->name; c.op++) {
 		if (b->options.only_op && strcmp(b->options.only_op, c.op->name) != 0)
 			continue;
 		for (uint32_t i = 0; !error && i < (c.op->frames ? b->options.nr_sizes : 1); i++) {
@@ -113,15 +142,136 @@ static int run_cases(struct bench *b, uint16_t entries, bool packed, bool mergea
 	return error;
 }
 
-/* Devices come, are measured, and go. */
-static int run_shape(struct bench *b, uint16_t entries, bool packed, bool mergeable)
+static struct bench_case case_of(const struct front_shape *shape)
 {
-	int error = plug_all(b, entries, packed, mergeable);
+	return (struct bench_case){.ring = shape->packed ? "packed" : "split",
+				   .entries = shape->size,
+				   .mergeable = shape->mergeable,
+				   .devices = PAIR,
+				   .level = hf_burst_level()};
+}
 
-	for (uint32_t k = 0; !error && k < b->options.nr_placements; k++)
-		error = run_cases(b, entries, packed, mergeable, b->options.two_cores[k]);
+/* Devices come, are measured, and go. */
+static int run_pair(struct bench *b, const struct front_shape *shape)
+{
+	struct bench_case c = case_of(shape);
+	int error = plug_up_to(b, PAIR, shape);
+
+	for (uint32_t k = 0; !error && k < b->options.nr_placements; k++) {
+		c.two_cores = b->options.two_cores[k];
+		error = run_cases(b, bench_ops, c);
+	}
 	unplug_all(b);
 	return error;
+}
+
+/* KiB of each, one after the other: the process is one. */
+enum { OF_PROCESS, OF_PRIMARY, OF_SHARED, OF_ALL, PARTS };
+
+/* What `n` devices of this shape take on one side. They stay plugged. */
+static int weigh(struct bench *b, struct side *side, uint32_t n, const struct front_shape *shape,
+		 double ret[PARTS])
+{
+	const struct backend_ops *ops = side->backend->ops;
+	struct bench_memory before, after;
+	int error;
+
+	ops->memory(side->backend, &before);
+	error = plug_side(b, side, n, shape);
+	ops->memory(side->backend, &after);
+	ret[OF_PROCESS] = (double)(int64_t)(after.process - before.process) / 1024;
+	ret[OF_PRIMARY] = (double)(int64_t)(after.primary - before.primary) / 1024;
+	ret[OF_SHARED] = (double)(int64_t)(after.shared - before.shared) / 1024;
+	ret[OF_ALL] = ret[OF_PROCESS] + ret[OF_PRIMARY] + ret[OF_SHARED];
+	return error;
+}
+
+/* Rows for one device, or one vring, of `n`: all of it, and the parts that only we have. */
+static void keep_weights(struct bench *b, const struct bench_case *at, const struct bench_op *ops,
+			 double kib[2][PARTS], double n)
+{
+	for (uint32_t i = 0; i < PARTS; i++) {
+		bool all = i == OF_ALL;
+		struct result r = {.c = *at,
+				   .holdfast = kib[0][i] / n,
+				   .dpdk = all ? kib[1][i] / n : 0,
+				   .ratio = all ? kib[1][i] / kib[0][i] : 0};
+
+		r.c.op = &ops[i];
+		keep(b, &r);
+	}
+}
+
+static const struct bench_op per_device[PARTS] = {{.name = "memory-switch", .unit = "KiB/device"},
+						  {.name = "memory-primary", .unit = "KiB/device"},
+						  {.name = "memory-shared", .unit = "KiB/device"},
+						  {.name = "memory", .unit = "KiB/device"}};
+static const struct bench_op per_vring[PARTS] = {{.name = "memory-switch", .unit = "KiB/vring"},
+						 {.name = "memory-primary", .unit = "KiB/vring"},
+						 {.name = "memory-shared", .unit = "KiB/vring"},
+						 {.name = "memory", .unit = "KiB/vring"}};
+
+/*
+ * Devices with one pair of rings, and then more of them with more pairs: two sums for two unknowns,
+ * what a device takes and what a vring does. The first ones stay, or what they leave behind would
+ * be used again.
+ */
+static int run_idle(struct bench *b, struct front_shape shape)
+{
+	uint32_t n = b->options.devices[b->options.nr_devices - 1] / 2;
+	double few[2][PARTS], many[2][PARTS], vring[2][PARTS], device[2][PARTS];
+	double more = n * (PAIRS_WHEN_IDLE - 1.0) * FRONT_RINGS;
+	struct bench_case c = case_of(&shape);
+	int error = 0;
+
+	c.devices = 2 * n;
+	for (uint32_t i = 0; !error && i < 2; i++) {
+		shape.pairs = 1;
+		error = weigh(b, &b->sides[i], n, &shape, few[i]);
+		shape.pairs = PAIRS_WHEN_IDLE;
+		if (!error)
+			error = weigh(b, &b->sides[i], 2 * n, &shape, many[i]);
+		for (uint32_t k = 0; k < PARTS; k++) {
+			vring[i][k] = many[i][k] - few[i][k];
+			device[i][k] = few[i][k] - vring[i][k] / more * n * FRONT_RINGS;
+		}
+	}
+	if (!error) {
+		keep_weights(b, &c, per_device, device, n);
+		keep_weights(b, &c, per_vring, vring, more);
+	}
+	unplug_all(b);
+	return error;
+}
+
+/* More and more devices. */
+static int run_many(struct bench *b, const struct front_shape *shape)
+{
+	struct bench_case c = case_of(shape);
+	int error = 0;
+
+	for (uint32_t i = 0; !error && i < b->options.nr_devices; i++) {
+		c.devices = b->options.devices[i];
+		error = plug_up_to(b, c.devices, shape);
+		if (!error)
+			error = run_cases(b, bench_ops_many, c);
+	}
+	unplug_all(b);
+	return error;
+}
+
+static int run_shape(struct bench *b, uint16_t entries, bool packed, bool mergeable)
+{
+	const struct options *o = &b->options;
+	struct front_shape shape = {.size = o->nr_devices ? BENCH_BURST : entries,
+				    .packed = packed,
+				    .mergeable = mergeable,
+				    .huge = o->huge,
+				    .frame = options_longest(o)};
+
+	if (o->idle)
+		return run_idle(b, shape);
+	return o->nr_devices ? run_many(b, &shape) : run_pair(b, &shape);
 }
 
 static int run_all(struct bench *b)
@@ -129,14 +279,25 @@ static int run_all(struct bench *b)
 	const struct options *o = &b->options;
 	int error = 0;
 
-	report_header(b->hz, hf_burst_level());
+	report_header(b->hz, hf_burst_level(), options_first(o));
 	for (uint32_t p = 0; p < o->nr_packed; p++)
 		for (uint32_t i = 0; i < o->nr_entries; i++)
 			for (uint32_t j = 0; !error && j < o->nr_mergeable; j++)
 				error = run_shape(b, o->entries[i], o->packed[p], o->mergeable[j]);
 	if (!error && o->json)
-		error = report_json(o->json, b->results, b->nr_results, b->hz);
+		error = report_json(o->json, b->results, b->nr_results, b->hz, options_first(o));
 	return error;
+}
+
+/* Each device is some twenty descriptors of ours, on both sides together. */
+static void raise_files(uint32_t many)
+{
+	struct rlimit limit = {FILES_NEEDED, FILES_NEEDED};
+
+	if (!many || setrlimit(RLIMIT_NOFILE, &limit) == 0 || getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* A private one for sockets, short enough for their addresses. */
@@ -158,6 +319,7 @@ static int start(struct bench *b)
 {
 	cpu_set_t set;
 
+	raise_files(b->options.nr_devices);
 	for (uint32_t i = 0; i < 2 * BENCH_DEVICES; i++)
 		b->sides[i / BENCH_DEVICES].fronts[i % BENCH_DEVICES] = FRONT_NONE;
 	if (make_directory(&b->options))
@@ -167,15 +329,17 @@ static int start(struct bench *b)
 	if (b->options.two_cores[b->options.nr_placements - 1] &&
 	    elsewhere_start(b->options.front_cpu))
 		return -EINVAL;
-	b->options.huge = !b->options.no_huge_pages && free_huge_pages() >= HUGE_NEEDED;
+	b->options.huge =
+		!b->options.no_huge_pages && free_huge_pages() >= huge_needed(&b->options);
 	if (!b->options.huge && !b->options.no_huge_pages)
 		fprintf(stderr,
 			"warning: fewer than %u free hugepages: guests and DPDK are on ordinary "
 			"pages; see scripts/bench\n",
-			HUGE_NEEDED);
+			huge_needed(&b->options));
 	CPU_ZERO(&set);
 	CPU_SET(b->options.cpu, &set);
-	b->sides[0].backend = holdfast_start(&b->options);
+	b->sides[0].backend =
+		b->options.floor ? floor_start(&b->options) : holdfast_start(&b->options);
 	if (b->sides[0].backend)
 		b->sides[1].backend = dpdk_start(&b->options);
 	if (!b->sides[1].backend)

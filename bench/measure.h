@@ -13,6 +13,7 @@
 struct side {
 	struct backend *backend;
 	struct front fronts[BENCH_DEVICES];
+	uint32_t plugged;  /* of them */
 	uint64_t sequence; /* of the next frame */
 };
 
@@ -22,6 +23,7 @@ struct bench_case {
 	uint16_t entries;
 	uint32_t size; /* bytes of a frame; 0: none are sent */
 	bool mergeable;
+	uint32_t devices;
 	bool two_cores;	   /* front-end and back-end each on one; else both on one */
 	const char *level; /* of instructions, of the Holdfast side */
 };
@@ -42,7 +44,14 @@ struct bench_op {
 	int (*verify)(struct side *side, const struct bench_case *c);
 };
 
-extern const struct bench_op bench_ops[]; /* rounds.c; ends with a NULL name */
+/* Each ends with a NULL name. rounds.c: of one device or two; rounds_many.c: of all that there are.
+ */
+extern const struct bench_op bench_ops[];
+extern const struct bench_op bench_ops_many[];
+
+/* rounds.c: say that `n` of `of` packets are not as they should be. -EBADMSG. */
+int round_wrong(const struct side *side, const struct bench_case *c, const char *what, int64_t n,
+		uint32_t of);
 
 struct result {
 	struct bench_case c;

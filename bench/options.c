@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backend.h"
 #include "check.h"
 #include "frames.h"
 
@@ -19,7 +20,10 @@ static const char help[] =
 	"  --quick            a few short slices: does it work, not how fast is it\n"
 	"  --json FILE        write the results as JSON as well\n"
 	"  --op NAME          only dequeue, enqueue, hop, direct or poll\n"
-	"  --sizes N[,N]…     bytes of a frame, 30 to 1518 (64,1518)\n"
+	"  --devices N[,N]…   go from device to device instead, so many of them (up to 1000)\n"
+	"  --idle             with --devices: what memory they take, and each of their vrings\n"
+	"  --floor            no Holdfast: what the guests' own lines cost, without any check\n"
+	"  --sizes N[,N]…     bytes of a frame, 30 to 9018 (64,1518)\n"
 	"  --ring WORD        split, packed or both (both)\n"
 	"  --entries N[,N]…   of the rings (256)\n"
 	"  --mergeable WORD   on, off or both (both)\n"
@@ -32,6 +36,28 @@ static const char help[] =
 	"  --dpdk-stats       DPDK counts packets too; Holdfast always does\n"
 	"  --no-huge-pages    guests and DPDK on ordinary pages, as under valgrind\n"
 	"  --holdfastd PATH   the primary to start (the one of this build)\n";
+
+static uint32_t greatest(const uint32_t *list, uint32_t n, uint32_t least)
+{
+	for (uint32_t i = 0; i < n; i++)
+		least = list[i] > least ? list[i] : least;
+	return least;
+}
+
+uint32_t options_longest(const struct options *o)
+{
+	return greatest(o->sizes, o->nr_sizes, 0);
+}
+
+uint32_t options_most_devices(const struct options *o)
+{
+	return greatest(o->devices, o->nr_devices, 2);
+}
+
+const char *options_first(const struct options *o)
+{
+	return o->floor ? "floor" : "holdfast";
+}
 
 static int complain(const char *name, const char *value)
 {
@@ -159,7 +185,15 @@ static int parse_one(struct options *o, int option, const char *value)
 	case 'o':
 		return parse_op(o, value);
 	case 's':
-		return parse_list(value, FRAME_MIN, FRAME_MAX, o->sizes, &o->nr_sizes);
+		return parse_list(value, FRAME_MIN, FRAME_JUMBO, o->sizes, &o->nr_sizes);
+	case 'd':
+		return parse_list(value, 1, BENCH_DEVICES, o->devices, &o->nr_devices);
+	case 'i':
+		o->idle = true;
+		return 0;
+	case 'F':
+		o->floor = true;
+		return 0;
 	case 'r':
 		return parse_ring(o, value);
 	case 'e':
@@ -190,6 +224,9 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"quick", no_argument, NULL, 'q'},
 		{"json", required_argument, NULL, 'j'},
 		{"op", required_argument, NULL, 'o'},
+		{"devices", required_argument, NULL, 'd'},
+		{"idle", no_argument, NULL, 'i'},
+		{"floor", no_argument, NULL, 'F'},
 		{"sizes", required_argument, NULL, 's'},
 		{"ring", required_argument, NULL, 'r'},
 		{"entries", required_argument, NULL, 'e'},
@@ -231,5 +268,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		if (parse_one(o, option, optarg))
 			return complain(longs[index].name, optarg ? optarg : "");
 	}
+	if (o->idle && !o->nr_devices)
+		return complain("idle", "without --devices");
 	return optind == argc ? 0 : complain("help", argv[optind]);
 }

@@ -21,6 +21,10 @@ struct options {
 	bool no_huge_pages;
 	bool huge;	     /* enough hugepages are free, and wanted; set by main */
 	const char *only_op; /* NULL: all */
+	bool floor;
+	bool idle;
+	uint32_t devices[OPTIONS_LIST]; /* none: one or two, by the operation */
+	uint32_t nr_devices;
 	bool packed[2];
 	uint32_t nr_packed;
 	/* Every combination of these is measured; lists end at their count. */
@@ -36,5 +40,10 @@ struct options {
 
 /* 0: go on; 1: help was printed; -EINVAL: a line was printed. */
 int options_parse(struct options *options, int argc, char **argv);
+
+uint32_t options_longest(const struct options *options); /* frame, in bytes */
+uint32_t options_most_devices(const struct options *options);
+/* What is measured beside DPDK. */
+const char *options_first(const struct options *options);
 
 #endif

@@ -160,9 +160,12 @@ bool stage_wait_prepared(struct stage *s, uint32_t place)
 
 static int plug(struct stage *s, uint32_t i)
 {
+	const struct front_shape shape = {.size = s->options.entries,
+					  .mergeable = true,
+					  .huge = s->options.huge,
+					  .places = s->options.places};
 	char path[HOLDFASTD_PATH_MAX];
-	int error = front_create(&s->fronts[i], s->options.entries, false, true, s->options.huge,
-				 s->options.places);
+	int error = front_create(&s->fronts[i], &shape);
 
 	if (error)
 		return error;

@@ -15,13 +15,13 @@ static const char *placement_word(const struct bench_case *c)
 	return c->two_cores ? "two cores" : "one core";
 }
 
-void report_header(double hz, const char *level)
+void report_header(double hz, const char *level, const char *first)
 {
 	printf("TSC %.0f MHz; bursts of %u; Holdfast's instructions: %s\n"
-	       "cycles are per packet (poll: per call); ratio > 1: Holdfast is ahead\n\n",
-	       hz / 1e6, BENCH_BURST, level);
-	printf("%-8s %-6s %7s %6s %10s %-9s  %9s %9s  %9s %9s  %6s\n", "op", "ring", "entries",
-	       "size", "mergeable", "placement", "Holdfast", "Mpps", "DPDK", "Mpps", "ratio");
+	       "cycles are per packet (poll: per call); ratio > 1: %s is ahead\n\n",
+	       hz / 1e6, BENCH_BURST, level, first);
+	printf("%-14s %-6s %7s %7s %6s %10s %-9s  %9s %9s  %9s %9s  %6s\n", "op", "ring", "entries",
+	       "devices", "size", "mergeable", "placement", first, "Mpps", "DPDK", "Mpps", "ratio");
 }
 
 void report_row(const struct result *r, double hz)
@@ -30,25 +30,33 @@ void report_row(const struct result *r, double hz)
 
 	if (r->c.size)
 		snprintf(size, sizeof(size), "%u", r->c.size);
-	printf("%-8s %-6s %7u %6s %10s %-9s  %9.1f %9.2f  %9.1f %9.2f  %6.2f\n", r->c.op->name,
-	       r->c.ring, r->c.entries, size, mergeable_word(&r->c), placement_word(&r->c),
-	       r->holdfast, hz / r->holdfast / 1e6, r->dpdk, hz / r->dpdk / 1e6, r->ratio);
+	printf("%-14s %-6s %7u %7u %6s %10s %-9s  %9.1f ", r->c.op->name, r->c.ring, r->c.entries,
+	       r->c.devices, size, mergeable_word(&r->c), placement_word(&r->c), r->holdfast);
+	if (r->c.op->round)
+		printf("%9.2f  %9.1f %9.2f  %6.2f\n", hz / r->holdfast / 1e6, r->dpdk,
+		       hz / r->dpdk / 1e6, r->ratio);
+	else
+		printf("%9s  %9.1f %9s  %6.2f\n", "KiB", r->dpdk, "KiB", r->ratio);
 	fflush(stdout);
 }
 
-static void json_row(FILE *file, const struct result *r, double hz)
+static void json_row(FILE *file, const struct result *r, double hz, const char *first)
 {
 	fprintf(file,
-		"{\"op\": \"%s\", \"ring\": \"%s\", \"entries\": %u, \"size\": %u, "
-		"\"mergeable\": %s, \"placement\": \"%s\", \"level\": \"%s\", "
-		"\"holdfast\": %.2f, \"dpdk\": %.2f, \"unit\": \"%s\", \"ratio\": %.3f, "
-		"\"holdfast_per_second\": %.0f, \"dpdk_per_second\": %.0f}",
-		r->c.op->name, r->c.ring, r->c.entries, r->c.size,
-		r->c.mergeable ? "true" : "false", placement_word(&r->c), r->c.level, r->holdfast,
-		r->dpdk, r->c.op->unit, r->ratio, hz / r->holdfast, hz / r->dpdk);
+		"{\"op\": \"%s\", \"ring\": \"%s\", \"entries\": %u, \"devices\": %u, "
+		"\"size\": %u, \"mergeable\": %s, \"placement\": \"%s\", \"level\": \"%s\", "
+		"\"%s\": %.2f, \"dpdk\": %.2f, \"unit\": \"%s\", \"ratio\": %.3f",
+		r->c.op->name, r->c.ring, r->c.entries, r->c.devices, r->c.size,
+		r->c.mergeable ? "true" : "false", placement_word(&r->c), r->c.level, first,
+		r->holdfast, r->dpdk, r->c.op->unit, r->ratio);
+	if (r->c.op->round)
+		fprintf(file, ", \"%s_per_second\": %.0f, \"dpdk_per_second\": %.0f", first,
+			hz / r->holdfast, hz / r->dpdk);
+	fputs("}", file);
 }
 
-int report_json(const char *path, const struct result *results, uint32_t n, double hz)
+int report_json(const char *path, const struct result *results, uint32_t n, double hz,
+		const char *first)
 {
 	FILE *file = fopen(path, "w");
 	int error = 0;
@@ -56,7 +64,7 @@ int report_json(const char *path, const struct result *results, uint32_t n, doub
 	if (file) {
 		fputs("[\n", file);
 		for (uint32_t i = 0; i < n; i++) {
-			json_row(file, &results[i], hz);
+			json_row(file, &results[i], hz, first);
 			fputs(i + 1 < n ? ",\n" : "\n", file);
 		}
 		fputs("]\n", file);

@@ -17,11 +17,17 @@
 
 #define POLLS 1024u
 
-static int wrong(const struct side *side, const struct bench_case *c, const char *what, int64_t n)
+int round_wrong(const struct side *side, const struct bench_case *c, const char *what, int64_t n,
+		uint32_t of)
 {
 	fprintf(stderr, "%s, %s of %u bytes: %lld of %u packets %s\n", side->backend->ops->name,
-		c->op->name, c->size, (long long)n, c->entries, what);
+		c->op->name, c->size, (long long)n, of, what);
 	return -EBADMSG;
+}
+
+static int wrong(const struct side *side, const struct bench_case *c, const char *what, int64_t n)
+{
+	return round_wrong(side, c, what, n, c->entries);
 }
 
 /* Both sides' view of how many packets a round moved. */
