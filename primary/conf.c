@@ -6,6 +6,8 @@
 #include "conf.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +96,84 @@ static int set_port(struct conf *conf, const char *argument)
 			return -EINVAL;
 	conf->nr_ports++;
 	return 0;
+}
+
+/* One of the words behind a device's name. */
+static int set_cuse_word(struct conf_port *port, const char *word)
+{
+	uint64_t number;
+
+	if (strncmp(word, "device=", 7) == 0)
+		return copy_text(port->path, sizeof(port->path), word + 7);
+	/* More than one pair is refused with the reason, by the port. */
+	if (strncmp(word, "queues=", 7) == 0 &&
+	    parse_number(word + 7, 1, MAX_QUEUE_PAIRS, &number) == 0) {
+		port->queue_pairs = (uint32_t)number;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int set_cuse(struct conf *conf, const char *argument)
+{
+	struct conf_port *port = &conf->ports[conf->nr_ports];
+	char text[512], *rest = text, *word;
+
+	if (conf->nr_ports == CONF_MAX_PORTS || copy_text(text, sizeof(text), argument) < 0)
+		return -EINVAL;
+	*port = (struct conf_port){.queue_pairs = 1, .cuse = true};
+	word = strsep(&rest, ",");
+	if (copy_text(port->name, sizeof(port->name), word) < 0)
+		return -EINVAL;
+	while ((word = strsep(&rest, ",")))
+		if (set_cuse_word(port, word) < 0)
+			return -EINVAL;
+	conf->nr_ports++;
+	conf->cuse = true;
+	return 0;
+}
+
+/* A number or a name; false: there is none. */
+static bool find_user(const char *text, uid_t *ret)
+{
+	const struct passwd *user = getpwnam(text);
+	uint64_t number;
+
+	if (parse_number(text, 0, UINT32_MAX - 1, &number) == 0)
+		*ret = (uid_t)number;
+	else if (user)
+		*ret = user->pw_uid;
+	else
+		return false;
+	return true;
+}
+
+static bool find_group(const char *text, gid_t *ret)
+{
+	const struct group *group = getgrnam(text);
+	uint64_t number;
+
+	if (parse_number(text, 0, UINT32_MAX - 1, &number) == 0)
+		*ret = (gid_t)number;
+	else if (group)
+		*ret = group->gr_gid;
+	else
+		return false;
+	return true;
+}
+
+static int set_cuse_owner(struct conf *conf, const char *argument)
+{
+	char text[128], *group;
+
+	if (copy_text(text, sizeof(text), argument) < 0)
+		return -EINVAL;
+	group = strchr(text, ':');
+	if (group)
+		*group++ = '\0';
+	if (*text && !find_user(text, &conf->cuse_owner))
+		return -EINVAL;
+	return group && !find_group(group, &conf->cuse_group) ? -EINVAL : 0;
 }
 
 static int set_u32(uint32_t *to, const char *argument, uint64_t min, uint64_t max)
@@ -201,7 +281,7 @@ static int set_user(struct conf *conf, const char *argument)
 	return privilege_find(&conf->user, argument);
 }
 
-static int set_cuse(struct conf *conf, const char *argument)
+static int set_keep_cuse(struct conf *conf, const char *argument)
 {
 	(void)argument;
 	conf->cuse = true;
@@ -247,6 +327,10 @@ static const struct option_row options[] = {
 	{"run-dir", "DIR", "sockets and lock file (default " DEFAULT_RUN_DIR ")", set_run_dir},
 	{"port", "NAME[,path=SOCKET][,client][,queues=N]",
 	 "a port to start with; may be given up to 64 times", set_port},
+	{"cuse", "NAME[,device=NAME]",
+	 "a port to start with that is a character device /dev/NAME for vhost-net front-ends",
+	 set_cuse},
+	{"cuse-owner", "[USER][:GROUP]", "of such devices (who runs it)", set_cuse_owner},
 	{"max-devices", "N", "ports that can exist at once (512)", set_max_devices},
 	{"max-secondaries", "N", "secondaries that can be attached at once (64)",
 	 set_max_secondaries},
@@ -261,7 +345,7 @@ static const struct option_row options[] = {
 	 set_hang_limit},
 	{"no-huge-pages", NULL, "ordinary pages for the directory and the lanes",
 	 set_no_huge_pages},
-	{"port-mode", "OCTAL", "mode of port sockets, for QEMU to open (0600)", set_port_mode},
+	{"port-mode", "OCTAL", "mode of port sockets and devices, for QEMU to open (0600)", set_port_mode},
 	{"socket-mode", "OCTAL", "mode of the attach and the control socket (0600)",
 	 set_socket_mode},
 	{"allow-attach", "user:NAME[=PATTERN]",
@@ -276,7 +360,9 @@ static const struct option_row options[] = {
 	 "become this user, with CAP_KILL and no other right of root; may be a number, with a "
 	 "group",
 	 set_user},
-	{"cuse", NULL, "with --user: keep the capabilities that vhost-cuse ports need", set_cuse},
+	{"keep-cuse", NULL,
+	 "with --user: keep the capabilities that vhost-cuse ports need, as --cuse does",
+	 set_keep_cuse},
 	{"supervise", NULL,
 	 "run it as a child that may crash: its sessions survive, it is started again",
 	 set_supervise},
@@ -351,6 +437,8 @@ static void set_defaults(struct conf *conf)
 	conf->huge_pages = true;
 	conf->attach_mode = conf->control_mode = MODE_UNSAID;
 	conf->port_mode = 0600;
+	conf->cuse_owner = (uid_t)-1;
+	conf->cuse_group = (gid_t)-1;
 	conf->log_level = HF_LOG_NOTICE;
 }
 

@@ -19,6 +19,7 @@ struct conf_port {
 	char name[64];
 	char path[108]; /* empty: RUN_DIR/NAME.sock */
 	bool client;
+	bool cuse; /* path: the device's name; empty: NAME */
 	uint32_t queue_pairs;
 };
 
@@ -33,7 +34,9 @@ struct conf {
 	bool huge_pages;	/* default true */
 	mode_t attach_mode;	/* of their sockets; default 0600, 0666 with rules */
 	mode_t control_mode;
-	mode_t port_mode; /* of port sockets, which QEMU opens; default 0600 */
+	mode_t port_mode;  /* of port sockets and devices, which QEMU opens; default 0600 */
+	uid_t cuse_owner;  /* of devices; -1: who made them */
+	gid_t cuse_group;
 	struct allow_rules attach_rules, control_rules; /* of users that are not ours */
 	struct privilege_user user;			/* to become */
 	bool cuse; /* vhost-cuse ports are wanted: keep what they need */

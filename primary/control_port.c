@@ -57,6 +57,8 @@ static Holdfast__Control__Port *fill_port(struct answer *answer, const struct po
 	holdfast__control__port__init(to);
 	to->name = answer_borrow(port->name);
 	to->client = port->client;
+	to->kind = port->cuse ? HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE
+			      : HOLDFAST__CONTROL__PORT_KIND__VHOST_USER;
 	to->path = answer_borrow(port->path);
 	to->state = state_of(port);
 	to->device = device->slot;
@@ -102,14 +104,14 @@ int control_port_add(struct answer *answer, Holdfast__Control__Response *respons
 	const char *reason = "the port was not added; see the log of holdfastd";
 	int error;
 
-	if (add->kind != HOLDFAST__CONTROL__PORT_KIND__VHOST_USER)
-		return answer_refuse(
-			response, -EOPNOTSUPP,
-			"vhost-cuse ports are not in this build; add a vhost-user port");
 	if (pairs > HF_SHM_MAX_VRINGS / 2)
 		return answer_refuse(response, -EINVAL,
 				     "a port has at most 128 queue pairs; give it fewer");
-	error = port_add(answer->primary, add->name, add->path, add->client, pairs, &reason);
+	if (add->kind == HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE)
+		error = port_add_cuse(answer->primary, add->name, add->path, add->queue_pairs,
+				      &reason);
+	else
+		error = port_add(answer->primary, add->name, add->path, add->client, pairs, &reason);
 	if (error)
 		return answer_refuse(response, error, reason);
 	answer_ports(answer, response, port_find(answer->primary, add->name));

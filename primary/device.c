@@ -132,7 +132,9 @@ uint16_t device_first_base(const struct device *device)
 
 bool vring_configured(const struct vring *vring)
 {
-	return vring->size && vring->has_address && vring->has_kick;
+	bool may_run = vring->device->is_vhost_net ? vring->has_backend : vring->has_kick;
+
+	return vring->size && vring->has_address && may_run;
 }
 
 bool vring_active(const struct vring *vring)

@@ -35,6 +35,7 @@ struct vring {
 	bool address_given; /* SET_VRING_ADDR came: the user addresses below are set */
 	bool has_address;   /* and the whole ring lies in the present memory table */
 	bool has_kick;	    /* SET_VRING_KICK came, with descriptor or without (polling) */
+	bool has_backend;   /* vhost-net: NET_SET_BACKEND said that the ring may run */
 	uint64_t desc_user, avail_user, used_user; /* kept: a new memory table translates anew */
 	uint64_t desc_gpa, avail_gpa, used_gpa, log_gpa;
 	uint32_t addr_flags;
@@ -99,6 +100,8 @@ struct device {
 	uint32_t slot; /* in the directory */
 	char tag[72];  /* "port NAME", for log lines */
 
+	bool is_vhost_net; /* a ring runs from NET_SET_BACKEND on, whatever its kick says */
+
 	/* From the front-end. */
 	uint64_t session; /* 0: no front-end */
 	uint64_t features;
@@ -143,7 +146,7 @@ bool device_read(const struct device *device, uint64_t gpa, void *to, uint64_t b
 bool device_is_packed(const struct device *device);
 /* The position of a ring that was never used. */
 uint16_t device_first_base(const struct device *device);
-/* Size, address and kick are there. */
+/* Size, address and kick are there; of vhost-net: size, address and backend. */
 bool vring_configured(const struct vring *vring);
 /* Does the front-end see it as started? */
 bool vring_active(const struct vring *vring);

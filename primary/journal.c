@@ -74,11 +74,12 @@ static void write_numbers(struct journal_header *h, const struct primary *primar
 
 static int store_pipes(struct journal *journal, struct store *store)
 {
-	const int fds[4] = {journal->once.answer[0], journal->once.answer[1],
-			    journal->once.consumed[0], journal->once.consumed[1]};
+	const int fds[JOURNAL_PIPES] = {
+		journal->once.answer[0],   journal->once.answer[1], journal->once.consumed[0],
+		journal->once.consumed[1], journal->once.taken[0],  journal->once.taken[1]};
 	struct journal_header *h = journal->header;
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < JOURNAL_PIPES; i++) {
 		h->pipes[i] = store_add(store, 'o', fds[i]);
 		if (!h->pipes[i])
 			return -EMFILE;
@@ -128,7 +129,8 @@ static struct journal *new_journal(void)
 	if (!journal)
 		return NULL;
 	journal->memory.fd = -1;
-	journal->once = (struct once){.answer = {-1, -1}, .consumed = {-1, -1}};
+	journal->once = (struct once){
+		.answer = {-1, -1}, .consumed = {-1, -1}, .taken = {-1, -1}, .look = {-1, -1}};
 	return journal;
 }
 
@@ -160,18 +162,19 @@ static bool is_ours(const struct journal_header *h, uint64_t size)
 static int take_pipes(struct primary *primary, struct journal *journal)
 {
 	struct journal_header *h = journal->header;
-	int *const fds[4] = {&journal->once.answer[0], &journal->once.answer[1],
-			     &journal->once.consumed[0], &journal->once.consumed[1]};
+	int *const fds[JOURNAL_PIPES] = {
+		&journal->once.answer[0],   &journal->once.answer[1], &journal->once.consumed[0],
+		&journal->once.consumed[1], &journal->once.taken[0],  &journal->once.taken[1]};
 
 	journal->once.notes = &h->once;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < JOURNAL_PIPES; i++) {
 		*fds[i] = store_get(primary->store, h->pipes[i]);
 		/* Not -ENOENT: there is a journal, and what it names is not given up for this. */
 		if (*fds[i] < 0)
 			return -EBADF;
 		store_reference(primary->store, h->pipes[i]);
 	}
-	return 0;
+	return once_open_rest(&journal->once);
 }
 
 int journal_adopt(struct primary *primary)
@@ -403,6 +406,7 @@ static void fill_vring(struct journal_vring *to, const struct vring *from)
 		.suspended = from->suspended,
 		.enabled = from->enabled,
 		.broken = from->broken,
+		.has_backend = from->has_backend,
 	};
 }
 
@@ -432,6 +436,9 @@ static void fill_session(struct journal_port *to, const struct session *from)
 {
 	to->session = from->number;
 	to->socket = from->stored;
+	to->opening = from->port->opening;
+	to->owner_start = from->owner_start;
+	to->peer_pid = from->port->peer_pid;
 	to->greeted = from->greeted;
 	to->ready = from->ready;
 	to->offered = from->offered;
@@ -450,6 +457,7 @@ static void fill_port(struct journal_port *to, const struct port *from)
 	memcpy(to->path, from->path, sizeof(to->path));
 	to->queue_pairs = from->queue_pairs;
 	to->client = from->client;
+	to->cuse = from->cuse != NULL;
 	to->features_disabled = from->features_disabled;
 	to->sessions = from->sessions;
 	to->refused_messages = from->refused_messages;
@@ -474,6 +482,8 @@ static void clear_words(struct journal_slot *slot)
 	slot->answered = slot->consumed = slot->ending = slot->rarp = 0;
 	memset(slot->positions, 0, sizeof(slot->positions));
 	memset(&slot->lost, 0, sizeof(slot->lost));
+	for (uint32_t i = 0; i < JOURNAL_REQUESTS; i++)
+		slot->requests[i].unique = 0;
 }
 
 static void commit(struct port *port)
@@ -511,7 +521,7 @@ static bool is_whole(const struct port *port)
 
 	if (!port->session)
 		return whole;
-	whole = whole && port->session->stored;
+	whole = whole && (port->session->stored || port->session->socket < 0);
 	for (uint32_t i = 0; i < device->memory.count; i++)
 		whole = whole && device->regions_stored[i];
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
@@ -638,4 +648,22 @@ void journal_consumed(struct session *session)
 	if (session->primary->journal)
 		hf_store_release(&journal_slot(session->primary, session->device->slot)->consumed,
 				 session->message_id);
+}
+
+/* --- requests of a device --- */
+
+void journal_request(struct port *port, uint32_t at, uint64_t unique, const void *bytes,
+		     uint32_t len)
+{
+	struct journal_request *record;
+
+	if (!port->primary->journal || !journal_slot(port->primary, port->device.slot)->valid)
+		return;
+	record = &journal_slot(port->primary, port->device.slot)->requests[at];
+	hf_store_release(&record->unique, (uint64_t)0);
+	if (!len)
+		return;
+	record->len = len;
+	memcpy(record->bytes, bytes, len);
+	hf_store_release(&record->unique, unique);
 }

@@ -19,11 +19,14 @@
 #include "vu_wire.h"
 
 #define JOURNAL_MAGIC	 0x314c4e524a534648ull /* "HFSJRNL1" */
-#define JOURNAL_VERSION	 1u
+#define JOURNAL_VERSION	 2u
 #define JOURNAL_REMOVED	 32u
 #define JOURNAL_GLOBS	 64u
 #define JOURNAL_TEXT	 128u
 #define JOURNAL_REPLY	 24u
+#define JOURNAL_REQUESTS 8u /* of a cuse device, unanswered */
+#define JOURNAL_REQUEST	 2176u
+#define JOURNAL_PIPES	 6u
 #define JOURNAL_NOT_KEPT UINT32_MAX
 #define JOURNAL_RARP	 (1ull << 63)
 #define JOURNAL_POSITION (1ull << 63)
@@ -33,6 +36,7 @@
 struct journal_once {
 	uint64_t sending;
 	uint64_t consuming;
+	uint64_t taking; /* 1 + the slot of the device whose request is taken */
 };
 
 struct journal_vring {
@@ -41,12 +45,14 @@ struct journal_vring {
 	uint32_t kick, call, err;
 	uint16_t size;
 	uint8_t address_given, has_kick, started, suspended, enabled, broken;
+	uint8_t has_backend;
+	uint8_t reserved[7];
 };
 
 /* The message that is being answered; 0: none was since the session began. */
 struct journal_message {
 	uint64_t id;
-	uint32_t bytes; /* in the socket */
+	uint32_t bytes; /* in the socket; of a cuse device: which request */
 	uint32_t reply_bytes;
 	uint8_t reply[JOURNAL_REPLY];
 };
@@ -63,7 +69,8 @@ struct journal_port {
 	uint32_t listener;
 	uint8_t client;
 	uint8_t greeted, ready, features_set, status, status_seen;
-	uint8_t reserved0[2];
+	uint8_t cuse; /* a device, not a socket */
+	uint8_t reserved0[1];
 
 	uint64_t session; /* 0: no front-end; what follows is nothing then */
 	uint64_t offered;
@@ -78,6 +85,10 @@ struct journal_port {
 	uint32_t nr_removed;
 	uint16_t mtu;
 	uint16_t reserved1;
+	uint64_t opening; /* vhost-cuse only, as the next two */
+	uint64_t owner_start;
+	int32_t peer_pid;
+	uint32_t reserved2;
 	struct journal_message message;
 	struct vu_region removed[JOURNAL_REMOVED];
 	struct hf_shm_region regions[HF_SHM_MAX_REGIONS];
@@ -94,6 +105,14 @@ struct journal_lost {
 	char name[64];
 };
 
+/* A request that a cuse device was asked, unanswered; `unique` is written last and cleared first. */
+struct journal_request {
+	uint64_t unique; /* 0: none */
+	uint32_t len;
+	uint32_t reserved;
+	uint8_t bytes[JOURNAL_REQUEST];
+};
+
 struct journal_slot {
 	uint32_t valid;	   /* 1 or 2: that copy; 0: no port, and the words below say nothing */
 	uint32_t dirty;	   /* a message was begun: what stands in the directory may be ahead */
@@ -107,6 +126,7 @@ struct journal_slot {
 	 * newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];
 	struct journal_lost lost;
+	struct journal_request requests[JOURNAL_REQUESTS];
 	struct journal_port copies[2];
 };
 
@@ -164,7 +184,7 @@ struct journal_header {
 	uint64_t next_grant, next_session, next_secondary, next_message;
 	uint64_t features_enabled;
 	struct journal_listener attach_listener, control_listener;
-	uint32_t pipes[4];
+	uint32_t pipes[JOURNAL_PIPES];
 	uint32_t pipes_stored;
 	uint32_t configured; /* the command line's ports were made */
 	struct journal_once once;

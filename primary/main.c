@@ -411,9 +411,12 @@ static int add_ports(struct holdfastd *d)
 
 		if (port_find(&d->primary, port->name))
 			continue; /* of a life before */
-		error = port_add(&d->primary, port->name, port->path, port->client,
-				 port->queue_pairs, &reason);
-
+		if (port->cuse)
+			error = port_add_cuse(&d->primary, port->name, port->path,
+					      port->queue_pairs, &reason);
+		else
+			error = port_add(&d->primary, port->name, port->path, port->client,
+					 port->queue_pairs, &reason);
 		if (error) {
 			log_error(TAG, "port %s: %s", port->name, reason);
 			return error;

@@ -5,6 +5,8 @@
  *   consuming: pipe emptied; note `consuming` = id; splice socket → pipe
  *              as many are out as the pipe has, if `consuming` is the id; whoever finds it so
  *              goes on with the rest
+ *   taking:    note `taking` = the device; splice device → pipe; the request is noted; pipe emptied
+ *              what is in the pipe is that device's, noted or not
  *
  * One message at a time is between the two steps, whatever the number of sessions.
  */
@@ -134,15 +136,81 @@ void once_consume(struct once *once, uint64_t id, int socket, size_t len)
 	consume_plainly(socket, len);
 }
 
+/* A copy of what is in the pipe. */
+static ssize_t look_into(struct once *once, void *bytes, size_t room)
+{
+	ssize_t n;
+
+	do {
+		n = tee(once->taken[0], once->look[1], room, SPLICE_F_NONBLOCK);
+	} while (n < 0 && errno == EINTR);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	n = read(once->look[0], bytes, room);
+	drain(once->look[0]);
+	return n < 0 ? -errno : n;
+}
+
+static ssize_t take_plainly(int device, void *bytes, size_t room)
+{
+	ssize_t n = read(device, bytes, room);
+
+	return n < 0 ? -errno : n;
+}
+
+ssize_t once_take(struct once *once, uint32_t slot, int device, void *bytes, size_t room)
+{
+	ssize_t n;
+
+	if (!once)
+		return take_plainly(device, bytes, room);
+	once_taken(once);
+	hf_store_release(&once->notes->taking, (uint64_t)slot + 1);
+	n = splice(device, NULL, once->taken[1], NULL, room, SPLICE_F_NONBLOCK);
+	if (n <= 0)
+		return n < 0 ? -errno : 0;
+	return look_into(once, bytes, room);
+}
+
+void once_taken(struct once *once)
+{
+	if (once)
+		drain(once->taken[0]);
+}
+
+ssize_t once_left(struct once *once, uint32_t slot, void *bytes, size_t room)
+{
+	if (!once || once->notes->taking != (uint64_t)slot + 1 || !left_in(once->taken[0]))
+		return 0;
+	return look_into(once, bytes, room);
+}
+
+static int open_pipe(int pipe[2])
+{
+	return pipe2(pipe, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+int once_open_rest(struct once *once)
+{
+	return open_pipe(once->look);
+}
+
 int once_open(struct once *once)
 {
-	once->answer[0] = once->answer[1] = once->consumed[0] = once->consumed[1] = -1;
-	if (pipe2(once->answer, O_CLOEXEC | O_NONBLOCK) < 0 ||
-	    pipe2(once->consumed, O_CLOEXEC | O_NONBLOCK) < 0) {
-		int error = errno;
+	int error;
 
+	once->answer[0] = once->answer[1] = once->consumed[0] = once->consumed[1] = -1;
+	once->taken[0] = once->taken[1] = once->look[0] = once->look[1] = -1;
+	error = open_pipe(once->answer);
+	if (!error)
+		error = open_pipe(once->consumed);
+	if (!error)
+		error = open_pipe(once->taken);
+	if (!error)
+		error = once_open_rest(once);
+	if (error) {
 		once_close(once);
-		return -error;
+		return error;
 	}
 	(void)fcntl(once->consumed[1], F_SETPIPE_SZ, PIPE_BYTES);
 	return 0;
@@ -152,4 +220,6 @@ void once_close(struct once *once)
 {
 	hf_fd_close_all(once->answer, 2);
 	hf_fd_close_all(once->consumed, 2);
+	hf_fd_close_all(once->taken, 2);
+	hf_fd_close_all(once->look, 2);
 }

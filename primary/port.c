@@ -18,6 +18,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "cuse.h"
 #include "event.h"
 #include "fd.h"
 #include "headroom.h"
@@ -36,6 +37,8 @@
 #define MAX_QUEUE_PAIRS (HF_SHM_MAX_VRINGS / 2)
 
 /* --- from socket to session --- */
+
+static int open_socket(struct port *port, const char **ret_reason);
 
 static void arm_retry(struct port *port, uint64_t after_ns)
 {
@@ -165,8 +168,11 @@ static void connect_now(struct port *port)
 static void on_retry(struct loop_timer *timer)
 {
 	struct port *port = container_of(timer, struct port, retry);
+	const char *reason = "";
 
-	if (!port->client)
+	if (port->cuse && port->listener < 0)
+		(void)open_socket(port, &reason); /* says why not */
+	else if (!port->client)
 		listen_again(port);
 	else if (!port->session)
 		connect_now(port);
@@ -182,6 +188,8 @@ static void free_port(struct port *port)
 	device_reset(&port->device);
 	publish_free(&port->device);
 	journal_port_gone(port);
+	if (port->cuse)
+		cuse_free(port);
 	primary->ports[port->device.slot] = NULL;
 	free(port);
 }
@@ -189,6 +197,8 @@ static void free_port(struct port *port)
 void port_session_ended(struct port *port)
 {
 	port->peer_pid = 0;
+	if (port->cuse)
+		cuse_session_ended(port);
 	if (port->removing)
 		free_port(port);
 	else if (port->client)
@@ -222,7 +232,9 @@ static void close_socket(struct port *port)
 {
 	loop_remove(port->primary->loop, &port->listener_source);
 	loop_timer_clear(port->primary->loop, &port->retry);
-	if (port->listener >= 0)
+	if (port->cuse)
+		cuse_close(port);
+	else if (port->listener >= 0)
 		unlink_socket(port);
 	/* Another process may hold it as well: nobody is let in by this. */
 	if (port->listener >= 0)
@@ -296,10 +308,23 @@ static const char *explain_listen(int error)
 	}
 }
 
+static int open_device(struct port *port, const char **ret_reason)
+{
+	int error = cuse_open(port, ret_reason);
+
+	if (error)
+		return error;
+	journal_port(port);
+	listen_again(port);
+	return 0;
+}
+
 static int open_socket(struct port *port, const char **ret_reason)
 {
 	int error;
 
+	if (port->cuse)
+		return open_device(port, ret_reason);
 	if (port->client) {
 		connect_now(port);
 		return 0;
@@ -357,6 +382,30 @@ static struct port *new_port(struct primary *primary, uint32_t slot, const char 
 	return port;
 }
 
+/* Its path is there. It is freed on failure. */
+static int start(struct port *port, const char **ret_reason)
+{
+	struct primary *primary = port->primary;
+	int error;
+
+	primary->ports[port->device.slot] = port;
+	publish_device(&port->device);
+	error = open_socket(port, ret_reason);
+	if (error) {
+		free_port(port);
+		return error;
+	}
+	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PORT_ADDED, port->name, NULL, -1, 0,
+		   "%s %s", port->client ? "connects to" : "listens on", port->path);
+	return 0;
+}
+
+static int out_of_memory(const char **ret_reason)
+{
+	*ret_reason = "out of memory; add memory";
+	return -ENOMEM;
+}
+
 int port_add(struct primary *primary, const char *name, const char *path, bool client,
 	     uint32_t queue_pairs, const char **ret_reason)
 {
@@ -370,26 +419,62 @@ int port_add(struct primary *primary, const char *name, const char *path, bool c
 	if (error)
 		return error;
 	port = new_port(primary, free_slot(primary), name, client, queue_pairs);
-	if (!port) {
-		*ret_reason = "out of memory; add memory";
-		return -ENOMEM;
-	}
+	if (!port)
+		return out_of_memory(ret_reason);
 	error = fill_path(port, path);
 	if (error) {
 		*ret_reason = "the socket's path is longer than 107 bytes; choose a shorter one";
 		free(port);
 		return error;
 	}
-	primary->ports[port->device.slot] = port;
-	publish_device(&port->device);
-	error = open_socket(port, ret_reason);
+	return start(port, ret_reason);
+}
+
+/* A name, or the path that says the same. */
+static const char *device_name(const char *name, const char *device)
+{
+	if (!device || !*device)
+		return name;
+	return strncmp(device, "/dev/", 5) == 0 ? device + 5 : device;
+}
+
+int port_add_cuse(struct primary *primary, const char *name, const char *device,
+		  uint32_t queue_pairs, const char **ret_reason)
+{
+	int error = check_new(primary, name, ret_reason), n;
+	struct port *port;
+
+	if (!error && queue_pairs > 1) {
+		*ret_reason = "a vhost-net device is one queue pair; add a vhost-user port for more";
+		error = -EINVAL;
+	}
+	if (error)
+		return error;
+	port = new_port(primary, free_slot(primary), name, false, 1);
+	if (!port)
+		return out_of_memory(ret_reason);
+	n = snprintf(port->path, sizeof(port->path), "/dev/%s", device_name(name, device));
+	error = n < 0 || (size_t)n >= sizeof(port->path) ? -EINVAL : cuse_new(port);
 	if (error) {
-		free_port(port);
+		*ret_reason = error == -EOPNOTSUPP ? "this build has no vhost-cuse; build it with "
+						     "-Dcuse=enabled, or add a vhost-user port"
+						   : "the device's name is too long, or memory out";
+		free(port);
 		return error;
 	}
-	event_emit(primary, HOLDFAST__CONTROL__EVENT_KIND__PORT_ADDED, port->name, NULL, -1, 0,
-		   "%s %s", client ? "connects to" : "listens on", port->path);
-	return 0;
+	return start(port, ret_reason);
+}
+
+void port_listener_lost(struct port *port, const char *why)
+{
+	snprintf(port->last_error, sizeof(port->last_error), "%s was cut off: %s", port->path, why);
+	loop_remove(port->primary->loop, &port->listener_source);
+	port->listener_stored = 0;
+	hf_fd_close(&port->listener);
+	journal_port(port);
+	arm_retry(port, BACKOFF_LAST_NS);
+	if (port->session)
+		session_end(port->session, "the device was cut off");
 }
 
 struct port *port_adopt(struct primary *primary, uint32_t slot, const struct journal_port *record)
@@ -399,6 +484,10 @@ struct port *port_adopt(struct primary *primary, uint32_t slot, const struct jou
 
 	if (!port)
 		return NULL;
+	if (record->cuse && cuse_new(port) < 0) {
+		free(port);
+		return NULL;
+	}
 	memcpy(port->path, record->path, sizeof(port->path));
 	port->removing = journal_slot(primary, slot)->removing;
 	port->features_disabled = record->features_disabled;

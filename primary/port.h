@@ -17,6 +17,7 @@
 #include "loop.h"
 #include "rate.h"
 
+struct cuse;
 struct primary;
 struct session;
 struct journal_port;
@@ -26,10 +27,11 @@ struct port {
 	char name[64];
 	char path[108];
 	bool client;
+	struct cuse *cuse; /* a character device, path; NULL: a socket */
 	uint32_t queue_pairs;
 	uint64_t features_disabled; /* by `feature disable PORT` */
 
-	int listener;	  /* server mode; -1 else */
+	int listener;	  /* server mode; -1 else; of a device, its descriptor */
 	dev_t socket_dev; /* of the file that we bound: who replaced it keeps theirs */
 	ino_t socket_ino;
 	uint32_t listener_stored; /* its number in the store */
@@ -54,6 +56,7 @@ struct port {
 	uint64_t sessions; /* that were ever opened */
 	uint64_t refused_messages;
 	pid_t peer_pid;
+	uint64_t opening; /* of a device: the request that its session began with */
 	char last_error[128];
 };
 
@@ -64,6 +67,12 @@ struct port {
  */
 int port_add(struct primary *primary, const char *name, const char *path, bool client,
 	     uint32_t queue_pairs, const char **ret_reason);
+/* The same with a character device /dev/DEVICE (NULL or "": NAME) in place of a socket. One queue
+ * pair: 0 or 1. -EOPNOTSUPP: not in this build; -ENOENT: the kernel has none. */
+int port_add_cuse(struct primary *primary, const char *name, const char *device,
+		  uint32_t queue_pairs, const char **ret_reason);
+/* The device was cut off. */
+void port_listener_lost(struct port *port, const char *why);
 /* A port that an earlier life had (resume.c): its record taken over, the rest is the caller's; then
  * port_go_on. NULL: no memory. */
 struct port *port_adopt(struct primary *primary, uint32_t slot, const struct journal_port *record);

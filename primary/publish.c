@@ -63,7 +63,7 @@ static void fill_device(struct hf_shm_device *to, const struct device *from)
 	/* Readers keep what is behind nr_vrings out of their copies, so a slot that had more vrings
 	 * before shows nothing of them. */
 	to->nr_vrings = device_nr_vrings(from);
-	to->kind = 0;
+	to->kind = from->is_vhost_net;
 	to->node = from->node;
 	to->mtu = from->mtu;
 	to->status = from->status;

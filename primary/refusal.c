@@ -35,6 +35,15 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_REGION_MAP] = ADDRESSES,
 	[REFUSED_RING_ADDRESS] = ADDRESSES,
 	[REFUSED_NO_RESOURCES] = "raise the limits of memory and open files of holdfastd",
+	[REFUSED_CALLER] = "holdfastd must see the front-end's process: in the same pid namespace, or "
+			   "one above",
+	[REFUSED_NOT_THE_OWNER] = "only the process that said SET_OWNER may set the device up",
+	[REFUSED_MEMORY_PRIVATE] =
+		"share the guest's memory (QEMU: -object "
+		"memory-backend-memfd,id=mem,size=SIZE,share=on -machine memory-backend=mem)",
+	[REFUSED_MEMORY_HIDDEN] = "run holdfastd as root, or as the front-end's user with "
+				  "CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE; see docs/cuse.md",
+	[REFUSED_RACED] = RESTART,
 	[REFUSED_SECOND_CLIENT] = "a port serves one front-end; add another port",
 	[REFUSED_ATTACH_PEER] = "run it as root or as the user of holdfastd, or --allow-attach it",
 	[REFUSED_ATTACH_RIGHTS] = "give it a wider pattern (--allow-attach)",

@@ -43,6 +43,12 @@
 	X(EVENT_FD, "not_an_eventfd")                                                              \
 	X(NO_RESOURCES, "no_resources")                                                            \
 	X(SECOND_CLIENT, "second_client")                                                          \
+	/* vhost-cuse: what a socket would have brought along */                                   \
+	X(CALLER, "caller_unknown")                                                                \
+	X(NOT_THE_OWNER, "not_the_owner")                                                          \
+	X(MEMORY_PRIVATE, "memory_private")                                                        \
+	X(MEMORY_HIDDEN, "memory_not_accessible")                                                  \
+	X(RACED, "changed_between_phases")                                                         \
 	/* attach and control sockets */                                                           \
 	X(ATTACH_PEER, "attach_peer_not_allowed")                                                  \
 	X(ATTACH_RIGHTS, "attach_beyond_rule")                                                     \

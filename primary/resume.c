@@ -19,6 +19,7 @@
 
 #include "attach.h"
 #include "clock.h"
+#include "cuse.h"
 #include "directory.h"
 #include "fd.h"
 #include "grant_vring.h"
@@ -86,6 +87,7 @@ static bool restore_vring(struct vring *vring, const struct journal_vring *recor
 	vring->suspended = record->suspended;
 	vring->enabled = record->enabled;
 	vring->broken = record->broken;
+	vring->has_backend = record->has_backend;
 	vring->stored.kick = record->kick;
 	vring->stored.call = record->call;
 	vring->stored.err = record->err;
@@ -212,6 +214,9 @@ static void restore_message(struct session *session, const struct journal_port *
 	session->in_socket = message->bytes;
 	session->reply.len = message->reply_bytes;
 	memcpy(session->reply.bytes, message->reply, sizeof(session->reply.bytes));
+	/* An answer that was given already is given to nobody. */
+	if (session->port->cuse)
+		return;
 	if (slot->answered < message->id && message->reply_bytes &&
 	    !once_was_sent(once, message->id))
 		return;
@@ -243,6 +248,13 @@ static int restore_session(struct port *port, const struct journal_port *record)
 	session->nr_removed = record->nr_removed;
 	memcpy(session->removed, record->removed, sizeof(session->removed));
 	port->session = session;
+	if (port->cuse) {
+		port->opening = record->opening;
+		session->owner_start = record->owner_start;
+		port->peer_pid = record->peer_pid;
+		restore_message(session, record);
+		return 0;
+	}
 	if (socket < 0)
 		return 0;
 	port->peer_pid = stream_peer_pid(socket);
@@ -278,16 +290,19 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 		error = restore_session(port, record);
 		if (error)
 			return error;
-		whole = restore_device(device, record) && port->session->socket >= 0;
+		whole = restore_device(device, record) &&
+			(port->session->socket >= 0 || (port->cuse && !record->socket));
 		port->session->must_end = why_end(port->session, whole);
 	}
 	(void)take_fd(primary, record->listener, &port->listener);
-	if (port->listener >= 0 &&
+	if (port->listener >= 0 && !port->cuse &&
 	    !stream_listens(port->listener, record->socket_dev, record->socket_ino)) {
 		/* Nobody can reach it; port_go_on listens anew. */
 		hf_fd_close(&port->listener);
 		port->listener_stored = 0;
 	}
+	if (port->cuse)
+		cuse_restore(port);
 	restore_lost(device);
 	port->draft_behind = !restore_owners(device) || journal_slot(primary, slot)->dirty;
 	if (device->owner) /* the pause was over, and told */

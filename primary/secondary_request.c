@@ -39,13 +39,11 @@ static void on_port_add(struct primary *primary, const Request *request, Reply *
 	const char *reason = "the port was not added; see the log of holdfastd";
 	int error;
 
-	if (add->kind != HOLDFAST__ATTACH__PORT_KIND__VHOST_USER) {
-		set_reason(reply, -EOPNOTSUPP,
-			   "vhost-cuse ports are not in this build; add a vhost-user port");
-		return;
-	}
-	error = port_add(primary, add->name, add->path, add->client, HF_SHM_MAX_VRINGS / 2,
-			 &reason);
+	if (add->kind == HOLDFAST__ATTACH__PORT_KIND__VHOST_CUSE)
+		error = port_add_cuse(primary, add->name, add->path, 1, &reason);
+	else
+		error = port_add(primary, add->name, add->path, add->client, HF_SHM_MAX_VRINGS / 2,
+				 &reason);
 	set_reason(reply, error, reason);
 }
 

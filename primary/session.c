@@ -29,6 +29,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "cuse.h"
 #include "device.h"
 #include "event.h"
 #include "fd.h"
@@ -55,6 +56,23 @@
 /* By edges: half a message stays in the socket, and must not wake us again and again. */
 #define READ_EVENTS  (EPOLLIN | EPOLLRDHUP | EPOLLET)
 #define WRITE_EVENTS EPOLLOUT
+
+/* --- two doors --- */
+
+/* By the socket; or the port's device is told that a message may come. 0 or -errno. */
+static int listen_again(struct session *session)
+{
+	if (session->port->cuse)
+		return cuse_wake(session->port);
+	return loop_add(session->primary->loop, &session->source, session->socket, READ_EVENTS);
+}
+
+/* A device hands nothing over while the session is not at rest, and an owner's death is always heard. */
+static void stop_listening(struct session *session)
+{
+	if (!session->port->cuse)
+		loop_remove(session->primary->loop, &session->source);
+}
 
 /* --- the end --- */
 
@@ -148,8 +166,11 @@ static void end_refused(struct session *session, enum refusal reason, const char
 static void consume(struct session *session)
 {
 	journal_answered(session);
-	once_consume(journal_once(session->primary), session->message_id, session->socket,
-		     session->in_socket);
+	if (session->port->cuse)
+		cuse_forget(session);
+	else
+		once_consume(journal_once(session->primary), session->message_id, session->socket,
+			     session->in_socket);
 	journal_consumed(session);
 	session->in_socket = 0;
 }
@@ -257,7 +278,6 @@ static bool finish_message(struct session *session, enum vu_outcome outcome);
 /* The revocation is done: go on with the message, then with the socket. */
 static void wake(struct session *session)
 {
-	struct loop *loop = session->primary->loop;
 	const char *why = session->must_end;
 	int error;
 
@@ -267,7 +287,7 @@ static void wake(struct session *session)
 		session_end(session, why);
 		return;
 	}
-	error = loop_add(loop, &session->source, session->socket, READ_EVENTS);
+	error = listen_again(session);
 	if (error) {
 		session_end(session, strerror(-error));
 		return;
@@ -308,7 +328,7 @@ enum vu_outcome session_await(struct session *session, vu_resume *resume)
 		return resume(session, &session->msg);
 	session->resume = resume;
 	session->state = SESSION_WAITING;
-	loop_remove(session->primary->loop, &session->source);
+	stop_listening(session);
 	return VU_WAITING;
 }
 
@@ -345,7 +365,7 @@ static bool settle_message(struct session *session)
 	settle_ahead(session);
 	if (!journal_store(session)) {
 		session->state = SESSION_STORING;
-		loop_remove(session->primary->loop, &session->source);
+		stop_listening(session);
 		return false;
 	}
 	journal_acted(session);
@@ -360,7 +380,7 @@ void session_stored(struct session *session)
 		return;
 	session->state = SESSION_READING;
 	journal_acted(session);
-	error = loop_add(session->primary->loop, &session->source, session->socket, READ_EVENTS);
+	error = listen_again(session);
 	if (error)
 		session_end(session, strerror(-error));
 	else
@@ -377,7 +397,9 @@ static bool message_refused(struct session *session)
 	session_report_refusal(session, message_name(msg, room, sizeof(room)));
 	/* Answered also where REPLY_ACK was not acknowledged: DPDK sets the bit from what it
 	 * negotiated with a back-end before us, and waits. */
-	if (msg->need_reply)
+	if (session->port->cuse)
+		(void)session_reply_error(session, cuse_error(session->refused));
+	else if (msg->need_reply)
 		(void)session_reply_u64(session, 1);
 	else if (!never_offered) {
 		vu_msg_release(msg);
@@ -416,13 +438,15 @@ static bool handle(struct session *session)
 {
 	struct vu_state state = {.device = session->device,
 				 .nr_vrings = 2 * session->port->queue_pairs,
+				 .rule = session->rule,
 				 .greeted = session->greeted};
 	enum vu_outcome outcome = VU_REFUSED;
 	enum refusal reason;
 
 	loop_timer_clear(session->primary->loop, &session->deadline);
 	session->messages++;
-	session->in_socket = (uint32_t)session->raw.have;
+	if (!session->rule)
+		session->in_socket = (uint32_t)session->raw.have;
 	journal_begin(session);
 	if (vu_check(&session->raw, &state, &session->msg, &reason)) {
 		log_debug(session->device->tag, "%s, vring %u", session->msg.rule->name,
@@ -434,6 +458,17 @@ static bool handle(struct session *session)
 		(void)session_refuse(session, reason, "%s", "");
 	}
 	return finish_message(session, outcome);
+}
+
+void session_handle(struct session *session, const struct vu_rule *rule, uint32_t request)
+{
+	struct primary *primary = session->primary;
+
+	session->rule = rule;
+	session->in_socket = request;
+	journal_handling(primary, session->number);
+	(void)handle(session); /* may be its end */
+	journal_handling(primary, 0);
 }
 
 /* Half a message may wait; its deadline runs from its first byte. */
@@ -457,6 +492,11 @@ static uint64_t pause_needed(const struct session *session)
 	if (!ns && grant_congested(session->device))
 		ns = CONGESTION_NS;
 	return ns;
+}
+
+uint64_t session_pause_ns(const struct session *session)
+{
+	return pause_needed(session);
 }
 
 static void on_pause_over(struct loop_timer *timer)
@@ -572,6 +612,8 @@ struct session *session_new(struct port *port, int socket)
 
 int session_watch(struct session *session)
 {
+	if (session->port->cuse)
+		return cuse_watch(session);
 	return loop_add(session->primary->loop, &session->source, session->socket, READ_EVENTS);
 }
 

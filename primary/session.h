@@ -58,13 +58,14 @@ struct session {
 	struct device *device;
 	uint64_t number;
 	enum session_state state;
-	int socket;	 /* owned, non-blocking */
+	int socket;	 /* owned, non-blocking; of vhost-net a pidfd of its owner, or -1 */
 	uint32_t stored; /* its number in the store */
 	struct loop_source source;
 	struct loop_timer deadline; /* of a half message, or of a reply that is not taken */
 	struct loop_timer pause;    /* not read for a moment: session.c */
 	struct rate revocations;    /* that it may cause */
 
+	uint64_t owner_start; /* vhost-net: when the owner's process started */
 	bool greeted;	   /* SET_OWNER or GET_FEATURES came */
 	bool ready;	   /* DEVICE_READY was said */
 	uint64_t offered;  /* features that were ever offered to this front-end */
@@ -81,7 +82,8 @@ struct session {
 	bool revoked;
 	bool in_hand;			  /* a message is: from its check until it is acted on */
 	uint64_t message_id;		  /* of the last one in hand; never used twice */
-	uint32_t in_socket;		  /* its bytes, not consumed yet */
+	uint32_t in_socket;		  /* its bytes, not consumed yet; of vhost-net: which request */
+	const struct vu_rule *rule;	  /* of vhost-net's message in hand; NULL: vhost-user */
 	vu_resume *resume;		  /* WAITING: the second half of the message */
 	struct memory_draft *next_memory; /* session_mem.c: table that waits to be put in force */
 	struct vu_region removed[SESSION_REMEMBERED]; /* session_mem.c: the last ones, a ring */
@@ -115,6 +117,13 @@ static inline bool session_at_rest(const struct session *session)
 /* Has the other side closed (whatever is left to read)? */
 bool session_peer_gone(const struct session *session);
 
+/* --- for cuse*.c --- */
+
+/* Carry out the message in session->raw; only at rest. May end it. */
+void session_handle(struct session *session, const struct vu_rule *rule, uint32_t request);
+/* For how long the next message has to wait; 0: not at all. */
+uint64_t session_pause_ns(const struct session *session);
+
 /* --- for session.c --- */
 
 /* Count, log, tell: the same for a message and for a stream that cannot be followed. */
@@ -129,6 +138,8 @@ enum vu_outcome session_refuse(struct session *session, enum refusal reason, con
 			       ...) __attribute__((format(printf, 3, 4)));
 /* Queue the answer. Always return VU_REPLIED. */
 enum vu_outcome session_reply_u64(struct session *session, uint64_t value);
+/* A no, for who is always told why. */
+enum vu_outcome session_reply_error(struct session *session, int error);
 enum vu_outcome session_reply_state(struct session *session, uint32_t index, uint32_t num);
 /* Take back one vring or all, then go on in `resume`, maybe before this returns. */
 enum vu_outcome session_revoke(struct session *session, int vring, vu_resume *resume);
@@ -163,5 +174,6 @@ vu_handler vu_set_mem_table, vu_get_max_mem_slots, vu_add_mem_reg, vu_rem_mem_re
 /* session_vring.c */
 vu_handler vu_set_vring_num, vu_set_vring_addr, vu_set_vring_base, vu_get_vring_base;
 vu_handler vu_set_vring_kick, vu_set_vring_call, vu_set_vring_err, vu_set_vring_enable;
+vu_handler vu_net_set_backend;
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cuse.h"
 #include "device.h"
 #include "event.h"
 #include "journal.h"
@@ -56,6 +57,18 @@ enum vu_outcome session_reply_u64(struct session *session, uint64_t value)
 	return VU_REPLIED;
 }
 
+enum vu_outcome session_reply_error(struct session *session, int error)
+{
+	uint64_t value = (uint64_t)-error;
+	struct vu_header header;
+
+	reply(session, &value, sizeof(value));
+	memcpy(&header, session->reply.bytes, sizeof(header));
+	header.flags |= VU_REPLY_ERROR;
+	memcpy(session->reply.bytes, &header, sizeof(header));
+	return VU_REPLIED;
+}
+
 enum vu_outcome session_reply_state(struct session *session, uint32_t index, uint32_t num)
 {
 	struct vu_vring_state state = {.index = index, .num = num};
@@ -68,7 +81,9 @@ int session_flush(struct session *session)
 {
 	int error = 0;
 
-	if (session->reply.len)
+	if (session->port->cuse)
+		cuse_answer(session);
+	else if (session->reply.len)
 		error = once_send(journal_once(session->primary), session->message_id,
 				  session->socket, session->reply.bytes, session->reply.len);
 	if (!error)

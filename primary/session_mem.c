@@ -35,7 +35,7 @@
 struct memory_draft {
 	struct hf_memtab table;
 	int fds[HF_SHM_MAX_REGIONS];
-	int fresh[VU_MAX_TABLE_REGIONS];
+	int fresh[VU_RAW_REGIONS];
 	uint32_t nr_fresh;
 	int retired[HF_SHM_MAX_REGIONS];
 	uint32_t nr_retired;

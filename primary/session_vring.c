@@ -11,6 +11,9 @@
  * have taken the kick, or have told the guest not to kick at all (used->flags, avail_event) and
  * died; nobody would ever kick again. So a ring that shows any trace of use is started at once.
  * Starting early does no harm, since an empty ring moves no packets; starting late is a dead link.
+ *
+ * vhost-net has a start: NET_SET_BACKEND. A ring of such a device runs from there until the backend is
+ * taken away, and keeps its kick beyond.
  */
 #include <endian.h>
 #include <errno.h>
@@ -139,7 +142,8 @@ void vring_try_start(struct session *session, struct vring *vring)
 
 	if (vring->started || !vring_configured(vring))
 		return;
-	if (vring->suspended || vring->kick < 0 || (!watched && !ring_is_fresh(vring))) {
+	if (vring->suspended || vring->kick < 0 || vring->device->is_vhost_net ||
+	    (!watched && !ring_is_fresh(vring))) {
 		start(session, vring);
 		return;
 	}
@@ -226,9 +230,12 @@ enum vu_outcome vu_set_vring_addr(struct session *session, struct vu_msg *msg)
 
 void vring_rest(struct vring *vring)
 {
-	hf_fd_close(&vring->kick);
-	vring->stored.kick = 0;
-	vring->has_kick = false;
+	if (!vring->device->is_vhost_net) {
+		hf_fd_close(&vring->kick);
+		vring->stored.kick = 0;
+		vring->has_kick = false;
+	}
+	vring->has_backend = false;
 	vring->broken = false;
 	vring->setup++;
 }
@@ -254,6 +261,30 @@ enum vu_outcome vu_get_vring_base(struct session *session, struct vu_msg *msg)
 {
 	vring_stop(session, named(session, msg));
 	return session_revoke(session, (int)msg->index, after_stop);
+}
+
+static enum vu_outcome after_backend(struct session *session, struct vu_msg *msg)
+{
+	vring_rest(named(session, msg));
+	session_settle(session, (int)msg->index);
+	return VU_DONE;
+}
+
+/* vhost-net's: 1: the ring may run; 0: it is to stop. */
+enum vu_outcome vu_net_set_backend(struct session *session, struct vu_msg *msg)
+{
+	struct vring *vring = named(session, msg);
+
+	if (!msg->num) {
+		vring_stop(session, vring);
+		return session_revoke(session, (int)msg->index, after_backend);
+	}
+	if (!vring->size || !vring->has_address)
+		return session_refuse(session, REFUSED_VRING_STATE,
+				      "vring %u has no size or no address", vring->index);
+	vring->has_backend = true;
+	session_settle(session, vring->index);
+	return VU_DONE;
 }
 
 /* --- at any time --- */

@@ -118,25 +118,28 @@ static bool region_ok(const struct vu_region *region)
 	       add_ok(region->file_offset, region->size, &end) && end <= INT64_MAX;
 }
 
-static bool check_memory(struct vu_msg *msg, const struct vu_raw *raw, enum refusal *ret_reason)
+static bool check_memory(struct vu_msg *msg, const struct vu_raw *raw,
+			 const struct vu_state *state, enum refusal *ret_reason)
 {
-	struct vu_mem_table payload;
 	const size_t head = offsetof(struct vu_mem_table, regions);
+	const uint32_t most = state->rule ? VU_RAW_REGIONS : VU_MAX_TABLE_REGIONS;
+	struct vu_region *regions = msg->memory.regions;
+	uint32_t count;
 
-	if (raw->header.size < head || raw->header.size > sizeof(payload))
+	if (raw->header.size < head || raw->header.size > head + most * sizeof(regions[0]))
 		REFUSE(PAYLOAD_SIZE);
-	memcpy(&payload, raw->payload, raw->header.size);
-	if (!payload.count)
+	memcpy(&count, raw->payload, sizeof(count));
+	if (!count)
 		REFUSE(PAYLOAD_VALUE);
-	if (payload.count > VU_MAX_TABLE_REGIONS)
+	if (count > most)
 		REFUSE(REGION_TABLE_FULL);
-	if (raw->header.size != head + payload.count * sizeof(payload.regions[0]))
+	if (raw->header.size != head + count * sizeof(regions[0]))
 		REFUSE(PAYLOAD_SIZE);
-	for (uint32_t i = 0; i < payload.count; i++)
-		if (!region_ok(&payload.regions[i]))
+	memcpy(regions, raw->payload + head, count * sizeof(regions[0]));
+	for (uint32_t i = 0; i < count; i++)
+		if (!region_ok(&regions[i]))
 			REFUSE(REGION_RANGE);
-	msg->memory.count = payload.count;
-	memcpy(msg->memory.regions, payload.regions, payload.count * sizeof(payload.regions[0]));
+	msg->memory.count = count;
 	return true;
 }
 
@@ -180,7 +183,7 @@ static bool check_payload(struct vu_msg *msg, const struct vu_raw *raw,
 	case VU_PAYLOAD_ADDR:
 		return check_addr(msg, raw, state, ret_reason);
 	case VU_PAYLOAD_MEMORY:
-		return check_memory(msg, raw, ret_reason);
+		return check_memory(msg, raw, state, ret_reason);
 	case VU_PAYLOAD_REGION:
 		return check_region(msg, raw, ret_reason);
 	case VU_PAYLOAD_VRING_FD:
@@ -233,7 +236,7 @@ static bool check_rules(const struct vu_msg *msg, const struct vu_state *state,
 bool vu_check(struct vu_raw *raw, const struct vu_state *state, struct vu_msg *msg,
 	      enum refusal *ret_reason)
 {
-	*msg = (struct vu_msg){.rule = vu_rule(raw->header.request),
+	*msg = (struct vu_msg){.rule = state->rule ? state->rule : vu_rule(raw->header.request),
 			       .request = raw->header.request,
 			       .need_reply = raw->header.flags & VU_NEED_REPLY,
 			       .nr_fds = raw->nr_fds};

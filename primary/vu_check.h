@@ -43,10 +43,10 @@ struct vu_msg {
 		struct vu_vring_addr addr;
 		struct {
 			uint32_t count;
-			struct vu_region regions[VU_MAX_TABLE_REGIONS];
+			struct vu_region regions[VU_RAW_REGIONS];
 		} memory; /* of MEMORY; REGION: one */
 	};
-	int fds[VU_MAX_FDS]; /* owned until taken; -1 when taken */
+	int fds[VU_RAW_REGIONS]; /* owned until taken; -1 when taken */
 	uint32_t nr_fds;
 };
 
@@ -54,6 +54,8 @@ struct vu_msg {
 struct vu_state {
 	const struct device *device;
 	uint32_t nr_vrings; /* the port's limit */
+	/* Of a transport with rules of its own, instead of those by vu_rule; NULL: vhost-user. */
+	const struct vu_rule *rule;
 	bool greeted;
 };
 

@@ -10,13 +10,17 @@
 #include "refusal.h"
 #include "vu_wire.h"
 
+/* More than vhost-user has in one message: a vhost table comes whole (cuse_ioctl.c). */
+#define VU_RAW_REGIONS 64u
+#define VU_RAW_PAYLOAD (offsetof(struct vu_mem_table, regions) + VU_RAW_REGIONS * sizeof(struct vu_region))
+
 /* A message as far as it came. Start with VU_RAW_EMPTY; when vu_recv says VU_RECV_MESSAGE it is
  * complete: header, header.size bytes of payload, nr_fds descriptors. */
 struct vu_raw {
 	struct vu_header header;
-	uint8_t payload[VU_MAX_PAYLOAD];
-	size_t have;	     /* bytes of header and payload, seen and not consumed */
-	int fds[VU_MAX_FDS]; /* owned until taken; -1 when taken */
+	uint8_t payload[VU_RAW_PAYLOAD];
+	size_t have;		 /* bytes of header and payload, seen and not consumed */
+	int fds[VU_RAW_REGIONS]; /* owned until taken; -1 when taken */
 	uint32_t nr_fds;
 };
 

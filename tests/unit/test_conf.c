@@ -47,6 +47,18 @@ static void a_value_may_follow_or_be_joined_by_an_equals_sign(void)
 	CHECK_EQ(conf.max_devices, 7);
 }
 
+static void devices_take_a_name_of_their_own_and_an_owner(void)
+{
+	CHECK_EQ(PARSE("--cuse", "hf0", "--cuse=p1,device=hf1", "--cuse-owner", "7:8"), 0);
+	CHECK_EQ(conf.nr_ports, 2);
+	CHECK(conf.ports[0].cuse && !strcmp(conf.ports[0].name, "hf0") && !*conf.ports[0].path);
+	CHECK(conf.ports[1].cuse && !strcmp(conf.ports[1].name, "p1") &&
+	      !strcmp(conf.ports[1].path, "hf1"));
+	CHECK(conf.cuse_owner == 7 && conf.cuse_group == 8);
+	CHECK_EQ(PARSE("--cuse", "hf0", "--cuse-owner", ":8"), 0);
+	CHECK(conf.cuse_owner == (uid_t)-1 && conf.cuse_group == 8);
+}
+
 static void ports_take_a_path_a_mode_and_queues_in_any_order(void)
 {
 	CHECK_EQ(PARSE("--port", "a", "--port", "b,queues=2,client,path=/tmp/x.sock"), 0);
@@ -102,6 +114,10 @@ static void what_makes_no_sense_is_refused(void)
 	CHECK_EQ(PARSE("--log-level", "loud"), -EINVAL);
 	CHECK_EQ(PARSE("--port", ""), -EINVAL);
 	CHECK_EQ(PARSE("--port", ",client"), -EINVAL);
+	CHECK_EQ(PARSE("--cuse", ""), -EINVAL);
+	CHECK_EQ(PARSE("--cuse", "a,client"), -EINVAL);
+	CHECK_EQ(PARSE("--cuse", "a,device="), -EINVAL);
+	CHECK_EQ(PARSE("--cuse-owner", "nobody-of-that-name"), -EINVAL);
 	CHECK_EQ(PARSE("--port", "a,"), -EINVAL);
 	CHECK_EQ(PARSE("--port", "a,queues=0"), -EINVAL);
 	CHECK_EQ(PARSE("--port", "a,queues=129"), -EINVAL);
@@ -147,6 +163,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(rules_open_the_socket_that_they_are_for),
 	SENTENCE(no_options_give_the_defaults),
 	SENTENCE(a_value_may_follow_or_be_joined_by_an_equals_sign),
+	SENTENCE(devices_take_a_name_of_their_own_and_an_owner),
 	SENTENCE(ports_take_a_path_a_mode_and_queues_in_any_order),
 	SENTENCE(the_rest_is_stored_where_it_belongs),
 	SENTENCE(what_makes_no_sense_is_refused),

@@ -200,7 +200,7 @@ static void ports_come_and_go(void)
 	CHECK_EQ(add(&rig, "vm1", 2, HOLDFAST__CONTROL__PORT_KIND__VHOST_USER), 0);
 	CHECK_EQ(add(&rig, "vm2", 129, HOLDFAST__CONTROL__PORT_KIND__VHOST_USER), -EINVAL);
 	CHECK_EQ(add(&rig, "../x", 0, HOLDFAST__CONTROL__PORT_KIND__VHOST_USER), -EINVAL);
-	CHECK_EQ(add(&rig, "c0", 0, HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE), -EOPNOTSUPP);
+	CHECK_EQ(add(&rig, "c0", 2, HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE), -EINVAL);
 	answer = list(&rig, false);
 	REQUIRE(answer->nr_parts == 1 && answer->parts[0]->port_list->n_ports == 2);
 	CHECK(!strcmp(answer->parts[0]->port_list->ports[1]->name, "vm1"));

@@ -45,7 +45,9 @@ static void die(void)
 	for (int i = 0; i < 2; i++) {
 		successor.answer[i] = fcntl(once.answer[i], F_DUPFD_CLOEXEC, 0);
 		successor.consumed[i] = fcntl(once.consumed[i], F_DUPFD_CLOEXEC, 0);
+		successor.taken[i] = fcntl(once.taken[i], F_DUPFD_CLOEXEC, 0);
 	}
+	REQUIRE(once_open_rest(&successor) == 0);
 	once_close(&once);
 	once = successor;
 }
@@ -63,6 +65,38 @@ static bool peer_has_nothing(void)
 	char byte;
 
 	return recv(ends[1], &byte, 1, 0) < 0 && errno == EAGAIN;
+}
+
+/* A device's requests come whole, as packets do. */
+static void a_request_that_was_taken_is_there_until_it_was_noted(void)
+{
+	char bytes[64];
+	int device[2];
+
+	begin();
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, device) == 0);
+	CHECK_EQ(once_take(&once, 3, device[0], bytes, sizeof(bytes)), -EAGAIN);
+	REQUIRE(send(device[1], "first", 5, 0) == 5 && send(device[1], "second", 6, 0) == 6);
+	CHECK_EQ(once_take(&once, 3, device[0], bytes, sizeof(bytes)), 5);
+	CHECK(!memcmp(bytes, "first", 5));
+	die();
+	/* It is that device's, and nobody else's. */
+	CHECK_EQ(once_left(&once, 2, bytes, sizeof(bytes)), 0);
+	memset(bytes, 0, sizeof(bytes));
+	CHECK_EQ(once_left(&once, 3, bytes, sizeof(bytes)), 5);
+	CHECK(!memcmp(bytes, "first", 5));
+	die();
+	CHECK_EQ(once_left(&once, 3, bytes, sizeof(bytes)), 5);
+	once_taken(&once);
+	CHECK_EQ(once_left(&once, 3, bytes, sizeof(bytes)), 0);
+	CHECK_EQ(once_take(&once, 3, device[0], bytes, sizeof(bytes)), 6);
+	CHECK(!memcmp(bytes, "second", 6));
+	once_taken(&once);
+	die();
+	CHECK_EQ(once_left(&once, 3, bytes, sizeof(bytes)), 0);
+	close(device[0]);
+	close(device[1]);
+	end();
 }
 
 static void an_answer_arrives_whole_and_is_known_as_sent(void)
@@ -258,6 +292,7 @@ static void without_pipes_it_is_done_plainly(void)
 
 static const struct sentence sentences[] = {
 	SENTENCE(an_answer_arrives_whole_and_is_known_as_sent),
+	SENTENCE(a_request_that_was_taken_is_there_until_it_was_noted),
 	SENTENCE(one_that_still_lies_in_the_pipe_was_not_sent),
 	SENTENCE(bytes_in_the_pipe_without_a_note_are_nobody_s),
 	SENTENCE(without_room_nothing_is_sent_nor_noted),

@@ -1,0 +1,499 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Every ioctl comes in phases. First without any data: the answer tells the kernel what to copy in
+ * and out, and it asks again. A memory table takes three: its head says how many regions there are.
+ * Nothing is remembered between phases, everything is in each request: so callers cannot mix, and
+ * what changed between two is seen, because the lengths that were asked for are those of the
+ * earlier phase.
+ *
+ * What vhost-user brings along by itself is looked for here: memory by the caller's maps, eventfds
+ * by number. From then on it is the same raw message, checked by the same rules.
+ *
+ * QEMU does not tell vhost-net what the guest negotiated about checksums and segments, which is the
+ * tap's business there. So whatever we can take from a guest of that kind is taken as negotiated;
+ * it is never given to one.
+ *
+ * The owner is the process that said SET_OWNER; all that concerns memory and rings is its alone, as
+ * in the kernel's vhost.
+ */
+#include "cuse_ioctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "check.h"
+#include "cuse.h"
+#include "cuse_memory.h"
+#include "device.h"
+#include "fd.h"
+#include "port.h"
+#include "primary.h"
+#include "session.h"
+#include "store.h"
+
+/* Bits of vhost and of vhost-user that are not virtio's, and those that only QEMU answers for. Bit
+ * 27 is VHOST_NET_F_VIRTIO_NET_HDR here: a back-end that makes the header itself. */
+#define NOT_OFFERED                                                                                \
+	(VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT) | VIRTIO_BIT(VU_F_PROTOCOL_FEATURES) |                    \
+	 VIRTIO_BIT(VIRTIO_NET_F_MTU) | VIRTIO_BIT(VIRTIO_NET_F_MQ) |                              \
+	 VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ) | VIRTIO_BIT(VIRTIO_NET_F_CTRL_RX) |                     \
+	 VIRTIO_BIT(VIRTIO_NET_F_GUEST_ANNOUNCE))
+#define FROM_GUEST                                                                                 \
+	(VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) |                      \
+	 VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO6) | VIRTIO_BIT(VIRTIO_NET_F_HOST_ECN) |                  \
+	 VIRTIO_BIT(VIRTIO_NET_F_HOST_UFO))
+
+/* What the caller gets back. */
+enum out { OUT_NOTHING, OUT_U64, OUT_STATE };
+
+/* Fill session->raw by the data. False: refused, session_refuse was called. */
+typedef bool fill_raw(struct session *session, const struct cuse_call *call,
+		      struct cuse_caller *caller);
+
+struct row {
+	uint32_t cmd;
+	const char *name;
+	uint32_t request; /* of vhost-user; 0: none, see `own` */
+	bool owner;	  /* the owner's alone */
+	enum out out;
+	fill_raw *fill;		   /* NULL: known, and not served */
+	const struct vu_rule *own; /* a rule that vhost-user has not */
+};
+
+/* --- refusing --- */
+
+int cuse_error(enum refusal reason)
+{
+	switch (reason) {
+	case REFUSED_UNKNOWN_REQUEST:
+		return -ENOTTY;
+	case REFUSED_UNSUPPORTED_REQUEST:
+	case REFUSED_UNSUPPORTED_FEATURE:
+		return -EOPNOTSUPP;
+	case REFUSED_NO_OWNER:
+	case REFUSED_NOT_THE_OWNER:
+	case REFUSED_MEMORY_HIDDEN:
+		return -EPERM;
+	case REFUSED_VRING_INDEX:
+		return -ENOBUFS;
+	case REFUSED_VRING_STATE:
+	case REFUSED_SECOND_CLIENT:
+		return -EBUSY;
+	case REFUSED_REGION_TABLE_FULL:
+		return -E2BIG;
+	case REFUSED_REGION_MAP:
+	case REFUSED_RING_ADDRESS:
+		return -EFAULT;
+	case REFUSED_EVENT_FD:
+		return -EBADF;
+	case REFUSED_NO_RESOURCES:
+		return -ENOMEM;
+	case REFUSED_CALLER:
+		return -EOWNERDEAD;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* --- data → raw --- */
+
+static void put(struct session *session, const void *payload, uint32_t size)
+{
+	session->raw.header.size = size;
+	memcpy(session->raw.payload, payload, size);
+}
+
+static bool fill_nothing(struct session *session, const struct cuse_call *call,
+			 struct cuse_caller *caller)
+{
+	(void)call;
+	(void)caller;
+	put(session, "", 0);
+	return true;
+}
+
+static bool fill_owner(struct session *session, const struct cuse_call *call,
+		       struct cuse_caller *caller)
+{
+	(void)call;
+	if (session->socket >= 0) {
+		(void)session_refuse(session, REFUSED_VRING_STATE, "%s", "it has an owner");
+		return false;
+	}
+	if (!store_takes(session->primary->store, &caller->pidfd, 1)) {
+		(void)session_refuse(session, REFUSED_NO_RESOURCES, "%s", "1 descriptor more");
+		return false;
+	}
+	session->owner_start = caller->start;
+	session->socket = hf_fd_take(&caller->pidfd);
+	session->port->peer_pid = caller->pid;
+	if (cuse_watch(session) < 0) {
+		hf_fd_close(&session->socket);
+		(void)session_refuse(session, REFUSED_NO_RESOURCES, "%s", "cannot watch it");
+		return false;
+	}
+	put(session, "", 0);
+	return true;
+}
+
+static bool fill_features(struct session *session, const struct cuse_call *call,
+			  struct cuse_caller *caller)
+{
+	uint64_t features;
+
+	(void)caller;
+	memcpy(&features, call->data, sizeof(features));
+	if (features & NOT_OFFERED) {
+		(void)session_refuse(session, REFUSED_UNSUPPORTED_FEATURE, "bits 0x%llx",
+				     (unsigned long long)(features & NOT_OFFERED));
+		return false;
+	}
+	features |= FROM_GUEST & port_offered_features(session->port);
+	put(session, &features, sizeof(features));
+	return true;
+}
+
+/* Where the two protocols have the same structure. */
+static bool fill_same(struct session *session, const struct cuse_call *call,
+		      struct cuse_caller *caller)
+{
+	(void)caller;
+	put(session, call->data, call->in.in_size);
+	return true;
+}
+
+static bool refuse_index(struct session *session, uint32_t index)
+{
+	(void)session_refuse(session, REFUSED_VRING_INDEX, "vring %u", index);
+	return false;
+}
+
+static bool fill_event(struct session *session, const struct cuse_call *call,
+		       struct cuse_caller *caller)
+{
+	struct vh_vring_file file;
+	uint64_t payload;
+	int fd;
+
+	memcpy(&file, call->data, sizeof(file));
+	if (file.index > VU_VRING_INDEX_MASK)
+		return refuse_index(session, file.index);
+	payload = file.index;
+	if (file.fd == -1) {
+		payload |= VU_VRING_NOFD;
+		put(session, &payload, sizeof(payload));
+		return true;
+	}
+	fd = cuse_caller_eventfd(caller, file.fd);
+	if (fd < 0) {
+		enum refusal reason = fd == -EBADF    ? REFUSED_EVENT_FD
+				      : fd == -EPERM  ? REFUSED_MEMORY_HIDDEN
+				      : fd == -EMFILE ? REFUSED_NO_RESOURCES
+						      : REFUSED_EVENT_FD;
+
+		(void)session_refuse(session, reason, "vring %u, descriptor %d of process %d",
+				     file.index, file.fd, caller->pid);
+		return false;
+	}
+	session->raw.fds[session->raw.nr_fds++] = fd;
+	put(session, &payload, sizeof(payload));
+	return true;
+}
+
+/* The tap that comes along is not asked anything. */
+static bool fill_backend(struct session *session, const struct cuse_call *call,
+			 struct cuse_caller *caller)
+{
+	struct vh_vring_file file;
+	struct vu_vring_state state;
+
+	(void)caller;
+	memcpy(&file, call->data, sizeof(file));
+	state = (struct vu_vring_state){.index = file.index, .num = file.fd >= 0};
+	put(session, &state, sizeof(state));
+	return true;
+}
+
+/* vu_check says what is wrong with them. */
+static bool regions_ok(const struct vu_region *regions, uint32_t count)
+{
+	uint64_t end;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (!regions[i].size || !add_ok(regions[i].user_addr, regions[i].size, &end))
+			return false;
+	return true;
+}
+
+static bool fill_memory(struct session *session, const struct cuse_call *call,
+			struct cuse_caller *caller)
+{
+	struct vu_region regions[CUSE_MAX_REGIONS];
+	struct vh_memory head;
+	struct cuse_memory_fault fault;
+	struct vu_raw *raw = &session->raw;
+
+	memcpy(&head, call->data, sizeof(head));
+	memcpy(regions, call->data + sizeof(head), head.count * sizeof(regions[0]));
+	for (uint32_t i = 0; i < head.count; i++)
+		regions[i].file_offset = 0;
+	if (regions_ok(regions, head.count)) {
+		if (cuse_memory_find(caller, regions, raw->fds, head.count, &fault) < 0) {
+			(void)session_refuse(session, fault.reason, "%s", fault.what);
+			return false;
+		}
+		raw->nr_fds = head.count;
+	}
+	raw->header.size = call->in.in_size;
+	memcpy(raw->payload, &head, sizeof(head));
+	memcpy(raw->payload + sizeof(head), regions, head.count * sizeof(regions[0]));
+	return true;
+}
+
+/* --- the table --- */
+
+static const struct vu_rule net_set_backend = {.name = "NET_SET_BACKEND",
+					       .payload = VU_PAYLOAD_STATE,
+					       .gate = VU_NO_GATE,
+					       .flags = VU_RULE_GREETED,
+					       .handle = vu_net_set_backend};
+
+#define ROW(word, vu, whose, gives, filler)                                                        \
+	{                                                                                          \
+		.cmd = VH_##word, .name = #word, .request = vu, .owner = whose,                    \
+		.out = OUT_##gives, .fill = filler                                                 \
+	}
+#define ANYBODY false
+#define OWNER	true
+#define DECLINED(word)                                                                             \
+	{                                                                                          \
+		.cmd = VH_##word, .name = #word                                                    \
+	}
+
+static const struct row rows[] = {
+	ROW(GET_FEATURES, VU_GET_FEATURES, ANYBODY, U64, fill_nothing),
+	ROW(SET_FEATURES, VU_SET_FEATURES, ANYBODY, NOTHING, fill_features),
+	ROW(SET_OWNER, VU_SET_OWNER, ANYBODY, NOTHING, fill_owner),
+	ROW(RESET_OWNER, VU_RESET_OWNER, OWNER, NOTHING, fill_nothing),
+	ROW(SET_MEM_TABLE, VU_SET_MEM_TABLE, OWNER, NOTHING, fill_memory),
+	DECLINED(SET_LOG_BASE),
+	DECLINED(SET_LOG_FD),
+	ROW(SET_VRING_NUM, VU_SET_VRING_NUM, OWNER, NOTHING, fill_same),
+	ROW(SET_VRING_ADDR, VU_SET_VRING_ADDR, OWNER, NOTHING, fill_same),
+	ROW(SET_VRING_BASE, VU_SET_VRING_BASE, OWNER, NOTHING, fill_same),
+	ROW(GET_VRING_BASE, VU_GET_VRING_BASE, OWNER, STATE, fill_same),
+	DECLINED(SET_VRING_ENDIAN),
+	DECLINED(GET_VRING_ENDIAN),
+	ROW(SET_VRING_KICK, VU_SET_VRING_KICK, OWNER, NOTHING, fill_event),
+	ROW(SET_VRING_CALL, VU_SET_VRING_CALL, OWNER, NOTHING, fill_event),
+	ROW(SET_VRING_ERR, VU_SET_VRING_ERR, OWNER, NOTHING, fill_event),
+	DECLINED(SET_VRING_BUSYLOOP_TIMEOUT),
+	DECLINED(GET_VRING_BUSYLOOP_TIMEOUT),
+	{.cmd = VH_NET_SET_BACKEND,
+	 .name = "NET_SET_BACKEND",
+	 .owner = true,
+	 .fill = fill_backend,
+	 .own = &net_set_backend},
+};
+
+static const struct row *find_row(uint32_t cmd)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].cmd == cmd)
+			return &rows[i];
+	return NULL;
+}
+
+/* --- phases --- */
+
+static void refuse(struct session *session, const char *name, struct cuse_next *next)
+{
+	session_report_refusal(session, name);
+	next->step = CUSE_STEP_REFUSE;
+	next->error = cuse_error(session->refused);
+}
+
+static void ask_again(struct cuse_next *next, uint32_t in_bytes, uint32_t out_bytes)
+{
+	next->step = CUSE_STEP_RETRY;
+	next->in_bytes = in_bytes;
+	next->out_bytes = out_bytes;
+}
+
+/* How many bytes each way, by the number. */
+static uint32_t in_bytes_of(uint32_t cmd)
+{
+	return _IOC_DIR(cmd) & _IOC_WRITE ? _IOC_SIZE(cmd) : 0;
+}
+
+static uint32_t out_bytes_of(uint32_t cmd)
+{
+	return _IOC_DIR(cmd) & _IOC_READ ? _IOC_SIZE(cmd) : 0;
+}
+
+/* True: all data is there. Else *next says what is wanted, or session_refuse was called. */
+static bool sized_whole(struct session *session, const struct cuse_call *call,
+			struct cuse_next *next)
+{
+	uint32_t in = in_bytes_of(call->in.cmd), out = out_bytes_of(call->in.cmd);
+
+	if (call->in.in_size == in && call->in.out_size == out)
+		return true;
+	if (!call->in.in_size && !call->in.out_size)
+		ask_again(next, in, out);
+	else
+		(void)session_refuse(session, REFUSED_PAYLOAD_SIZE, "%u bytes in, %u out",
+				     call->in.in_size, call->in.out_size);
+	return false;
+}
+
+/* The head, then all of it. */
+static bool memory_whole(struct session *session, const struct cuse_call *call,
+			 struct cuse_next *next)
+{
+	const uint32_t head_bytes = sizeof(struct vh_memory), given = call->in.in_size;
+	struct vh_memory head;
+
+	if (!given && !call->in.out_size) {
+		ask_again(next, head_bytes, 0);
+		return false;
+	}
+	if (given < head_bytes || call->in.out_size) {
+		(void)session_refuse(session, REFUSED_PAYLOAD_SIZE, "%u bytes", given);
+		return false;
+	}
+	memcpy(&head, call->data, sizeof(head));
+	if (head.padding || !head.count)
+		(void)session_refuse(session, REFUSED_PAYLOAD_VALUE, "%u regions, padding %u",
+				     head.count, head.padding);
+	else if (head.count > CUSE_MAX_REGIONS)
+		(void)session_refuse(session, REFUSED_REGION_TABLE_FULL, "%u regions", head.count);
+	else if (given == CUSE_MEMORY_BYTES(head.count))
+		return true;
+	else if (given == head_bytes)
+		ask_again(next, (uint32_t)CUSE_MEMORY_BYTES(head.count), 0);
+	else
+		(void)session_refuse(session, REFUSED_RACED, "%u bytes, and %u regions", given,
+				     head.count);
+	return false;
+}
+
+/* It, or nobody yet. */
+static bool is_owner(const struct session *session, const struct cuse_caller *caller)
+{
+	return session->socket >= 0 && session->port->peer_pid == caller->pid &&
+	       session->owner_start == caller->start;
+}
+
+static bool check_caller(struct session *session, const struct row *row,
+			 const struct cuse_caller *caller)
+{
+	enum refusal reason = REFUSED_NOT_THE_OWNER;
+
+	if (!row->owner || is_owner(session, caller))
+		return true;
+	if (session->socket < 0)
+		reason = REFUSED_NO_OWNER;
+	(void)session_refuse(session, reason, "process %d", caller->pid);
+	return false;
+}
+
+/* All data is there: make a message of it. False: session_refuse was called. */
+static bool fill(struct session *session, const struct row *row, const struct cuse_call *call)
+{
+	struct cuse_caller caller;
+	bool done;
+
+	if (cuse_caller_open(call->thread, &caller) < 0) {
+		(void)session_refuse(session, REFUSED_CALLER, "thread %u", call->thread);
+		return false;
+	}
+	vu_raw_reset(&session->raw);
+	session->raw.header =
+		(struct vu_header){.request = row->own ? VU_NR_REQUESTS : row->request,
+				   .flags = VU_VERSION | VU_NEED_REPLY};
+	done = check_caller(session, row, &caller) && row->fill(session, call, &caller);
+	cuse_caller_close(&caller);
+	if (!done)
+		vu_raw_reset(&session->raw);
+	return done;
+}
+
+/* Features of vhost's own (IOTLB messages): there are none. */
+static bool backend_features(struct session *session, const struct cuse_call *call,
+			     struct cuse_next *next)
+{
+	uint64_t features = 0;
+
+	if (!sized_whole(session, call, next))
+		return false;
+	if (call->in.cmd == VH_SET_BACKEND_FEATURES)
+		memcpy(&features, call->data, sizeof(features));
+	if (features) {
+		(void)session_refuse(session, REFUSED_UNSUPPORTED_FEATURE, "bits 0x%llx",
+				     (unsigned long long)features);
+		return false;
+	}
+	next->step = CUSE_STEP_ANSWER;
+	return true;
+}
+
+static bool begin(struct session *session, const struct cuse_call *call, const struct row *row,
+		  struct cuse_next *next)
+{
+	bool memory = call->in.cmd == VH_SET_MEM_TABLE;
+
+	if (!(memory ? memory_whole : sized_whole)(session, call, next))
+		return false;
+	next->step = CUSE_STEP_HANDLE;
+	next->rule = row->own ? row->own : vu_rule(row->request);
+	return fill(session, row, call);
+}
+
+void cuse_ioctl_begin(struct session *session, const struct cuse_call *call, struct cuse_next *next)
+{
+	const struct row *row = find_row(call->in.cmd);
+	const char *name = row ? row->name : "ioctl";
+	bool whole;
+
+	*next = (struct cuse_next){.step = CUSE_STEP_REFUSE};
+	if (call->in.flags & FUSE_IOCTL_COMPAT) {
+		(void)session_refuse(session, REFUSED_HEADER_FLAGS, "%s", "of a 32-bit program");
+		whole = false;
+	} else if (call->in.cmd == VH_GET_BACKEND_FEATURES ||
+		   call->in.cmd == VH_SET_BACKEND_FEATURES) {
+		name = "BACKEND_FEATURES";
+		whole = backend_features(session, call, next);
+	} else if (!row) {
+		(void)session_refuse(session, REFUSED_UNKNOWN_REQUEST, "0x%x", call->in.cmd);
+		whole = false;
+	} else if (!row->fill) {
+		(void)session_refuse(session, REFUSED_UNSUPPORTED_REQUEST, "%s", "");
+		whole = false;
+	} else {
+		whole = begin(session, call, row, next);
+	}
+	if (!whole && next->step != CUSE_STEP_RETRY)
+		refuse(session, name, next);
+}
+
+/* --- the answer --- */
+
+int cuse_ioctl_answer(struct session *session, uint32_t cmd, void *bytes)
+{
+	const struct row *row = find_row(cmd);
+	struct vu_header header;
+	uint64_t value;
+
+	memcpy(&header, session->reply.bytes, sizeof(header));
+	memcpy(&value, session->reply.bytes + sizeof(header), sizeof(value));
+	if (!row || (header.flags & VU_REPLY_ERROR))
+		return row ? -(int)value : -EINVAL;
+	if (cmd == VH_GET_FEATURES)
+		value &= ~NOT_OFFERED;
+	if (cmd == VH_RESET_OWNER) /* and nobody owns it */
+		cuse_unwatch(session);
+	memcpy(bytes, &value, sizeof(value));
+	return row->out == OUT_NOTHING ? 0 : sizeof(value);
+}
