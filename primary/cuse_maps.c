@@ -39,6 +39,7 @@ bool cuse_map_parse(const char *line, struct cuse_map *ret)
 		return false;
 	if (strnlen(line, 5) < 5 || line[4] != ' ')
 		return false;
+	ret->writable = line[1] == 'w';
 	ret->shared = line[3] == 's';
 	line += 5;
 	if (!take_hex(&line, ' ', &ret->offset) || !take_hex(&line, ':', &major) ||
@@ -66,6 +67,8 @@ void cuse_region_look(struct cuse_region *region, const struct cuse_map *map)
 	offset = map->offset + (next - map->start);
 	if (!map->shared) {
 		region->fault = CUSE_PRIVATE;
+	} else if (!map->writable) {
+		region->fault = CUSE_READ_ONLY;
 	} else if (!region->found) {
 		region->first = *map;
 		region->file_offset = offset;

@@ -4,8 +4,10 @@
  * /proc/PID/maps. Pure: text in, pieces out.
  *
  * A region is one piece of one file, whatever number of mappings it is cut into (madvise and
- * mprotect split them): all shared, of one device and inode, and each offset goes on where the one
- * before ended. Names say nothing, and are not looked at: a caller chooses them.
+ * mprotect split them): all shared, all writable, of one device and inode, and each offset goes on
+ * where the one before ended. Writable, because we open the file anew and may write what the caller
+ * may not; a shared mapping can be only where its descriptor could. Names say nothing, and are not
+ * looked at: a caller chooses them.
  */
 #ifndef PRIMARY_CUSE_MAPS_H
 #define PRIMARY_CUSE_MAPS_H
@@ -19,13 +21,14 @@ struct cuse_map {
 	uint64_t start, end, offset;
 	dev_t dev;
 	ino_t ino;
-	bool shared;
+	bool shared, writable;
 };
 
 enum cuse_fault {
 	CUSE_FOUND,
 	CUSE_UNMAPPED, /* nothing there, or the pieces do not fit together */
 	CUSE_PRIVATE,  /* memory of its own, which nobody can share */
+	CUSE_READ_ONLY,
 };
 
 struct cuse_region {

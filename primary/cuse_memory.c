@@ -134,6 +134,9 @@ static int look_at_maps(const struct cuse_caller *caller, struct wanted *wanted,
 		case CUSE_PRIVATE:
 			return fault(ret, REFUSED_MEMORY_PRIVATE, "private memory",
 				     region->address + region->found);
+		case CUSE_READ_ONLY:
+			return fault(ret, REFUSED_REGION_MAP, "mapped for reading only",
+				     region->address + region->found);
 		case CUSE_UNMAPPED:
 			return fault(ret, REFUSED_REGION_MAP, "not mapped from one file",
 				     region->address + region->found);

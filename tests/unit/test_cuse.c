@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A device's life as raw FUSE messages, with the kernel's part and the front-end's played here. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fuse.h>
 #include <signal.h>
 #include <string.h>
@@ -262,6 +263,29 @@ static void a_device_has_one_front_end_at_a_time(void)
 	end();
 }
 
+/* Its file may be another one's, who let it read. */
+static void memory_that_may_only_be_read_is_not_taken(void)
+{
+	uint64_t handle;
+	uint8_t *view;
+	char path[64];
+	int reader;
+
+	begin();
+	handle = greet();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	reader = open(path, O_RDONLY | O_CLOEXEC);
+	view = mmap(NULL, MEMORY, PROT_READ, MAP_SHARED, reader, 0);
+	REQUIRE(view != MAP_FAILED);
+	CHECK_EQ(kernel_memory(handle, view, MEMORY), -EFAULT);
+	CHECK_EQ(primary.refusals[REFUSED_REGION_MAP], 1);
+	CHECK_EQ(kernel_port()->device.memory.regions[0].user_addr, (uintptr_t)memory);
+	CHECK_EQ(kernel_release(handle), 0);
+	munmap(view, MEMORY);
+	close(reader);
+	end();
+}
+
 static void another_owner_comes_after_a_reset(void)
 {
 	uint64_t handle;
@@ -372,6 +396,7 @@ int main(void)
 		SENTENCE(who_is_interrupted_goes_on_at_once),
 		SENTENCE(closing_waits_until_nobody_runs_the_rings),
 		SENTENCE(a_device_has_one_front_end_at_a_time),
+		SENTENCE(memory_that_may_only_be_read_is_not_taken),
 		SENTENCE(another_owner_comes_after_a_reset),
 		SENTENCE(the_owners_death_ends_the_session_though_the_file_is_open),
 		SENTENCE(a_device_that_was_cut_off_is_made_anew),
