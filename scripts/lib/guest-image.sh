@@ -5,6 +5,8 @@
 GUEST_CACHE=${HF_GUEST_CACHE:-$TOP/build/guest}
 GUEST_KERNEL=$GUEST_CACHE/vmlinuz
 GUEST_INITRAMFS=$GUEST_CACHE/initramfs.gz
+# Nothing but busybox and the modules, not compressed: for a guest that is emulated by what is emulated itself.
+GUEST_SMALL=$GUEST_CACHE/small.cpio
 GUEST_PROBE=$GUEST_CACHE/probe
 GUEST_PACE=$GUEST_CACHE/pace
 
@@ -44,13 +46,20 @@ guest_image_pack() {
     root=$(mktemp -d "$GUEST_CACHE/root.XXXXXX")
     mkdir -p "$root"/{bin,proc,sys,dev,tmp,modules,usr/bin,sbin}
     cp "$(command -v busybox)" "$root/bin/busybox"
-    guest_image_copy "$(command -v iperf3)" "$root"
-    guest_image_copy "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"
-    cp "$GUEST_PROBE" "$GUEST_PACE" "$root/bin/"
     cp "$GUEST_CACHE"/modules/* "$root/modules/"
     cp "$TOP/scripts/guest/command-loop" "$root/command-loop"
     install -m 755 "$TOP/scripts/guest/init" "$root/init"
-    (cd "$root" && find . | busybox cpio -o -H newc -R 0:0 2>/dev/null | gzip -1) >"$GUEST_INITRAMFS.new"
-    mv "$GUEST_INITRAMFS.new" "$GUEST_INITRAMFS"
+    guest_image_archive "$root" cat "$GUEST_SMALL"
+    guest_image_copy "$(command -v iperf3)" "$root"
+    guest_image_copy "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"
+    cp "$GUEST_PROBE" "$GUEST_PACE" "$root/bin/"
+    guest_image_archive "$root" "gzip -1" "$GUEST_INITRAMFS"
     rm -rf "$root"
+}
+
+# guest_image_archive ROOT FILTER FILE
+# shellcheck disable=SC2086  # a filter is words
+guest_image_archive() {
+    (cd "$1" && find . | busybox cpio -o -H newc -R 0:0 2>/dev/null | $2) >"$3.new"
+    mv "$3.new" "$3"
 }

@@ -9,6 +9,7 @@
 #       host_mtu=BYTES  what the device offers as VIRTIO_NET_F_MTU
 #       mode=server     we, the back-end, listen on SOCKET and QEMU connects (default)
 #       mode=client     QEMU listens and the back-end connects
+#       mode=cuse       SOCKET is a character device with the kernel's vhost-net ioctls; QEMU has tap=NAME, which exists, beside it
 #       reconnect=SECS  with mode=server: QEMU reconnects after the back-end went away
 #       legacy=1        a transitional device driven as virtio 0.9.5, without VERSION_1
 #       offloads=off    no checksum or segmentation offload is offered to the guest
@@ -17,6 +18,7 @@
 #       event_idx=off   no event index
 #       rings=SIZE      entries of both rings
 #       mem=MIB         (256)
+#       small=1         the small image, and a processor with few features: boots sooner, where the emulator is emulated itself
 #   guest_wait_up NAME [SECS]           until this boot's user space answers
 #   guest_run NAME COMMAND [SECS]       runs a shell command in it: its output, its exit status (124: no answer)
 #   guest_reboot NAME [SECS]            a true reboot of the machine inside a QEMU that stays; waits until it is up
@@ -47,7 +49,7 @@ guest_options() {
     for word; do
         case $word in
             queues=* | ip=* | mac=* | mtu=* | host_mtu=* | mode=* | reconnect=* | legacy=* | offloads=* | mrg=* | \
-                indirect=* | event_idx=* | packed=* | rings=* | mem=*)
+                indirect=* | event_idx=* | packed=* | rings=* | mem=* | tap=* | small=*)
                 printf -v "${word%%=*}" '%s' "${word#*=}"
                 ;;
             *) die "guest_start: unknown option $word" ;;
@@ -77,25 +79,42 @@ guest_device() {
 guest_start() {
     local name=$1 socket=$2
     local queues=1 ip='' mac='' mtu='' host_mtu='' mode=server reconnect='' legacy=0 offloads=on mrg=on indirect=on
-    local event_idx=on packed=off rings='' mem=256
+    local event_idx=on packed=off rings='' mem=256 tap='' small=0
     shift 2
     guest_options "$@"
     mac=${mac:-$(guest_mac "$name")}
 
-    local chardev="socket,id=c,path=$socket"
-    [ "$mode" = server ] || chardev+=,server=on,wait=off
-    [ -z "$reconnect" ] || chardev+=,reconnect=$reconnect
-
     guest_channel "$name"
-    local dir=${GUEST_DIR[$name]}
+    local dir=${GUEST_DIR[$name]} cpu=max initramfs=$GUEST_INITRAMFS opener=() backend=()
     local append="console=ttyS0 quiet net.ifnames=0 hf.queues=$queues${ip:+ hf.ip=$ip}${mtu:+ hf.mtu=$mtu}"
-    process_start "GUEST_PID[$name]" "$dir/qemu.log" qemu-system-x86_64 \
-        -name "$name" -accel tcg,thread=multi -cpu max -M q35 -m "$mem" -smp "$((queues > 1 ? 2 : 1))" \
+    guest_backend
+    if [ "$small" = 1 ]; then
+        cpu=qemu64 initramfs=$GUEST_SMALL
+        append+=" mitigations=off nokaslr nosmp apparmor=0 audit=0 cryptomgr.notests no_timer_check random.trust_cpu=on"
+    fi
+    process_start "GUEST_PID[$name]" "$dir/qemu.log" "${opener[@]}" qemu-system-x86_64 \
+        -name "$name" -accel tcg,thread=multi -cpu "$cpu" -M q35 -m "$mem" -smp "$((queues > 1 ? 2 : 1))" \
         -display none -monitor none -nodefaults \
         -object "memory-backend-memfd,id=m,size=${mem}M,share=on" -numa node,memdev=m \
         -serial "file:$dir/console.log" -serial "pipe:$dir/command" \
-        -chardev "$chardev" -netdev "vhost-user,id=n,chardev=c,queues=$queues" -device "$(guest_device)" \
-        -kernel "$GUEST_KERNEL" -initrd "$GUEST_INITRAMFS" -append "$append"
+        "${backend[@]}" -device "$(guest_device)" \
+        -kernel "$GUEST_KERNEL" -initrd "$initramfs" -append "$append"
+}
+
+# Where QEMU's packets go. Sets `backend` and `opener` of its caller, guest_start.
+# shellcheck disable=SC2034,SC2154
+guest_backend() {
+    local chardev="socket,id=c,path=$socket"
+    if [ "$mode" = cuse ]; then
+        # QEMU opens no vhost device but its own kernel's: it gets a descriptor, of the process that it is going to be.
+        # shellcheck disable=SC2016  # the shell that is started expands it
+        opener=(bash -c 'exec "$@" 9<>"$0"' "$socket")
+        backend=(-netdev "tap,id=n,ifname=$tap,script=no,downscript=no,vhost=on,vhostfd=9")
+        return 0
+    fi
+    [ "$mode" = server ] || chardev+=,server=on,wait=off
+    [ -z "$reconnect" ] || chardev+=,reconnect=$reconnect
+    backend=(-chardev "$chardev" -netdev "vhost-user,id=n,chardev=c,queues=$queues")
 }
 
 # A fresh pair of FIFOs for each start: nothing of a killed guest's last words can be taken for an answer.

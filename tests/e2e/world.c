@@ -37,10 +37,31 @@ static bool ports_are_devices(void)
 	return !strcmp(suite_door(), "cuse");
 }
 
-/* What says "--port" says "--cuse" instead. */
-static const char *argument_for_door(const char *argument)
+/* Nobody else's: another test may run. */
+static void device_name(const struct world *world, const char *port, char *ret, size_t size)
 {
-	return ports_are_devices() && !strcmp(argument, "--port") ? "--cuse" : argument;
+	snprintf(ret, size, "%s-%s", strrchr(world->dir, '/') + 1, port);
+}
+
+/* What says "--port p0" says "--cuse p0,device=…" instead. Until the next call, but one for each.
+ */
+static const char *argument_for_door(const struct world *world, const char *before,
+				     const char *argument)
+{
+	static char texts[MAX_ARGS][96];
+	static size_t at;
+	char name[64];
+
+	if (!ports_are_devices())
+		return argument;
+	if (!strcmp(argument, "--port"))
+		return "--cuse";
+	if (!before || strcmp(before, "--port") != 0)
+		return argument;
+	device_name(world, argument, name, sizeof(name));
+	at = (at + 1) % MAX_ARGS;
+	snprintf(texts[at], sizeof(texts[at]), "%s,device=%s", argument, name);
+	return texts[at];
 }
 
 /* Nothing of the test's own is inherited: no descriptor, no map (exec). */
@@ -110,6 +131,7 @@ void world_open_limited(struct world *world, const char *const *arguments, unsig
 	const char *argv[MAX_ARGS] = {program("HOLDFASTD"), "--log-level",
 				      getenv("HF_LOG") ? getenv("HF_LOG") : "error", "--run-dir"};
 	char path[128];
+	const char *before = NULL;
 	size_t n = 4;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -118,8 +140,8 @@ void world_open_limited(struct world *world, const char *const *arguments, unsig
 	REQUIRE(mkdtemp(world->dir) != NULL);
 	argv[n++] = world->dir;
 	give_to_user(world->dir, arguments);
-	for (; arguments && *arguments && n + 1 < MAX_ARGS; arguments++)
-		argv[n++] = argument_for_door(*arguments);
+	for (; arguments && *arguments && n + 1 < MAX_ARGS; before = *arguments++)
+		argv[n++] = argument_for_door(world, before, *arguments);
 	world->primary = start(argv, NULL, descriptors);
 	snprintf(path, sizeof(path), "%s/control.sock", world->dir);
 	wait_for_socket(path);
@@ -153,20 +175,31 @@ static void remove_dir(const char *path)
 	rmdir(path);
 }
 
-void world_close(struct world *world)
+void world_lose_primary(struct world *world)
+{
+	kill(world->primary, SIGKILL);
+	waitpid(world->primary, NULL, 0);
+	world->primary = 0;
+}
+
+static void end_primary(struct world *world)
 {
 	int status;
 
+	kill(world->primary, SIGTERM);
+	status = reap(world->primary, WAIT_MS);
+	if (status == -1)
+		world_lose_primary(world);
+	CHECK_EQ(status, 0);
+}
+
+void world_close(struct world *world)
+{
 	for (size_t i = 0; i < WORLD_SECONDARIES; i++)
 		if (world->secondaries[i].pid)
 			CHECK_EQ(world_stop_echo(world, i), 0);
-	kill(world->primary, SIGTERM);
-	status = reap(world->primary, WAIT_MS);
-	if (status == -1) {
-		kill(world->primary, SIGKILL);
-		waitpid(world->primary, NULL, 0);
-	}
-	CHECK_EQ(status, 0);
+	if (world->primary)
+		end_primary(world);
 	remove_dir(world->dir);
 }
 
@@ -181,10 +214,12 @@ static const char *socket_path(const struct world *world, const char *name)
 const char *world_port_path(const struct world *world, const char *name)
 {
 	static char path[160];
+	char device[64];
 
 	if (!ports_are_devices())
 		return socket_path(world, name);
-	snprintf(path, sizeof(path), "/dev/%s", name);
+	device_name(world, name, device, sizeof(device));
+	snprintf(path, sizeof(path), "/dev/%s", device);
 	return path;
 }
 
@@ -282,14 +317,18 @@ void world_add_port(struct world *world, const char *name, bool client, const ch
 {
 	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
 	Holdfast__Control__PortAddRequest add = HOLDFAST__CONTROL__PORT_ADD_REQUEST__INIT;
+	char device[64];
 
 	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD;
 	request.port_add = &add;
 	add.name = (char *)(uintptr_t)name;
 	add.path = (char *)(uintptr_t)(path ? path : "");
 	add.client = client;
-	if (ports_are_devices() && !client && !path)
+	if (ports_are_devices() && !client && !path) {
+		device_name(world, name, device, sizeof(device));
 		add.kind = HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE;
+		add.path = device;
+	}
 	CHECK_EQ(answered(ask(world, &request)), 0);
 }
 

@@ -3,8 +3,9 @@
  * A primary and its secondaries as real processes, in a run directory of their own.
  *
  * HOLDFASTD and ECHO (environment) name the programs. With HF_TEST_DOOR=cuse ports are character
- * devices, which needs a kernel with CUSE; else they are sockets. Everything that was started is ended by
- * world_close, and the directory removed. REQUIREs on the way: for use inside test functions.
+ * devices, which needs a kernel with CUSE; else they are sockets. Everything that was started is
+ * ended by world_close, and the directory removed. REQUIREs on the way: for use inside test
+ * functions.
  */
 #ifndef E2E_WORLD_H
 #define E2E_WORLD_H
@@ -36,6 +37,9 @@ void world_open_limited(struct world *world, const char *const *arguments,
 /* End everything; the primary must exit with 0. */
 void world_close(struct world *world);
 
+/* Kill the primary, for good. */
+void world_lose_primary(struct world *world);
+
 /* The primary's process, as it says itself, asked until it answers; *ret_ms: how long that took.
  * With
  * --supervise world->primary is its parent. */
@@ -52,7 +56,7 @@ void world_add_port(struct world *world, const char *name, bool client, const ch
 /* 0 or what the primary said. */
 int world_del_port(const struct world *world, const char *name);
 bool world_has_port(const struct world *world, const char *name);
-/* Where front-ends connect: RUN_DIR/NAME.sock, or /dev/NAME. */
+/* Where front-ends connect: RUN_DIR/NAME.sock, or a device whose name no other test has. */
 const char *world_port_path(const struct world *world, const char *name);
 
 /* Ask for a hand-over (port NULL: all); a socket for world_handed_over. */

@@ -25,7 +25,6 @@ struct rig_shape {
 	const struct guest_span *spans; /* NULL: one region */
 	uint32_t nr_spans;
 	uint64_t gpa; /* base of guest memory */
-	bool huge;    /* on 2 MiB pages */
 };
 
 struct rig {

@@ -1,0 +1,36 @@
+# DPDK's virtio-user on the character device. Needs all.sh; BUILD.
+# shellcheck shell=bash disable=SC2154
+
+dpdk_cases() {
+    local sentence="DPDK virtio-user on the character device" major
+    holdfast_find "$BUILD"
+    HF_RUN='' HF_PRIMARY_OPTIONS=(--cuse hf8)
+    holdfast_primary && holdfast_switch || {
+        report_not_ok "$sentence: primary and switch start"
+        return 0
+    }
+    major=$((16#$(stat -c %t /dev/hf8)))
+    dpdk_run /dev/hf8 || true
+    if grep -q 'port 0:.*Link' "$HF_LOGS/testpmd.log" && [ "$(dpdk_received)" -gt 0 ]; then
+        report_ok "$sentence"
+    elif [ "$major" != 10 ] && grep -qi vdpa "$HF_LOGS/testpmd.log"; then
+        report_skip "$sentence" "it takes a character device for vhost-net by its major number 10 only, and this one, $major, for vDPA: $(dpdk_error)"
+    else
+        report_not_ok "$sentence"
+    fi
+    sed 's/^/#   testpmd: /' "$HF_LOGS/testpmd.log"
+    holdfast_end || true
+}
+
+# dpdk_run DEVICE: sends for a while.
+dpdk_run() {
+    timeout -k 5 60 dpdk-testpmd --lcores '0@0,1@1' --in-memory --single-file-segments --file-prefix cuse -m 256 --no-pci \
+        --log-level=pmd.net.virtio:debug --vdev "net_virtio_user0,path=$1,queues=1" -- \
+        --forward-mode=txonly --auto-start --no-lsc-interrupt --total-num-mbufs=2048 --stats-period 1 \
+        >"$HF_LOGS/testpmd.log" 2>&1 </dev/null
+}
+
+dpdk_error() { grep -i -m 1 'vdpa\|fail' "$HF_LOGS/testpmd.log"; }
+
+# What came from it into the switch.
+dpdk_received() { holdfast_switch_counter hf8 rx_packets || echo 0; }
