@@ -21,6 +21,7 @@
     PACKAGES_PEER=(dpdk-dev)
     PACKAGES_OVS=(openvswitch-switch-dpdk)
     PACKAGES_PLOT=(gnuplot-nox)
+    PACKAGES_COUNT=(valgrind)
 }
 
 # packages_missing NAME…: those of them that are not installed, one a line.
