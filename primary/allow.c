@@ -35,6 +35,7 @@ static int number_of(const char *name, id_t *ret_id)
 	return 0;
 }
 
+/* calls: socket connect poll ppoll sendto sendmsg recvfrom recvmsg */
 int allow_find_user(const char *name, uid_t *ret_uid)
 {
 	const struct passwd *user = *name ? getpwnam(name) : NULL;

@@ -80,6 +80,7 @@ bool attach_hello_ok(const Holdfast__Attach__Hello *hello, struct attach_refused
 	return false;
 }
 
+/* calls: poll ppoll */
 bool attach_hung_up(int socket)
 {
 	struct pollfd p = {.fd = socket, .events = POLLRDHUP};
@@ -92,6 +93,7 @@ bool attach_hung_up(int socket)
  * number: the process is the one that connected if it still holds its end of the socket after we
  * have its pidfd, because its number is not given away while it lives.
  */
+/* calls: getsockopt pidfd_open */
 static int open_pidfd(int socket, const struct peer *peer)
 {
 	int pidfd = -1;
@@ -111,6 +113,7 @@ static int open_pidfd(int socket, const struct peer *peer)
 	return pidfd;
 }
 
+/* calls: pidfd_send_signal */
 int attach_identify(const struct conf *conf, int socket, const struct peer *peer,
 		    struct attach_refused *refused)
 {

@@ -281,6 +281,19 @@ static int set_user(struct conf *conf, const char *argument)
 	return privilege_find(&conf->user, argument);
 }
 
+static int set_seccomp(struct conf *conf, const char *argument)
+{
+	if (strcmp(argument, "kill") == 0)
+		conf->seccomp = CONFINE_KILL;
+	else if (strcmp(argument, "log") == 0)
+		conf->seccomp = CONFINE_LOG;
+	else if (strcmp(argument, "off") == 0)
+		conf->seccomp = CONFINE_OFF;
+	else
+		return -EINVAL;
+	return 0;
+}
+
 static int set_keep_cuse(struct conf *conf, const char *argument)
 {
 	(void)argument;
@@ -363,6 +376,10 @@ static const struct option_row options[] = {
 	{"keep-cuse", NULL,
 	 "with --user: keep the capabilities that vhost-cuse ports need, as --cuse does",
 	 set_keep_cuse},
+	{"seccomp", "kill|log|off",
+	 "what becomes of a system call that it never makes: the process is killed (default), the "
+	 "kernel logs it, or no filter",
+	 set_seccomp},
 	{"supervise", NULL,
 	 "run it as a child that may crash: its sessions survive, it is started again",
 	 set_supervise},
@@ -390,6 +407,7 @@ static void print_abi(void)
 
 	program_abi(line, sizeof(line));
 	puts(line);
+	printf("calls %s\n", confine_calls());
 }
 
 /* Options that print and end. */

@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "allow.h"
+#include "confine.h"
 #include "privilege.h"
 
 #define CONF_MAX_PORTS 64u
@@ -39,6 +40,7 @@ struct conf {
 	gid_t cuse_group;
 	struct allow_rules attach_rules, control_rules; /* of users that are not ours */
 	struct privilege_user user;			/* to become */
+	enum confine_mode seccomp;
 	bool cuse; /* vhost-cuse ports are wanted: keep what they need */
 	int log_level;
 	struct conf_port ports[CONF_MAX_PORTS]; /* created at start */

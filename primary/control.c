@@ -146,6 +146,7 @@ static void client_gone(struct client *client)
 }
 
 /* The loop reports the end of a socket that we shut; so it is safe at any depth. */
+/* calls: shutdown */
 static void cut_off(struct client *client, enum refusal reason)
 {
 	if (reason != NR_REFUSALS)

@@ -109,6 +109,7 @@ static int copy_behind(const struct handon *handon, int *copies)
 	return 0;
 }
 
+/* calls: dup2 dup3 */
 int handon_exec(struct handon *handon, const char *program, char **argv)
 {
 	int *copies = calloc(handon->count + 1, sizeof(int));

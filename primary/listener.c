@@ -42,6 +42,7 @@ static void on_pause_over(struct loop_timer *timer)
 }
 
 /* False: nothing more to accept now. */
+/* calls: accept4 */
 static bool accept_one(struct listener *listener)
 {
 	struct peer peer;
@@ -116,6 +117,7 @@ void listener_hold(struct listener *listener, bool hold)
 
 /* What the peer has sent already is taken out: a socket that is closed over unread packets gives
  * the peer a reset in the place of our words. */
+/* calls: recvfrom */
 void listener_turn_away(int socket, const ProtobufCMessage *message)
 {
 	char byte;
@@ -127,6 +129,7 @@ void listener_turn_away(int socket, const ProtobufCMessage *message)
 	hf_fd_close(&socket);
 }
 
+/* calls: shutdown unlink unlinkat */
 void listener_close(struct listener *listener)
 {
 	if (listener->fd < 0)

@@ -65,6 +65,7 @@ static int grow_slots(struct loop *loop)
 	return error;
 }
 
+/* calls: epoll_create1 */
 struct loop *loop_create(void)
 {
 	struct loop *loop = calloc(1, sizeof(*loop));
@@ -90,6 +91,7 @@ void loop_destroy(struct loop *loop)
 	free(loop);
 }
 
+/* calls: epoll_ctl */
 static int control(struct loop *loop, int operation, const struct loop_source *source,
 		   uint32_t events)
 {
@@ -220,6 +222,7 @@ static void run_timers(struct loop *loop)
 	}
 }
 
+/* calls: epoll_pwait2 */
 static int wait(struct loop *loop, struct epoll_event *events)
 {
 	struct timespec until = {0}, *timeout = NULL;

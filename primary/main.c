@@ -21,6 +21,7 @@
 #include "check.h"
 #include "clock.h"
 #include "conf.h"
+#include "confine.h"
 #include "control.h"
 #include "fd.h"
 #include "grant.h"
@@ -74,11 +75,17 @@ static int drop_privileges(struct holdfastd *d)
 {
 	int error = privilege_make_run_dir(&d->conf);
 
-	return error ? error : privilege_drop(&d->conf);
+	if (!error)
+		error = privilege_drop(&d->conf);
+	/* All names of users were looked up. */
+	if (!error)
+		error = confine_begin(d->conf.seccomp);
+	return error;
 }
 
 /* Another one that starts where this process has just become another program, or died, may hold it
  * for the moment until it finds the sockets in use. */
+/* calls: flock clock_nanosleep nanosleep */
 static int lock_file(int fd)
 {
 	bool successor = getenv("LISTEN_FDS") != NULL;
@@ -337,6 +344,7 @@ static void on_signal(struct loop_source *source, uint32_t events)
 	on_stop_timer(&d->stop_timer);
 }
 
+/* calls: signalfd4 */
 static int watch_signals(struct holdfastd *d)
 {
 	sigset_t set;

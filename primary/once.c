@@ -40,6 +40,7 @@ static size_t left_in(int pipe)
 	return ioctl(pipe, FIONREAD, &n) < 0 ? 0 : (size_t)n;
 }
 
+/* calls: sendto */
 static int send_plainly(int socket, const void *bytes, size_t len)
 {
 	ssize_t n;
@@ -53,6 +54,7 @@ static int send_plainly(int socket, const void *bytes, size_t len)
 	return (size_t)n == len ? 0 : -EPIPE;
 }
 
+/* calls: splice */
 int once_send(struct once *once, uint64_t id, int socket, const void *bytes, size_t len)
 {
 	ssize_t n;
@@ -81,6 +83,7 @@ bool once_was_sent(const struct once *once, uint64_t id)
 	return once->notes->sending == id && !left_in(once->answer[0]);
 }
 
+/* calls: recvfrom */
 static void consume_plainly(int socket, size_t len)
 {
 	char bytes[512];
@@ -112,6 +115,8 @@ static size_t was_consumed(const struct once *once, uint64_t id)
 	return once->notes->consuming == id ? left_in(once->consumed[0]) : 0;
 }
 
+/* calls: setsockopt */
+/* calls: splice */
 void once_consume(struct once *once, uint64_t id, int socket, size_t len)
 {
 	int offset = -1;

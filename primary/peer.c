@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* calls: getsockopt */
 static void add_groups(int socket, struct peer *peer)
 {
 	gid_t more[PEER_GROUPS - 1];

@@ -28,6 +28,7 @@ static long free_pages_on(int node)
 	return pages;
 }
 
+/* calls: get_mempolicy */
 int placement_node(void)
 {
 	long most = 0;

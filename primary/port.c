@@ -115,6 +115,7 @@ static void refuse_second(struct port *port, int fd)
 	hf_fd_close(&fd);
 }
 
+/* calls: accept4 */
 static void on_client(struct loop_source *source, uint32_t events)
 {
 	struct port *port = container_of(source, struct port, listener_source);
@@ -218,6 +219,7 @@ static void remember_socket(struct port *port)
 }
 
 /* Not what somebody else has put there since. */
+/* calls: unlink unlinkat */
 static void unlink_socket(const struct port *port)
 {
 	struct stat st;
@@ -228,6 +230,7 @@ static void unlink_socket(const struct port *port)
 }
 
 /* No new sessions. */
+/* calls: shutdown */
 static void close_socket(struct port *port)
 {
 	loop_remove(port->primary->loop, &port->listener_source);

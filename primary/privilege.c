@@ -52,6 +52,7 @@ static int find_group(struct privilege_user *user, const char *name)
 	return 0;
 }
 
+/* calls: socket connect poll ppoll sendto sendmsg recvfrom recvmsg */
 int privilege_find(struct privilege_user *user, const char *text)
 {
 	char name[sizeof(user->name)];
@@ -80,6 +81,7 @@ int privilege_find(struct privilege_user *user, const char *text)
 
 /* --- the run directory --- */
 
+/* calls before the filter: setfsuid setfsgid */
 void privilege_lend(const struct conf *conf)
 {
 	if (!conf->user.given || geteuid() != 0)
@@ -97,6 +99,7 @@ void privilege_take_back(const struct conf *conf)
 }
 
 /* By a descriptor: what stands at the path may be another thing by now. */
+/* calls before the filter: fchown */
 static int give_away(const char *path, const struct privilege_user *user)
 {
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), error = 0;
@@ -109,6 +112,7 @@ static int give_away(const char *path, const struct privilege_user *user)
 	return error;
 }
 
+/* calls: mkdir mkdirat */
 int privilege_make_run_dir(const struct conf *conf)
 {
 	/* Whom a rule lets in has to get there. */
@@ -153,6 +157,7 @@ int privilege_check(const struct conf *conf)
 
 #ifdef HAVE_CAP_NG
 
+/* calls: capget capset prctl */
 static int keep_capabilities(const struct conf *conf, capng_select_t set)
 {
 	static const struct {
@@ -177,6 +182,7 @@ static int keep_capabilities(const struct conf *conf, capng_select_t set)
 }
 
 /* Root's groups go, this user's come. */
+/* calls before the filter: setgroups setresgid setresuid */
 static int change_user(const struct privilege_user *user)
 {
 	int result = *user->name ? initgroups(user->name, user->gid) : setgroups(0, NULL);

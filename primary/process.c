@@ -64,6 +64,7 @@ uint64_t process_ran_ns(pid_t pid)
 	return (user + system) * (NS_PER_S / (unsigned long)ticks);
 }
 
+/* calls: pidfd_open pidfd_send_signal poll ppoll */
 int process_end(pid_t pid, uint64_t start)
 {
 	int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;

@@ -16,6 +16,7 @@
 #include <sys/auxv.h>
 #include <unistd.h>
 
+#include "confine.h"
 #include "journal_layout.h"
 
 static char path[PATH_MAX];
@@ -54,6 +55,7 @@ void program_begin(void)
 {
 	find_path(getenv("HOLDFAST_PROGRAM"));
 	find_before(getenv("HOLDFAST_UPGRADE"), getenv("HOLDFAST_EXEC_ERROR"));
+	confine_hear();
 	unsetenv("HOLDFAST_PROGRAM");
 	unsetenv("HOLDFAST_UPGRADE");
 	unsetenv("HOLDFAST_EXEC_ERROR");
@@ -94,10 +96,11 @@ int program_tell_upgrade(uint64_t left_ns)
 	char text[64];
 
 	snprintf(text, sizeof(text), "%llu %s", (unsigned long long)left_ns, HOLDFAST_VERSION);
-	return setenv("HOLDFAST_UPGRADE", text, 1) < 0 ? -ENOMEM : 0;
+	return setenv("HOLDFAST_UPGRADE", text, 1) < 0 ? -ENOMEM : confine_tell();
 }
 
 void program_untell_upgrade(void)
 {
 	unsetenv("HOLDFAST_UPGRADE");
+	confine_untell();
 }

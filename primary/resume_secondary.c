@@ -100,6 +100,7 @@ static bool owns_any(const struct primary *primary, uint32_t slot)
  * Without its descriptors nobody can ask it to stop, nor see that it has: before its rings are
  * another's it must be dead. Who runs nothing just attaches again.
  */
+/* calls: shutdown */
 static int give_up(struct primary *primary, uint32_t slot, struct journal_secondary *record,
 		   int fds[3], int why)
 {

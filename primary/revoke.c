@@ -172,6 +172,7 @@ static void finish(struct revocation *r)
 	r->done(r); /* may free it, and the device */
 }
 
+/* calls: pidfd_send_signal */
 static void fence(struct secondary *secondary, uint64_t waited_ns)
 {
 	if (secondary->killed)

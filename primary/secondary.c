@@ -63,6 +63,7 @@ bool secondary_idle(const struct secondary *secondary)
 }
 
 /* Our own shutdown makes the loop report the socket: the rest happens from there. */
+/* calls: shutdown */
 static void cut_off(struct secondary *secondary, int error)
 {
 	secondary->cut = true;

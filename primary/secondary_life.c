@@ -232,6 +232,7 @@ int secondary_watch(struct secondary *s)
 	return error ? error : loop_add(s->primary->loop, &s->pidfd_source, s->pidfd, EPOLLIN);
 }
 
+/* calls: shutdown */
 void secondary_destroy(struct secondary *s)
 {
 	struct primary *primary = s->primary;

@@ -124,6 +124,7 @@ void session_end(struct session *session, const char *why)
 	revoke_start(&session->revocation, device, GRANT_ALL_VRINGS);
 }
 
+/* calls: shutdown */
 void session_destroy(struct session *session)
 {
 	struct loop *loop = session->primary->loop;
@@ -145,6 +146,7 @@ void session_destroy(struct session *session)
 	free(session);
 }
 
+/* calls: poll ppoll */
 bool session_peer_gone(const struct session *session)
 {
 	struct pollfd poll_fd = {.fd = session->socket, .events = POLLRDHUP};

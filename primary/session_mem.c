@@ -89,6 +89,7 @@ static bool file_ok(int fd, const struct vu_region *region, uint64_t *ret_file_i
  * page must be in our page table to be asked about, and asking must not be what allocates it. For
  * hugetlbfs the kernel does not say whether it is there; front-ends allocate those beforehand.
  */
+/* calls: mincore */
 static int32_t node_of(const struct hf_shm_region *region, const struct hf_mapped_region *mapped)
 {
 	uint64_t page = region->page_bytes;

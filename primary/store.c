@@ -83,6 +83,7 @@ static bool is_kept(const struct store *store, int fd);
 
 /* --- datagrams --- */
 
+/* calls: sendmsg */
 static int send_now(const struct store *store, const char *text, int fd)
 {
 	union {
@@ -313,6 +314,7 @@ static int make_room(struct store *store, uint32_t number)
 }
 
 /* The kernel's order of two open files; 0: the same one. Without kcmp(2) none is the same. */
+/* calls: kcmp */
 static int compare(int a, int b)
 {
 	pid_t self = getpid();
@@ -455,6 +457,7 @@ void store_reference(struct store *store, uint32_t number)
 		store->entries[number].references++;
 }
 
+/* calls: shutdown */
 static void take_out(struct store *store, uint32_t number)
 {
 	struct entry *entry = &store->entries[number];
@@ -551,6 +554,7 @@ static int take_listen_fds(struct store *store)
 	return error;
 }
 
+/* calls: socket connect */
 static int connect_notify(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -634,6 +638,7 @@ void store_close(struct store *store)
 	free(store);
 }
 
+/* calls: clock_nanosleep nanosleep */
 void store_flush(struct store *store)
 {
 	for (int ms = 0; store && store->first && ms < WAIT_MS; ms++) {

@@ -13,6 +13,7 @@
 
 #define BACKLOG 16
 
+/* calls: socket */
 static int new_socket(const char *path, struct sockaddr_un *address)
 {
 	int fd;
@@ -25,6 +26,7 @@ static int new_socket(const char *path, struct sockaddr_un *address)
 	return fd < 0 ? -errno : fd;
 }
 
+/* calls: connect */
 int stream_connect(const char *path)
 {
 	struct sockaddr_un address;
@@ -40,6 +42,7 @@ int stream_connect(const char *path)
 }
 
 /* A socket whose process died may go; one that answers may not, nor may any other file. */
+/* calls: unlink unlinkat */
 static int clear_stale(const char *path)
 {
 	struct stat st;
@@ -57,6 +60,7 @@ static int clear_stale(const char *path)
 	return unlink(path) < 0 ? -errno : 0;
 }
 
+/* calls: bind listen umask */
 int stream_listen(const char *path, mode_t mode)
 {
 	struct sockaddr_un address;
@@ -79,6 +83,7 @@ int stream_listen(const char *path, mode_t mode)
 	return error ? error : fd;
 }
 
+/* calls: getsockname */
 int stream_file(int fd, uint64_t *ret_dev, uint64_t *ret_ino)
 {
 	struct sockaddr_un address = {0};
@@ -96,6 +101,7 @@ int stream_file(int fd, uint64_t *ret_dev, uint64_t *ret_ino)
 	return 0;
 }
 
+/* calls: poll ppoll */
 bool stream_listens(int fd, uint64_t dev, uint64_t ino)
 {
 	struct pollfd p = {.fd = fd};
@@ -105,6 +111,7 @@ bool stream_listens(int fd, uint64_t dev, uint64_t ino)
 	       stream_file(fd, &now_dev, &now_ino) == 0 && now_dev == dev && now_ino == ino;
 }
 
+/* calls: getsockopt */
 pid_t stream_peer_pid(int fd)
 {
 	struct ucred peer = {0};

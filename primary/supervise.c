@@ -15,6 +15,9 @@
  */
 #include "supervise.h"
 
+/* calls before the filter: bind clone flock kill poll ppoll recvmsg setsockopt signalfd4 socket umask
+ * unlink unlinkat wait4 */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

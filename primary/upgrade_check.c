@@ -19,6 +19,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "confine.h"
 #include "fd.h"
 #include "program.h"
 
@@ -110,6 +111,7 @@ static size_t read_said(int output, char *said, size_t room)
 }
 
 /* Its status; everything that belongs to the run is gone. */
+/* calls: kill wait4 */
 static int end_run(struct upgrade_check *check)
 {
 	int status = 0;
@@ -127,6 +129,13 @@ static int end_run(struct upgrade_check *check)
 
 static int judge_end(int status, char *said, char *reason, size_t size)
 {
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS) {
+		snprintf(reason, size,
+			 "it made a system call that this primary's filter forbids it too: give a "
+			 "holdfastd itself, no script that starts one (--binary), or end this one "
+			 "with SIGKILL under a supervisor");
+		return -EPERM;
+	}
 	if (WIFSIGNALED(status)) {
 		snprintf(reason, size,
 			 "it died of signal %d when asked for its --abi; give a "
@@ -147,7 +156,7 @@ static int judge_end(int status, char *said, char *reason, size_t size)
 static void on_ended(struct loop_source *source, uint32_t events)
 {
 	struct upgrade_check *check = container_of(source, struct upgrade_check, ended);
-	char said[SAID_BYTES], reason[256] = "";
+	char said[SAID_BYTES], again[SAID_BYTES], reason[256] = "";
 	int status = end_run(check), error;
 
 	(void)events;
@@ -156,8 +165,11 @@ static void on_ended(struct loop_source *source, uint32_t events)
 		return;
 	}
 	(void)read_said(check->output, said, sizeof(said));
+	memcpy(again, said, sizeof(again));
 	hf_fd_close(&check->output);
 	error = judge_end(status, said, reason, sizeof(reason));
+	if (!error && confine_is_on())
+		error = confine_judge(again, reason, sizeof(reason));
 	check->done(check, error, reason);
 }
 
@@ -217,6 +229,7 @@ static int prepare(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *ac
 		       : 0;
 }
 
+/* calls: clone clone3 vfork setpgid dup2 dup3 */
 static int spawn(struct upgrade_check *check, char **argv, int output)
 {
 	static char question[] = "--abi";
@@ -243,6 +256,7 @@ static int spawn(struct upgrade_check *check, char **argv, int output)
 	return error;
 }
 
+/* calls: pidfd_open */
 static int watch(struct upgrade_check *check)
 {
 	int error;
@@ -295,6 +309,7 @@ static bool is_ours(const struct stat *st)
 	       !(st->st_mode & S_IWOTH);
 }
 
+/* calls: pipe2 */
 static int start(struct upgrade_check *check, char **argv)
 {
 	int ends[2], error;

@@ -68,6 +68,8 @@ static bool take_fds(struct vu_raw *raw, struct msghdr *msg)
 }
 
 /* Look from behind what we have. Bytes; 0: the peer closed; -errno. */
+/* calls: recvmsg */
+/* calls: setsockopt */
 static ssize_t look(const struct vu_raw *raw, int socket, struct msghdr *msg)
 {
 	int offset = raw->have ? (int)raw->have : -1;

@@ -20,6 +20,7 @@ static int fill_address(struct sockaddr_un *address, const char *path)
 	return 0;
 }
 
+/* calls: socket connect */
 int hf_seqpacket_connect(const char *path)
 {
 	struct sockaddr_un address;
@@ -42,6 +43,7 @@ int hf_seqpacket_connect(const char *path)
 }
 
 /* A socket file whose owner died may go; one that answers may not, nor may anything else. */
+/* calls: unlink unlinkat */
 static int clear_stale(const char *path)
 {
 	struct stat st;
@@ -61,6 +63,7 @@ static int clear_stale(const char *path)
 	return unlink(path) < 0 ? -errno : 0;
 }
 
+/* calls: socket bind listen umask */
 int hf_seqpacket_listen(const char *path, mode_t mode)
 {
 	struct sockaddr_un address;
@@ -111,6 +114,7 @@ static void take_fds(struct hf_frame *frame, struct msghdr *msg, int *ret_too_ma
 	}
 }
 
+/* calls: recvmsg */
 ssize_t hf_frame_receive(int fd, struct hf_frame *frame)
 {
 	/* Room for all the kernel can deliver, so that none is lost without being closed. */
@@ -166,6 +170,7 @@ int hf_frame_pack(const ProtobufCMessage *message, uint8_t **ret_bytes, size_t *
 	return 0;
 }
 
+/* calls: sendmsg */
 int hf_frame_send_packed(int fd, const uint8_t *bytes, size_t len, const int *fds, size_t nr_fds)
 {
 	union {

@@ -162,6 +162,7 @@ static void copy_device(struct hf_shm_device *to, const struct hf_shm_device *fr
 	hf_words_read(to->vrings, from->vrings, to->nr_vrings * sizeof(to->vrings[0]));
 }
 
+/* calls: clock_nanosleep */
 int hf_directory_snapshot(const struct hf_directory *directory, uint32_t slot,
 			  struct hf_shm_device *ret_copy)
 {

@@ -10,6 +10,7 @@
 
 #include "check.h"
 
+/* calls: fstatfs */
 size_t hf_page_bytes_of(int fd)
 {
 	struct statfs fs;

@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* calls: membarrier */
 static int membarrier(int command)
 {
 	return (int)syscall(SYS_membarrier, command, 0u, 0);

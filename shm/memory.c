@@ -62,6 +62,7 @@ long hf_huge_pages_free(long *ret_total)
 	return pool_number("free_hugepages");
 }
 
+/* calls: move_pages get_mempolicy */
 int hf_node_of_page(void *address)
 {
 	int node = HF_NODE_ANY;
@@ -73,18 +74,21 @@ int hf_node_of_page(void *address)
 	return node;
 }
 
+/* calls: getcpu */
 int hf_node_here(void)
 {
 	return have_numa() ? numa_node_of_cpu(sched_getcpu()) : HF_NODE_ANY;
 }
 
 /* Prefer the node before the first touch; a full node is no reason to fail. */
+/* calls: mbind */
 static void place(void *base, size_t size, int node)
 {
 	if (node != HF_NODE_ANY && have_numa() && node <= numa_max_node())
 		numa_tonode_memory(base, size, node);
 }
 
+/* calls: memfd_create ftruncate fallocate */
 static int map_new(struct hf_memory *memory, const char *name, size_t size, int node,
 		   unsigned int memfd_flags, size_t page_bytes)
 {

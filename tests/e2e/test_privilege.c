@@ -27,6 +27,11 @@
 static struct world world;
 static struct front_end fe;
 static uint32_t next;
+#ifdef HAVE_FILTER
+static const bool filtered = true;
+#else
+static const bool filtered; /* no libseccomp, or a sanitizer, whose own calls are many */
+#endif
 static const char *const all[] = {"*", NULL};
 static const char *const alone[] = {"--user", "4711:4711", "--no-huge-pages",  "--port", "p0",
 				    "--port", "q0",	   "--fence-deadline", "300",	 NULL};
@@ -94,6 +99,10 @@ static void check_unprivileged(pid_t pid)
 	CHECK_STATUS(pid, "CapBnd", " " CAP_KILL " ");
 	CHECK_STATUS(pid, "CapAmb", " " CAP_KILL " ");
 	CHECK_STATUS(pid, "NoNewPrivs", " 1 ");
+	if (filtered) {
+		CHECK_STATUS(pid, "Seccomp", " 2 ");
+		CHECK_STATUS(pid, "Seccomp_filters", " 1 ");
+	}
 }
 
 /* A process of user 4712, in place `index`. */
@@ -209,6 +218,49 @@ static void a_program_that_others_can_write_is_not_executed(void)
 	REQUIRE(chown(path, 0, 0) == 0 && chmod(path, 0755) == 0);
 	CHECK_EQ(world_upgrade_begun(world_upgrade(&world, path), NULL), -EBADMSG);
 	check_unprivileged(world.primary);
+	world_close(&world);
+}
+
+/* It would be killed when it makes the call, with all sessions. */
+static void a_program_that_the_filter_would_stop_is_refused_by_name(void)
+{
+	char path[128], line[256] = "", command[160];
+	const char *reason;
+	FILE *from, *to;
+
+	if (!filtered) {
+		printf("(needs libseccomp, and no sanitizer) ");
+		return;
+	}
+	world_open(&world, alone);
+	snprintf(command, sizeof(command), "%s --abi", getenv("HOLDFASTD"));
+	from = popen(command, "re");
+	REQUIRE(from && fgets(line, sizeof(line), from));
+	pclose(from);
+	snprintf(path, sizeof(path), "%s/program", world.dir);
+	to = fopen(path, "we");
+	REQUIRE(to != NULL);
+	fprintf(to, "#!/bin/sh\necho '%.*s'\necho 'calls read io_uring_setup write ptrace'\n",
+		(int)strcspn(line, "\n"), line);
+	fclose(to);
+	REQUIRE(chmod(path, 0755) == 0);
+	CHECK_EQ(world_upgrade_begun(world_upgrade(&world, path), &reason), -EPERM);
+	CHECK(strstr(reason, "(io_uring_setup, ptrace)") != NULL);
+	/* One that does not say. */
+	to = fopen(path, "we");
+	REQUIRE(to != NULL);
+	fprintf(to, "#!/bin/sh\necho '%.*s'\n", (int)strcspn(line, "\n"), line);
+	fclose(to);
+	CHECK_EQ(world_upgrade_begun(world_upgrade(&world, path), &reason), -EPERM);
+	CHECK(strstr(reason, "does not say") != NULL);
+	/* One that is ended by it when it is looked at. */
+	to = fopen(path, "we");
+	REQUIRE(to != NULL);
+	fputs("#!/bin/sh\nexec unshare --net true\n", to);
+	fclose(to);
+	CHECK_EQ(world_upgrade_begun(world_upgrade(&world, path), &reason), -EPERM);
+	CHECK(strstr(reason, "forbids") != NULL);
+	CHECK_EQ(world_counter(&world, "lives"), 1);
 	world_close(&world);
 }
 
@@ -397,6 +449,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_switch_of_another_user_that_hangs_in_a_burst_is_killed),
 	SENTENCE(upgraded_it_is_what_it_was),
 	SENTENCE(a_program_that_others_can_write_is_not_executed),
+	SENTENCE(a_program_that_the_filter_would_stop_is_refused_by_name),
 	SENTENCE(its_supervisor_stays_root_and_starts_it_again_as_that_user),
 	SENTENCE(links_in_that_users_directory_lead_root_nowhere),
 	{"another_user_is_refused_by_default [C-4]", another_user_is_refused_by_default},
