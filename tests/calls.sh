@@ -31,6 +31,7 @@ tags() {
 
 grep -v '^#' "$source_dir/tests/calls.map" | sort >"$dir/map"
 nm --defined-only "$program" | awk '$2 ~ /[TDRBtdrb]/ { print $3 }' | sort -u >"$dir/defined"
+sed 's/64$//' "$dir/defined" | sort -u >"$dir/defined64"
 tags 'calls of every program:' "$source_dir/primary/confine.c" >"$dir/everybody"
 sed -n 's/^	X(\(.*\)) \\$/\1/p' "$table" | sort -u >"$dir/table"
 [ -s "$dir/table" ] && [ -s "$dir/everybody" ] && [ -s "$dir/defined" ]
@@ -58,15 +59,22 @@ for object in "$build"/base/*.p/*.c.o "$build"/proto/*.p/*.c.o "$build"/shm/*.p/
 	checked=$((checked + 1))
 
 	nm --undefined-only "$object" | awk '{ print $NF }' | sed 's/64$//' | sort -u >"$dir/imports"
-	sed 's/64$//' "$dir/defined" | sort -u | comm -23 "$dir/imports" - >"$dir/library"
-	: >"$dir/needed.raw"
-	while read -r function; do
-		line=$(grep "^$function " "$dir/map") || {
+	comm -23 "$dir/imports" "$dir/defined64" >"$dir/library"
+	awk -v unknown="$dir/unknown" '
+		NR == FNR { calls[$1] = $0; next }
+		!($1 in calls) { print $1 >unknown; next }
+		{
+			n = split(calls[$1], words, " ")
+			for (i = 2; i <= n; i++)
+				if (words[i] != "-")
+					print words[i]
+		}' "$dir/map" "$dir/library" >"$dir/needed.raw"
+	if [ -e "$dir/unknown" ]; then
+		while read -r function; do
 			complain "$folder/$name uses $function: say in tests/calls.map which system calls that makes"
-			continue
-		}
-		echo "${line#* }" | tr ' ' '\n' | grep -vx -- - >>"$dir/needed.raw" || true
-	done <"$dir/library"
+		done <"$dir/unknown"
+		rm "$dir/unknown"
+	fi
 	sed -n 's/.*syscall(SYS_\([a-z0-9_]*\).*/\1/p' "$source" >>"$dir/needed.raw"
 	sort -u "$dir/needed.raw" | comm -23 - "$dir/everybody" >"$dir/needed"
 
