@@ -134,6 +134,7 @@ static int set_cuse(struct conf *conf, const char *argument)
 }
 
 /* A number or a name; false: there is none. */
+/* calls: socket connect poll ppoll sendto sendmsg recvfrom recvmsg */
 static bool find_user(const char *text, uid_t *ret)
 {
 	const struct passwd *user = getpwnam(text);

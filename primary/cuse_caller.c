@@ -40,6 +40,7 @@ static pid_t process_of(uint32_t thread)
 	return line ? (pid_t)strtol(line + strlen("\nTgid:"), NULL, 10) : 0;
 }
 
+/* calls: pidfd_open */
 int cuse_caller_open(uint32_t thread, struct cuse_caller *ret)
 {
 	pid_t pid = thread && thread <= INT32_MAX ? process_of(thread) : 0;
@@ -64,6 +65,7 @@ void cuse_caller_close(struct cuse_caller *caller)
 	hf_fd_close(&caller->pidfd);
 }
 
+/* calls: poll ppoll */
 bool cuse_caller_lives(const struct cuse_caller *caller)
 {
 	struct pollfd died = {.fd = caller->pidfd, .events = POLLIN};
@@ -72,6 +74,7 @@ bool cuse_caller_lives(const struct cuse_caller *caller)
 	       process_start(caller->pid) == caller->start;
 }
 
+/* calls: pidfd_getfd */
 int cuse_caller_fd(const struct cuse_caller *caller, int number)
 {
 	int fd = pidfd_getfd(caller->pidfd, number, 0);

@@ -64,6 +64,7 @@ static int answer_init(int fd, const char *name)
 	return writev(fd, iov, 3) < 0 ? -errno : 0;
 }
 
+/* calls: poll ppoll */
 static bool is_cut_off(int fd)
 {
 	struct pollfd poll_fd = {.fd = fd};
@@ -113,6 +114,7 @@ static int number_of(const char *name, dev_t *ret)
 	return 0;
 }
 
+/* calls: chmod fchmodat chown fchownat */
 int cuse_device_permit(const char *name, mode_t mode, uid_t owner, gid_t group)
 {
 	char path[CUSE_DEVICE_BYTES + 8], self[40];

@@ -147,6 +147,7 @@ static int look_at_maps(const struct cuse_caller *caller, struct wanted *wanted,
 
 /* --- which devices are memory --- */
 
+/* calls: memfd_create */
 static bool is_device_of_own(dev_t dev, unsigned int flags)
 {
 	int fd = memfd_create("holdfast-device", MFD_CLOEXEC | flags);

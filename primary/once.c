@@ -142,6 +142,7 @@ void once_consume(struct once *once, uint64_t id, int socket, size_t len)
 }
 
 /* A copy of what is in the pipe. */
+/* calls: tee */
 static ssize_t look_into(struct once *once, void *bytes, size_t room)
 {
 	ssize_t n;
@@ -190,6 +191,7 @@ ssize_t once_left(struct once *once, uint32_t slot, void *bytes, size_t room)
 	return look_into(once, bytes, room);
 }
 
+/* calls: pipe2 */
 static int open_pipe(int pipe[2])
 {
 	return pipe2(pipe, O_CLOEXEC | O_NONBLOCK) < 0 ? -errno : 0;
