@@ -36,10 +36,8 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 	v->budget = HF_BURST_BUDGET;
 	if (unlikely(v->fresh))
 		hf_notify_first_burst(v);
-	if (unlikely(hf_read_once(&v->call_again))) {
-		hf_write_once(&v->call_again, 0u);
-		v->call_due = true;
-	}
+	if (unlikely(hf_read_once(&v->asked)))
+		hf_vring_do_asked(v);
 	return v;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "fd.h"
+#include "sigbus.h"
 
 struct hf_device *hf_device_create(struct hf_service *service, uint32_t slot, uint64_t session)
 {
@@ -29,8 +30,22 @@ void hf_device_free(struct hf_device *device)
 	if (device->pending_fds)
 		hf_fd_close_all(device->pending_fds, device->pending_total);
 	free(device->pending_fds);
-	hf_guestmap_destroy(device->map);
+	(void)hf_device_put_map(device, NULL);
 	free(device);
+}
+
+int hf_device_put_map(struct hf_device *device, struct hf_guestmap *map)
+{
+	int error = map ? hf_sigbus_guard(device, map) : 0;
+
+	hf_sigbus_unguard(device->map);
+	hf_guestmap_destroy(device->map);
+	if (error) {
+		hf_guestmap_destroy(map);
+		map = NULL;
+	}
+	device->map = map;
+	return error;
 }
 
 struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue)

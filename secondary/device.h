@@ -56,6 +56,10 @@ struct hf_device *hf_device_create(struct hf_service *service, uint32_t slot, ui
 /* Unmaps, closes, frees. No thread may use the handle any more. */
 void hf_device_free(struct hf_device *device);
 
+/* `map`, the device's from now on, or none (NULL), in the place of the one there is. No burst can
+ * be in that. 0; -ENOMEM: it has none now. */
+int hf_device_put_map(struct hf_device *device, struct hf_guestmap *map);
+
 /* The vring, made when it is not there yet. NULL: no such number, or memory lacks. */
 struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue);
 

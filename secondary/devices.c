@@ -186,18 +186,20 @@ void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__Devi
 		error = hf_guestmap_create(&map, service->snapshot->regions, device->pending_fds,
 					   device->pending_total);
 	pending_end(device);
+	/* The old map goes in any case: the primary took back every vring that used it. */
+	for (uint32_t q = 0; q < HF_MAX_VRINGS; q++)
+		if (device->vrings[q])
+			device->vrings[q]->set_up = false;
+	if (!error)
+		error = hf_device_put_map(device, map);
+	else
+		(void)hf_device_put_map(device, NULL);
+	device->mem_generation = device->map ? m->mem_generation : 0;
 	if (error && error != -ESTALE)
 		log_error(service->tag,
 			  "cannot map the memory of port %s: %s; its guest gets no "
 			  "packets from here",
 			  device->name, strerror(-error));
-	/* The old map goes in any case: the primary took back every vring that used it. */
-	hf_guestmap_destroy(device->map);
-	for (uint32_t q = 0; q < HF_MAX_VRINGS; q++)
-		if (device->vrings[q])
-			device->vrings[q]->set_up = false;
-	device->map = map;
-	device->mem_generation = map ? m->mem_generation : 0;
 }
 
 void hf_grants_announce(struct hf_service *service, struct hf_device *device)

@@ -117,7 +117,7 @@ static void change_call(struct hf_device *device, uint16_t queue, int *fd)
 			  "vring %u of port %s has no call descriptor any more", queue,
 			  device->name);
 	if (v->granted)
-		hf_write_once(&v->call_again, 1u);
+		hf_or(&v->asked, HF_ASKED_CALL);
 }
 
 /*

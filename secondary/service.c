@@ -15,6 +15,7 @@
 #include "fd.h"
 #include "lane.h"
 #include "log.h"
+#include "sigbus.h"
 
 #define WELCOME_WAIT_MS 5000
 #define ATTACH_TRIES	3
@@ -200,6 +201,8 @@ int hf_service_connect(const struct hf_service_config *config, struct hf_service
 		return -ENOMEM;
 	service->membarrier = hf_lane_register_membarrier();
 	error = copy_config(service, config);
+	if (!error && !config->no_sigbus_handler)
+		error = hf_sigbus_install();
 	if (!error)
 		error = open_fds(service);
 	if (!error)

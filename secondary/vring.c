@@ -104,6 +104,11 @@ void hf_vring_grant(struct hf_vring *v, uint64_t grant, uint16_t next, uint16_t 
 	v->broken = false;
 	v->kicks_on = false;
 	v->call_due = v->err_due = false;
+	/* Only then look: of a handler that runs now (sigbus.c) either its asking stays, or what it
+	 * did before is seen. */
+	(void)hf_exchange(&v->asked, 0u);
+	if (hf_read_once(&v->map->gone))
+		hf_or(&v->asked, HF_ASKED_BREAK);
 	/* Last: a burst that sees our grant sees the whole set-up (hf_load_acquire in burst.h). */
 	hf_store_release(&v->my_grant, grant);
 }
@@ -148,8 +153,21 @@ void hf_vring_break(struct hf_vring *v, enum hf_counter reason)
 {
 	if (v->broken)
 		return;
+	/* Whatever the zeros looked like. */
+	if (hf_read_once(&v->map->gone))
+		reason = HF_COUNTER_BREAK_MEMORY_GONE;
 	v->broken = true;
 	hf_count(v, reason, 1);
 	hf_store_release(&v->lane->broken, (uint16_t)(reason + 1));
 	v->err_due = true;
+}
+
+void hf_vring_do_asked(struct hf_vring *v)
+{
+	uint32_t asked = hf_exchange(&v->asked, 0u);
+
+	if (asked & HF_ASKED_CALL)
+		v->call_due = true;
+	if (asked & HF_ASKED_BREAK)
+		hf_vring_break(v, HF_COUNTER_BREAK_MEMORY_GONE);
 }

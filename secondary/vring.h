@@ -54,6 +54,12 @@ struct hf_vring_setup {
 	bool fence;	    /* no membarrier: bursts fence themselves */
 };
 
+/* What others ask of the data thread; see hf_vring_do_asked. */
+enum {
+	HF_ASKED_CALL = 1u << 0,  /* control thread: the call descriptor changed, call once */
+	HF_ASKED_BREAK = 1u << 1, /* any thread that met it: the guest's memory is gone */
+};
+
 struct hf_packed_slot;
 struct hf_packed_used;
 struct hf_run_ops;
@@ -91,7 +97,7 @@ struct hf_vring {
 	uint32_t write_errors; /* not counted yet */
 	uint32_t writes;       /* one more before each write; see notify.c */
 	uint32_t writes_done;  /* … and after it */
-	uint32_t call_again;   /* control thread: the descriptor changed, call once */
+	uint32_t asked;	       /* HF_ASKED_…, for the next burst */
 
 	/* The data thread's, between hf_burst_enter and hf_burst_leave. */
 	uint16_t next;	     /* next available and next used index; packed: place | wrap << 15 */
@@ -141,6 +147,8 @@ void hf_vring_destroy(struct hf_vring *vring);
  * be trusted. `reason` is a HF_COUNTER_BREAK_…. Data thread, inside a burst.
  */
 void hf_vring_break(struct hf_vring *vring, enum hf_counter reason);
+/* Do what was asked (HF_ASKED_…). Data thread, inside a burst. */
+void hf_vring_do_asked(struct hf_vring *vring);
 
 static inline void hf_count(struct hf_vring *v, enum hf_counter counter, uint64_t n)
 {

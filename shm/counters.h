@@ -47,7 +47,8 @@
 	/* BREAK reasons */                                                                        \
 	X(BREAK_AVAIL_IDX, "break_avail_index")                                                    \
 	X(BREAK_BAD_HEAD, "break_bad_head")                                                        \
-	X(BREAK_BAD_CHAIN, "break_bad_chain")
+	X(BREAK_BAD_CHAIN, "break_bad_chain")                                                      \
+	X(BREAK_MEMORY_GONE, "break_memory_gone")
 
 enum hf_counter {
 #define X(id, name) HF_COUNTER_##id,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A memory table mapped into this process. Built whole, then never changed: whoever holds one may
- * translate without a lock; a changed table is a new map.
+ * A memory table mapped into this process. Built whole, then never changed (but for `gone`):
+ * whoever holds one may translate without a lock; a changed table is a new map.
  *
  * Translation goes through a small private array sorted by guest-physical address, and every
  * range is checked for its end as well as its start.
@@ -25,6 +25,7 @@ struct hf_mapped_region {
 
 struct hf_guestmap {
 	uint32_t count;
+	uint32_t gone; /* the front-end took some of it away: zeros are there now (sigbus.h) */
 	struct hf_mapped_region regions[]; /* by gpa, as in the memory table */
 };
 

@@ -23,6 +23,7 @@
 /* The only read-modify-writes, and none of every burst. */
 #define hf_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define hf_add(p, v)	  ((void)__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
+#define hf_or(p, v)	  ((void)__atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL))
 
 #define hf_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define hf_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)

@@ -27,6 +27,16 @@ struct hf_service_config {
 	const char *const *ports; /* globs (fnmatch(3)) of the ports to serve; NULL: all */
 	size_t nr_ports;
 	int32_t priority; /* among those of one role, the higher is granted first */
+	/*
+	 * Guest memory is the front-end's file, which it can cut short: a touch of what is gone is
+	 * a SIGBUS. The library handles it, in this process, from the first hf_service_connect on:
+	 * the guest's vrings break, and nobody else notices. Faults elsewhere go to the handler
+	 * that was there before, or end the process as ever. A handler that is installed later has
+	 * to pass on what it does not know to the one it found; no thread that runs bursts may
+	 * block SIGBUS. True: no handler; then one front-end can end this process, and the next one
+	 * that is granted its vrings.
+	 */
+	bool no_sigbus_handler;
 };
 
 /*

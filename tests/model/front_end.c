@@ -398,7 +398,7 @@ static int negotiate(struct front_end *fe)
 	return result;
 }
 
-static int make_guest(struct front_end *fe)
+static int make_rings(struct front_end *fe)
 {
 	const struct session_shape *s = &fe->shape;
 	uint64_t (*create)(struct driver * driver, struct guest * guest, uint64_t gpa,
@@ -408,12 +408,6 @@ static int make_guest(struct front_end *fe)
 	uint16_t size = fe->features & FE_RING_PACKED ? 251 : 256;
 	uint64_t at = RING_MEMORY;
 
-	if (!guest_create(&fe->guest,
-			  s->memory ? s->memory : (size_t)fe->nr_rings / 2 * PAIR_MEMORY, 0,
-			  s->spans, s->nr_spans))
-		return -ENOMEM;
-	if (fe->is_device) /* it looks there */
-		guest_use_own_addresses(&fe->guest);
 	for (uint32_t i = 0; i < fe->nr_rings; i++) {
 		at = create(&fe->rings[i], &fe->guest, at, s->size ? s->size : size,
 			    fe->features & (1ull << 29), s->base);
@@ -422,6 +416,31 @@ static int make_guest(struct front_end *fe)
 	}
 	fe->buffers = align_up(at, 4096);
 	return 0;
+}
+
+static int make_guest(struct front_end *fe)
+{
+	const struct session_shape *s = &fe->shape;
+	size_t size = s->memory ? s->memory : (size_t)fe->nr_rings / 2 * PAIR_MEMORY;
+
+	if (!(s->huge ? guest_create_huge : guest_create)(&fe->guest, size, 0, s->spans,
+							  s->nr_spans))
+		return -ENOMEM;
+	if (fe->is_device) /* it looks there */
+		guest_use_own_addresses(&fe->guest);
+	return make_rings(fe);
+}
+
+static long long start_rings(struct front_end *fe)
+{
+	long long result = front_end_set_memory(fe);
+
+	for (uint32_t i = 0; !result && i < fe->nr_rings; i++) {
+		result = front_end_start_ring(fe, i, fe->rings[i].used_seen);
+		if (!result)
+			result = front_end_state(fe, FE_SET_VRING_ENABLE, i, 1);
+	}
+	return result;
 }
 
 int front_end_setup(struct front_end *fe, const struct session_shape *shape)
@@ -434,13 +453,22 @@ int front_end_setup(struct front_end *fe, const struct session_shape *shape)
 	if (!result)
 		result = make_guest(fe);
 	if (!result)
-		result = front_end_set_memory(fe);
-	for (uint32_t i = 0; !result && i < fe->nr_rings; i++) {
-		result = front_end_start_ring(fe, i, fe->rings[i].used_seen);
-		if (!result)
-			result = front_end_state(fe, FE_SET_VRING_ENABLE, i, 1);
-	}
+		result = start_rings(fe);
 	return (int)result;
+}
+
+int front_end_begin_again(struct front_end *fe)
+{
+	for (uint32_t i = 0; i < fe->nr_rings; i++) {
+		int base = front_end_stop_ring(fe, i);
+
+		if (base < 0)
+			return base;
+		driver_destroy(&fe->rings[i]);
+	}
+	if (!guest_restore(&fe->guest) || make_rings(fe))
+		return -ENOMEM;
+	return (int)start_rings(fe);
 }
 
 /* ---- traffic */

@@ -62,6 +62,7 @@ struct session_shape {
 	size_t memory;			/* 0: 256 KiB for each pair */
 	const struct guest_span *spans; /* NULL: one region */
 	uint32_t nr_spans;
+	bool huge; /* on 2 MiB pages; the memory is a multiple then */
 };
 
 struct front_end {
@@ -122,6 +123,10 @@ int front_end_stop_ring(struct front_end *fe, uint32_t ring);
 
 /* A whole valid session: features, memory, rings, enabled. 0, or what the first refusal was. */
 int front_end_setup(struct front_end *fe, const struct session_shape *shape);
+
+/* The guest starts anew in the same session, in its memory as it was created: rings stopped, a new
+ * table, rings started. 0, or what the first refusal was. */
+int front_end_begin_again(struct front_end *fe);
 
 /* ---- traffic: packets with a number in them, sent on ring 1 and expected on ring 0 */
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "guest.h"
 
+#include <fcntl.h>
+#include <linux/memfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +21,13 @@ static void fill_canary(struct guest *guest)
 	memcpy(guest->bytes, guest->known, guest->size);
 }
 
-bool guest_create(struct guest *guest, size_t size, uint64_t base, const struct guest_span *spans,
-		  uint32_t nr_spans)
+static bool create(struct guest *guest, unsigned int memfd_flags, size_t size, uint64_t base,
+		   const struct guest_span *spans, uint32_t nr_spans)
 {
 	struct guest_span all = {0, size};
 
 	*guest = (struct guest){.base = base, .user = USER_BASE, .size = size};
-	guest->fd = memfd_create("guest", MFD_CLOEXEC);
+	guest->fd = memfd_create("guest", MFD_CLOEXEC | memfd_flags);
 	if (guest->fd < 0 || ftruncate(guest->fd, (off_t)size) < 0)
 		return false;
 	guest->bytes = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, guest->fd, 0);
@@ -54,6 +56,38 @@ void guest_use_own_addresses(struct guest *guest)
 	for (uint32_t i = 0; i < guest->nr_regions; i++)
 		guest->regions[i].user_addr += own - guest->user;
 	guest->user = own;
+}
+
+bool guest_create(struct guest *guest, size_t size, uint64_t base, const struct guest_span *spans,
+		  uint32_t nr_spans)
+{
+	return create(guest, 0, size, base, spans, nr_spans);
+}
+
+bool guest_create_huge(struct guest *guest, size_t size, uint64_t base,
+		       const struct guest_span *spans, uint32_t nr_spans)
+{
+	return create(guest, MFD_HUGETLB | MFD_HUGE_2MB, size, base, spans, nr_spans);
+}
+
+bool guest_cut(struct guest *guest, size_t size)
+{
+	return ftruncate(guest->fd, (off_t)size) == 0;
+}
+
+bool guest_punch(struct guest *guest)
+{
+	return fallocate(guest->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
+			 (off_t)guest->size) == 0;
+}
+
+bool guest_restore(struct guest *guest)
+{
+	if (ftruncate(guest->fd, (off_t)guest->size) < 0)
+		return false;
+	memset(guest->writable, 0, guest->size);
+	fill_canary(guest);
+	return true;
 }
 
 void guest_destroy(struct guest *guest)

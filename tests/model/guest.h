@@ -39,10 +39,19 @@ struct guest {
 /* Filled with a canary pattern. nr_spans 0: one region over all. False: no memory. */
 bool guest_create(struct guest *guest, size_t size, uint64_t base, const struct guest_span *spans,
 		  uint32_t nr_spans);
+/* The same on 2 MiB pages, of which `size` is a multiple. False as well where the pool has none. */
+bool guest_create_huge(struct guest *guest, size_t size, uint64_t base,
+		       const struct guest_span *spans, uint32_t nr_spans);
 void guest_destroy(struct guest *guest);
 /* From now on the front-end's addresses are those of our own mapping, for a back-end that looks
  * there; otherwise they are different numbers, so that nobody takes the one for the other. */
 void guest_use_own_addresses(struct guest *guest);
+/* Cut the file to `size` bytes under whoever has it mapped, and punch out what it has there. The
+ * model must not look at what is gone. */
+bool guest_cut(struct guest *guest, size_t size);
+bool guest_punch(struct guest *guest);
+/* After that: as it was created, and nothing declared. */
+bool guest_restore(struct guest *guest);
 
 /* The model's own pointer to gpa. The test's fault when it lies outside the file. */
 uint8_t *guest_at(const struct guest *guest, uint64_t gpa);

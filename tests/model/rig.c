@@ -75,8 +75,9 @@ bool rig_create(struct rig *rig, const struct rig_shape *shape)
 
 	require_level();
 	*rig = (struct rig){.features = shape->features, .calls = {-1, -1}, .errs = {-1, -1}};
-	if (!guest_create(&rig->guest, shape->memory ? shape->memory : MEMORY_BYTES, shape->gpa,
-			  shape->spans, shape->nr_spans) ||
+	if (!(shape->huge ? guest_create_huge
+			  : guest_create)(&rig->guest, shape->memory ? shape->memory : MEMORY_BYTES,
+					  shape->gpa, shape->spans, shape->nr_spans) ||
 	    !create_rings(rig, shape))
 		return false;
 	rig->lanes = aligned_alloc(HF_SHM_LINE, 2 * sizeof(*rig->lanes));

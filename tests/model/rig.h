@@ -25,6 +25,7 @@ struct rig_shape {
 	const struct guest_span *spans; /* NULL: one region */
 	uint32_t nr_spans;
 	uint64_t gpa; /* base of guest memory */
+	bool huge;    /* on 2 MiB pages */
 };
 
 struct rig {

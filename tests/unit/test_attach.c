@@ -181,7 +181,7 @@ static void another_major_version_is_refused_naming_both(void)
 	open_attach(&rig);
 	hello.abi_major = 7;
 	hello.abi_minor = 3;
-	CHECK_EQ(refused(&rig, &hello, "version 2.0, this secondary 7.3"), -EPROTO);
+	CHECK_EQ(refused(&rig, &hello, "version 2.1, this secondary 7.3"), -EPROTO);
 	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_VERSION], 1);
 	CHECK(rig.primary.secondaries[0] == NULL);
 	hello = good_hello();
