@@ -36,7 +36,8 @@ enum { WRITE_OK = 0, WRITE_NO_BUFFER = 1, WRITE_SMALL = 2 }; /* negative: DROP r
 /* Start the next available chain. */
 static int writer_open(struct hf_vring *v, struct writer *w)
 {
-	if (v->budget <= 0)
+	/* Broken in this very burst: whatever the index says by now. */
+	if (v->budget <= 0 || v->broken)
 		return WRITE_NO_BUFFER;
 	if (w->used == w->ready) {
 		uint16_t ready = hf_vring_available(v, v->size);

@@ -92,6 +92,11 @@ static bool ipv6_layout(const uint8_t *frame, uint32_t have, struct hf_frame_lay
 	return true;
 }
 
+static bool is_tag(uint16_t type)
+{
+	return type == 0x8100 || type == 0x88a8;
+}
+
 bool hf_frame_layout(const uint8_t *frame, uint32_t have, struct hf_frame_layout *ret)
 {
 	struct hf_frame_layout l = {.l3 = ETHERNET_BYTES};
@@ -101,7 +106,7 @@ bool hf_frame_layout(const uint8_t *frame, uint32_t have, struct hf_frame_layout
 	if (have < ETHERNET_BYTES)
 		return false;
 	type = be16(frame + 12);
-	while ((type == 0x8100 || type == 0x88a8) && tags++ < VLAN_TAGS_MAX) {
+	while (is_tag(type) && tags++ < VLAN_TAGS_MAX) {
 		if (l.l3 + VLAN_BYTES > have)
 			return false;
 		type = be16(frame + l.l3 + 2);
@@ -147,11 +152,31 @@ static bool gso_matches_frame(const struct hf_offload *o, const struct hf_packet
 	}
 }
 
+/* Bytes of the frame's addresses, tags and type: what a switch decides by. */
+static uint32_t l2_bytes(const struct hf_packet *packet)
+{
+	uint8_t front[ETHERNET_BYTES + VLAN_TAGS_MAX * VLAN_BYTES];
+	uint32_t have = (uint32_t)min_u64(packet->total, sizeof(front)), bytes = ETHERNET_BYTES;
+
+	hf_packet_peek(packet, 0, have, front);
+	while (bytes <= have && bytes < sizeof(front) && is_tag(be16(front + bytes - 2)))
+		bytes += VLAN_BYTES;
+	return bytes;
+}
+
+/* A checksum is written into what it covers. Inside of the packet; and behind what was decided on,
+ * or a guest could change its frame's addresses or tag after the switch has looked at them. */
+static bool checksum_fits(const struct hf_offload *o, const struct hf_packet *packet)
+{
+	return (uint32_t)o->csum_start + o->csum_offset + 2u <= packet->total &&
+	       o->csum_start >= l2_bytes(packet);
+}
+
 bool hf_offload_fits(const struct hf_offload *o, const struct hf_packet *packet)
 {
 	bool csum = o->flags & HF_OFFLOAD_NEEDS_CSUM;
 
-	if (csum && (uint32_t)o->csum_start + o->csum_offset + 2u > packet->total)
+	if (csum && !checksum_fits(o, packet))
 		return false;
 	if (o->gso_type == HF_GSO_NONE)
 		return true;

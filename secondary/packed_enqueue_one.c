@@ -46,7 +46,9 @@ static int writer_open(struct hf_vring *v, struct writer *w)
 {
 	uint16_t at = begin_of(v, w->used);
 
-	if (v->budget <= 0 || !hf_packed_chain_start(v, &w->chain, at, left_behind(v, at)))
+	/* Broken in this very burst: whatever the flags say by now. */
+	if (v->budget <= 0 || v->broken ||
+	    !hf_packed_chain_start(v, &w->chain, at, left_behind(v, at)))
 		return WRITE_NO_BUFFER;
 	v->shadow[w->used].at = at;
 	w->desc.len = 0;

@@ -384,6 +384,25 @@ static bool gso_type_ok(uint8_t type, uint64_t features, struct headers h)
 	}
 }
 
+/* Where what a checksum may cover begins: behind addresses, up to two tags, and type. */
+static uint32_t behind_tags(const uint8_t *frame, uint32_t len)
+{
+	uint32_t at = 12;
+
+	for (int i = 0; i < 2 && at + 2 <= len; i++)
+		if ((frame[at] == 0x81 && frame[at + 1] == 0) ||
+		    (frame[at] == 0x88 && frame[at + 1] == 0xa8))
+			at += 4;
+		else
+			break;
+	return at + 2;
+}
+
+static bool checksum_ok(uint32_t start, uint32_t offset, const uint8_t *frame, uint32_t len)
+{
+	return start + offset + 2 <= len && start >= behind_tags(frame, len);
+}
+
 bool reference_header(const uint8_t *b, uint64_t features, const uint8_t *frame, uint32_t len,
 		      struct hf_offload *ret)
 {
@@ -395,7 +414,7 @@ bool reference_header(const uint8_t *b, uint64_t features, const uint8_t *frame,
 	*ret = (struct hf_offload){0};
 	if (!csum && type == VIRTIO_NET_HDR_GSO_NONE)
 		return true;
-	if (csum && (!(features & F(VIRTIO_NET_F_CSUM)) || start + offset + 2 > len))
+	if (csum && (!(features & F(VIRTIO_NET_F_CSUM)) || !checksum_ok(start, offset, frame, len)))
 		return false;
 	if (type != VIRTIO_NET_HDR_GSO_NONE) {
 		bool udp = (type & 0x7f) == VIRTIO_NET_HDR_GSO_UDP;
@@ -714,7 +733,7 @@ static bool metadata_ok(struct reference *r, const struct reference_packet *pack
 	const struct hf_offload *o = &packet->offload;
 
 	if (!(o->flags & HF_OFFLOAD_NEEDS_CSUM) ||
-	    o->csum_start + o->csum_offset + 2u <= packet->len)
+	    checksum_ok(o->csum_start, o->csum_offset, packet->bytes, packet->len))
 		return true;
 	count(r, HF_COUNTER_DROP_BAD_METADATA);
 	return false;

@@ -43,7 +43,7 @@ static void with_csum(struct alive *a, const uint64_t *in)
 static void a_checksum_outside_of_the_packet_costs_its_chain(void)
 {
 	static const struct hostile cases[] = {
-		{"(0, 0)", with_csum, ALIVE_DELIVERED, FROM | ANY, CSUM, {0, 0}},
+		{"(0, 0)", with_csum, BAD, FROM | ANY, CSUM, {0, 0}},
 		{"(14, 65535)", with_csum, BAD, FROM | ANY, CSUM, {14, 65535}},
 		{"(65535, 0)", with_csum, BAD, FROM | ANY, CSUM, {65535, 0}},
 		{"(65535, 65535)", with_csum, BAD, FROM | ANY, CSUM, {65535, 65535}},
@@ -55,6 +55,32 @@ static void a_checksum_outside_of_the_packet_costs_its_chain(void)
 		{"(40000, 30000): 16 bits wrap", with_csum, BAD, FROM | ANY, CSUM, {40000, 30000}},
 		{"(65535, 3): 16 bits wrap", with_csum, BAD, FROM | ANY, CSUM, {65535, 3}},
 		{"not negotiated", with_csum, BAD, FROM | ANY, 0, {14, 6}},
+	};
+	ALIVE_RUN(cases);
+}
+
+/* Two VLAN tags; in: csum_start. */
+static void with_csum_and_tags(struct alive *a, const uint64_t *in)
+{
+	static const uint8_t tags[] = {0x88, 0xa8, 0, 1, 0x81, 0, 0, 2, 0x08, 0};
+	const uint64_t csum[4] = {in[0]};
+
+	with_csum(a, csum);
+	guest_write(&a->rig.guest, alive_slot(a, 0) + 12 + 12, tags, sizeof(tags));
+}
+
+/* A switch decides by addresses and tags, and the checksum is written later: behind them only. */
+static void a_checksum_over_what_a_switch_decides_by_costs_its_chain(void)
+{
+	static const struct hostile cases[] = {
+		{"over the addresses", with_csum, BAD, FROM | ANY, CSUM, {0, 0}},
+		{"from the addresses on", with_csum, BAD, FROM | ANY, CSUM, {0, 40}},
+		{"the type", with_csum, BAD, FROM | ANY, CSUM, {12, 0}},
+		{"half of the type", with_csum, BAD, FROM | ANY, CSUM, {13, 0}},
+		{"behind the type", with_csum, ALIVE_DELIVERED, FROM | ANY, CSUM, {14, 0}},
+		{"the first tag", with_csum_and_tags, BAD, FROM | ANY, CSUM, {14}},
+		{"the second tag", with_csum_and_tags, BAD, FROM | ANY, CSUM, {18}},
+		{"half of the type", with_csum_and_tags, BAD, FROM | ANY, CSUM, {21}},
 	};
 	ALIVE_RUN(cases);
 }
@@ -235,6 +261,7 @@ static void any_length_in_a_header_is_held_against_the_descriptors(void)
 
 static const struct sentence sentences[] = {
 	CATALOGUE(a_checksum_outside_of_the_packet_costs_its_chain, "[30] [R-9]"),
+	CATALOGUE(a_checksum_over_what_a_switch_decides_by_costs_its_chain, "[R-9]"),
 	CATALOGUE(flags_of_the_device_are_ignored_from_a_driver, "[R-9]"),
 	CATALOGUE(every_segmentation_of_every_frame_is_refused_or_inside_the_packet, "[41] [R-9]"),
 	CATALOGUE(any_length_in_a_header_is_held_against_the_descriptors, "[45] [R-9]"),

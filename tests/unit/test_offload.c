@@ -411,6 +411,8 @@ static void metadata_that_lies_is_dropped_and_counted(void)
 	struct hf_offload good;
 	uint32_t len = net_build(frame, &shape, &good);
 	struct hf_offload bad[] = {
+		{.flags = 1, .csum_start = 0, .csum_offset = 40},
+		{.flags = 1, .csum_start = 13},
 		{.flags = 1, .csum_start = (uint16_t)len},
 		{.flags = 1, .csum_start = (uint16_t)(len - 1)},
 		{.flags = 1, .csum_start = 14, .csum_offset = 65535},
