@@ -19,6 +19,7 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 {
 	struct hf_vring *v;
 	uint64_t mine;
+	uint32_t mind;
 
 	if (unlikely(queue >= HF_MAX_VRINGS) || unlikely(!hf_load_acquire(&device->running)))
 		return NULL;
@@ -30,15 +31,39 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 	if (unlikely(!mine))
 		return NULL;
 	/* Read once: the control thread may be writing the next grant's, see hf_vring_setup. */
+	mind = hf_read_once(&v->mind);
 	if (unlikely(!hf_burst_enter(hf_read_once(&v->lane), hf_read_once(&v->grant_word), mine,
-				     hf_read_once(&v->fence), ret_enabled)))
+				     mind, ret_enabled))) {
+		if (mind & HF_ENTER_HELD)
+			hf_count(v, HF_COUNTER_CALLS_WHILE_HELD, 1);
 		return NULL;
+	}
 	v->budget = HF_BURST_BUDGET;
 	if (unlikely(v->fresh))
 		hf_notify_first_burst(v);
 	if (unlikely(hf_read_once(&v->asked)))
 		hf_vring_do_asked(v);
 	return v;
+}
+
+/* A burst is left open, and others that begin on the vring find it held. */
+static inline void hf_burst_hold(struct hf_vring *v)
+{
+	hf_write_once(&v->mind, v->mind | HF_ENTER_HELD);
+}
+
+/* Of the thread that runs the vring. */
+static inline bool hf_burst_is_held(const struct hf_device *device, uint16_t queue)
+{
+	const struct hf_vring *v =
+		queue < HF_MAX_VRINGS ? hf_load_acquire(&device->vrings[queue]) : NULL;
+
+	return v && (hf_read_once(&v->mind) & HF_ENTER_HELD);
+}
+
+static inline void hf_burst_let_go(struct hf_vring *v)
+{
+	hf_write_once(&v->mind, v->mind & ~(uint32_t)HF_ENTER_HELD);
 }
 
 static inline void hf_burst_end(struct hf_vring *v)

@@ -29,6 +29,8 @@ enum hf_enqueue_result hf_enqueue_one(struct hf_vring *vring, const struct hf_pa
  */
 enum hf_enqueue_result hf_enqueue_packet(struct hf_vring *vring, const struct hf_packet *packet,
 					 uint16_t *used);
+/* Chains from place `from` up to `to` go back to the guest with length 0. */
+void hf_enqueue_give_back(struct hf_vring *vring, uint16_t from, uint16_t to);
 /* hf_enqueue_one on a packed ring: *used counts chains of its shadow. */
 enum hf_enqueue_result hf_packed_enqueue_one(struct hf_vring *vring, const struct hf_packet *packet,
 					     const struct hf_offload *offload, uint16_t *used);

@@ -20,6 +20,7 @@
 #include "chain.h"
 #include "copy.h"
 #include "header.h"
+#include "packed.h"
 
 struct writer {
 	struct hf_chain chain;
@@ -149,13 +150,23 @@ static int put_packet(struct hf_vring *v, struct writer *w, const struct hf_pack
 	return result;
 }
 
+void hf_enqueue_give_back(struct hf_vring *v, uint16_t from, uint16_t to)
+{
+	for (uint16_t i = from; i != to; i++) {
+		if (v->packed)
+			v->shadow[i].len = 0;
+		else
+			hf_write_once(&v->used->ring[(uint16_t)(v->next + i) & v->mask].len, 0u);
+	}
+	v->gave_back = to;
+}
+
 /* The chain at w->used broke a rule: it and those the packet had filled go back empty. */
 static void give_back(struct hf_vring *v, struct writer *w, uint16_t *used, int reason)
 {
 	hf_count(v, (enum hf_counter) - reason, 1);
 	writer_close(v, w);
-	for (uint16_t i = *used; i != w->used; i++)
-		hf_write_once(&v->used->ring[(uint16_t)(v->next + i) & v->mask].len, 0u);
+	hf_enqueue_give_back(v, *used, w->used);
 	*used = w->used;
 }
 

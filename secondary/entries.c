@@ -55,7 +55,7 @@ int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool 
 	int result = 0;
 
 	if (!v)
-		return -ENOTCONN;
+		return hf_burst_is_held(device, queue) ? -EBUSY : -ENOTCONN;
 	if (v->broken)
 		result = 0;
 	else if (enable)

@@ -42,7 +42,7 @@ static void look_at_rarp(struct hf_hop *hop, struct hf_packet *packet)
 	packet->peeked = 0;
 	hop->packets[0] = packet;
 	hop->total[0] = packet->total;
-	hop->nr_pieces_of[0] = 0;
+	hop_note_whole(hop, 0);
 	hop->group = packet->data[0];
 	hop->count = 1;
 }
@@ -93,8 +93,10 @@ uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queu
 	else if (!hop->count)
 		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
 looked:
-	if (likely(hop->count))
+	if (likely(hop->count)) {
+		hf_burst_hold(v);
 		return hop->count;
+	}
 	/* Chains that were passed over go back at once. */
 	if (hop->places) {
 		hf_hop_complete(hop, 0);
@@ -121,7 +123,7 @@ static void copy_one(struct hf_hop *hop, struct hf_packet *packet)
 	for (uint16_t k = 0; k < n; k++)
 		hop_append(&segment, hop->pieces[hop->first_piece[i] + k].data,
 			   hop->pieces[hop->first_piece[i] + k].len);
-	hop->nr_pieces_of[i] = 0;
+	hop_note_whole(hop, i);
 }
 
 void hf_hop_copy(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t count)
@@ -232,13 +234,14 @@ void hf_hop_complete(struct hf_hop *hop, uint16_t count)
 	else
 		count = hop->count;
 	/* Nobody announced it; a newer one counts more. */
-	if (unlikely(hop->rarp && !count && !hf_read_once(&hop->device->rarp)))
-		(void)hf_exchange(&hop->device->rarp, hop->rarp);
+	if (unlikely(hop->rarp && !count))
+		hf_put_if_none(&hop->device->rarp, hop->rarp);
 	if (unlikely(hop->nr_drops))
 		count_drops(hop, places);
 	count_packets(hop, count);
 	if (likely(places))
 		publish(hop, places);
+	hf_burst_let_go(v);
 	hop->source = NULL;
 	hop->count = 0;
 	hf_burst_end(v);

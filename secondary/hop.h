@@ -27,6 +27,7 @@
 
 #define HOP_PIECES	  1024u /* of all packets of a peek */
 #define HOP_PACKET_PIECES 64u	/* of one; a packet in more of them is copied out at once */
+#define HOP_WHOLE	  255u	/* in the place of a number of pieces */
 #define HOP_FRONT_MIN	  14u	/* addresses: counters tell group from station by them */
 
 struct hop_piece {
@@ -59,7 +60,8 @@ struct hf_hop {
 	/*
 	 * Of packet i. What is in the guest still is what its `total` is more than its `len`: that
 	 * many bytes at rest[i] + len, or, when nr_pieces_of[i] is not 0, so many pieces from
-	 * number first_piece[i] on.
+	 * number first_piece[i] on. Nothing is, when it is HOP_WHOLE; a packet in one segment that
+	 * is all there has itself as its rest.
 	 */
 	struct hf_packet *packets[HF_MAX_BURST];
 	const uint8_t *rest[HF_MAX_BURST];
@@ -77,7 +79,7 @@ struct hf_hop {
 	struct hop_piece pieces[HOP_PIECES];
 };
 
-static_assert(HOP_PACKET_PIECES <= UINT8_MAX, "nr_pieces_of");
+static_assert(HOP_PACKET_PIECES < HOP_WHOLE && HOP_WHOLE <= UINT8_MAX, "nr_pieces_of");
 
 /* Is it of this peek, with its numbers as they were? Only such have something in the guest. */
 static inline bool hop_has(const struct hf_hop *hop, const struct hf_packet *packet)
@@ -85,7 +87,17 @@ static inline bool hop_has(const struct hf_hop *hop, const struct hf_packet *pac
 	uint16_t i = packet->peeked;
 
 	return i < hop->count && hop->packets[i] == packet && hop->total[i] == packet->total &&
-	       packet->len <= packet->total;
+	       packet->len <= packet->total && hop->nr_pieces_of[i] != HOP_WHOLE;
+}
+
+/* All of packet `i` is in the caller's segments: nothing of it is looked for anywhere else, also
+ * when the caller makes it shorter. */
+static inline void hop_note_whole(struct hf_hop *hop, uint16_t i)
+{
+	const struct hf_packet *packet = hop->packets[i];
+
+	hop->rest[i] = packet->data;
+	hop->nr_pieces_of[i] = packet->len == packet->total ? 0 : HOP_WHOLE;
 }
 
 /* Is all of it in the caller's segments? */

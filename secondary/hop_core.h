@@ -192,10 +192,11 @@ LOOP uint32_t gather(const struct hf_hop *hop, struct hf_packet *const *packets,
 	return n;
 }
 
-/* Does it ask nothing, and is its front in one segment? */
+/* Does it ask nothing, is its front in one segment, and is it as long as it was peeked? */
 CORE bool front_is_simple(const struct hf_packet *p, uint32_t total)
 {
-	return hf_offload_is_none(&p->offload) && !p->next && p->len - 1u < total;
+	return hf_offload_is_none(&p->offload) && !p->next && p->len - 1u < total &&
+	       p->total == total;
 }
 
 /* Packets, and chains from slot `at` on, that are simple; how many of `n`, which does not reach

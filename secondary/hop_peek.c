@@ -166,6 +166,8 @@ static void add_packet(struct collector *c)
 	if (p->len)
 		hop->group |= p->data[0];
 	hop->nr_pieces_of[i] = 0;
+	if (!c->nr_pieces)
+		hop_note_whole(hop, i);
 	if (c->nr_pieces == 1)
 		hop->rest[i] = pieces[0].data - p->len;
 	if (c->nr_pieces <= 1)

@@ -307,12 +307,18 @@ static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_
 		return drop(v, HF_COUNTER_DROP_TOO_BIG);
 	if (v->budget <= 0 || !has_chains(v, start, needed))
 		return HF_ENQUEUE_NO_BUFFER;
+	v->gave_back = (uint16_t)start;
 	result = udp ? enqueue_fragments(v, c, used) : enqueue_tcp(v, c, used);
 	if (result == HF_ENQUEUE_DONE) {
 		hf_count(v, HF_COUNTER_SOFTWARE_GSO, 1);
 		return result;
 	}
-	*used = (uint16_t)start;
+	/* None of it, and the segments before a bad chain go back with that. */
+	*used = v->gave_back;
+	if (*used != start) {
+		hf_enqueue_give_back(v, (uint16_t)start, *used);
+		return result;
+	}
 	/* The whole ring is ours and the segments still do not fit: no later try will be better. */
 	if (result == HF_ENQUEUE_NO_BUFFER && v->budget > 0 && !start && !v->broken && is_full(v))
 		return drop(v, HF_COUNTER_DROP_TOO_BIG);

@@ -176,8 +176,7 @@ static bool give_back(struct hf_vring *v, struct writer *w, uint16_t *used, int 
 	hf_count(v, (enum hf_counter) - reason, 1);
 	if (!writer_close(v, w))
 		return false;
-	for (uint16_t i = *used; i != w->used; i++)
-		v->shadow[i].len = 0;
+	hf_enqueue_give_back(v, *used, w->used);
 	*used = w->used;
 	return true;
 }

@@ -67,7 +67,7 @@ int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 	 * they are the same for every grant of a session, but the look must not be a data race. */
 	hf_write_once(&v->grant_word, s->grant_word);
 	hf_write_once(&v->lane, s->lane);
-	hf_write_once(&v->fence, s->fence);
+	hf_write_once(&v->mind, s->fence ? (uint32_t)HF_ENTER_FENCE : 0u);
 	v->packed = packed;
 	v->run = hf_run_choose();
 	v->map = s->map;

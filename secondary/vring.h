@@ -85,7 +85,7 @@ struct hf_vring {
 	bool mergeable;
 	bool indirect;
 	bool event_idx;
-	bool fence;
+	uint32_t mind; /* HF_ENTER_…; the data thread's while it holds the vring open */
 	const struct hf_run_ops *run; /* the level of instructions */
 	bool has_call;		      /* control thread writes, data thread reads; see call_fd */
 	bool has_err;
@@ -102,6 +102,7 @@ struct hf_vring {
 	/* The data thread's, between hf_burst_enter and hf_burst_leave. */
 	uint16_t next;	     /* next available and next used index; packed: place | wrap << 15 */
 	uint16_t leftovers;  /* packed: see hf_packed_repair */
+	uint16_t gave_back;  /* enqueue: places up to here went back empty, for a bad chain */
 	uint32_t moved;	     /* packed: descriptors published in this burst, at most a ring's */
 	uint16_t avail_seen; /* avail->idx as last read, checked */
 	bool fresh;	     /* first burst since the grant */

@@ -48,7 +48,9 @@
 	X(BREAK_AVAIL_IDX, "break_avail_index")                                                    \
 	X(BREAK_BAD_HEAD, "break_bad_head")                                                        \
 	X(BREAK_BAD_CHAIN, "break_bad_chain")                                                      \
-	X(BREAK_MEMORY_GONE, "break_memory_gone")
+	X(BREAK_MEMORY_GONE, "break_memory_gone")                                                  \
+	/* a mistake of the switch: bursts on a vring that it held open (hf_hop_peek) */           \
+	X(CALLS_WHILE_HELD, "calls_while_held")
 
 enum hf_counter {
 #define X(id, name) HF_COUNTER_##id,

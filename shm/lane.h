@@ -10,7 +10,7 @@
  * store, then the primary sees it and waits; or before it, then the burst's load of the grant
  * comes after the primary's store, and the burst sees that it was revoked.
  *
- * Where the kernel has no membarrier the burst pays: hf_burst_enter with `fence`.
+ * Where the kernel has no membarrier the burst pays: hf_burst_enter with HF_ENTER_FENCE.
  */
 #ifndef SHM_LANE_H
 #define SHM_LANE_H
@@ -24,6 +24,12 @@
 
 #define HF_GRANT_ENABLED 1ull
 
+/* What is to be minded on the way into a burst; mostly nothing. */
+enum {
+	HF_ENTER_FENCE = 1u << 0, /* no membarrier: the burst fences itself */
+	HF_ENTER_HELD = 1u << 1,  /* this thread is in a burst that it left open: none in it */
+};
+
 /*
  * Burst side: may this thread run the ring now? `mine` is the grant it was given, enabled bit
  * clear. True: busy is set, and hf_burst_leave must follow; *ret_enabled tells the ring's state.
@@ -31,14 +37,17 @@
  * the primary reads busy == 0 and tells the front-end that its memory is free.
  */
 static inline bool hf_burst_enter(struct hf_lane_vring *lane, const uint64_t *grant, uint64_t mine,
-				  bool fence, bool *ret_enabled)
+				  uint32_t mind, bool *ret_enabled)
 {
 	uint64_t now;
 
 	hf_write_once(&lane->busy, 1u);
 	hf_compiler_barrier();
-	if (unlikely(fence))
+	if (unlikely(mind)) {
+		if (mind & HF_ENTER_HELD)
+			return false; /* and busy stays */
 		hf_fence_full();
+	}
 	now = hf_load_acquire(grant);
 	if (unlikely((now & ~HF_GRANT_ENABLED) != mine)) {
 		hf_store_release(&lane->busy, 0u);

@@ -25,6 +25,11 @@
 #define hf_add(p, v)	  ((void)__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
 #define hf_or(p, v)	  ((void)__atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL))
 
+/* Store v if *p is 0. */
+#define hf_put_if_none(p, v)                                                                       \
+	((void)__atomic_compare_exchange_n((p), &(__typeof__(*(p))){0}, (v), 0, __ATOMIC_ACQ_REL,  \
+					   __ATOMIC_RELAXED))
+
 #define hf_fence_acquire() __atomic_thread_fence(__ATOMIC_ACQUIRE)
 #define hf_fence_release() __atomic_thread_fence(__ATOMIC_RELEASE)
 /* Our stores before are seen before our loads after: the only fence that costs. */

@@ -45,7 +45,7 @@ HF_API uint16_t hf_free_entries(struct hf_device *device, uint16_t queue);
  * Ask the guest to kick (true) or not to (false) when it makes buffers available. A vring starts
  * with kicks off. Returns 1 if buffers are available already (the guest may not kick for them:
  * run a burst before waiting), 0 if not. It holds for one kick: ask again before each wait.
- * Else -ENOTCONN when the vring is not granted.
+ * Else -ENOTCONN when the vring is not granted; -EBUSY when a peek holds it (hop.h).
  * The thread that runs the vring.
  */
 HF_API int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool enable);

@@ -12,8 +12,9 @@
  * then: a guest that writes there meanwhile changes its own payload, never what was decided on.
  *
  * Between peek and complete the vring is held, and whoever wants to take it away waits: do not
- * sleep, do not wait for another thread, and call nothing else on that vring. The primary kills a
- * process that holds a ring longer than its fence deadline (1 s by default). See docs/api.md.
+ * sleep, do not wait for another thread, and call nothing else on that vring: other bursts on it do
+ * nothing and return 0 (-EBUSY), and are counted (calls_while_held). The primary kills a process
+ * that holds a ring longer than its fence deadline (1 s by default). See docs/api.md.
  */
 #ifndef HOLDFAST_HOP_H
 #define HOLDFAST_HOP_H

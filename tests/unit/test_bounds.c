@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "enqueue.h"
 #include "fd.h"
 #include "notify.h"
 #include "rig.h"
@@ -243,6 +244,29 @@ static void an_available_index_that_goes_back_breaks_the_ring(void)
 	rig_destroy(&rig);
 }
 
+/* Whatever the guest puts its index to meanwhile. */
+static void nothing_more_is_begun_in_a_burst_that_broke_its_ring(void)
+{
+	for (int packed = 0; packed < 2; packed++) {
+		struct rig_shape shape = {.features = MERGEABLE | (packed ? PACKED : 0),
+					  .size = SMALL};
+		struct hf_packet wanted = packet_of(60);
+		struct hf_vring *v;
+		struct piece piece;
+		uint16_t used = 0;
+
+		REQUIRE(rig_create(&rig, &shape));
+		v = rig.device->vrings[0];
+		piece = (struct piece){rig.buffers, 200, DRIVER_WRITE};
+		REQUIRE(driver_post(&rig.rx, &piece, 1) >= 0);
+		v->budget = HF_BURST_BUDGET;
+		hf_vring_break(v, HF_COUNTER_BREAK_AVAIL_IDX);
+		CHECK_EQ(hf_enqueue_packet(v, &wanted, &used), HF_ENQUEUE_NO_BUFFER);
+		CHECK_EQ(used, 0);
+		rig_destroy(&rig);
+	}
+}
+
 static void *burst_once(void *arg)
 {
 	(void)arg;
@@ -313,6 +337,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_packet_for_which_the_rest_of_a_budget_is_too_little_waits_for_the_next_burst),
 	SENTENCE(to_count_a_packed_rings_chains_before_a_segmentation_is_paid_for),
 	SENTENCE(an_available_index_that_goes_back_breaks_the_ring),
+	SENTENCE(nothing_more_is_begun_in_a_burst_that_broke_its_ring),
 	SENTENCE(a_call_that_hangs_holds_up_no_burst_and_is_ended),
 	SENTENCE(a_burst_that_calls_is_not_rescued),
 	SENTENCE(a_broken_ring_is_not_asked_for_kicks),

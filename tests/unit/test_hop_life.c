@@ -3,6 +3,7 @@
  * The life of a peek: what is held, who gets what back and when, and what becomes of it when one
  * of the guests or the primary does not wait.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <holdfast/burst.h>
 #include <holdfast/hop.h>
@@ -580,6 +581,159 @@ static void an_announcement_comes_first_and_is_not_lost(void)
 	close_guests();
 }
 
+/* A newer one came while the older was in a packet. */
+static void an_announcement_that_is_given_back_does_not_overwrite_a_newer_one(void)
+{
+	const uint64_t older = 0x010203 | HF_RARP_PENDING, newer = 0x040506 | HF_RARP_PENDING;
+
+	open_guests(0);
+	put_frames(1);
+	guests[0].device->rarp = older;
+	CHECK_EQ(peek(2), 2);
+	guests[0].device->rarp = newer;
+	hf_hop_complete(hop, 0);
+	CHECK_EQ(guests[0].device->rarp, newer);
+	CHECK_EQ(peek(1), 1);
+	CHECK_EQ(packets[0].data[6], 6);
+	hf_hop_complete(hop, 1);
+	close_guests();
+}
+
+/* ---- what a caller does to peeked packets */
+
+static void check_refused(uint32_t to, uint16_t n)
+{
+	uint64_t before = counted(to, 0, HF_COUNTER_DROP_BAD_METADATA);
+
+	CHECK_EQ(forward(to, 0, n), n);
+	CHECK_EQ(counted(to, 0, HF_COUNTER_DROP_BAD_METADATA), before + n);
+	CHECK_EQ(counted(to, 0, HF_COUNTER_GOOD_PACKETS), 0);
+}
+
+/* Their rest is in the guest, and what of it is wanted would be a guess. */
+static void peeked_packets_that_the_caller_shortened_are_refused_and_not_sent_whole(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], SIZE);
+	put_frames(3);
+	CHECK_EQ(peek(3), 3);
+	for (int i = 0; i < 3; i++)
+		packets[i].total = FRAME - 50;
+	check_refused(1, 3);
+	/* Nor longer ones. */
+	for (int i = 0; i < 3; i++)
+		packets[i].total = FRAME + 50;
+	check_refused(1, 3);
+	hf_hop_complete(hop, 3);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 3);
+	close_guests();
+}
+
+static void copied_packets_may_be_shortened(void)
+{
+	struct driver_used used;
+
+	open_guests(0);
+	post_buffers(&guests[1], SIZE);
+	put_frames(2);
+	CHECK_EQ(peek(2), 2);
+	hf_hop_copy(hop, pointers, 2);
+	for (int i = 0; i < 2; i++)
+		packets[i].len = packets[i].total = 100;
+	CHECK_EQ(forward(1, 0, 2), 2);
+	hf_hop_complete(hop, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		uint8_t frame[FRAME];
+
+		REQUIRE(driver_consume(&guests[1].rx, &used));
+		CHECK_EQ(used.len, 12 + 100);
+		build(frame, i);
+		CHECK(!memcmp(guest_at(&guests[1].guest, places[1][i] + 12), frame, 100));
+	}
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 2);
+	close_guests();
+}
+
+/* The first peek leaves places in the guest behind, the second one's packet is all here. The caller
+ * takes away from its front and says nothing of it. */
+static void what_is_all_here_is_never_looked_for_in_an_earlier_peeks_place(void)
+{
+	uint8_t bytes[12 + 40] = {[12] = 0x52, [12 + 39] = 0x77};
+	struct rig *from = &guests[0];
+	struct piece pieces[2];
+	struct driver_used used;
+
+	open_guests(0);
+	post_buffers(&guests[1], SIZE);
+	put_frames(1);
+	CHECK_EQ(peek(1), 1);
+	hf_hop_complete(hop, 1);
+	pieces[0] = (struct piece){slot(from, from->tx.next_desc), 12, 0};
+	pieces[1] = (struct piece){slot(from, from->tx.next_desc) + 100, 40, 0};
+	guest_write(&from->guest, pieces[0].gpa, bytes, 12);
+	guest_write(&from->guest, pieces[1].gpa, bytes + 12, 40);
+	REQUIRE(driver_post(&from->tx, pieces, 2) >= 0);
+	CHECK_EQ(peek(1), 1);
+	CHECK_EQ(packets[0].len, 40);
+	packets[0].len = 14;
+	CHECK_EQ(forward(1, 0, 1), 1);
+	hf_hop_complete(hop, 1);
+	REQUIRE(driver_consume(&guests[1].rx, &used));
+	CHECK_EQ(used.len, 12 + 40);
+	CHECK(!memcmp(guest_at(&guests[1].guest, places[1][0] + 12), bytes + 12, 40));
+	CHECK_EQ(driver_consume_all(&from->tx), 2);
+	close_guests();
+}
+
+static void a_call_on_a_vring_that_a_peek_holds_does_nothing_and_is_counted(void)
+{
+	struct hf_hop *other = hf_hop_create();
+	struct hf_packet spare = {.data = data[PACKETS - 1], .room = ROOM}, *list = &spare;
+	struct hf_device *device = guests[0].device;
+
+	REQUIRE(other != NULL);
+	open_guests(0);
+	device = guests[0].device;
+	put_frames(4);
+	CHECK_EQ(peek(2), 2);
+	CHECK_EQ(hf_dequeue_burst(device, 1, &list, 1), 0);
+	CHECK_EQ(hf_hop_peek(other, device, 1, &list, 1, FRONT), 0);
+	CHECK_EQ(hf_available_entries(device, 1), 0);
+	CHECK_EQ(hf_free_entries(device, 1), 0);
+	CHECK_EQ(hf_enable_guest_notification(device, 1, true), -EBUSY);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_CALLS_WHILE_HELD), 5);
+	/* Held it is, also by what a revocation looks at; and nothing was taken. */
+	CHECK_EQ(hf_load_acquire(&guests[0].lanes[1].busy), 1);
+	CHECK(has_used(&guests[0].tx, 0));
+	hf_hop_complete(hop, 2);
+	CHECK_EQ(hf_load_acquire(&guests[0].lanes[1].busy), 0);
+	CHECK(has_used(&guests[0].tx, 2));
+	CHECK_EQ(hf_dequeue_burst(device, 1, &list, 1), 1);
+	CHECK(is_frame(spare.data, 2));
+	CHECK(hf_enable_guest_notification(device, 1, true) >= 0);
+	CHECK_EQ(counted(0, 1, HF_COUNTER_CALLS_WHILE_HELD), 5);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 3);
+	hf_hop_destroy(other);
+	close_guests();
+}
+
+/* The way in that clears `busy` when it is turned away must not be taken. */
+static void a_call_on_a_held_vring_that_was_revoked_does_not_let_it_go(void)
+{
+	struct hf_packet spare = {.data = data[PACKETS - 1], .room = ROOM}, *list = &spare;
+
+	open_guests(0);
+	put_frames(2);
+	CHECK_EQ(peek(2), 2);
+	hf_store_release(&guests[0].grants[1], (uint64_t)0);
+	CHECK_EQ(hf_dequeue_burst(guests[0].device, 1, &list, 1), 0);
+	CHECK_EQ(hf_load_acquire(&guests[0].lanes[1].busy), 1);
+	hf_hop_complete(hop, 2);
+	CHECK_EQ(hf_load_acquire(&guests[0].lanes[1].busy), 0);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 2);
+	close_guests();
+}
+
 /* ---- what does not fit what a hop remembers */
 
 static void more_pieces_than_there_are_places_for_are_copied_out(void)
@@ -641,6 +795,12 @@ static const struct sentence sentences[] = {
 	SENTENCE(guests_are_called_once_and_when_the_hop_is_over),
 	SENTENCE(a_call_that_hangs_holds_nobodys_ring),
 	SENTENCE(an_announcement_comes_first_and_is_not_lost),
+	SENTENCE(an_announcement_that_is_given_back_does_not_overwrite_a_newer_one),
+	SENTENCE(peeked_packets_that_the_caller_shortened_are_refused_and_not_sent_whole),
+	SENTENCE(copied_packets_may_be_shortened),
+	SENTENCE(what_is_all_here_is_never_looked_for_in_an_earlier_peeks_place),
+	SENTENCE(a_call_on_a_vring_that_a_peek_holds_does_nothing_and_is_counted),
+	SENTENCE(a_call_on_a_held_vring_that_was_revoked_does_not_let_it_go),
 	SENTENCE(more_pieces_than_there_are_places_for_are_copied_out),
 };
 SUITE("life of a hop", sentences)

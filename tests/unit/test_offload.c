@@ -403,6 +403,43 @@ static void udp_is_cut_into_valid_fragments(void)
 			}
 }
 
+/* Two segments find room, the chain of the third is bad, and then there is none: the first two
+ * chains go back with it, empty, and none of the three is walked again. */
+static void chains_that_a_segmentation_gave_back_stay_with_the_guest(void)
+{
+	struct net_shape shape = {.ip = 4, .proto = IPPROTO_TCP, .payload = 3000, .partial = true};
+	struct hf_offload offload;
+	struct driver_used used;
+	struct piece good, bad = {UINT64_MAX - 4096, BUFFER_BYTES, DRIVER_WRITE};
+	uint32_t len = net_build(frame, &shape, &offload);
+
+	offload.gso_type = HF_GSO_TCPV4;
+	offload.gso_size = 1000;
+	open_guest(MERGEABLE, 2, BUFFER_BYTES);
+	offer(bad);
+	driver_publish(&rig.rx);
+	CHECK_EQ(deliver(len, &offload, 1), 0);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_BAD_ADDRESS), 1);
+	for (int i = 0; i < 3; i++) {
+		REQUIRE(driver_consume(&rig.rx, &used));
+		CHECK_EQ(used.len, 0);
+	}
+	CHECK(!driver_consume(&rig.rx, &used));
+	CHECK_EQ(deliver(len, &offload, 1), 0);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_BAD_ADDRESS), 1);
+	for (uint32_t i = 0; i < 3; i++) {
+		good = (struct piece){rig.buffers + (8 + i) * BUFFER_BYTES, BUFFER_BYTES,
+				      DRIVER_WRITE};
+		offer(good);
+	}
+	driver_publish(&rig.rx);
+	CHECK_EQ(deliver(len, &offload, 1), 1);
+	for (int i = 0; i < 3; i++)
+		REQUIRE(receive());
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_SOFTWARE_GSO), 1);
+	close_guest();
+}
+
 /* ---- what does not fit its packet */
 
 static void metadata_that_lies_is_dropped_and_counted(void)
@@ -466,6 +503,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(the_largest_tcp_frame_there_is_is_cut),
 	SENTENCE(segments_are_all_delivered_or_none),
 	SENTENCE(udp_is_cut_into_valid_fragments),
+	SENTENCE(chains_that_a_segmentation_gave_back_stay_with_the_guest),
 	SENTENCE(metadata_that_lies_is_dropped_and_counted),
 	SENTENCE(a_fragment_is_not_segmented),
 };
