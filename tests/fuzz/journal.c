@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A successor that reads a damaged journal and a damaged directory: it may refuse them, end the
+ * session or begin anew, but goes on with nothing that leads out of what it has.
+ *
+ * A first life with a port, a session and a secondary that runs its rings is made once; each input
+ * damages copies of what it wrote and has an heir take over. What an heir could do to the world
+ * outside is wrapped (meson.build): no process is killed, no path is listened at, no socket shut.
+ */
+#include "journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "handover.h"
+#include "primary_rig.h"
+#include "resume.h"
+#include "session.h"
+#include "store.h"
+#include "turn.h"
+
+static struct rig rig;
+static struct primary *p = &rig.primary;
+static struct primary heir;
+static struct port *port;
+static uint8_t *journal_then, *directory_then;
+
+int __wrap_process_end(pid_t pid, uint64_t start);
+int __wrap_pidfd_send_signal(int pidfd, int signal, void *info, unsigned int flags);
+void __wrap_port_go_on(struct port *port_to_go_on);
+int __wrap_shutdown(int socket, int how);
+
+int __wrap_process_end(pid_t pid, uint64_t start)
+{
+	(void)pid;
+	(void)start;
+	return 0;
+}
+
+int __wrap_pidfd_send_signal(int pidfd, int signal, void *info, unsigned int flags)
+{
+	(void)pidfd;
+	(void)signal;
+	(void)info;
+	(void)flags;
+	return 0;
+}
+
+void __wrap_port_go_on(struct port *port_to_go_on)
+{
+	(void)port_to_go_on;
+}
+
+int __wrap_shutdown(int socket, int how)
+{
+	(void)socket;
+	(void)how;
+	return 0;
+}
+
+static void make_session(void)
+{
+	int sockets[2];
+
+	FUZZ_HOLDS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) ==
+		   0);
+	port = rig_port(&rig, "p", 2);
+	port->queue_pairs = 1;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct vring *vring = &port->device.vrings[i];
+		uint64_t user = port->device.memory.regions[0].user_addr;
+
+		vring->desc_user = user + vring->desc_gpa;
+		vring->avail_user = user + vring->avail_gpa;
+		vring->used_user = user + vring->used_gpa;
+	}
+	port->session = session_new(port, sockets[0]);
+	FUZZ_HOLDS(port->session != NULL);
+	port->session->number = port->device.session;
+	port->session->greeted = true;
+	port->session->messages = 12;
+	port->device.features = 1ull << 32 | 1ull << 15;
+	port->device.features_set = true;
+	journal_port(port);
+}
+
+static void set_up_once(void)
+{
+	struct secondary *secondary;
+	int socket;
+
+	unsetenv("NOTIFY_SOCKET");
+	rig_open(&rig);
+	hf_log_set_level(0);
+	FUZZ_HOLDS(store_open(p->loop, &p->store) == 0);
+	FUZZ_HOLDS(store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd) == 0);
+	FUZZ_HOLDS(journal_create(p) == 0);
+	make_session();
+	secondary = rig_secondary(&rig, "vsw", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket);
+	FUZZ_HOLDS(journal_secondary(secondary) == 0);
+	journal_welcomed(secondary);
+	grant_offer_all(p);
+	FUZZ_HOLDS(port->device.owner == secondary);
+	journal_port(port);
+	journal_then = malloc(p->journal->memory.size);
+	directory_then = malloc(p->directory_memory.size);
+	FUZZ_HOLDS(journal_then && directory_then);
+	memcpy(journal_then, p->journal->memory.base, p->journal->memory.size);
+	memcpy(directory_then, p->directory_memory.base, p->directory_memory.size);
+}
+
+/* ---- damage */
+
+static void damage_bytes(void *base, size_t size, const struct record *r)
+{
+	uint64_t value = r->op & 0x80 ? fuzz_number(r->c) : r->c;
+	size_t at = size < 8 ? 0 : r->b % (size - 7);
+
+	at &= ~(size_t)(r->op & 0x40 ? 7 : 3);
+	memcpy((uint8_t *)base + at, &value, r->op & 0x40 ? 8 : 4);
+}
+
+static void damage(const struct record *r)
+{
+	struct journal_header *header = p->journal->header;
+	struct journal_slot *slot = journal_slot(p, r->a & 1);
+	struct journal_secondary *secondary = journal_secondary_at(p, 0);
+	struct journal_port *copy = &slot->copies[r->a >> 1 & 1];
+	struct hf_shm_device *device = hf_directory_device(&p->directory, r->a & 1);
+
+	switch (r->op % 9) {
+	case 0:
+		damage_bytes(header, sizeof(*header), r);
+		break;
+	case 1: /* its live words */
+		damage_bytes(&header->next_grant,
+			     sizeof(*header) - offsetof(struct journal_header, next_grant), r);
+		break;
+	case 2:
+		damage_bytes(slot, offsetof(struct journal_slot, copies), r);
+		break;
+	case 3: /* what comes before the long tables */
+		damage_bytes(copy, offsetof(struct journal_port, removed), r);
+		break;
+	case 4:
+		damage_bytes(copy->regions, 2 * sizeof(copy->regions[0]), r);
+		break;
+	case 5:
+		damage_bytes(r->a & 4 ? (void *)copy->region_fds : (void *)copy->vrings,
+			     3 * sizeof(copy->vrings[0]), r);
+		break;
+	case 6:
+		damage_bytes(secondary, offsetof(struct journal_secondary, globs) + 256, r);
+		break;
+	case 7:
+		damage_bytes(journal_sent_of(secondary), 256, r);
+		break;
+	default:
+		damage_bytes(r->a & 4 ? (void *)&device->vrings[r->a >> 3 & 1] : (void *)device,
+			     sizeof(device->vrings[0]), r);
+	}
+}
+
+/* ---- the next life */
+
+static void inherit(void)
+{
+	heir = (struct primary){.conf = &rig.conf, .loop = loop_create()};
+	heir.events = events_create();
+	heir.ports = calloc(RIG_PORTS, sizeof(heir.ports[0]));
+	heir.secondaries = calloc(RIG_SECONDARIES, sizeof(heir.secondaries[0]));
+	heir.next_grant = 1000;
+	FUZZ_HOLDS(heir.loop && heir.events && heir.ports && heir.secondaries);
+	FUZZ_HOLDS(store_open(heir.loop, &heir.store) == 0);
+	for (uint32_t i = 1; i < 40; i++) {
+		int fd = store_get(p->store, i);
+
+		if (fd < 0)
+			continue;
+		FUZZ_HOLDS(store_put(heir.store, i, 'x', fd) == 0);
+		close(fd);
+	}
+}
+
+static void take_over(void)
+{
+	if (journal_adopt(&heir))
+		return;
+	if (hf_memory_adopt(&heir.directory_memory, store_get(heir.store, STORE_DIRECTORY)) ||
+	    hf_directory_adopt(&heir.directory, &heir.directory_memory))
+		return;
+	if (resume_secondaries(&heir) || resume_ports(&heir))
+		return;
+	resume_go_on(&heir);
+	fuzz_turn(heir.loop);
+	fuzz_turn(heir.loop);
+}
+
+static void check_ports(void)
+{
+	for (uint32_t i = 0; i < RIG_PORTS; i++) {
+		const struct port *taken = heir.ports[i];
+
+		if (!taken)
+			continue;
+		FUZZ_HOLDS(memchr(taken->name, 0, sizeof(taken->name)));
+		FUZZ_HOLDS(memchr(taken->path, 0, sizeof(taken->path)));
+		FUZZ_HOLDS(taken->device.memory.count <= HF_SHM_MAX_REGIONS);
+	}
+}
+
+static void forget_heir(void)
+{
+	handover_cancel_all(&heir);
+	for (uint32_t i = 0; i < RIG_PORTS; i++)
+		if (heir.ports[i] && heir.ports[i]->session)
+			session_destroy(heir.ports[i]->session);
+	while (heir.revocations)
+		revoke_cancel(heir.revocations);
+	for (uint32_t i = 0; i < RIG_PORTS; i++)
+		if (heir.ports[i]) {
+			hf_fd_close(&heir.ports[i]->listener);
+			device_reset(&heir.ports[i]->device);
+			free(heir.ports[i]);
+		}
+	for (uint32_t i = 0; i < RIG_SECONDARIES; i++)
+		if (heir.secondaries[i])
+			secondary_destroy(heir.secondaries[i]);
+	if (heir.directory_memory.base)
+		hf_memory_destroy(&heir.directory_memory);
+	journal_close(&heir);
+	store_close(heir.store);
+	events_destroy(heir.events);
+	loop_destroy(heir.loop);
+	free(heir.ports);
+	free(heir.secondaries);
+}
+
+const uint8_t fuzz_nr_ops = 255;
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	struct fuzz_input input = {bytes, size};
+	struct record r;
+
+	if (!journal_then)
+		set_up_once();
+	memcpy(p->journal->memory.base, journal_then, p->journal->memory.size);
+	memcpy(p->directory_memory.base, directory_then, p->directory_memory.size);
+	while (fuzz_next(&input, &r))
+		damage(&r);
+	inherit();
+	take_over();
+	check_ports();
+	forget_heir();
+	return 0;
+}
