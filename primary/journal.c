@@ -27,6 +27,10 @@
 
 #define TAG "journal"
 
+/* No journal has more; what is below cannot overflow. */
+#define COUNT_MAX 65536u
+#define LANE_MAX  (1u << 30)
+
 static_assert(JOURNAL_REMOVED == SESSION_REMEMBERED, "the session's memory of removed regions");
 static_assert(JOURNAL_REPLY >= sizeof(((struct session *)0)->reply.bytes), "a whole reply");
 
@@ -46,6 +50,15 @@ static uint64_t largest_lane(uint64_t lane_bytes)
 	return align_up(lane_bytes, 2u << 20);
 }
 
+/* Where what is, by the three numbers that say how much there is of it. */
+static void lay_out(struct journal_header *h)
+{
+	h->ports_offset = align_up(sizeof(*h), 4096);
+	h->secondaries_offset =
+		h->ports_offset + (uint64_t)h->max_devices * sizeof(struct journal_slot);
+	h->secondary_stride = secondary_stride(h->max_devices, h->lane_bytes);
+}
+
 static void format(struct journal_header *h, const struct conf *conf, uint64_t size)
 {
 	h->version = JOURNAL_VERSION;
@@ -56,10 +69,7 @@ static void format(struct journal_header *h, const struct conf *conf, uint64_t s
 	h->max_devices = conf->max_devices;
 	h->max_secondaries = conf->max_secondaries;
 	h->lane_bytes = largest_lane(conf->lane_bytes);
-	h->ports_offset = align_up(sizeof(*h), 4096);
-	h->secondaries_offset =
-		h->ports_offset + (uint64_t)conf->max_devices * sizeof(struct journal_slot);
-	h->secondary_stride = secondary_stride(conf->max_devices, h->lane_bytes);
+	lay_out(h);
 	hf_store_release(&h->magic, JOURNAL_MAGIC);
 }
 
@@ -74,9 +84,9 @@ static void write_numbers(struct journal_header *h, const struct primary *primar
 
 static int store_pipes(struct journal *journal, struct store *store)
 {
-	const int fds[JOURNAL_PIPES] = {
-		journal->once.answer[0],   journal->once.answer[1], journal->once.consumed[0],
-		journal->once.consumed[1], journal->once.taken[0],  journal->once.taken[1]};
+	const int fds[JOURNAL_PIPES] = {journal->once.answer[0],   journal->once.answer[1],
+					journal->once.consumed[0], journal->once.consumed[1],
+					journal->once.taken[0],	   journal->once.taken[1]};
 	struct journal_header *h = journal->header;
 
 	for (size_t i = 0; i < JOURNAL_PIPES; i++) {
@@ -159,12 +169,28 @@ static bool is_ours(const struct journal_header *h, uint64_t size)
 	       h->secondary_bytes == sizeof(struct journal_secondary);
 }
 
+/* Every table where it has to be, and whole in `size` bytes. */
+static bool is_laid_out(const struct journal_header *h, uint64_t size)
+{
+	struct journal_header must = *h;
+
+	if (!h->max_devices || h->max_devices > COUNT_MAX || !h->max_secondaries ||
+	    h->max_secondaries > COUNT_MAX || h->lane_bytes > LANE_MAX)
+		return false;
+	lay_out(&must);
+	return h->ports_offset == must.ports_offset &&
+	       h->secondaries_offset == must.secondaries_offset &&
+	       h->secondary_stride == must.secondary_stride &&
+	       range_inside(h->secondaries_offset, h->max_secondaries * h->secondary_stride, 0,
+			    size);
+}
+
 static int take_pipes(struct primary *primary, struct journal *journal)
 {
 	struct journal_header *h = journal->header;
-	int *const fds[JOURNAL_PIPES] = {
-		&journal->once.answer[0],   &journal->once.answer[1], &journal->once.consumed[0],
-		&journal->once.consumed[1], &journal->once.taken[0],  &journal->once.taken[1]};
+	int *const fds[JOURNAL_PIPES] = {&journal->once.answer[0],   &journal->once.answer[1],
+					 &journal->once.consumed[0], &journal->once.consumed[1],
+					 &journal->once.taken[0],    &journal->once.taken[1]};
 
 	journal->once.notes = &h->once;
 	for (size_t i = 0; i < JOURNAL_PIPES; i++) {
@@ -204,6 +230,12 @@ int journal_adopt(struct primary *primary)
 			  HF_ABI_MAJOR);
 		destroy(journal);
 		return -EPROTO;
+	}
+	if (!is_laid_out(journal->header, journal->memory.size)) {
+		log_error(TAG, "the journal of an earlier holdfastd is damaged: end the supervisor "
+			       "to give up its sessions");
+		destroy(journal);
+		return -EINVAL;
 	}
 	error = take_pipes(primary, journal);
 	if (error) {

@@ -30,7 +30,8 @@ struct journal {
 
 /* A fresh one, stored. 0 or -errno. */
 int journal_create(struct primary *primary);
-/* The one an earlier life left. -ENOENT: none; -EPROTO: of another version (said); -errno. */
+/* The one an earlier life left. -ENOENT: none; -EPROTO: of another version, -EINVAL: damaged (both
+ * said); -errno. */
 int journal_adopt(struct primary *primary);
 void journal_close(struct primary *primary);
 
@@ -114,6 +115,9 @@ struct journal_slot *journal_slot(const struct primary *primary, uint32_t device
 /* NULL: no port here. */
 const struct journal_port *journal_valid_port(const struct primary *primary, uint32_t device);
 struct journal_secondary *journal_secondary_at(const struct primary *primary, uint32_t slot);
+/* Could a primary have written that? journal_check.c */
+bool journal_port_sound(const struct journal_port *record);
+bool journal_secondary_sound(const struct journal_secondary *record);
 uint64_t *journal_sent_of(struct journal_secondary *record);
 void journal_each_number(struct store *store, const struct journal_port *copy,
 			 void (*visit)(struct store *store, uint32_t number));

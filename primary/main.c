@@ -256,6 +256,10 @@ static int adopt_directory(struct holdfastd *d)
 
 	if (!error)
 		error = hf_directory_adopt(&p->directory, &p->directory_memory);
+	/* Both were made by one life: every slot of the one is in the other. */
+	if (!error && (p->directory.header.max_devices != d->conf.max_devices ||
+		       p->directory.header.max_secondaries != d->conf.max_secondaries))
+		error = -EINVAL;
 	if (error)
 		log_error(TAG, "cannot take over the directory: %s", strerror(-error));
 	else

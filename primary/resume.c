@@ -25,6 +25,8 @@
 #include "grant_vring.h"
 #include "journal.h"
 #include "lane.h"
+#include "log.h"
+#include "memtab.h"
 #include "order.h"
 #include "port.h"
 #include "primary.h"
@@ -50,13 +52,20 @@ static bool take_fd(struct primary *primary, uint32_t number, int *ret_fd)
 
 static bool restore_memory(struct device *device, const struct journal_port *record)
 {
+	uint32_t at;
+
 	for (uint32_t i = 0; i < record->nr_regions; i++) {
 		if (!take_fd(device->primary, record->region_fds[i], &device->region_fds[i]) ||
 		    device->region_fds[i] < 0)
 			return false;
+		/* A table that no front-end can have given. */
+		if (hf_memtab_add(&device->memory, &record->regions[i], &at)) {
+			hf_fd_close(&device->region_fds[i]);
+			return false;
+		}
+		if (at != i)
+			return false;
 		device->regions_stored[i] = record->region_fds[i];
-		device->memory.regions[i] = record->regions[i];
-		device->memory.count++;
 	}
 	return true;
 }
@@ -310,12 +319,32 @@ static int restore_port(struct primary *primary, uint32_t slot, const struct jou
 	return 0;
 }
 
+/* Its front-end sees the end when what nobody names leaves the store, and its secondaries are told
+ * to let go; until then they run nothing. */
+static void give_up_port(const struct primary *primary, uint32_t slot)
+{
+	struct hf_shm_device *device = hf_directory_device(&primary->directory, slot);
+
+	log_error("resume", "the journal of port %u is damaged: its session ends; add it again",
+		  slot);
+	hf_store_release(&journal_slot(primary, slot)->valid, 0u);
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		hf_store_release(&device->vrings[i].grant, (uint64_t)0);
+		hf_store_release(&device->vrings[i].owner, HF_SHM_NO_OWNER);
+	}
+	hf_lane_fence_all();
+}
+
 int resume_ports(struct primary *primary)
 {
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
 		const struct journal_port *record = journal_valid_port(primary, i);
-		int error = record ? restore_port(primary, i, record) : 0;
+		int error = 0;
 
+		if (record && journal_port_sound(record))
+			error = restore_port(primary, i, record);
+		else if (record)
+			give_up_port(primary, i);
 		if (error)
 			return error;
 	}

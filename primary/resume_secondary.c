@@ -73,7 +73,7 @@ static int adopt(struct primary *primary, uint32_t slot, struct journal_secondar
 	for (uint32_t i = 0; i < 3; i++)
 		if (fds[i] < 0)
 			return fds[i];
-	if (record->nr_globs > JOURNAL_GLOBS)
+	if (!journal_secondary_sound(record))
 		return -ENOENT;
 	for (uint32_t i = 0; i < record->nr_globs; i++)
 		globs[i] = record->globs[i];

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cuse.h"
 #include "fd.h"
 #include "handover.h"
 #include "primary_rig.h"
@@ -26,8 +27,13 @@
 static struct rig rig;
 static struct primary *p = &rig.primary;
 static struct primary heir;
+static struct conf heir_conf;
 static struct port *port;
 static uint8_t *journal_then, *directory_then;
+/* Where they are when the header is whole. */
+static struct journal_slot *slots[2];
+static struct journal_secondary *secondary_record;
+static struct hf_directory directory;
 
 int __wrap_process_end(pid_t pid, uint64_t start);
 int __wrap_pidfd_send_signal(int pidfd, int signal, void *info, unsigned int flags);
@@ -106,6 +112,10 @@ static void set_up_once(void)
 	grant_offer_all(p);
 	FUZZ_HOLDS(port->device.owner == secondary);
 	journal_port(port);
+	slots[0] = journal_slot(p, 0);
+	slots[1] = journal_slot(p, 1);
+	secondary_record = journal_secondary_at(p, 0);
+	directory = p->directory;
 	journal_then = malloc(p->journal->memory.size);
 	directory_then = malloc(p->directory_memory.size);
 	FUZZ_HOLDS(journal_then && directory_then);
@@ -127,10 +137,9 @@ static void damage_bytes(void *base, size_t size, const struct record *r)
 static void damage(const struct record *r)
 {
 	struct journal_header *header = p->journal->header;
-	struct journal_slot *slot = journal_slot(p, r->a & 1);
-	struct journal_secondary *secondary = journal_secondary_at(p, 0);
+	struct journal_slot *slot = slots[r->a & 1];
 	struct journal_port *copy = &slot->copies[r->a >> 1 & 1];
-	struct hf_shm_device *device = hf_directory_device(&p->directory, r->a & 1);
+	struct hf_shm_device *device = hf_directory_device(&directory, r->a & 1);
 
 	switch (r->op % 9) {
 	case 0:
@@ -154,10 +163,10 @@ static void damage(const struct record *r)
 			     3 * sizeof(copy->vrings[0]), r);
 		break;
 	case 6:
-		damage_bytes(secondary, offsetof(struct journal_secondary, globs) + 256, r);
+		damage_bytes(secondary_record, offsetof(struct journal_secondary, globs) + 256, r);
 		break;
 	case 7:
-		damage_bytes(journal_sent_of(secondary), 256, r);
+		damage_bytes(journal_sent_of(secondary_record), 256, r);
 		break;
 	default:
 		damage_bytes(r->a & 4 ? (void *)&device->vrings[r->a >> 3 & 1] : (void *)device,
@@ -169,7 +178,8 @@ static void damage(const struct record *r)
 
 static void inherit(void)
 {
-	heir = (struct primary){.conf = &rig.conf, .loop = loop_create()};
+	heir_conf = rig.conf;
+	heir = (struct primary){.conf = &heir_conf, .loop = loop_create()};
 	heir.events = events_create();
 	heir.ports = calloc(RIG_PORTS, sizeof(heir.ports[0]));
 	heir.secondaries = calloc(RIG_SECONDARIES, sizeof(heir.secondaries[0]));
@@ -190,8 +200,13 @@ static void take_over(void)
 {
 	if (journal_adopt(&heir))
 		return;
+	/* As main.c does. */
+	heir_conf.max_devices = heir.journal->header->max_devices;
+	heir_conf.max_secondaries = heir.journal->header->max_secondaries;
 	if (hf_memory_adopt(&heir.directory_memory, store_get(heir.store, STORE_DIRECTORY)) ||
-	    hf_directory_adopt(&heir.directory, &heir.directory_memory))
+	    hf_directory_adopt(&heir.directory, &heir.directory_memory) ||
+	    heir.directory.header.max_devices != heir_conf.max_devices ||
+	    heir.directory.header.max_secondaries != heir_conf.max_secondaries)
 		return;
 	if (resume_secondaries(&heir) || resume_ports(&heir))
 		return;
@@ -215,7 +230,6 @@ static void check_ports(void)
 
 static void forget_heir(void)
 {
-	handover_cancel_all(&heir);
 	for (uint32_t i = 0; i < RIG_PORTS; i++)
 		if (heir.ports[i] && heir.ports[i]->session)
 			session_destroy(heir.ports[i]->session);
@@ -225,6 +239,8 @@ static void forget_heir(void)
 		if (heir.ports[i]) {
 			hf_fd_close(&heir.ports[i]->listener);
 			device_reset(&heir.ports[i]->device);
+			if (heir.ports[i]->cuse)
+				cuse_free(heir.ports[i]);
 			free(heir.ports[i]);
 		}
 	for (uint32_t i = 0; i < RIG_SECONDARIES; i++)
@@ -240,6 +256,26 @@ static void forget_heir(void)
 	free(heir.secondaries);
 }
 
+static void put_back_part(void *base, const uint8_t *then, const void *at, size_t len)
+{
+	size_t offset = (size_t)((const uint8_t *)at - (const uint8_t *)base);
+
+	memcpy((uint8_t *)base + offset, then + offset, len);
+}
+
+/* Of megabytes only what is written to. */
+static void put_back(void)
+{
+	uint8_t *journal = p->journal->memory.base, *shared = p->directory_memory.base;
+
+	put_back_part(journal, journal_then, journal, 4096);
+	put_back_part(journal, journal_then, slots[0], 2 * sizeof(*slots[0]));
+	put_back_part(journal, journal_then, secondary_record, sizeof(*secondary_record) + 16384);
+	put_back_part(shared, directory_then, shared, 4096 + 8 * sizeof(struct hf_shm_secondary));
+	put_back_part(shared, directory_then, hf_directory_device(&directory, 0),
+		      2 * sizeof(struct hf_shm_device));
+}
+
 const uint8_t fuzz_nr_ops = 255;
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
@@ -249,8 +285,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 
 	if (!journal_then)
 		set_up_once();
-	memcpy(p->journal->memory.base, journal_then, p->journal->memory.size);
-	memcpy(p->directory_memory.base, directory_then, p->directory_memory.size);
+	put_back();
 	while (fuzz_next(&input, &r))
 		damage(&r);
 	inherit();

@@ -311,6 +311,38 @@ static void what_another_release_wrote_is_refused(void)
 	end();
 }
 
+/* A successor would look for its tables where nothing is. */
+static void a_header_that_leads_out_of_the_journal_is_refused(void)
+{
+	struct journal_header *h, saved;
+
+	begin();
+	h = p->journal->header;
+	saved = *h;
+#define DAMAGE(field, value)                                                                       \
+	do {                                                                                       \
+		*h = saved;                                                                        \
+		h->field = value;                                                                  \
+		check_adopt(-EINVAL);                                                              \
+	} while (0)
+	DAMAGE(max_devices, 0);
+	DAMAGE(max_devices, saved.max_devices + 1);
+	DAMAGE(max_devices, UINT32_MAX);
+	DAMAGE(max_secondaries, 0);
+	DAMAGE(max_secondaries, saved.max_secondaries + 65536);
+	DAMAGE(max_secondaries, 65536);
+	DAMAGE(lane_bytes, saved.lane_bytes + (2u << 20));
+	DAMAGE(lane_bytes, UINT64_MAX);
+	DAMAGE(ports_offset, saved.ports_offset + 8);
+	DAMAGE(ports_offset, UINT64_MAX - 7);
+	DAMAGE(secondaries_offset, saved.secondaries_offset - 8);
+	DAMAGE(secondary_stride, saved.secondary_stride + 8);
+	DAMAGE(secondary_stride, 1ull << 63);
+	*h = saved;
+	check_adopt(0);
+	end();
+}
+
 static void without_a_journal_there_is_nothing_to_adopt(void)
 {
 	begin();
@@ -449,6 +481,59 @@ static void a_session_goes_on_as_it_was(void)
 	end();
 }
 
+static struct journal_port *damaged(void)
+{
+	begin();
+	make_session(2);
+	return (struct journal_port *)(uintptr_t)journal_valid_port(p, 0);
+}
+
+/* The port is gone, nobody runs its rings, and nothing was read where nothing is. */
+static void check_given_up(void)
+{
+	inherit();
+	REQUIRE(journal_adopt(&heir) == 0);
+	inherit_directory();
+	REQUIRE(resume_ports(&heir) == 0);
+	CHECK(heir.ports[0] == NULL);
+	CHECK(journal_valid_port(&heir, 0) == NULL);
+	CHECK_EQ(rig_grant_word(&port->device.vrings[0]), 0);
+	forget_heir();
+	end_session();
+	end();
+}
+
+static void a_port_whose_record_is_damaged_is_given_up(void)
+{
+	damaged()->nr_vrings = HF_SHM_MAX_VRINGS + 1;
+	check_given_up();
+	damaged()->nr_regions = HF_SHM_MAX_REGIONS + 1;
+	check_given_up();
+	damaged()->message.reply_bytes = JOURNAL_REPLY;
+	check_given_up();
+	damaged()->vrings[1].size = 32769;
+	check_given_up();
+	memset(damaged()->name, 'x', 64);
+	check_given_up();
+	damaged()->queue_pairs = UINT32_MAX;
+	check_given_up();
+}
+
+static void a_session_whose_memory_table_is_damaged_ends(void)
+{
+	struct port *taken;
+
+	damaged()->regions[0].size = UINT64_MAX;
+	taken = take_over();
+	CHECK(taken->session->must_end != NULL);
+	CHECK_EQ(taken->device.memory.count, 0);
+	resume_go_on(&heir);
+	CHECK(taken->session == NULL);
+	forget_heir();
+	end_session();
+	end();
+}
+
 /* It died while it published: readers would wait for ever. */
 static void an_odd_count_in_the_directory_is_made_even(void)
 {
@@ -565,9 +650,12 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_only_the_old_copy_had_leaves_the_store),
 	SENTENCE(a_message_is_noted_step_by_step),
 	SENTENCE(what_another_release_wrote_is_refused),
+	SENTENCE(a_header_that_leads_out_of_the_journal_is_refused),
 	SENTENCE(without_a_journal_there_is_nothing_to_adopt),
 	SENTENCE(numbers_listeners_and_positions_are_words_of_their_own),
 	SENTENCE(a_session_goes_on_as_it_was),
+	SENTENCE(a_port_whose_record_is_damaged_is_given_up),
+	SENTENCE(a_session_whose_memory_table_is_damaged_ends),
 	SENTENCE(an_odd_count_in_the_directory_is_made_even),
 	SENTENCE(a_message_that_was_begun_takes_everything_back),
 	SENTENCE(what_a_session_needs_and_is_lost_ends_it),
