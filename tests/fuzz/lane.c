@@ -50,7 +50,7 @@ static void begin(const struct record *r)
 	for (uint32_t i = 0; i < 2; i++) {
 		struct vring *v = &device->vrings[i];
 
-		v->size = (uint16_t)(r->a & 1 ? 1 + r->b % 256 : 1u << r->b % 9);
+		v->size = (uint16_t)(r->a & 1 ? 1u + r->b % 256 : 1u << r->b % 9);
 		v->base = v->base_used = r->a & 1 ? 0x8000 : (uint16_t)r->c;
 		v->leftovers = 0;
 		v->broken = false;
