@@ -23,6 +23,9 @@ typedef void hf_log_sink(void *context, int priority, const char *tag, const cha
 
 /* Process-wide; call before threads start. NULL gives back the default sink. */
 void hf_log_set_sink(hf_log_sink *sink, void *context);
+/* Standard error, a pipe or a terminal, becomes an open file of our own that does not block; others
+ * that have the same pipe keep theirs. Before rights are given up that open it. */
+void hf_log_never_wait(void);
 /* Lines less urgent than this are not formatted. Default: notice. */
 void hf_log_set_level(enum hf_log_level level);
 

@@ -556,6 +556,7 @@ int main(int argc, char **argv)
 	program_begin();
 	if (error)
 		return error > 0 ? EXIT_SUCCESS : 2;
+	hf_log_never_wait();
 	hf_log_set_level((enum hf_log_level)d.conf.log_level);
 	error = privilege_check(&d.conf);
 	if (error)

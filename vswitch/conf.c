@@ -163,6 +163,14 @@ static int take_ageing(struct conf *conf, const char *value)
 	return 0;
 }
 
+static int take_user(struct conf *conf, const char *value)
+{
+	if (rights_find(&conf->rights, value) < 0)
+		return refuse("user", value,
+			      "use NAME[:GROUP] of a user that exists, or numbers UID:GID");
+	return 0;
+}
+
 static int take_stats(struct conf *conf, const char *value)
 {
 	long number;
@@ -198,6 +206,8 @@ static const struct option_row rows[] = {
 	{"mode", "MODE", "poll, interrupt or adaptive (default)", take_mode, CONF_RUN},
 	{"ageing", "SECONDS", "forget a station not heard for so long (default: 300)", take_ageing,
 	 CONF_RUN},
+	{"user", "NAME[:GROUP]",
+	 "become this user, with no right of root, when the uplinks are open", take_user, CONF_RUN},
 	{"stats", "SECONDS", "print statistics so often (default: only at exit and on SIGUSR1)",
 	 take_stats, CONF_RUN},
 	{"help", NULL, "print this", NULL, CONF_HELP},

@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <stdint.h>
 
+#include "rights.h"
 #include "sizes.h"
 #include "uplink.h"
 #include "worker.h"
@@ -30,8 +31,9 @@ struct conf {
 	int cores[MAX_WORKERS];
 	unsigned nr_cores; /* 0: not pinned; else as many as workers */
 	enum worker_mode mode;
-	uint32_t ageing; /* seconds */
-	uint32_t stats;	 /* seconds between two tables; 0: none */
+	uint32_t ageing;      /* seconds */
+	struct rights rights; /* to be left with when the uplinks are open */
+	uint32_t stats;	      /* seconds between two tables; 0: none */
 
 	char *globs; /* storage of ports; conf_free() */
 };

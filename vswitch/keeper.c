@@ -27,9 +27,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "rights.h"
 #include "say.h"
 
 #define STACK_BYTES 16384u
+
+struct keeper_start {
+	const struct rights *rights;
+	int ends[2];
+};
 
 static _Alignas(64) __attribute__((unused)) char stack[STACK_BYTES];
 
@@ -37,11 +43,13 @@ __attribute__((no_sanitize("address", "thread", "undefined"), unused)) static in
 	void *context)
 {
 	static const struct sched_param ordinary;
-	const int *pipe_end = context;
+	const struct keeper_start *start = context;
 	char byte;
 
-	(void)syscall(SYS_dup3, *pipe_end, 0, 0);
+	(void)syscall(SYS_dup3, start->ends[0], 0, 0);
 	(void)syscall(SYS_close_range, 1u, ~0u, 0u);
+	if (!rights_give_up_alone(start->rights))
+		(void)syscall(SYS_exit_group, 1);
 	(void)syscall(SYS_prctl, PR_SET_NAME, "hf-keeper", 0, 0, 0);
 	/* What is left to do then can wait for our successor, perhaps on the same core. */
 	(void)syscall(SYS_sched_setscheduler, 0, SCHED_BATCH, &ordinary);
@@ -51,28 +59,31 @@ __attribute__((no_sanitize("address", "thread", "undefined"), unused)) static in
 	return 0;
 }
 
-void keeper_start(void)
+void keeper_start(const struct rights *rights)
 {
-#ifndef __SANITIZE_THREAD__ /* which keeps its books in thread-local storage */
-	static int ends[2]; /* the keeper reads it when it comes to run */
+#ifndef __SANITIZE_THREAD__		  /* which keeps its books in thread-local storage */
+	static struct keeper_start start; /* the keeper reads it when it comes to run */
 	sigset_t all, before;
 	int pid, error = 0;
 
-	if (pipe2(ends, O_CLOEXEC) < 0) {
+	if (pipe2(start.ends, O_CLOEXEC) < 0) {
 		say("no keeper: %s; raise the limit of open files", strerror(errno));
 		return;
 	}
+	start.rights = rights;
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_BLOCK, &all, &before);
 	/* No signal at its end: it has nobody who waits for it. */
-	pid = clone(keep, stack + sizeof(stack), CLONE_VM, &ends[0]);
+	pid = clone(keep, stack + sizeof(stack), CLONE_VM, &start);
 	if (pid < 0)
 		error = errno;
 	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (error) {
 		say("no keeper: %s; raise the limit of tasks", strerror(error));
-		(void)close(ends[1]);
+		(void)close(start.ends[1]);
 	}
-	(void)close(ends[0]);
+	(void)close(start.ends[0]);
+#else
+	(void)rights;
 #endif
 }

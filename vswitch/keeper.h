@@ -4,7 +4,10 @@
 #define VSWITCH_KEEPER_H
 
 /* Main thread, first of all: before other threads, and before there are descriptors that must not
- * outlive us. On failure, which is said, a death only takes longer. */
-void keeper_start(void);
+ * outlive us. It becomes the user of `rights`,
+ * which stays: who has our memory must not have root's rights. On failure, which is said, a death
+ * only takes longer. */
+struct rights;
+void keeper_start(const struct rights *rights);
 
 #endif

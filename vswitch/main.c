@@ -25,6 +25,7 @@
 #include "conf.h"
 #include "devices.h"
 #include "keeper.h"
+#include "rights.h"
 #include "say.h"
 #include "switch.h"
 
@@ -221,6 +222,16 @@ static void serve(struct control *control)
 	}
 }
 
+static int give_up_rights(const struct rights *rights)
+{
+	int error = rights_give_up(rights);
+
+	if (error)
+		say("cannot become another user: %s; start it as root, or as that user",
+		    strerror(-error));
+	return error;
+}
+
 static int start_switch(struct control *control)
 {
 	const struct conf *conf = &control->conf;
@@ -235,6 +246,8 @@ static int start_switch(struct control *control)
 
 	if (!error)
 		error = open_uplinks(control);
+	if (!error)
+		error = give_up_rights(&control->conf.rights);
 	return error ? error : register_callbacks(control);
 }
 
@@ -243,7 +256,8 @@ static int run(struct control *control)
 	const struct conf *conf = &control->conf;
 	int error;
 
-	keeper_start();
+	rights_gain_none();
+	keeper_start(&conf->rights);
 	raise_file_limit();
 	control->signal_fd = open_signals();
 	if (control->signal_fd < 0) {

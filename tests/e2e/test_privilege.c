@@ -443,6 +443,55 @@ static void an_observer_maps_no_guest_memory(void)
 	world_close(&world);
 }
 
+/* Of all its threads, and of the process that has its memory. */
+static bool switch_is_unprivileged(pid_t pid)
+{
+	char command[300];
+
+	snprintf(command, sizeof(command),
+		 "for s in /proc/%d/task/*/status /proc/$(tr -d ' ' "
+		 "</proc/%d/task/%d/children)/status; do "
+		 "grep -q '^Uid:.4712.4712.4712.4712' $s && grep -q '^CapPrm:.0*$' $s && "
+		 "grep -q '^CapEff:.0*$' $s && grep -q '^NoNewPrivs:.1' $s || exit 1; done",
+		 pid, pid, pid);
+	return system(command) == 0;
+}
+
+static void a_switch_gives_up_root_when_its_uplinks_are_open(void)
+{
+	const char *const argv[] = {getenv("VSWITCH"), "--run-dir", world.dir, "--user",
+				    "4712:4712",       "--workers", "2",       NULL};
+	static const struct session_shape shape;
+	pid_t pids[2], running = 0;
+	bool is_it = false;
+
+	world_open(&world, alone);
+	world_start(&world, 0, argv);
+	CHECK(world_secondaries_become(&world, 1));
+	for (int i = 0; i < WAIT_MS / 50 && !is_it; i++) {
+		is_it = switch_is_unprivileged(world.secondaries[0].pid);
+		usleep(50000);
+	}
+	CHECK(is_it);
+	/* Then it maps a guest and runs it. */
+	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
+	REQUIRE(front_end_setup(&fe, &shape) == 0);
+	front_end_post_buffers(&fe, 0);
+	for (int i = 0; i < WAIT_MS && !running; i++) {
+		(void)world_attached(&world, pids, ARRAY_SIZE(pids), &running);
+		usleep(1000);
+	}
+	CHECK_EQ(running, world.secondaries[0].pid);
+	CHECK(front_end_send_packets(&fe, 0, 0, 10) == 10);
+	for (int i = 0; i < WAIT_MS && driver_used_idx(&fe.rings[1]) != fe.rings[1].avail_idx; i++)
+		usleep(1000);
+	CHECK_EQ(driver_used_idx(&fe.rings[1]), fe.rings[1].avail_idx);
+	front_end_close(&fe);
+	kill(world.secondaries[0].pid, SIGTERM);
+	CHECK_EQ(status_at_end(0), 0);
+	world_close(&world);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(the_primary_is_that_user_with_one_capability),
 	SENTENCE(guests_are_served_by_it_as_by_root),
@@ -457,6 +506,7 @@ static const struct sentence sentences[] = {
 	 a_rule_gives_another_user_its_ports_and_no_others},
 	SENTENCE(a_rule_outlives_an_upgrade),
 	SENTENCE(a_rule_to_read_changes_nothing),
+	SENTENCE(a_switch_gives_up_root_when_its_uplinks_are_open),
 	SENTENCE(an_observer_maps_no_guest_memory),
 };
 

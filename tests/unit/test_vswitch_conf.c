@@ -21,6 +21,19 @@ static enum conf_result parse(const char *line)
 	return conf_parse(&conf, argc, argv);
 }
 
+static void a_user_may_be_a_name_or_numbers(void)
+{
+	CHECK_EQ(parse("--user root"), CONF_RUN);
+	CHECK(conf.rights.given && conf.rights.uid == 0 && conf.rights.gid == 0);
+	CHECK_EQ(parse("--user 4712:4713"), CONF_RUN);
+	CHECK(conf.rights.uid == 4712 && conf.rights.gid == 4713 && !conf.rights.nr_groups);
+	CHECK_EQ(parse("--user 4712"), CONF_USAGE); /* of which group? */
+	CHECK_EQ(parse("--user no.such.user"), CONF_USAGE);
+	CHECK_EQ(parse("--user root:no.such.group"), CONF_USAGE);
+	CHECK_EQ(parse("--user :4713"), CONF_USAGE);
+	CHECK_EQ(parse("--user -1:4713"), CONF_USAGE);
+}
+
 static void an_empty_line_is_a_switch_of_one_adaptive_worker(void)
 {
 	CHECK_EQ(parse(""), CONF_RUN);
@@ -120,6 +133,7 @@ static void the_tables_have_an_end(void)
 }
 
 static const struct sentence sentences[] = {
+	SENTENCE(a_user_may_be_a_name_or_numbers),
 	SENTENCE(an_empty_line_is_a_switch_of_one_adaptive_worker),
 	SENTENCE(every_option_arrives),
 	SENTENCE(help_and_version_are_asked_for),

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* base/log.h: lines on standard error, and nobody who reads them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "log.h"
+#include "suite.h"
+
+#define LINES 100
+
+/* A process that writes lines to `to`, and ends. Its status; SIGALRM: it stood still. */
+static int write_lines(int to, int lines, bool never_wait)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		dup2(to, STDERR_FILENO);
+		if (never_wait)
+			hf_log_never_wait();
+		alarm(10);
+		for (int i = 0; i < lines; i++)
+			hf_log(HF_LOG_ERROR, "test", "line %d", i);
+		_exit(0);
+	}
+	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+	return status;
+}
+
+/* Until no line fits any more. */
+static void fill(int fd)
+{
+	static const char page[4096];
+	int flags = fcntl(fd, F_GETFL);
+
+	REQUIRE(fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
+	while (write(fd, page, sizeof(page)) > 0)
+		;
+	while (write(fd, page, 1) > 0)
+		;
+	REQUIRE(fcntl(fd, F_SETFL, flags) == 0);
+}
+
+static size_t empty(int fd, char *text, size_t room)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	REQUIRE(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+	while (len < room - 1 && (n = read(fd, text + len, room - 1 - len)) > 0)
+		len += (size_t)n;
+	text[len] = '\0';
+	return len;
+}
+
+static void who_reads_gets_whole_lines(void)
+{
+	char text[8192];
+	int ends[2];
+
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	CHECK_EQ(write_lines(ends[1], 2, false), 0);
+	(void)empty(ends[0], text, sizeof(text));
+	CHECK(strcmp(text, "<3>test: line 0\n<3>test: line 1\n") == 0);
+	hf_fd_close_all(ends, 2);
+}
+
+static void a_pipe_that_is_full_stops_nobody(void)
+{
+	int ends[2];
+
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	fill(ends[1]);
+	CHECK_EQ(write_lines(ends[1], LINES, false), 0);
+	CHECK_EQ(write_lines(ends[1], LINES, true), 0);
+	/* The others' open file is as it was. */
+	CHECK_EQ(fcntl(ends[1], F_GETFL) & O_NONBLOCK, 0);
+	hf_fd_close_all(ends, 2);
+}
+
+static void nor_does_a_socket(void)
+{
+	int ends[2];
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	fill(ends[1]);
+	CHECK_EQ(write_lines(ends[1], LINES, false), 0);
+	hf_fd_close_all(ends, 2);
+}
+
+static void nor_a_reader_that_is_gone(void)
+{
+	int ends[2];
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+	hf_fd_close(&ends[0]);
+	CHECK_EQ(write_lines(ends[1], LINES, false), 0);
+	hf_fd_close(&ends[1]);
+}
+
+static void what_was_lost_is_said_to_who_reads_again(void)
+{
+	static char text[1 << 18];
+	int ends[2], status = -1, go[2], did[2];
+	pid_t pid;
+	char byte;
+
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0 &&
+		pipe2(did, O_CLOEXEC) == 0);
+	fill(ends[1]);
+	pid = fork();
+	if (pid == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		alarm(10);
+		for (int i = 0; i < 7; i++)
+			hf_log(HF_LOG_ERROR, "test", "lost");
+		(void)!write(did[1], "x", 1);
+		(void)!read(go[0], &byte, 1);
+		hf_log(HF_LOG_ERROR, "test", "there again");
+		_exit(0);
+	}
+	REQUIRE(pid > 0);
+	REQUIRE(read(did[0], &byte, 1) == 1);
+	(void)empty(ends[0], text, sizeof(text));
+	CHECK(strstr(text, "lost") == NULL);
+	REQUIRE(write(go[1], "x", 1) == 1);
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+	(void)empty(ends[0], text, sizeof(text));
+	CHECK(strcmp(text,
+		     "<4>log: 7 lines are missing here, nobody read\n<3>test: there again\n") == 0);
+	hf_fd_close_all(ends, 2);
+	hf_fd_close_all(go, 2);
+	hf_fd_close_all(did, 2);
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(who_reads_gets_whole_lines),
+	SENTENCE(a_pipe_that_is_full_stops_nobody),
+	SENTENCE(nor_does_a_socket),
+	SENTENCE(nor_a_reader_that_is_gone),
+	SENTENCE(what_was_lost_is_said_to_who_reads_again),
+};
+
+SUITE("log", sentences)
