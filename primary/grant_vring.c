@@ -54,6 +54,13 @@ static struct hf_shm_vring *slot_of(const struct vring *vring)
 			->vrings[vring->index];
 }
 
+static hf_shm_grant *word_of(const struct vring *vring)
+{
+	const struct device *device = vring->device;
+
+	return hf_directory_grant(&device->primary->directory, device->slot, vring->index);
+}
+
 static struct hf_lane_vring *entry_of(const struct vring *vring)
 {
 	return hf_lane_entry(vring->owner->lane.base, vring->lane_entry);
@@ -132,7 +139,7 @@ int grant_vring_give(struct vring *vring, struct secondary *secondary)
 	hf_write_once(&slot->lane_entry, entry);
 	hf_store_release(&slot->owner, secondary->slot);
 	/* Partner: the acquire in hf_burst_enter. Who sees the word sees whose it is. */
-	hf_store_release(&slot->grant, vring->grant | (vring->enabled ? HF_GRANT_ENABLED : 0));
+	hf_store_release(word_of(vring), vring->grant | (vring->enabled ? HF_GRANT_ENABLED : 0));
 	vring->by_preparation = prepare_is_current(vring, secondary);
 	grant_vring_tell(vring);
 	return 0;
@@ -142,7 +149,7 @@ void grant_vring_withdraw(struct vring *vring)
 {
 	/* Partner: hf_burst_enter. The store comes before our look at `busy` by the caller's
 	 * hf_lane_fence_all; without that a burst could see the old word while we see busy 0. */
-	hf_store_release(&slot_of(vring)->grant, (uint64_t)0);
+	hf_store_release(word_of(vring), (uint64_t)0);
 	vring->revoking = true;
 }
 
@@ -284,7 +291,7 @@ void grant_vring_enable(struct vring *vring)
 	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
 
 	/* Partner: the acquire in hf_burst_enter. The burst may see it at any later time. */
-	hf_store_release(&slot_of(vring)->grant, vring->grant | HF_GRANT_ENABLED);
+	hf_store_release(word_of(vring), vring->grant | HF_GRANT_ENABLED);
 	state.device = device->slot;
 	state.session = device->session;
 	state.vring = vring->index;

@@ -75,11 +75,16 @@ static void fill_device(struct hf_shm_device *to, const struct device *from)
 }
 
 /* Nobody owns a vring of a fresh slot, and zero would name the first secondary. */
-static void reset_owners(struct hf_shm_device *slot)
+static void reset_owners(const struct hf_directory *directory, uint32_t device)
 {
+	struct hf_shm_device *slot = hf_directory_device(directory, device);
+
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
-		/* Partner: the acquire in hf_burst_enter; a burst that is late runs no ring. */
-		hf_store_release(&slot->vrings[i].grant, (uint64_t)0);
+		/* Partner: the acquire in hf_burst_enter; a burst that is late runs no ring. Rows
+		 * of grants that nobody ever used are not touched, or all of them would be there.
+		 */
+		if (hf_read_once(&slot->vrings[i].lane_entry))
+			hf_store_release(hf_directory_grant(directory, device, i), (uint64_t)0);
 		hf_write_once(&slot->vrings[i].owner, HF_SHM_NO_OWNER);
 		hf_write_once(&slot->vrings[i].lane_entry, 0u);
 	}
@@ -95,7 +100,7 @@ void publish_device(struct device *device)
 	struct hf_shm_device *slot = hf_directory_device(directory, device->slot);
 
 	if (slot->state == HF_DEVICE_FREE)
-		reset_owners(slot);
+		reset_owners(directory, device->slot);
 	fill_device(&scratch, device);
 	(void)hf_directory_publish(directory, device->slot, &scratch);
 	journal_port(device->port);
@@ -107,5 +112,5 @@ void publish_free(struct device *device)
 
 	memset(&scratch, 0, sizeof(scratch));
 	(void)hf_directory_publish(directory, device->slot, &scratch);
-	reset_owners(hf_directory_device(directory, device->slot));
+	reset_owners(directory, device->slot);
 }

@@ -155,14 +155,16 @@ static bool restore_owner(struct vring *vring)
 	struct device *device = vring->device;
 	struct hf_shm_vring *slot = &hf_directory_device(&device->primary->directory, device->slot)
 					     ->vrings[vring->index];
-	uint64_t word = hf_load_acquire(&slot->grant);
+	hf_shm_grant *granted =
+		hf_directory_grant(&device->primary->directory, device->slot, vring->index);
+	uint64_t word = hf_load_acquire(granted);
 
 	vring->owner = owner_of(device->primary, slot);
 	if (!vring->owner) {
 		/* Whoever it was is dead, resume_secondary.c saw to that, and its lane is lost. */
 		if (hf_read_once(&slot->owner) != HF_SHM_NO_OWNER)
 			grant_vring_recover_without_lane(vring);
-		hf_store_release(&slot->grant, (uint64_t)0);
+		hf_store_release(granted, (uint64_t)0);
 		hf_store_release(&slot->owner, HF_SHM_NO_OWNER);
 		return true;
 	}
@@ -329,7 +331,7 @@ static void give_up_port(const struct primary *primary, uint32_t slot)
 		  slot);
 	hf_store_release(&journal_slot(primary, slot)->valid, 0u);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
-		hf_store_release(&device->vrings[i].grant, (uint64_t)0);
+		hf_store_release(hf_directory_grant(&primary->directory, slot, i), (uint64_t)0);
 		hf_store_release(&device->vrings[i].owner, HF_SHM_NO_OWNER);
 	}
 	hf_lane_fence_all();

@@ -10,6 +10,9 @@
 #include "notify.h"
 #include "vring.h"
 
+/* The first burst of a grant, and one after the call descriptor changed. Out of line. */
+void hf_burst_attend(struct hf_vring *vring);
+
 /*
  * Enter a burst on vring `queue`: NULL when the device is not RUNNING, or the vring is not ours to
  * run. Otherwise nobody takes the ring away until hf_burst_end.
@@ -39,17 +42,15 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 		return NULL;
 	}
 	v->budget = HF_BURST_BUDGET;
-	if (unlikely(v->fresh))
-		hf_notify_first_burst(v);
-	if (unlikely(hf_read_once(&v->asked)))
-		hf_vring_do_asked(v);
+	if (unlikely(hf_read_once(&v->attention)))
+		hf_burst_attend(v);
 	return v;
 }
 
 /* A burst is left open, and others that begin on the vring find it held. */
 static inline void hf_burst_hold(struct hf_vring *v)
 {
-	hf_write_once(&v->mind, v->mind | HF_ENTER_HELD);
+	hf_write_once(&v->mind, (uint8_t)(v->mind | HF_ENTER_HELD));
 }
 
 /* Of the thread that runs the vring. */
@@ -63,7 +64,7 @@ static inline bool hf_burst_is_held(const struct hf_device *device, uint16_t que
 
 static inline void hf_burst_let_go(struct hf_vring *v)
 {
-	hf_write_once(&v->mind, v->mind & ~(uint32_t)HF_ENTER_HELD);
+	hf_write_once(&v->mind, (uint8_t)(v->mind & ~HF_ENTER_HELD));
 }
 
 static inline void hf_burst_end(struct hf_vring *v)

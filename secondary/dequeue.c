@@ -97,17 +97,15 @@ static uint16_t dequeue_ready(struct hf_vring *v, struct hf_packet *const *packe
 	return got;
 }
 
-uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
-			  struct hf_packet *const *packets, uint16_t count)
+/* Of a ring that has something, or is not as it mostly is. */
+static __attribute__((noinline)) uint16_t dequeue_burst(struct hf_device *device,
+							struct hf_vring *v,
+							struct hf_packet *const *packets,
+							uint16_t count, bool enabled)
 {
 	struct hf_tally tally = {0};
-	struct hf_vring *v;
 	uint16_t ready, got = 0;
-	bool enabled;
 
-	v = hf_burst_begin(device, queue, &enabled);
-	if (!v)
-		return 0;
 	if (unlikely(v->broken))
 		goto out;
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
@@ -135,4 +133,35 @@ uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 out:
 	hf_burst_end(v);
 	return got;
+}
+
+/* Where the guest says what is there. */
+static const void *announcement(const struct hf_vring *v)
+{
+	if (likely(!hf_read_once(&v->packed)))
+		return hf_read_once(&v->avail);
+	return hf_read_once(&v->slots) + hf_packed_place(hf_read_once(&v->next));
+}
+
+void hf_prefetch(const struct hf_device *device, uint16_t queue)
+{
+	const struct hf_vring *v =
+		queue < HF_MAX_VRINGS ? hf_load_acquire(&device->vrings[queue]) : NULL;
+
+	if (!v || !hf_load_acquire(&v->my_grant))
+		return;
+	hf_prefetch_write(hf_read_once(&v->lane));
+	hf_prefetch_read(hf_read_once(&v->grant_word));
+	hf_prefetch_read(announcement(v));
+}
+
+uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
+			  struct hf_packet *const *packets, uint16_t count)
+{
+	bool enabled;
+	struct hf_vring *v = hf_burst_begin(device, queue, &enabled);
+
+	if (unlikely(!v) || hf_dequeue_is_empty(device, v))
+		return 0;
+	return dequeue_burst(device, v, packets, count, enabled);
 }

@@ -4,12 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arena.h"
 #include "fd.h"
 #include "sigbus.h"
 
 struct hf_device *hf_device_create(struct hf_service *service, uint32_t slot, uint64_t session)
 {
-	struct hf_device *device = calloc(1, sizeof(*device));
+	struct hf_device *device = hf_arena_take(HF_ARENA_DEVICE);
 
 	if (!device)
 		return NULL;
@@ -25,13 +26,13 @@ void hf_device_free(struct hf_device *device)
 	for (unsigned int i = 0; i < HF_MAX_VRINGS; i++) {
 		if (device->vrings[i])
 			hf_vring_destroy(device->vrings[i]);
-		free(device->vrings[i]);
+		hf_arena_give(HF_ARENA_VRING, device->vrings[i]);
 	}
 	if (device->pending_fds)
 		hf_fd_close_all(device->pending_fds, device->pending_total);
 	free(device->pending_fds);
 	(void)hf_device_put_map(device, NULL);
-	free(device);
+	hf_arena_give(HF_ARENA_DEVICE, device);
 }
 
 int hf_device_put_map(struct hf_device *device, struct hf_guestmap *map)
@@ -57,7 +58,7 @@ struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue)
 	v = device->vrings[queue];
 	if (v)
 		return v;
-	v = aligned_alloc(HF_SHM_LINE, align_up(sizeof(*v), HF_SHM_LINE));
+	v = hf_arena_take(HF_ARENA_VRING);
 	if (!v)
 		return NULL;
 	hf_vring_init(v);

@@ -24,10 +24,10 @@ static_assert(HF_NAME_MAX + 1 == HF_SHM_NAME_BYTES, "the API and the ABI agree")
 #define HF_RARP_PENDING (1ull << 63)
 
 struct hf_device {
-	/* Control thread writes, data threads read. */
+	/* Control thread writes, data threads read: for the first six vrings one line. */
 	uint32_t running;
-	struct hf_vring *vrings[HF_MAX_VRINGS];
 	uint64_t rarp; /* 0, or a MAC in its first six bytes and HF_RARP_PENDING: announce it */
+	struct hf_vring *vrings[HF_MAX_VRINGS];
 
 	/* The control thread's, constant between new_device and destroy_device but for the map. */
 	struct hf_service *service;

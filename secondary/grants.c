@@ -187,17 +187,17 @@ void hf_on_vring_prepare(struct hf_service *service, const Holdfast__Attach__Vri
 			 struct hf_frame *frame)
 {
 	struct hf_device *device = hf_grants_find(service, m->device, m->session);
-	struct hf_shm_device *slot = hf_directory_device(&service->directory, m->device);
+	hf_shm_grant *word = hf_directory_grant(&service->directory, m->device, m->vring);
 	struct hf_vring *v = device ? hf_device_get_vring(device, m->vring) : NULL;
 	struct brought has = {m->has_kick, m->has_call, m->has_err};
 	struct hf_vring_setup setup;
 	int error;
 
-	if (!v || !slot || v->granted)
+	if (!v || !word || v->granted)
 		return;
 	take_negotiated(device, m->features, m->mtu);
 	setup = (struct hf_vring_setup){
-		.grant_word = &slot->vrings[m->vring].grant,
+		.grant_word = word,
 		.lane = lane_of(service, v, m->lane_entry),
 		.desc_gpa = m->desc_gpa,
 		.avail_gpa = m->avail_gpa,
@@ -216,12 +216,12 @@ void hf_on_vring_prepare(struct hf_service *service, const Holdfast__Attach__Vri
 
 /* The set-up that comes with a grant, or that was there. */
 static int set_up_for_grant(struct hf_device *device, struct hf_vring *v,
-			    const Holdfast__Attach__VringGrant *m, struct hf_shm_device *slot,
+			    const Holdfast__Attach__VringGrant *m, const hf_shm_grant *word,
 			    struct hf_frame *frame)
 {
 	struct brought has = {m->has_kick, m->has_call, m->has_err};
 	struct hf_vring_setup setup = {
-		.grant_word = &slot->vrings[m->vring].grant,
+		.grant_word = word,
 		.lane = lane_of(device->service, v, m->lane_entry),
 		.desc_gpa = m->desc_gpa,
 		.avail_gpa = m->avail_gpa,
@@ -240,14 +240,14 @@ void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__Vring
 		       struct hf_frame *frame)
 {
 	struct hf_device *device = hf_grants_find(service, m->device, m->session);
-	struct hf_shm_device *slot = hf_directory_device(&service->directory, m->device);
+	hf_shm_grant *word = hf_directory_grant(&service->directory, m->device, m->vring);
 	struct hf_vring *v = device ? hf_device_get_vring(device, m->vring) : NULL;
 	int error;
 
-	if (!v || !slot || have_grant(device, m, frame))
+	if (!v || !word || have_grant(device, m, frame))
 		return;
 	take_negotiated(device, m->features, m->mtu);
-	error = set_up_for_grant(device, v, m, slot, frame);
+	error = set_up_for_grant(device, v, m, word, frame);
 	if (error) {
 		say_not_set_up(device, "run", m->vring, error);
 		refuse_grant(service, m, error);

@@ -72,7 +72,7 @@ uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queu
 	if (unlikely(hop->source || !count))
 		return 0;
 	v = hf_burst_begin(device, queue, &enabled);
-	if (!v)
+	if (!v || hf_dequeue_is_empty(device, v))
 		return 0;
 	open_hop(hop, device, v);
 	if (unlikely(v->broken))

@@ -70,6 +70,14 @@ void hf_notify_rescue(struct hf_vring *v)
 	v->write_seen = under_way;
 }
 
+void hf_burst_attend(struct hf_vring *v)
+{
+	if (v->fresh)
+		hf_notify_first_burst(v);
+	if (hf_read_once(&v->asked))
+		hf_vring_do_asked(v);
+}
+
 void hf_notify_first_burst(struct hf_vring *v)
 {
 	v->fresh = false;

@@ -9,8 +9,9 @@
 /* Each part in one region (virtio 1.1, 2.7.10.1). */
 static int locate(struct hf_vring *v, const struct hf_vring_setup *s)
 {
-	v->slots = (void *)hf_guestmap_whole(s->map, s->desc_gpa,
-					     sizeof(*v->slots) * (uint64_t)s->size);
+	hf_write_once(&v->slots,
+		      (struct hf_packed_slot *)(void *)hf_guestmap_whole(
+			      s->map, s->desc_gpa, sizeof(*v->slots) * (uint64_t)s->size));
 	v->driver_event = (void *)hf_guestmap_whole(s->map, s->avail_gpa, EVENT_BYTES);
 	v->device_event = (void *)hf_guestmap_whole(s->map, s->used_gpa, EVENT_BYTES);
 	if (!v->slots || !v->driver_event || !v->device_event)

@@ -39,7 +39,8 @@ void hf_vring_destroy(struct hf_vring *v)
 static int locate_rings(struct hf_vring *v, const struct hf_vring_setup *s)
 {
 	v->desc = hf_guestmap_whole(s->map, s->desc_gpa, sizeof(*v->desc) * (uint64_t)s->size);
-	v->avail = hf_guestmap_whole(s->map, s->avail_gpa, 6 + 2 * (uint64_t)s->size);
+	hf_write_once(&v->avail, (struct vring_avail *)hf_guestmap_whole(
+					 s->map, s->avail_gpa, 6 + 2 * (uint64_t)s->size));
 	v->used = hf_guestmap_whole(s->map, s->used_gpa, 6 + 8 * (uint64_t)s->size);
 	if (!v->desc || !v->avail || !v->used)
 		return -EINVAL;
@@ -63,12 +64,13 @@ int hf_vring_setup(struct hf_vring *v, const struct hf_vring_setup *s)
 
 	if (error)
 		return error;
-	/* A burst that still holds an old grant looks at these on its way to being turned away:
-	 * they are the same for every grant of a session, but the look must not be a data race. */
+	/* A burst that still holds an old grant looks at these on its way to being turned away, and
+	 * hf_prefetch at some more: they are the same for every grant of a session, but the look
+	 * must not be a data race. */
 	hf_write_once(&v->grant_word, s->grant_word);
 	hf_write_once(&v->lane, s->lane);
-	hf_write_once(&v->mind, s->fence ? (uint32_t)HF_ENTER_FENCE : 0u);
-	v->packed = packed;
+	hf_write_once(&v->mind, s->fence ? (uint8_t)HF_ENTER_FENCE : (uint8_t)0);
+	hf_write_once(&v->packed, packed);
 	v->run = hf_run_choose();
 	v->map = s->map;
 	v->features = s->features;
@@ -98,7 +100,7 @@ void hf_vring_grant(struct hf_vring *v, uint64_t grant, uint16_t next, uint16_t 
 		next &= HF_PACKED_WRAP;
 	v->leftovers = (uint16_t)min_u64(leftovers, v->size);
 	v->moved = 0;
-	v->next = next;
+	hf_write_once(&v->next, next);
 	v->avail_seen = next;
 	v->fresh = true;
 	v->broken = false;

@@ -64,30 +64,63 @@ struct hf_packed_slot;
 struct hf_packed_used;
 struct hf_run_ops;
 
+/*
+ * Lines 0 and 1 are what a burst of simple chains touches, line 0 all that an empty one does. "C"
+ * is written by the control thread at setup, and read by every burst; "D" is the data thread's,
+ * between hf_burst_enter and hf_burst_leave.
+ */
 struct hf_vring {
-	/* Written by the control thread at setup, read by every burst. */
-	uint64_t my_grant; /* 0: not granted; stored last, released */
-	const uint64_t *grant_word;
-	struct hf_lane_vring *lane;
-	struct vring_desc *desc;
-	struct vring_avail *avail;
-	struct vring_used *used;
-	/* A packed ring has these instead of the three; see packed.h. */
-	bool packed;
+	/* ---- line 0 */
+	uint64_t my_grant;	    /* C: 0: not granted; stored last, released */
+	const uint64_t *grant_word; /* C */
+	struct hf_lane_vring *lane; /* C */
+	struct vring_avail *avail;  /* C */
+	/* C: a packed ring has these instead of desc, avail and used; see packed.h. */
 	struct hf_packed_slot *slots;
-	const uint32_t *driver_event;
-	uint32_t *device_event;
-	struct hf_packed_used *shadow; /* the data thread's; of shadow_size + 1 entries */
+	uint16_t next;	     /* D: next available and used index; packed: place | wrap << 15 */
+	uint16_t avail_seen; /* D: avail->idx as last read, checked */
+	uint16_t size;	     /* C */
+	uint16_t mask;	     /* C */
+	/* Any of these makes a burst more than it mostly is: one look says that there is none. */
+	union {
+		struct {
+			bool fresh; /* D: first burst since the grant */
+			bool broken;
+			bool call_due; /* D: decided in the burst, written after it */
+			bool err_due;
+			uint32_t asked; /* any thread: HF_ASKED_…, for the next burst */
+		};
+		uint64_t attention;
+	};
+	int32_t budget;	      /* D: descriptors this burst may still look at; see HF_BURST_BUDGET */
+	bool packed;	      /* C */
+	uint8_t mind;	      /* C: HF_ENTER_…; D while it holds the vring open */
+	bool event_idx;	      /* C */
+	uint8_t header_bytes; /* C: of struct virtio_net_hdr as negotiated */
+
+	/* ---- line 1 */
+	struct vring_desc *desc;      /* C */
+	struct vring_used *used;      /* C */
+	const struct hf_run_ops *run; /* C: the level of instructions */
+	uint64_t hot_gpa;	      /* D: region of the last translation */
+	uint64_t hot_size;
+	uint8_t *hot_address;
+	const uint32_t *driver_event; /* C: of a packed ring */
+	uint32_t moved;	    /* D: packed: descriptors published in this burst, at most a ring's */
+	uint16_t gave_back; /* D: enqueue: places up to here went back empty, for a bad chain */
+	bool kicks_on;	    /* D: we asked the guest to kick */
+	bool mergeable;	    /* C */
+
+	/* ---- what follows is not of every burst */
+	uint64_t features;	       /* C */
+	const struct hf_guestmap *map; /* C */
+	uint8_t *scratch;	       /* D: HF_SCRATCH_BYTES for software offloads, or NULL */
+	uint32_t *device_event;	       /* C: of a packed ring */
+	struct hf_packed_used *shadow; /* D: of shadow_size + 1 entries */
 	uint32_t shadow_size;
-	uint16_t size;
-	uint16_t mask;
-	uint8_t header_bytes; /* of struct virtio_net_hdr as negotiated */
-	bool mergeable;
-	bool indirect;
-	bool event_idx;
-	uint32_t mind; /* HF_ENTER_…; the data thread's while it holds the vring open */
-	const struct hf_run_ops *run; /* the level of instructions */
-	bool has_call;		      /* control thread writes, data thread reads; see call_fd */
+	uint16_t leftovers; /* D: packed: see hf_packed_repair */
+	bool indirect;	    /* C */
+	bool has_call;	    /* control thread writes, data thread reads; see call_fd */
 	bool has_err;
 	/* Numbers that stay ours from the first grant to the end of the device: a new descriptor is
 	 * dup'ed over them, so a burst never writes into a stranger's file. */
@@ -97,26 +130,6 @@ struct hf_vring {
 	uint32_t write_errors; /* not counted yet */
 	uint32_t writes;       /* one more before each write; see notify.c */
 	uint32_t writes_done;  /* … and after it */
-	uint32_t asked;	       /* HF_ASKED_…, for the next burst */
-
-	/* The data thread's, between hf_burst_enter and hf_burst_leave. */
-	uint16_t next;	     /* next available and next used index; packed: place | wrap << 15 */
-	uint16_t leftovers;  /* packed: see hf_packed_repair */
-	uint16_t gave_back;  /* enqueue: places up to here went back empty, for a bad chain */
-	uint32_t moved;	     /* packed: descriptors published in this burst, at most a ring's */
-	uint16_t avail_seen; /* avail->idx as last read, checked */
-	bool fresh;	     /* first burst since the grant */
-	bool broken;
-	bool kicks_on; /* we asked the guest to kick */
-	bool call_due; /* decided in the burst, written after it */
-	bool err_due;
-	int32_t budget;	  /* descriptors this burst may still look at; see HF_BURST_BUDGET */
-	uint64_t hot_gpa; /* region of the last translation */
-	uint64_t hot_size;
-	uint8_t *hot_address;
-	const struct hf_guestmap *map;
-	uint64_t features;
-	uint8_t *scratch; /* HF_SCRATCH_BYTES for software offloads, or NULL */
 
 	/* The control thread's. */
 	int kick_fd;
@@ -127,6 +140,9 @@ struct hf_vring {
 	uint32_t writes_seen; /* `writes_done` at the last look */
 	bool write_seen;      /* a write was under way then */
 };
+
+static_assert(offsetof(struct hf_vring, desc) == HF_SHM_LINE, "lines of a burst");
+static_assert(offsetof(struct hf_vring, features) == 2 * HF_SHM_LINE, "lines of a burst");
 
 /*
  * Check the setup against the map and make the vring ready for bursts. 0; -EINVAL: size is not a

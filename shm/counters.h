@@ -3,6 +3,7 @@
  * Counters of a vring: words of the lane, written by the one data thread that runs the vring,
  * read by anyone. Names that DPDK's vhost library has mean what they mean there; packet counters
  * count delivered packets. `X(id, name)`: the order is ABI; append only, before a minor version.
+ * The first five are what every burst counts, the next eight sizes: a line of the lane each.
  *
  * Two kinds of refusal: a DROP reason costs one chain or packet, a BREAK reason costs the ring
  * until the front-end sets it up again.
@@ -11,10 +12,11 @@
 #define SHM_COUNTERS_H
 
 #define HF_COUNTERS(X)                                                                             \
+	X(BURSTS, "bursts")                                                                        \
+	X(EMPTY_BURSTS, "empty_bursts")                                                            \
 	X(GOOD_PACKETS, "good_packets")                                                            \
 	X(GOOD_BYTES, "good_bytes")                                                                \
-	X(MULTICAST_PACKETS, "multicast_packets")                                                  \
-	X(BROADCAST_PACKETS, "broadcast_packets")                                                  \
+	X(GUEST_NOTIFICATIONS_SUPPRESSED, "guest_notifications_suppressed")                        \
 	X(UNDERSIZE_PACKETS, "undersize_packets")                                                  \
 	X(SIZE_64_PACKETS, "size_64_packets")                                                      \
 	X(SIZE_65_127_PACKETS, "size_65_127_packets")                                              \
@@ -23,11 +25,10 @@
 	X(SIZE_512_1023_PACKETS, "size_512_1023_packets")                                          \
 	X(SIZE_1024_1518_PACKETS, "size_1024_1518_packets")                                        \
 	X(SIZE_1519_MAX_PACKETS, "size_1519_max_packets")                                          \
+	X(MULTICAST_PACKETS, "multicast_packets")                                                  \
+	X(BROADCAST_PACKETS, "broadcast_packets")                                                  \
 	X(GUEST_NOTIFICATIONS, "guest_notifications")                                              \
-	X(GUEST_NOTIFICATIONS_SUPPRESSED, "guest_notifications_suppressed")                        \
 	X(GUEST_NOTIFICATIONS_ERROR, "guest_notifications_error")                                  \
-	X(BURSTS, "bursts")                                                                        \
-	X(EMPTY_BURSTS, "empty_bursts")                                                            \
 	X(SOFTWARE_CSUM, "software_checksums")                                                     \
 	X(SOFTWARE_GSO, "software_segmented_packets")                                              \
 	/* enqueue: the packets stay the caller's, nothing is lost here */                         \

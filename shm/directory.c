@@ -22,9 +22,25 @@
 #define SETUP_OFFSET offsetof(struct hf_shm_vring, desc_gpa)
 #define SETUP_BYTES  (sizeof(struct hf_shm_vring) - SETUP_OFFSET)
 
+static uint64_t grant_row_bytes(uint32_t max_devices)
+{
+	return align_up(max_devices * sizeof(hf_shm_grant), HF_SHM_LINE);
+}
+
+/* Header, secondaries, grant words, devices. */
+static uint64_t grants_at(uint32_t max_secondaries)
+{
+	return HEADER_BYTES + (uint64_t)max_secondaries * sizeof(struct hf_shm_secondary);
+}
+
+static uint64_t devices_at(uint32_t max_devices, uint32_t max_secondaries)
+{
+	return grants_at(max_secondaries) + HF_SHM_MAX_VRINGS * grant_row_bytes(max_devices);
+}
+
 size_t hf_directory_size(uint32_t max_devices, uint32_t max_secondaries)
 {
-	return HEADER_BYTES + (size_t)max_secondaries * sizeof(struct hf_shm_secondary) +
+	return devices_at(max_devices, max_secondaries) +
 	       (size_t)max_devices * sizeof(struct hf_shm_device);
 }
 
@@ -50,11 +66,12 @@ int hf_directory_format(struct hf_directory *directory, const struct hf_memory *
 		.max_secondaries = max_secondaries,
 		.secondaries_offset = HEADER_BYTES,
 		.secondary_stride = sizeof(struct hf_shm_secondary),
-		.devices_offset =
-			HEADER_BYTES + (uint64_t)max_secondaries * sizeof(struct hf_shm_secondary),
+		.devices_offset = devices_at(max_devices, max_secondaries),
 		.device_stride = sizeof(struct hf_shm_device),
 		.max_regions = HF_SHM_MAX_REGIONS,
 		.max_vrings = HF_SHM_MAX_VRINGS,
+		.grants_offset = grants_at(max_secondaries),
+		.grant_row_stride = grant_row_bytes(max_devices),
 	};
 	hf_store_release(&header->magic, HF_DIRECTORY_MAGIC);
 	*directory = (struct hf_directory){
@@ -89,6 +106,8 @@ static int verify(const struct hf_shm_header *h, uint64_t size)
 	    h->max_vrings > HF_SHM_MAX_VRINGS ||
 	    !table_ok(h->size, h->devices_offset, h->device_stride, h->max_devices,
 		      sizeof(struct hf_shm_device)) ||
+	    !table_ok(h->size, h->grants_offset, h->grant_row_stride, h->max_vrings,
+		      h->max_devices * sizeof(hf_shm_grant)) ||
 	    !table_ok(h->size, h->secondaries_offset, h->secondary_stride, h->max_secondaries,
 		      sizeof(struct hf_shm_secondary))) {
 		log_error(TAG, "the directory's header is damaged: restart the primary");
@@ -140,6 +159,17 @@ struct hf_shm_device *hf_directory_device(const struct hf_directory *directory, 
 	if (slot >= h->max_devices)
 		return NULL;
 	return (void *)((char *)directory->base + h->devices_offset + slot * h->device_stride);
+}
+
+hf_shm_grant *hf_directory_grant(const struct hf_directory *directory, uint32_t slot,
+				 uint32_t vring)
+{
+	const struct hf_shm_header *h = &directory->header;
+
+	if (slot >= h->max_devices || vring >= h->max_vrings)
+		return NULL;
+	return (void *)((char *)directory->base + h->grants_offset + vring * h->grant_row_stride +
+			slot * sizeof(hf_shm_grant));
 }
 
 struct hf_shm_secondary *hf_directory_secondary(const struct hf_directory *directory, uint32_t slot)

@@ -42,20 +42,23 @@ void hf_directory_detach(struct hf_directory *directory);
 
 /* A slot by its index; NULL past the end. */
 struct hf_shm_device *hf_directory_device(const struct hf_directory *directory, uint32_t slot);
+/* The grant word of a device's vring. */
+hf_shm_grant *hf_directory_grant(const struct hf_directory *directory, uint32_t slot,
+				 uint32_t vring);
 struct hf_shm_secondary *hf_directory_secondary(const struct hf_directory *directory,
 						uint32_t slot);
 
 /*
  * A private, consistent copy of a device slot. Only the first nr_regions regions and nr_vrings
  * vrings are copied (both bounded). 0; -EBUSY: the writer did not finish (dead or very slow), try
- * later; -ENOENT: no such slot. The grant words are copied too, but are not under the count.
+ * later; -ENOENT: no such slot. Owner and lane entry are copied too, but are not under the count.
  */
 int hf_directory_snapshot(const struct hf_directory *directory, uint32_t slot,
 			  struct hf_shm_device *ret_copy);
 
 /*
- * Primary: publish `draft` into the slot in one step: readers see it whole or not at all. Grant
- * words, owner and lane entry of the vrings are left as they are in the slot; seq and generation
+ * Primary: publish `draft` into the slot in one step: readers see it whole or not at all. Owner
+ * and lane entry of the vrings are left as they are in the slot; seq and generation
  * are the slot's own. 0 or -ENOENT.
  */
 int hf_directory_publish(const struct hf_directory *directory, uint32_t slot,

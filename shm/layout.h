@@ -18,8 +18,8 @@
 
 #define HF_DIRECTORY_MAGIC 0x3152494454534648ull /* "HFSTDIR1" */
 #define HF_LANE_MAGIC	   0x31454e414c534648ull /* "HFSLANE1" */
-#define HF_ABI_MAJOR	   2u
-#define HF_ABI_MINOR	   1u
+#define HF_ABI_MAJOR	   3u
+#define HF_ABI_MINOR	   0u
 
 #define HF_SHM_MAX_REGIONS 509u /* what CONFIGURE_MEM_SLOTS answers */
 #define HF_SHM_MAX_VRINGS  256u /* 128 queue pairs */
@@ -45,8 +45,15 @@ struct hf_shm_header {
 	uint64_t secondary_stride;
 	uint32_t max_regions; /* of a device, as laid out */
 	uint32_t max_vrings;
+	/*
+	 * Grant words: one row for each vring number, in it one word for each device. A switch that
+	 * goes from device to device finds eight of them in a line. Of vring v of device d:
+	 * grants_offset + v * grant_row_stride + d * 8.
+	 */
+	uint64_t grants_offset;
+	uint64_t grant_row_stride;
 };
-static_assert(sizeof(struct hf_shm_header) == 88, "ABI");
+static_assert(sizeof(struct hf_shm_header) == 104, "ABI");
 
 /* One entry of a memory table. Under the device's seq. */
 struct hf_shm_region {
@@ -74,16 +81,16 @@ enum {
 	HF_VRING_LOG = 1u << 8,	   /* the used ring is logged at log_gpa */
 };
 
+/*
+ * A grant word, in its row: (generation << 1) | enabled, or 0 for nobody. Read by every burst of
+ * the owner, written by the primary on grant, revoke and enable only: so that a line of eight is as
+ * good as never written. Generations are never used twice in a directory. Not under seq.
+ */
+typedef uint64_t hf_shm_grant;
+
 struct hf_shm_vring {
-	/*
-	 * A line of its own, read by every burst of the owner, written by the primary on grant,
-	 * revoke and enable only: (generation << 1) | enabled, or 0 for nobody. Generations are
-	 * never used twice in a directory. Not under seq.
-	 */
-	uint64_t grant;
 	uint32_t owner;	     /* secondary slot, or HF_SHM_NO_OWNER. Not under seq */
-	uint32_t lane_entry; /* in the owner's lane. Not under seq */
-	uint64_t reserved0[6];
+	uint32_t lane_entry; /* in the owner's lane; never 0 once granted. Not under seq */
 
 	/* Under the device's seq. */
 	uint64_t desc_gpa;  /* packed: descriptor ring */
@@ -98,9 +105,9 @@ struct hf_shm_vring {
 	uint16_t base_used;
 	uint16_t reserved1;
 	uint32_t inflight_offset; /* place kept for the in-flight area */
-	uint64_t reserved2[2];
+	uint64_t reserved2;
 };
-static_assert(sizeof(struct hf_shm_vring) == 128, "ABI");
+static_assert(sizeof(struct hf_shm_vring) == 64, "ABI");
 
 enum hf_shm_device_state {
 	HF_DEVICE_FREE = 0,
@@ -134,7 +141,7 @@ struct hf_shm_device {
 	struct hf_shm_vring vrings[HF_SHM_MAX_VRINGS];
 };
 static_assert(sizeof(struct hf_shm_device) % HF_SHM_LINE == 0, "ABI");
-static_assert(offsetof(struct hf_shm_device, vrings) % HF_SHM_LINE == 0, "grant has its own line");
+static_assert(offsetof(struct hf_shm_device, vrings) % HF_SHM_LINE == 0, "a line each");
 
 enum hf_shm_secondary_state {
 	HF_SECONDARY_FREE = 0,
@@ -211,14 +218,15 @@ struct hf_lane_vring {
 	uint16_t broken; /* the BREAK counter's number + 1, or 0 */
 	uint16_t reserved0;
 	uint32_t reserved1;
+	/* One writer, any reader. Those that every burst counts are in line 0, sizes in line 1. */
+	uint64_t counters[60];
 	uint64_t grant; /* the grant the position belongs to */
-	uint64_t reserved2[4];
-	/* Lines 1…: one writer, any reader. */
-	uint64_t counters[56];
 };
 static_assert(sizeof(struct hf_lane_vring) == 512, "ABI");
 static_assert(offsetof(struct hf_lane_vring, position) == 8, "one whole store");
-static_assert(HF_NR_COUNTERS <= 56, "counters fit their place");
+static_assert(HF_NR_COUNTERS <= 60, "counters fit their place");
+static_assert(offsetof(struct hf_lane_vring, counters[HF_COUNTER_UNDERSIZE_PACKETS]) == HF_SHM_LINE,
+	      "what every burst counts is in line 0");
 static_assert(sizeof(struct hf_lane_header) <= sizeof(struct hf_lane_vring), "entry 0");
 
 #endif

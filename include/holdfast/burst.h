@@ -35,6 +35,13 @@ HF_API uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 HF_API uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 				 struct hf_packet *const *packets, uint16_t count);
 
+/*
+ * Ask for the lines that a burst on vring `queue` begins with, and go on: for a switch with more
+ * devices than its cache holds, of the device it comes to some bursts later. A hint, whatever
+ * is there. The thread that runs the vring.
+ */
+HF_API void hf_prefetch(const struct hf_device *device, uint16_t queue);
+
 /* Buffers the guest has made available on the vring and we have not used yet; 0 when not granted.
  * The thread that runs the vring. */
 HF_API uint16_t hf_available_entries(struct hf_device *device, uint16_t queue);

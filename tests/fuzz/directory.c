@@ -106,7 +106,8 @@ static void scribble(const struct record *r)
 {
 	uint8_t *base = memory.base;
 	struct hf_shm_header *header = memory.base;
-	uint8_t *device = base + 4096 + 2 * sizeof(struct hf_shm_secondary);
+	uint8_t *device = base + hf_directory_size(DEVICES, 2) -
+			  DEVICES * sizeof(struct hf_shm_device); /* the first; they are last */
 	size_t at = r->b & ~3u;
 
 	switch (r->a % 4) {

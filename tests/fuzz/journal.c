@@ -274,6 +274,9 @@ static void put_back(void)
 	put_back_part(shared, directory_then, shared, 4096 + 8 * sizeof(struct hf_shm_secondary));
 	put_back_part(shared, directory_then, hf_directory_device(&directory, 0),
 		      2 * sizeof(struct hf_shm_device));
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		put_back_part(shared, directory_then, hf_directory_grant(&directory, 0, i),
+			      2 * sizeof(hf_shm_grant));
 }
 
 const uint8_t fuzz_nr_ops = 255;

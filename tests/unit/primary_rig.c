@@ -232,9 +232,8 @@ uint64_t rig_grant_word(const struct vring *vring)
 {
 	const struct device *device = vring->device;
 
-	return hf_load_acquire(&hf_directory_device(&device->primary->directory, device->slot)
-					->vrings[vring->index]
-					.grant);
+	return hf_load_acquire(
+		hf_directory_grant(&device->primary->directory, device->slot, vring->index));
 }
 
 struct hf_lane_vring *rig_lane(const struct vring *vring)

@@ -175,13 +175,16 @@ static void welcome_brings_a_directory_to_read_and_a_lane_to_write(void)
 
 static void another_major_version_is_refused_naming_both(void)
 {
+	char versions[64];
 	Holdfast__Attach__Hello hello = good_hello();
 	struct rig rig;
 
 	open_attach(&rig);
 	hello.abi_major = 7;
 	hello.abi_minor = 3;
-	CHECK_EQ(refused(&rig, &hello, "version 2.1, this secondary 7.3"), -EPROTO);
+	snprintf(versions, sizeof(versions), "version %u.%u, this secondary 7.3", HF_ABI_MAJOR,
+		 HF_ABI_MINOR);
+	CHECK_EQ(refused(&rig, &hello, versions), -EPROTO);
 	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_VERSION], 1);
 	CHECK(rig.primary.secondaries[0] == NULL);
 	hello = good_hello();

@@ -84,13 +84,13 @@ static void publishing_leaves_grant_owner_and_lane_entry_alone(void)
 
 	open_directory();
 	vring = &hf_directory_device(&directory, 2)->vrings[0];
-	vring->grant = 11;
+	*hf_directory_grant(&directory, 2, 0) = 11;
 	vring->owner = 2;
 	vring->lane_entry = 9;
 	draft = (struct hf_shm_device){.nr_vrings = 1};
-	draft.vrings[0] = (struct hf_shm_vring){.grant = 99, .owner = 98, .size = 256};
+	draft.vrings[0] = (struct hf_shm_vring){.owner = 98, .size = 256};
 	CHECK_EQ(hf_directory_publish(&directory, 2, &draft), 0);
-	CHECK_EQ(vring->grant, 11);
+	CHECK_EQ(*hf_directory_grant(&directory, 2, 0), 11);
 	CHECK_EQ(vring->owner, 2);
 	CHECK_EQ(vring->lane_entry, 9);
 	CHECK_EQ(vring->size, 256);
@@ -127,7 +127,14 @@ static void slots_lie_apart_and_inside(void)
 			      (char *)hf_directory_device(&directory, i + 1));
 	}
 	CHECK((char *)(hf_directory_secondary(&directory, SECONDARIES - 1) + 1) <=
+	      (char *)hf_directory_grant(&directory, 0, 0));
+	for (uint32_t i = 0; i + 1 < HF_SHM_MAX_VRINGS; i++)
+		CHECK(hf_directory_grant(&directory, DEVICES - 1, i) <
+		      hf_directory_grant(&directory, 0, i + 1));
+	CHECK((char *)(hf_directory_grant(&directory, DEVICES - 1, HF_SHM_MAX_VRINGS - 1) + 1) <=
 	      (char *)hf_directory_device(&directory, 0));
+	CHECK(!hf_directory_grant(&directory, DEVICES, 0));
+	CHECK(!hf_directory_grant(&directory, 0, HF_SHM_MAX_VRINGS));
 	close_directory();
 }
 
@@ -192,6 +199,12 @@ static const struct damage {
 	DAMAGE(device_stride, sizeof(struct hf_shm_device) - 8),
 	DAMAGE(device_stride, UINT64_MAX - 7),
 	DAMAGE(device_stride, 1ull << 62),
+	DAMAGE(grants_offset, 0),
+	DAMAGE(grants_offset, 4097),
+	DAMAGE(grants_offset, UINT64_MAX - 7),
+	DAMAGE(grant_row_stride, 0),
+	DAMAGE(grant_row_stride, DEVICES * sizeof(hf_shm_grant) - 8),
+	DAMAGE(grant_row_stride, 1ull << 62),
 	DAMAGE(secondaries_offset, UINT64_MAX - 7),
 	DAMAGE(secondaries_offset, 16),
 	DAMAGE(secondary_stride, 8),

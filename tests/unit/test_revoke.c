@@ -108,9 +108,8 @@ static struct runner runner_for(struct vring *vring)
 
 	return (struct runner){
 		.lane = rig_lane(vring),
-		.grant_word = &hf_directory_device(&device->primary->directory, device->slot)
-				       ->vrings[vring->index]
-				       .grant,
+		.grant_word = hf_directory_grant(&device->primary->directory, device->slot,
+						 vring->index),
 		.used_idx = rig_used_idx(vring),
 		.scratch = rig_guest(device, RIG_MEMORY - 4096, 8),
 	};
