@@ -121,7 +121,7 @@ static int set_cuse(struct conf *conf, const char *argument)
 
 	if (conf->nr_ports == CONF_MAX_PORTS || copy_text(text, sizeof(text), argument) < 0)
 		return -EINVAL;
-	*port = (struct conf_port){.queue_pairs = 1, .cuse = true};
+	*port = (struct conf_port){.queue_pairs = 1, .cuse = true, .device = -1};
 	word = strsep(&rest, ",");
 	if (copy_text(port->name, sizeof(port->name), word) < 0)
 		return -EINVAL;

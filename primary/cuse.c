@@ -573,7 +573,9 @@ static const char *explain(int error)
 		return "this kernel has no CUSE: load it (modprobe cuse), or add a vhost-user port";
 	case -EACCES:
 	case -EPERM:
-		return "no permission for /dev/cuse; run holdfastd as root, or give it to its user";
+		return "no permission for /dev/cuse: run holdfastd as root, or with --user name "
+		       "the "
+		       "device at start (--cuse)";
 	case -EPROTO:
 		return "this kernel's CUSE speaks another protocol; add a vhost-user port";
 	default:
@@ -581,11 +583,60 @@ static const char *explain(int error)
 	}
 }
 
+static int make(const char *name)
+{
+	return cuse_device_name_ok(name) ? cuse_device_make(name) : -EINVAL;
+}
+
+static const char *name_of(const struct conf_port *port)
+{
+	const char *name = *port->path ? port->path : port->name;
+
+	return strncmp(name, "/dev/", 5) == 0 ? name + 5 : name;
+}
+
+int cuse_make_early(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->nr_ports; i++) {
+		struct conf_port *port = &conf->ports[i];
+		int fd = port->cuse ? make(name_of(port)) : -1;
+
+		if (port->cuse && fd < 0) {
+			log_error("holdfastd", "--cuse %s: %s", port->name, explain(fd));
+			return fd;
+		}
+		if (!port->cuse)
+			continue;
+		port->device = fd;
+		(void)cuse_device_permit(name_of(port), conf->port_mode, conf->cuse_owner,
+					 conf->cuse_group);
+	}
+	return 0;
+}
+
+/* >= 0; -1: there is none. */
+static int take_early(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->nr_ports; i++) {
+		struct conf_port *port = (struct conf_port *)(uintptr_t)&conf->ports[i];
+
+		if (port->cuse && port->device >= 0 && strcmp(name_of(port), name) == 0)
+			return hf_fd_take(&port->device);
+	}
+	return -1;
+}
+
 int cuse_open(struct port *port, const char **ret_reason)
 {
+	const struct conf *conf = port->primary->conf;
 	const char *name = port->path + strlen("/dev/");
-	int fd = cuse_device_name_ok(name) ? cuse_device_make(name) : -EINVAL;
+	int fd = take_early(conf, name);
 
+	if (fd >= 0) {
+		port->listener = fd;
+		return 0;
+	}
+	fd = make(name);
 	if (fd < 0) {
 		*ret_reason = explain(fd);
 		log_error(port->device.tag, "%s: %s", port->path, *ret_reason);

@@ -11,6 +11,7 @@
 
 #include "refusal.h"
 
+struct conf;
 struct port;
 struct session;
 
@@ -18,6 +19,8 @@ struct session;
 
 /* The port is one of this kind from now on. 0, -ENOMEM, -EOPNOTSUPP. */
 int cuse_new(struct port *port);
+/* Make what conf->ports names, while we may; cuse_open takes it from there. 0 or -errno, said. */
+int cuse_make_early(struct conf *conf);
 /* Make the device; port->listener is its descriptor then. 0 or -errno with *ret_reason. */
 int cuse_open(struct port *port, const char **ret_reason);
 /* Requests that an earlier life has left: before any device is read. */

@@ -10,6 +10,12 @@ int cuse_new(struct port *port)
 	return -EOPNOTSUPP;
 }
 
+int cuse_make_early(struct conf *conf)
+{
+	(void)conf;
+	return 0;
+}
+
 int cuse_open(struct port *port, const char **ret_reason)
 {
 	(void)port;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * #capabilities: CAP_SYS_PTRACE, when the caller is another user's (pidfd_getfd, /proc/PID/…).
+ * #capabilities: CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, when the caller is another user's
+ * (pidfd_getfd, /proc/PID/fd).
  */
 #include "cuse_caller.h"
 

@@ -11,9 +11,9 @@
  * which devices those are, the kernel says before anything is opened: opening or closing a file of
  * FUSE or NFS waits for whoever serves it.
  *
- * #capabilities: CAP_SYS_PTRACE; CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN (map_files: without them
- * the caller's descriptors are looked through); CAP_DAC_OVERRIDE (files that are another user's
- * alone).
+ * #capabilities: CAP_SYS_PTRACE; CAP_DAC_READ_SEARCH (/proc/PID/map_files and fd are directories of
+ * the caller's user alone); CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN (map_files: without them the
+ * caller's descriptors are looked through, as when the file is not ours to open).
  */
 #include "cuse_memory.h"
 

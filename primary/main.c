@@ -23,6 +23,7 @@
 #include "conf.h"
 #include "confine.h"
 #include "control.h"
+#include "cuse.h"
 #include "fd.h"
 #include "grant.h"
 #include "history.h"
@@ -68,6 +69,21 @@ static int raise_limits(struct holdfastd *d)
 			log_warning(TAG, "cannot raise the limit of open files: %m");
 	}
 	return 0;
+}
+
+/* Which only root can: those that the command line names, once for all lives. */
+static int make_devices(struct holdfastd *d)
+{
+	if (!d->conf.user.given || geteuid() != 0 || getenv("LISTEN_FDS"))
+		return 0;
+	return cuse_make_early(&d->conf);
+}
+
+static void close_devices(struct holdfastd *d)
+{
+	for (size_t i = 0; i < d->conf.nr_ports; i++)
+		if (d->conf.ports[i].cuse)
+			hf_fd_close(&d->conf.ports[i].device);
 }
 
 /* Behind it nothing is done as root. */
@@ -490,6 +506,7 @@ static const struct part {
 	void (*stop)(struct holdfastd *d); /* NULL: nothing to undo; also after a failed start */
 } parts[] = {
 	{raise_limits, NULL},
+	{make_devices, close_devices},
 	{drop_privileges, NULL},
 	{take_lock, drop_lock},
 	{make_loop, free_loop},

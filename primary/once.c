@@ -164,6 +164,7 @@ static ssize_t take_plainly(int device, void *bytes, size_t room)
 	return n < 0 ? -errno : n;
 }
 
+/* calls: splice */
 ssize_t once_take(struct once *once, uint32_t slot, int device, void *bytes, size_t room)
 {
 	ssize_t n;

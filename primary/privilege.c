@@ -5,7 +5,8 @@
  *   CAP_KILL                 a secondary of another user that does not leave a guest's memory is
  *                            killed; without it only those of our own user could attach
  *   CAP_SYS_PTRACE,          with --cuse: who opens a vhost-cuse device has its memory looked up in
- *   CAP_CHECKPOINT_RESTORE   /proc/PID/map_files, and its event descriptors taken by pidfd_getfd(2)
+ *   CAP_CHECKPOINT_RESTORE,  /proc/PID/map_files, and its event descriptors taken by pidfd_getfd(2);
+ *   CAP_DAC_READ_SEARCH      map_files and fd there are directories that only its user may enter
  */
 #include "privilege.h"
 
@@ -163,7 +164,10 @@ static int keep_capabilities(const struct conf *conf, capng_select_t set)
 	static const struct {
 		unsigned int number;
 		bool cuse;
-	} kept[] = {{CAP_KILL, false}, {CAP_SYS_PTRACE, true}, {CAP_CHECKPOINT_RESTORE, true}};
+	} kept[] = {{CAP_KILL, false},
+		    {CAP_SYS_PTRACE, true},
+		    {CAP_CHECKPOINT_RESTORE, true},
+		    {CAP_DAC_READ_SEARCH, true}};
 	bool have[ARRAY_SIZE(kept)];
 
 	if (capng_get_caps_process() < 0)
