@@ -173,8 +173,9 @@ int kernel_ioctl(uint64_t handle, uint32_t cmd, void *arg)
 		place = kernel.answer + sizeof(answer);
 		if (!(answer.flags & FUSE_IOCTL_RETRY)) {
 			CHECK(kernel.answer_len - sizeof(answer) <= out.len);
-			memcpy((void *)(uintptr_t)out.base, place,
-			       kernel.answer_len - sizeof(answer));
+			if (kernel.answer_len > sizeof(answer))
+				memcpy((void *)(uintptr_t)out.base, place,
+				       kernel.answer_len - sizeof(answer));
 			return answer.result;
 		}
 		in = out = (struct fuse_ioctl_iovec){0};
