@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The device of a port: made, given to people, found again by the next life, given up. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "check.h"
+#include "clock.h"
+#include "conf.h"
+#include "cuse.h"
+#include "cuse_device.h"
+#include "cuse_request.h"
+#include "fd.h"
+#include "journal.h"
+#include "log.h"
+#include "once.h"
+#include "order.h"
+#include "port.h"
+#include "primary.h"
+#include "session.h"
+
+#define AGAIN_NS (5 * NS_PER_MS)
+/* udev may come behind us, and a /dev without devtmpfs may be slow. */
+#define PERMIT_AGAIN_NS (200 * NS_PER_MS)
+#define PERMIT_TIMES	10u
+
+static void on_hold_over(struct loop_timer *timer)
+{
+	cuse_go_on(container_of(timer, struct cuse, hold)->port);
+}
+
+/* --- the device --- */
+
+static void on_permit(struct loop_timer *timer)
+{
+	struct cuse *cuse = container_of(timer, struct cuse, permit);
+	struct port *port = cuse->port;
+	const struct conf *conf = port->primary->conf;
+	int error = cuse_device_permit(port->path + strlen("/dev/"), conf->port_mode,
+				       conf->cuse_owner, conf->cuse_group);
+
+	if (++cuse->permits < PERMIT_TIMES) {
+		(void)loop_timer_set(port->primary->loop, timer, PERMIT_AGAIN_NS);
+		return;
+	}
+	if (error)
+		log_warning(port->device.tag,
+			    "cannot set mode and owner of %s: %s; make the node (mknod), or let "
+			    "udev do it, see docs/cuse.md",
+			    port->path, strerrordesc_np(-error));
+}
+
+static const char *explain(int error)
+{
+	switch (error) {
+	case -EINVAL:
+		return "a device's name has 1 to 63 letters, digits, _, - and .; choose another";
+	case -EEXIST:
+		return "there is a device of that name in /dev; choose another name";
+	case -ENOENT:
+		return "this kernel has no CUSE: load it (modprobe cuse), or add a vhost-user port";
+	case -EACCES:
+	case -EPERM:
+		return "no permission for /dev/cuse: run holdfastd as root, or with --user name "
+		       "the "
+		       "device at start (--cuse)";
+	case -EPROTO:
+		return "this kernel's CUSE speaks another protocol; add a vhost-user port";
+	default:
+		return "cannot make the device; the log says why";
+	}
+}
+
+static int make(const char *name)
+{
+	return cuse_device_name_ok(name) ? cuse_device_make(name) : -EINVAL;
+}
+
+static const char *name_of(const struct conf_port *port)
+{
+	const char *name = *port->path ? port->path : port->name;
+
+	return strncmp(name, "/dev/", 5) == 0 ? name + 5 : name;
+}
+
+int cuse_make_early(struct conf *conf)
+{
+	for (size_t i = 0; i < conf->nr_ports; i++) {
+		struct conf_port *port = &conf->ports[i];
+		int fd = port->cuse ? make(name_of(port)) : -1;
+
+		if (port->cuse && fd < 0) {
+			log_error("holdfastd", "--cuse %s: %s", port->name, explain(fd));
+			return fd;
+		}
+		if (!port->cuse)
+			continue;
+		port->device = fd;
+		(void)cuse_device_permit(name_of(port), conf->port_mode, conf->cuse_owner,
+					 conf->cuse_group);
+	}
+	return 0;
+}
+
+/* >= 0; -1: there is none. */
+static int take_early(const struct conf *conf, const char *name)
+{
+	for (size_t i = 0; i < conf->nr_ports; i++) {
+		struct conf_port *port = (struct conf_port *)(uintptr_t)&conf->ports[i];
+
+		if (port->cuse && port->device >= 0 && strcmp(name_of(port), name) == 0)
+			return hf_fd_take(&port->device);
+	}
+	return -1;
+}
+
+int cuse_open(struct port *port, const char **ret_reason)
+{
+	const struct conf *conf = port->primary->conf;
+	const char *name = port->path + strlen("/dev/");
+	int fd = take_early(conf, name);
+
+	if (fd >= 0) {
+		port->listener = fd;
+		return 0;
+	}
+	fd = make(name);
+	if (fd < 0) {
+		*ret_reason = explain(fd);
+		log_error(port->device.tag, "%s: %s", port->path, *ret_reason);
+		return fd;
+	}
+	port->listener = fd;
+	on_permit(&port->cuse->permit);
+	return 0;
+}
+
+void cuse_go_on(struct port *port)
+{
+	struct loop *loop = port->primary->loop;
+
+	if (port->removing || port->listener < 0 || port->listener_source.fd >= 0)
+		return;
+	if (loop_add(loop, &port->listener_source, port->listener, EPOLLIN) < 0)
+		(void)loop_timer_set(loop, &port->cuse->hold, AGAIN_NS);
+}
+
+void cuse_restore(struct port *port)
+{
+	struct journal_slot *slot = journal_slot(port->primary, port->device.slot);
+	struct once *once = journal_once(port->primary);
+	struct cuse *cuse = port->cuse;
+	uint8_t bytes[CUSE_READ_BYTES] = {0};
+	struct fuse_in_header left;
+	bool known = false;
+	ssize_t n;
+
+	n = once_left(once, port->device.slot, bytes, sizeof(bytes));
+	memcpy(&left, bytes, sizeof(left));
+	for (uint32_t i = 0; i < CUSE_REQUESTS; i++) {
+		const struct journal_request *record = &slot->requests[i];
+		struct request *r = &cuse->requests[i];
+		uint64_t unique = hf_load_acquire(&record->unique);
+
+		if (!unique || record->len > CUSE_REQUEST_BYTES)
+			continue;
+		*r = (struct request){
+			.state = REQUEST_WAITING, .unique = unique, .len = record->len};
+		memcpy(r->bytes, record->bytes, record->len);
+		known |= n >= (ssize_t)sizeof(left) && unique == left.unique;
+	}
+	/* The message that it was is acted on already: only the answer is missing. */
+	if (port->session && port->session->reply.len && port->session->in_socket < CUSE_REQUESTS &&
+	    cuse->requests[port->session->in_socket].state == REQUEST_WAITING)
+		cuse->requests[port->session->in_socket].state = REQUEST_IN_HAND;
+	if (n > 0 && !known)
+		cuse_take(cuse, bytes, (size_t)n);
+	if (n > 0)
+		once_taken(once);
+	(void)cuse_wake(port);
+}
+
+int cuse_new(struct port *port)
+{
+	struct cuse *cuse = calloc(1, sizeof(*cuse));
+
+	if (!cuse)
+		return -ENOMEM;
+	cuse->port = port;
+	cuse->again.fire = cuse_on_again;
+	cuse->hold.fire = on_hold_over;
+	cuse->permit.fire = on_permit;
+	port->listener_source.ready = cuse_on_device;
+	port->device.is_vhost_net = true;
+	port->cuse = cuse;
+	return 0;
+}
+
+void cuse_close(struct port *port)
+{
+	if (port->listener >= 0)
+		cuse_device_abort(port->path + strlen("/dev/"));
+}
+
+void cuse_free(struct port *port)
+{
+	struct loop *loop = port->primary->loop;
+	struct cuse *cuse = port->cuse;
+
+	loop_timer_clear(loop, &cuse->again);
+	loop_timer_clear(loop, &cuse->hold);
+	loop_timer_clear(loop, &cuse->permit);
+	free(cuse);
+	port->cuse = NULL;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a request does to the port's session, and the session's answers to it. The file that a
+ * front-end has open is known by its session's number.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "check.h"
+#include "conf.h"
+#include "cuse.h"
+#include "cuse_caller.h"
+#include "cuse_channel.h"
+#include "cuse_ioctl.h"
+#include "cuse_request.h"
+#include "fd.h"
+#include "headroom.h"
+#include "port.h"
+#include "primary.h"
+#include "session.h"
+
+/* --- open and release --- */
+
+static void refuse_second(struct cuse *cuse, struct request *r)
+{
+	struct port *port = cuse->port;
+
+	refusal_count(port->primary, REFUSED_SECOND_CLIENT);
+	if (hf_log_allowed(&port->session->log_limit))
+		log_warning(port->device.tag,
+			    "thread %u refused: process %d has it open; %s. A device is one queue "
+			    "pair: for more, use a vhost-user port",
+			    request_header(r).pid, port->peer_pid,
+			    refusal_remedy(REFUSED_SECOND_CLIENT));
+	request_refuse(cuse, r, cuse_error(REFUSED_SECOND_CLIENT));
+}
+
+/* 0 or -errno. Its number is what the file is known by. */
+static int open_session(struct port *port, const struct cuse_caller *caller, uint64_t unique)
+{
+	int error;
+
+	if (!headroom_for_new(port->primary, NEW_FRONT_END, caller->pidfd)) {
+		refusal_count(port->primary, REFUSED_NO_RESOURCES);
+		return -EMFILE;
+	}
+	port->peer_pid = caller->pid;
+	port->opening = unique;
+	error = session_create(port, -1);
+	if (error)
+		port->peer_pid = 0;
+	return error;
+}
+
+void cuse_on_open(struct cuse *cuse, struct request *r)
+{
+	struct port *port = cuse->port;
+	struct cuse_caller caller;
+	int error;
+
+	/* Opened by who was before us, who died before he could say so. */
+	if (port->session && port->opening == r->unique) {
+		cuse_say_open(port->listener, r->unique, port->session->number);
+		request_forget(cuse, r);
+		return;
+	}
+	if (port->session) {
+		refuse_second(cuse, r);
+		return;
+	}
+	error = cuse_caller_open(request_header(r).pid, &caller);
+	if (error) {
+		refusal_count(port->primary, REFUSED_CALLER);
+		if (hf_log_allowed(&port->log_limit))
+			log_warning(port->device.tag, "thread %u refused: %s; %s",
+				    request_header(r).pid, strerrordesc_np(-error),
+				    refusal_remedy(REFUSED_CALLER));
+		request_refuse(cuse, r, cuse_error(REFUSED_CALLER));
+		return;
+	}
+	error = open_session(port, &caller, r->unique);
+	cuse_caller_close(&caller);
+	if (error) {
+		request_refuse(cuse, r, error);
+		return;
+	}
+	cuse_say_open(port->listener, r->unique, port->session->number);
+	request_forget(cuse, r);
+}
+
+static uint64_t handle_of(const struct request *r)
+{
+	uint64_t handle; /* the first word of both */
+
+	memcpy(&handle, r->bytes + sizeof(struct fuse_in_header), sizeof(handle));
+	return handle;
+}
+
+bool cuse_is_of_session(const struct cuse *cuse, const struct request *r)
+{
+	return cuse->port->session && cuse->port->session->number == handle_of(r);
+}
+
+/* May end the session, and the port. */
+void cuse_on_release(struct cuse *cuse, struct request *r)
+{
+	struct port *port = cuse->port;
+
+	if (!cuse_is_of_session(cuse, r)) {
+		request_refuse(cuse, r, 0);
+		return;
+	}
+	/* Nothing bounds the wait for a secondary that is not fenced, and a process that is killed
+	 * would wait here for ever. */
+	if (port->primary->conf->fence)
+		r->state = REQUEST_CLOSING;
+	else
+		request_refuse(cuse, r, 0);
+	session_end(port->session, "front-end closed");
+}
+
+void cuse_session_ended(struct port *port)
+{
+	struct cuse *cuse = port->cuse;
+
+	for (uint32_t i = 0; i < CUSE_REQUESTS; i++)
+		if (cuse->requests[i].state == REQUEST_CLOSING)
+			request_refuse(cuse, &cuse->requests[i], 0);
+	(void)cuse_wake(port);
+}
+
+/* --- ioctls --- */
+
+void cuse_on_ioctl(struct cuse *cuse, struct request *r)
+{
+	const size_t head = sizeof(struct fuse_in_header);
+	struct port *port = cuse->port;
+	struct cuse_call call = {.thread = request_header(r).pid,
+				 .data = r->bytes + head + sizeof(call.in)};
+	struct cuse_next next;
+
+	memcpy(&call.in, r->bytes + head, sizeof(call.in));
+	if (r->len != head + sizeof(call.in) + call.in.in_size) {
+		request_refuse(cuse, r, -EINVAL);
+		return;
+	}
+	cuse_ioctl_begin(port->session, &call, &next);
+	switch (next.step) {
+	case CUSE_STEP_REFUSE:
+		request_refuse(cuse, r, next.error);
+		break;
+	case CUSE_STEP_RETRY:
+		cuse_say_retry(port->listener, r->unique, call.in.arg, next.in_bytes,
+			       next.out_bytes);
+		request_forget(cuse, r);
+		break;
+	case CUSE_STEP_ANSWER:
+		cuse_say_ioctl(port->listener, r->unique, &next.value, call.in.out_size);
+		request_forget(cuse, r);
+		break;
+	case CUSE_STEP_HANDLE:
+		r->state = REQUEST_IN_HAND;
+		session_handle(port->session, next.rule, request_number(cuse, r));
+		break;
+	}
+}
+
+static struct request *in_hand(const struct session *session)
+{
+	struct cuse *cuse = session->port->cuse;
+	struct request *r =
+		session->in_socket < CUSE_REQUESTS ? &cuse->requests[session->in_socket] : NULL;
+
+	return r && r->state == REQUEST_IN_HAND ? r : NULL;
+}
+
+void cuse_answer(struct session *session)
+{
+	int channel = session->port->listener;
+	struct request *r = in_hand(session);
+	struct fuse_ioctl_in in;
+	uint64_t bytes;
+	int n;
+
+	if (!r || !session->reply.len)
+		return;
+	memcpy(&in, r->bytes + sizeof(struct fuse_in_header), sizeof(in));
+	n = cuse_ioctl_answer(session, in.cmd, &bytes);
+	if (n < 0)
+		cuse_say_error(channel, r->unique, n);
+	else
+		cuse_say_ioctl(channel, r->unique, &bytes, (size_t)n);
+}
+
+void cuse_forget(struct session *session)
+{
+	struct request *r = in_hand(session);
+
+	if (r)
+		request_forget(session->port->cuse, r);
+}
+
+/* --- the owner --- */
+
+static void on_owner_gone(struct loop_source *source, uint32_t events)
+{
+	struct session *session = container_of(source, struct session, source);
+
+	(void)events;
+	loop_remove(session->primary->loop, source);
+	session_end(session, "the front-end's process is gone");
+}
+
+int cuse_watch(struct session *session)
+{
+	session->source.ready = on_owner_gone;
+	if (session->socket < 0)
+		return 0;
+	return loop_add(session->primary->loop, &session->source, session->socket, EPOLLIN);
+}
+
+void cuse_unwatch(struct session *session)
+{
+	loop_remove(session->primary->loop, &session->source);
+	hf_fd_close(&session->socket);
+	session->stored = 0;
+}
