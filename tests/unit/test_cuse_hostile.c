@@ -396,7 +396,7 @@ static void several_files_with_gaps_and_offsets_are_each_found(void)
 	REQUIRE(mmap(at + 12 * PAGE, 4 * PAGE, 3, MAP_SHARED | MAP_FIXED, files[0], 8 * PAGE) ==
 		at + 12 * PAGE);
 	/* Cut into pieces, as QEMU's advice does it. */
-	REQUIRE(mprotect(at + PAGE, PAGE, PROT_READ) == 0);
+	REQUIRE(madvise(at + PAGE, PAGE, MADV_DONTFORK) == 0);
 	REQUIRE(madvise(at + 9 * PAGE, PAGE, MADV_DONTFORK) == 0);
 	table.head.count = 3;
 	table.regions[0] = (struct vh_region){0, 3 * PAGE, (uintptr_t)at + PAGE, 0};
@@ -454,6 +454,25 @@ static void memory_without_any_descriptor_is_found_by_its_map(void)
 	end();
 }
 
+/* We may write to any file; the caller would do it by us. */
+static void memory_that_the_caller_may_only_read_is_refused(void)
+{
+	char path[40];
+	int reader;
+	void *at;
+
+	begin();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	reader = open(path, O_RDONLY | O_CLOEXEC);
+	REQUIRE(reader >= 0);
+	at = mmap(NULL, MEMORY, PROT_READ, MAP_SHARED, reader, 0);
+	REQUIRE(at != MAP_FAILED);
+	CHECK_EQ(kernel_memory(handle, at, MEMORY), -EFAULT);
+	munmap(at, MEMORY);
+	close(reader);
+	end();
+}
+
 /* Every second page another mapping, of a file with a long name: more than 8 MiB of lines. */
 static void a_hundred_thousand_maps_are_bounded(void)
 {
@@ -469,7 +488,7 @@ static void a_hundred_thousand_maps_are_bounded(void)
 	REQUIRE(ftruncate(long_name, (off_t)(pages * PAGE)) == 0);
 	at = map(long_name, pages * PAGE, 0, MAP_SHARED);
 	for (uint64_t i = 0; i < pages; i += 2)
-		REQUIRE(mprotect(at + i * PAGE, PAGE, PROT_READ) == 0);
+		REQUIRE(madvise(at + i * PAGE, PAGE, MADV_DONTFORK) == 0);
 	CHECK_EQ(kernel_memory(handle, at, pages * PAGE), -ENOMEM);
 	CHECK_EQ(primary.refusals[REFUSED_NO_RESOURCES], 1);
 	/* Fewer, and one region of all of them. */
@@ -709,6 +728,7 @@ int main(void)
 		CATALOGUE(several_files_with_gaps_and_offsets_are_each_found, "[53] [U-4]"),
 		CATALOGUE(files_on_disk_are_not_opened, "[U-4]"),
 		CATALOGUE(memory_without_any_descriptor_is_found_by_its_map, "[U-4]"),
+		CATALOGUE(memory_that_the_caller_may_only_read_is_refused, "[U-4]"),
 		CATALOGUE(a_hundred_thousand_maps_are_bounded, "[U-4]"),
 		CATALOGUE(a_number_that_is_no_eventfd_is_refused, "[53] [U-5]"),
 		SENTENCE(rings_out_of_range_and_in_the_wrong_state_are_refused),

@@ -106,7 +106,7 @@ static void a_region_may_be_cut_and_may_begin_and_end_inside_a_map(void)
 {
 	struct cuse_region region =
 		LOOK(0x3000, "7efffffff000-7f0000001000 rw-s 00010000 00:01 9 x",
-		     "7f0000001000-7f0000002000 ---s 00012000 00:01 9 x",
+		     "7f0000001000-7f0000002000 rw-s 00012000 00:01 9 x",
 		     "7f0000002000-7f0000009000 rw-s 00013000 00:01 9 x");
 
 	CHECK_EQ(region.fault, CUSE_FOUND);
