@@ -79,6 +79,8 @@ int hf_request(struct hf_service *service, Holdfast__Attach__ToPrimary *message,
 		return -ENOTCONN;
 	message->request = ++service->requests;
 	error = hf_frame_send(service->socket, &message->base, &fd, fd >= 0);
+	if (error == -EPIPE || error == -ECONNRESET)
+		return -ENOTCONN; /* its end is for the next dispatch to find, as below */
 	while (!error && !result) {
 		uint64_t now = hf_now_ns();
 		ssize_t n;
