@@ -66,6 +66,15 @@ static void end(void)
 	kernel_end();
 }
 
+/* An earlier one's answer may come late. */
+static bool answered(uint64_t unique)
+{
+	while (kernel_answer())
+		if (kernel.answered == unique)
+			return true;
+	return false;
+}
+
 /* All phases of an ioctl on `argument`, as the kernel does them. The primary asks for no more than
  * the ioctls have. */
 static void control(uint64_t handle, uint32_t cmd)
@@ -76,8 +85,9 @@ static void control(uint64_t handle, uint32_t cmd)
 		struct fuse_ioctl_out answer;
 		struct fuse_ioctl_iovec iov[2] = {{0}, {0}};
 
-		kernel_phase(handle, cmd, (uintptr_t)argument, argument, in_size, out_size);
-		if (!kernel_answer() || kernel.answer_error || kernel.answer_len < sizeof(answer))
+		if (!answered(kernel_phase(handle, cmd, (uintptr_t)argument, argument, in_size,
+					   out_size)) ||
+		    kernel.answer_error || kernel.answer_len < sizeof(answer))
 			return;
 		memcpy(&answer, kernel.answer, sizeof(answer));
 		FUZZ_HOLDS(kernel.answer_len <= sizeof(answer) + sizeof(iov) + out_size);
