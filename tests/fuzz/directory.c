@@ -32,7 +32,6 @@ static struct hf_service service;
 static struct hf_device_ops device_ops;
 static struct hf_memory memory, lane;
 static uint8_t *fresh;
-static size_t devices_offset;
 static int guest, event;
 
 static int new_device(struct hf_device *device, void *context)
@@ -76,7 +75,6 @@ static void set_up_once(void)
 		draft.regions[i] = (struct hf_shm_region){
 			.gpa = i * MEMORY / 2, .size = MEMORY / 2, .file_offset = i * MEMORY / 2};
 	FUZZ_HOLDS(hf_directory_publish(&directory, 0, &draft) == 0);
-	devices_offset = directory.header.devices_offset;
 	fresh = malloc(size);
 	FUZZ_HOLDS(fresh != NULL);
 	memcpy(fresh, memory.base, size);
