@@ -633,7 +633,7 @@ static void both_bytes_of_an_index_are_read_at_once(void)
 {
 	static const struct race races[] = {
 		{"0x00ff <-> 0x0100", index_of_two_bytes, FROM | SPLIT, MRG, false, 256, 0xfc,
-		 1000},
+		 100},
 	};
 	run_races(races, ARRAY_SIZE(races));
 }
