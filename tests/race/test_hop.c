@@ -219,7 +219,7 @@ static void descriptors_and_headers_may_change_at_any_time(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(what_was_decided_on_is_what_arrives),
-	SENTENCE(descriptors_and_headers_may_change_at_any_time),
+	CATALOGUE(what_was_decided_on_is_what_arrives, "[31]"),
+	CATALOGUE(descriptors_and_headers_may_change_at_any_time, "[30] [31]"),
 };
 SUITE("hop race", sentences)

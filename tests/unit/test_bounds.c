@@ -332,11 +332,11 @@ static void a_broken_ring_is_not_asked_for_kicks(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(a_burst_of_endless_chains_ends_with_its_budget),
+	CATALOGUE(a_burst_of_endless_chains_ends_with_its_budget, "[26] [R-1]"),
 	SENTENCE(a_packet_that_would_cost_every_burst_its_budget_is_dropped_as_too_big),
 	SENTENCE(a_packet_for_which_the_rest_of_a_budget_is_too_little_waits_for_the_next_burst),
 	SENTENCE(to_count_a_packed_rings_chains_before_a_segmentation_is_paid_for),
-	SENTENCE(an_available_index_that_goes_back_breaks_the_ring),
+	CATALOGUE(an_available_index_that_goes_back_breaks_the_ring, "[33]"),
 	SENTENCE(nothing_more_is_begun_in_a_burst_that_broke_its_ring),
 	SENTENCE(a_call_that_hangs_holds_up_no_burst_and_is_ended),
 	SENTENCE(a_burst_that_calls_is_not_rescued),

@@ -787,7 +787,7 @@ static const struct sentence sentences[] = {
 #ifndef RING_PACKED
 	SENTENCE(a_ring_that_breaks_takes_nothing_and_is_told),
 	SENTENCE(what_came_before_a_bad_head_is_forwarded),
-	SENTENCE(a_peek_of_endless_chains_ends_with_its_budget),
+	CATALOGUE(a_peek_of_endless_chains_ends_with_its_budget, "[26]"),
 #endif
 	SENTENCE(a_revoked_sender_is_completed_first),
 	SENTENCE(a_disabled_ring_is_emptied),
