@@ -50,7 +50,7 @@ int allow_find_user(const char *name, uid_t *ret_uid)
 	return error;
 }
 
-static int find_group(const char *name, gid_t *ret_gid)
+int allow_find_group(const char *name, gid_t *ret_gid)
 {
 	const struct group *group = *name ? getgrnam(name) : NULL;
 	int error = 0;
@@ -82,7 +82,7 @@ static int parse(const char *text, struct allow_rule *ret_rule, char *word, size
 	memcpy(name, colon + 1, len);
 	name[len] = '\0';
 	strcpy(word, equals ? equals + 1 : "");
-	return ret_rule->group ? find_group(name, &ret_rule->id)
+	return ret_rule->group ? allow_find_group(name, &ret_rule->id)
 			       : allow_find_user(name, &ret_rule->id);
 }
 

@@ -41,6 +41,7 @@ int allow_add_attach(struct allow_rules *rules, const char *text);
 int allow_add_control(struct allow_rules *rules, const char *text);
 /* Of a user by name or number. 0 or -EINVAL, -EPERM. */
 int allow_find_user(const char *name, uid_t *ret_uid);
+int allow_find_group(const char *name, gid_t *ret_gid);
 
 /*
  * The rules of attaching that fit the peer, a set: bit n is rule n. 0: it may not attach.

@@ -36,6 +36,7 @@
 #include "primary.h"
 #include "refusal.h"
 #include "secondary.h"
+#include "stream.h"
 
 #define TAG		"attach"
 #define HELLO_NS	(2 * NS_PER_S)
@@ -384,6 +385,8 @@ int attach_open(struct primary *primary)
 	else if (!error)
 		error = listener_open(&attach->listener, primary->loop, primary->conf->run_dir,
 				      "attach.sock", primary->conf->attach_mode);
+	if (!error && listening < 0)
+		error = stream_give_to(attach->listener.path, primary->conf->socket_group);
 	if (!error)
 		journal_listener(primary, false, attach->listener.fd);
 	if (!error)

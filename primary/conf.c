@@ -267,6 +267,16 @@ static int set_port_mode(struct conf *conf, const char *argument)
 	return set_mode(&conf->port_mode, argument);
 }
 
+static int set_socket_group(struct conf *conf, const char *argument)
+{
+	return allow_find_group(argument, &conf->socket_group);
+}
+
+static int set_port_group(struct conf *conf, const char *argument)
+{
+	return allow_find_group(argument, &conf->port_group);
+}
+
 static int set_allow_attach(struct conf *conf, const char *argument)
 {
 	return allow_add_attach(&conf->attach_rules, argument);
@@ -359,9 +369,13 @@ static const struct option_row options[] = {
 	 set_hang_limit},
 	{"no-huge-pages", NULL, "ordinary pages for the directory and the lanes",
 	 set_no_huge_pages},
-	{"port-mode", "OCTAL", "mode of port sockets and devices, for QEMU to open (0600)", set_port_mode},
+	{"port-mode", "OCTAL", "mode of port sockets and devices, for QEMU to open (0600)",
+	 set_port_mode},
 	{"socket-mode", "OCTAL", "mode of the attach and the control socket (0600)",
 	 set_socket_mode},
+	{"port-group", "GROUP", "group of port sockets, one that holdfastd's user is in",
+	 set_port_group},
+	{"socket-group", "GROUP", "group of the attach and the control socket", set_socket_group},
 	{"allow-attach", "user:NAME[=PATTERN]",
 	 "or group:NAME[=PATTERN]: these may attach and run the ports of that pattern, and no "
 	 "others (default: only root and the user of holdfastd); up to 31 times",

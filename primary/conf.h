@@ -36,9 +36,11 @@ struct conf {
 	bool huge_pages;	/* default true */
 	mode_t attach_mode;	/* of their sockets; default 0600, 0666 with rules */
 	mode_t control_mode;
-	mode_t port_mode;  /* of port sockets and devices, which QEMU opens; default 0600 */
-	uid_t cuse_owner;  /* of devices; -1: who made them */
+	mode_t port_mode; /* of port sockets and devices, which QEMU opens; default 0600 */
+	uid_t cuse_owner; /* of devices; -1: who made them */
 	gid_t cuse_group;
+	gid_t socket_group; /* of the attach and the control socket; 0: as it comes */
+	gid_t port_group;   /* of port sockets */
 	struct allow_rules attach_rules, control_rules; /* of users that are not ours */
 	struct privilege_user user;			/* to become */
 	enum confine_mode seccomp;

@@ -31,6 +31,7 @@
 #include "log.h"
 #include "primary.h"
 #include "refusal.h"
+#include "stream.h"
 
 #define TAG		  "control"
 #define MAX_CLIENTS	  64u
@@ -419,6 +420,8 @@ int control_open(struct primary *primary)
 	else
 		error = listener_open(&control->listener, primary->loop, primary->conf->run_dir,
 				      "control.sock", primary->conf->control_mode);
+	if (!error && listening < 0)
+		error = stream_give_to(control->listener.path, primary->conf->socket_group);
 	if (!error)
 		journal_listener(primary, true, control->listener.fd);
 	if (error)

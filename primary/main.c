@@ -402,7 +402,7 @@ static int said(const char *socket, int error)
 	const char *remedy = "free memory or descriptors";
 
 	if (error == -EACCES || error == -EPERM || error == -EROFS)
-		remedy = "is the run directory ours to write?";
+		remedy = "is the run directory ours to write, and --socket-group one of ours?";
 	else if (error == -EADDRINUSE)
 		remedy = "end the process that listens there, or use another --run-dir";
 	else if (error == -EEXIST)

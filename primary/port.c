@@ -341,6 +341,14 @@ static int open_socket(struct port *port, const char **ret_reason)
 		return error;
 	}
 	remember_socket(port);
+	error = stream_give_to(port->path, port->primary->conf->port_group);
+	if (error) {
+		close_socket(port);
+		*ret_reason =
+			"the port's socket cannot be given to that group; give --port-group one "
+			"that holdfastd's user is in";
+		return error;
+	}
 	journal_port(port);
 	listen_again(port);
 	return 0;
@@ -448,7 +456,8 @@ int port_add_cuse(struct primary *primary, const char *name, const char *device,
 	struct port *port;
 
 	if (!error && queue_pairs > 1) {
-		*ret_reason = "a vhost-net device is one queue pair; add a vhost-user port for more";
+		*ret_reason =
+			"a vhost-net device is one queue pair; add a vhost-user port for more";
 		error = -EINVAL;
 	}
 	if (error)

@@ -53,7 +53,8 @@ struct entry {
 
 struct datagram {
 	struct datagram *next;
-	int fd; /* -1: none; owned */
+	uint32_t number; /* of what it stores; 0: something else */
+	int fd;		 /* -1: none; owned */
 	char text[];
 };
 
@@ -182,7 +183,7 @@ static void on_retry(struct loop_timer *timer)
 		caught_up(store);
 }
 
-static void queue(struct store *store, const char *text, int fd)
+static void queue(struct store *store, const char *text, uint32_t number, int fd)
 {
 	size_t len = strlen(text) + 1;
 	struct datagram *d = malloc(sizeof(*d) + len);
@@ -199,13 +200,13 @@ static void queue(struct store *store, const char *text, int fd)
 	}
 	if (!store->first)
 		store->waiting_since_ns = hf_now_ns();
-	*d = (struct datagram){.fd = copy};
+	*d = (struct datagram){.number = number, .fd = copy};
 	memcpy(d->text, text, len);
 	*store->last = d;
 	store->last = &d->next;
 }
 
-static void say(struct store *store, const char *text, int fd)
+static void say(struct store *store, const char *text, uint32_t number, int fd)
 {
 	int error;
 
@@ -214,15 +215,34 @@ static void say(struct store *store, const char *text, int fd)
 	/* Nothing may overtake what waits. */
 	error = store->first ? -EAGAIN : send_now(store, text, fd);
 	if (is_full(error))
-		queue(store, text, fd);
+		queue(store, text, number, fd);
 	else if (error)
 		lose(store, error);
+}
+
+/* What is taken out before it has left need not leave: so no more waits than is stored, here or
+ * there, whatever comes and goes while the holder does not read. False: it has left. */
+static bool never_mind(struct store *store, uint32_t number)
+{
+	struct datagram **at = &store->first, *d;
+
+	while (*at && (*at)->number != number)
+		at = &(*at)->next;
+	d = *at;
+	if (!d)
+		return false;
+	*at = d->next;
+	if (store->last == &d->next)
+		store->last = at;
+	hf_fd_close(&d->fd);
+	free(d);
+	return true;
 }
 
 void store_notify(struct store *store, const char *text)
 {
 	if (store)
-		say(store, text, -1);
+		say(store, text, 0, -1);
 }
 
 uint32_t store_max(const struct store *store)
@@ -410,7 +430,7 @@ int store_put(struct store *store, uint32_t number, char kind, int fd)
 	store->entries[number].references = 1;
 	name_of(store, number, name, sizeof(name));
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
-	say(store, text, fd);
+	say(store, text, number, fd);
 	return 0;
 }
 
@@ -463,9 +483,11 @@ static void take_out(struct store *store, uint32_t number)
 	struct entry *entry = &store->entries[number];
 	char text[64], name[NAME_BYTES];
 
-	name_of(store, number, name, sizeof(name));
-	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	say(store, text, -1);
+	if (!never_mind(store, number)) {
+		name_of(store, number, name, sizeof(name));
+		snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+		say(store, text, 0, -1);
+	}
 	take_out_of_order(store, number);
 	store->names_bytes -= name_bytes(store, number);
 	/* Who still waits at a socket that nobody will accept from learns it now. */

@@ -2,6 +2,7 @@
 #include "stream.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -81,6 +82,14 @@ int stream_listen(const char *path, mode_t mode)
 	if (error)
 		hf_fd_close(&fd);
 	return error ? error : fd;
+}
+
+/* calls: fchownat */
+int stream_give_to(const char *path, gid_t group)
+{
+	if (!group)
+		return 0;
+	return fchownat(AT_FDCWD, path, (uid_t)-1, group, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
 /* calls: getsockname */

@@ -12,6 +12,9 @@ int stream_connect(const char *path);
 /* Listen at `path`; a socket file whose process died is replaced. fd; -EADDRINUSE: somebody
  * listens there; -EEXIST: something else is there; -errno. */
 int stream_listen(const char *path, mode_t mode);
+/* The socket's file is this group's; 0: as it comes. No link is followed. 0 or -errno: -EPERM, we
+ * are not in it. */
+int stream_give_to(const char *path, gid_t group);
 /* The file that a listening socket is bound to: which one it is. 0 or -errno. */
 int stream_file(int fd, uint64_t *ret_dev, uint64_t *ret_ino);
 /* Does it still listen, at that very file? Not after shutdown(2), nor when the file was removed or

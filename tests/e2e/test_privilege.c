@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -428,6 +429,49 @@ static void a_rule_to_read_changes_nothing(void)
 	world_close(&world);
 }
 
+/* A process of another user connects to the port's socket, or cannot; its exit status. */
+static int front_end_of(uid_t uid, gid_t gid)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (setgroups(0, NULL) < 0 || setgid(gid) < 0 || setuid(uid) < 0)
+			_exit(99);
+		_exit(front_end_connect(&fe, world_port_path(&world, "p0")) < 0);
+	}
+	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+	return WEXITSTATUS(status);
+}
+
+static void sockets_are_of_the_group_and_mode_that_was_said(void)
+{
+	static const char *const grouped[] = {"--no-huge-pages",
+					      "--port",
+					      "p0",
+					      "--port-group",
+					      "4713",
+					      "--port-mode",
+					      "0660",
+					      "--socket-group",
+					      "4714",
+					      "--socket-mode",
+					      "0660",
+					      NULL};
+	struct stat st;
+
+	world_open(&world, grouped);
+	REQUIRE(chmod(world.dir, 0755) == 0);
+	CHECK(stat(world_port_path(&world, "p0"), &st) == 0 && st.st_gid == 4713);
+	CHECK_EQ(st.st_mode & 0777, 0660);
+	CHECK(stat(world_port_path(&world, "attach"), &st) == 0 && st.st_gid == 4714);
+	CHECK_EQ(st.st_mode & 0777, 0660);
+	CHECK(stat(world_port_path(&world, "control"), &st) == 0 && st.st_gid == 4714);
+	CHECK_EQ(front_end_of(STRANGER, 4712), 1);
+	CHECK_EQ(front_end_of(STRANGER, 4713), 0);
+	world_close(&world);
+}
+
 static void an_observer_maps_no_guest_memory(void)
 {
 	world_open(&world, alone);
@@ -507,6 +551,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_rule_outlives_an_upgrade),
 	SENTENCE(a_rule_to_read_changes_nothing),
 	SENTENCE(a_switch_gives_up_root_when_its_uplinks_are_open),
+	SENTENCE(sockets_are_of_the_group_and_mode_that_was_said),
 	SENTENCE(an_observer_maps_no_guest_memory),
 };
 

@@ -243,6 +243,47 @@ static void a_slow_holder_holds_up_nobody_and_misses_nothing(void)
 	end();
 }
 
+static void what_comes_and_goes_while_nobody_reads_leaves_nothing_behind(void)
+{
+	uint32_t n, heard = 0, number = 0;
+	struct held held;
+	int before;
+
+	begin(true);
+	n = fill();
+	before = fds_open();
+	for (int i = 0; i < 1000; i++) {
+		number = add_new('x');
+		REQUIRE(number != 0);
+		store_reference(store, number);
+		store_release(store, number);
+	}
+	CHECK_EQ(fds_open(), before);
+	/* The order of the rest is kept, and what is behind it follows. */
+	number = add_new('y');
+	run(5);
+	for (int i = 0; i < 2000 && (store_pending(store) || i < 2); i++) {
+		while (holder_read(&holder, &held)) {
+			char text[64];
+
+			snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%c%u\nFDPOLL=0",
+				 heard < n ? 'k' : 'y', heard < n ? heard + 3 : number);
+			CHECK(strcmp(held.text, text) == 0);
+			if (held.fd >= 0)
+				close(held.fd);
+			heard++;
+		}
+		run(2);
+	}
+	while (holder_read(&holder, &held)) {
+		heard++;
+		if (held.fd >= 0)
+			close(held.fd);
+	}
+	CHECK_EQ(heard, n + 1);
+	end();
+}
+
 static void waiting_for_a_holder_that_does_not_read_ends(void)
 {
 	struct held held;
@@ -497,6 +538,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(the_last_reference_takes_it_out),
 	SENTENCE(what_nobody_references_is_dropped),
 	SENTENCE(a_slow_holder_holds_up_nobody_and_misses_nothing),
+	SENTENCE(what_comes_and_goes_while_nobody_reads_leaves_nothing_behind),
 	SENTENCE(waiting_for_a_holder_that_does_not_read_ends),
 	SENTENCE(only_so_many_are_kept_as_can_be_named),
 	SENTENCE(a_holder_that_goes_is_done_without),
