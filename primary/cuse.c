@@ -76,7 +76,7 @@ static bool is_ending(const struct session *session)
 static bool may_begin(struct cuse *cuse, const struct request *r)
 {
 	struct port *port = cuse->port;
-	const struct session *session = port->session;
+	struct session *session = port->session;
 	uint64_t ns;
 
 	if (port->primary->holding)

@@ -84,6 +84,21 @@ static void refuse_for_lack(struct port *port)
 		log_warning(port->device.tag, "%s", port->last_error);
 }
 
+/* Nobody is let in while descriptors of those before hang: the port's own users can end that. */
+static bool wait_for_foreign(struct port *port)
+{
+	if (!foreign_full_since(&port->foreign))
+		return false;
+	if (!foreign_hangs(&port->foreign))
+		return true;
+	refusal_count(port->primary, REFUSED_FOREIGN_FD);
+	snprintf(port->last_error, sizeof(port->last_error), "no front-end is let in: %s",
+		 refusal_remedy(REFUSED_FOREIGN_FD));
+	if (hf_log_allowed(&port->log_limit))
+		log_warning(port->device.tag, "%s", port->last_error);
+	return true;
+}
+
 static bool open_session(struct port *port, int fd)
 {
 	int error;
@@ -92,7 +107,7 @@ static bool open_session(struct port *port, int fd)
 	if (headroom_for_new(port->primary, NEW_FRONT_END, fd)) {
 		error = session_create(port, fd);
 	} else {
-		hf_fd_close(&fd);
+		foreign_close_socket(&port->foreign, &fd);
 		error = -EMFILE;
 	}
 	if (error == -EMFILE)
@@ -112,7 +127,7 @@ static void refuse_second(struct port *port, int fd)
 		log_warning(port->device.tag, "process %d refused: process %d is connected; %s",
 			    stream_peer_pid(fd), port->peer_pid,
 			    refusal_remedy(REFUSED_SECOND_CLIENT));
-	hf_fd_close(&fd);
+	foreign_close_socket(&port->foreign, &fd);
 }
 
 /* calls: accept4 */
@@ -133,6 +148,11 @@ static void on_client(struct loop_source *source, uint32_t events)
 	if (port->session && wait_ns) {
 		stop_listening(port);
 		arm_retry(port, wait_ns);
+		return;
+	}
+	if (!port->session && wait_for_foreign(port)) {
+		stop_listening(port);
+		arm_retry(port, BACKOFF_FIRST_NS);
 		return;
 	}
 	fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -158,8 +178,13 @@ static void retry_later(struct port *port)
 
 static void connect_now(struct port *port)
 {
-	int fd = stream_connect(port->path);
+	int fd;
 
+	if (wait_for_foreign(port)) {
+		retry_later(port);
+		return;
+	}
+	fd = stream_connect(port->path);
 	if (fd < 0)
 		note_error(port, "cannot connect", -fd);
 	if (fd < 0 || !open_session(port, fd))
@@ -191,6 +216,7 @@ static void free_port(struct port *port)
 	journal_port_gone(port);
 	if (port->cuse)
 		cuse_free(port);
+	foreign_forget(&port->foreign);
 	primary->ports[port->device.slot] = NULL;
 	free(port);
 }
@@ -230,7 +256,6 @@ static void unlink_socket(const struct port *port)
 }
 
 /* No new sessions. */
-/* calls: shutdown */
 static void close_socket(struct port *port)
 {
 	loop_remove(port->primary->loop, &port->listener_source);
@@ -239,11 +264,8 @@ static void close_socket(struct port *port)
 		cuse_close(port);
 	else if (port->listener >= 0)
 		unlink_socket(port);
-	/* Another process may hold it as well: nobody is let in by this. */
-	if (port->listener >= 0)
-		(void)shutdown(port->listener, SHUT_RDWR);
 	port->listener_stored = 0;
-	hf_fd_close(&port->listener);
+	foreign_close_socket(&port->foreign, &port->listener);
 }
 
 struct port *port_find(const struct primary *primary, const char *name)
@@ -386,6 +408,7 @@ static struct port *new_port(struct primary *primary, uint32_t slot, const char 
 	port->client = client;
 	port->queue_pairs = queue_pairs ? queue_pairs : MAX_QUEUE_PAIRS;
 	port->listener = -1;
+	foreign_init(&port->foreign, primary->loop);
 	port->listener_source = (struct loop_source){.ready = on_client, .fd = -1};
 	port->retry.fire = on_retry;
 	device_init(&port->device, primary, port, slot);

@@ -41,6 +41,7 @@
 	X(RING_ALIGNMENT, "ring_alignment")                                                        \
 	X(RING_SIZE, "ring_size")                                                                  \
 	X(EVENT_FD, "not_an_eventfd")                                                              \
+	X(FOREIGN_FD, "descriptors_that_hang")                                                     \
 	X(NO_RESOURCES, "no_resources")                                                            \
 	X(SECOND_CLIENT, "second_client")                                                          \
 	/* vhost-cuse: what a socket would have brought along */                                   \

@@ -34,6 +34,7 @@
 #include "event.h"
 #include "fd.h"
 #include "feature_words.h"
+#include "foreign.h"
 #include "journal.h"
 #include "port.h"
 #include "primary.h"
@@ -50,6 +51,9 @@
 /* Revocations a front-end may cause: so many at once, then one in so long. */
 #define REVOCATIONS_AT_ONCE 64u
 #define REVOCATION_NS	    NS_PER_MS
+/* Messages with descriptors that have to be closed elsewhere, of a port: each is some processes. */
+#define FOREIGNERS_AT_ONCE 32u
+#define FOREIGNER_NS	   (250 * NS_PER_MS)
 /* How long a front-end waits at a time for its secondary to read. */
 #define CONGESTION_NS (5 * NS_PER_MS)
 
@@ -124,7 +128,6 @@ void session_end(struct session *session, const char *why)
 	revoke_start(&session->revocation, device, GRANT_ALL_VRINGS);
 }
 
-/* calls: shutdown */
 void session_destroy(struct session *session)
 {
 	struct loop *loop = session->primary->loop;
@@ -140,9 +143,8 @@ void session_destroy(struct session *session)
 	memory_draft_free(session->next_memory);
 	device_reset(session->device);
 	session->port->session = NULL;
-	/* Another process may hold the socket as well: the front-end sees the end by this. */
-	(void)shutdown(session->socket, SHUT_RDWR);
-	hf_fd_close(&session->socket);
+	foreign_close_socket(&session->port->foreign, &session->socket);
+	foreign_let_go(&session->port->foreign);
 	free(session);
 }
 
@@ -175,6 +177,7 @@ static void consume(struct session *session)
 			     session->in_socket);
 	journal_consumed(session);
 	session->in_socket = 0;
+	foreign_let_go(&session->port->foreign);
 }
 
 /* False: the session is over, or waits for room. */
@@ -481,8 +484,16 @@ static void half_message(struct session *session)
 		end_refused(session, REFUSED_NO_RESOURCES, "message");
 }
 
+/* Until it is known whether they hang. */
+static bool wait_for_foreign(struct session *session)
+{
+	struct foreign *foreign = &session->port->foreign;
+
+	return foreign_full_since(foreign) && !foreign_hangs(foreign);
+}
+
 /* For how long the next message has to wait; 0: not at all. */
-static uint64_t pause_needed(const struct session *session)
+static uint64_t pause_needed(struct session *session)
 {
 	uint64_t ns;
 
@@ -490,13 +501,14 @@ static uint64_t pause_needed(const struct session *session)
 		return CONGESTION_NS;
 	if (vu_recv_begun(&session->raw))
 		return 0;
-	ns = rate_wait_ns(&session->revocations, REVOCATIONS_AT_ONCE, REVOCATION_NS);
-	if (!ns && grant_congested(session->device))
+	ns = max_u64(rate_wait_ns(&session->revocations, REVOCATIONS_AT_ONCE, REVOCATION_NS),
+		     rate_wait_ns(&session->port->foreigners, FOREIGNERS_AT_ONCE, FOREIGNER_NS));
+	if (!ns && (grant_congested(session->device) || wait_for_foreign(session)))
 		ns = CONGESTION_NS;
 	return ns;
 }
 
-uint64_t session_pause_ns(const struct session *session)
+uint64_t session_pause_ns(struct session *session)
 {
 	return pause_needed(session);
 }
@@ -522,6 +534,28 @@ static bool pause_reading(struct session *session)
 	return true;
 }
 
+/* Afterwards no descriptor of the message can hang us: -1 is in the place of one that could. */
+static enum vu_recv_result receive(struct session *session, enum refusal *ret_reason)
+{
+	struct port *port = session->port;
+	struct vu_raw *raw = &session->raw;
+	enum vu_recv_result result;
+	int foreign, strays;
+
+	*ret_reason = REFUSED_FOREIGN_FD;
+	if (foreign_hangs(&port->foreign))
+		return VU_RECV_REFUSED;
+	result = vu_recv(raw, session->socket, ret_reason);
+	foreign = foreign_discard(&port->foreign, raw->fds, raw->nr_fds);
+	strays = foreign_discard(&port->foreign, raw->strays, raw->nr_strays);
+	if (foreign || strays)
+		rate_spend(&port->foreigners, FOREIGNER_NS);
+	if (foreign >= 0 && strays >= 0)
+		return result;
+	*ret_reason = REFUSED_FOREIGN_FD;
+	return VU_RECV_REFUSED;
+}
+
 static void read_messages(struct session *session)
 {
 	const struct device *device = session->device;
@@ -532,7 +566,7 @@ static void read_messages(struct session *session)
 	for (unsigned int i = 0; i < MESSAGES_PER_ROUND && !round_over; i++) {
 		if (pause_reading(session))
 			return;
-		switch (vu_recv(&session->raw, session->socket, &reason)) {
+		switch (receive(session, &reason)) {
 		case VU_RECV_AGAIN:
 			half_message(session);
 			return;

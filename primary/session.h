@@ -122,7 +122,7 @@ bool session_peer_gone(const struct session *session);
 /* Carry out the message in session->raw; only at rest. May end it. */
 void session_handle(struct session *session, const struct vu_rule *rule, uint32_t request);
 /* For how long the next message has to wait; 0: not at all. */
-uint64_t session_pause_ns(const struct session *session);
+uint64_t session_pause_ns(struct session *session);
 
 /* --- for session.c --- */
 

@@ -8,7 +8,9 @@
  * - A message may come in any pieces. Half a message is a state, not an error and not a wait; the
  *   session puts a deadline on it.
  * - Descriptors have an owner from the moment the kernel installs them: the raw message. They are
- *   close-on-exec from birth, and whatever is not taken is closed by vu_raw_reset.
+ *   close-on-exec from birth, and whatever is not taken is closed by vu_raw_reset. No more are
+ *   installed than one above what a message may have. What they are is judged by who calls
+ *   (foreign.h), before anything is done with one: none is closed here.
  * - Lost descriptors (MSG_CTRUNC) cannot be told from never sent ones by a count: the stream ends.
  *
  * A message is looked at (MSG_PEEK) and stays in the socket until it was acted on and answered:
@@ -32,47 +34,35 @@
 #include "check.h"
 #include "fd.h"
 
-/* The most the kernel passes in one go: with room for all, none is ever cut off by us. */
-#define KERNEL_MAX_FDS 253u
-
 void vu_raw_reset(struct vu_raw *raw)
 {
 	hf_fd_close_all(raw->fds, raw->nr_fds);
 	raw->nr_fds = 0;
+	hf_fd_close_all(raw->strays, raw->nr_strays);
+	raw->nr_strays = 0;
 	raw->have = 0;
+	raw->surplus = false;
 }
 
-/* Take what the kernel installed. All of it, also when it is more than we have room for. */
-static bool take_fds(struct vu_raw *raw, struct msghdr *msg)
+/* Take what the kernel installed: never more than there is room for. */
+static void take_fds(int *fds, uint32_t *nr_fds, struct msghdr *msg)
 {
-	bool fit = true;
-
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (raw->nr_fds < VU_MAX_FDS) {
-				raw->fds[raw->nr_fds++] = fd;
-			} else {
-				hf_fd_close(&fd);
-				fit = false;
-			}
-		}
+		memcpy(fds + *nr_fds, CMSG_DATA(c), n * sizeof(int));
+		*nr_fds += (uint32_t)n;
 	}
-	return fit;
 }
 
-/* Look from behind what we have. Bytes; 0: the peer closed; -errno. */
+/* Look from this byte on. Bytes; 0: the peer closed; -errno. */
 /* calls: recvmsg */
 /* calls: setsockopt */
-static ssize_t look(const struct vu_raw *raw, int socket, struct msghdr *msg)
+static ssize_t look(int socket, size_t from, struct msghdr *msg)
 {
-	int offset = raw->have ? (int)raw->have : -1;
+	int offset = from ? (int)from : -1;
 	ssize_t n;
 
 	/* -1 every time: a life before this one may have left it at anything. */
@@ -86,41 +76,45 @@ static ssize_t look(const struct vu_raw *raw, int socket, struct msghdr *msg)
 	return n;
 }
 
-/* Without room for descriptors none is installed. */
-static ssize_t look_at_bytes(const struct vu_raw *raw, int socket, void *to, size_t room)
+/* From behind what we have. Without room for descriptors none is installed. */
+static ssize_t look_at_bytes(struct vu_raw *raw, int socket, void *to, size_t room)
 {
 	struct iovec iov = {.iov_base = to, .iov_len = room};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t n = look(socket, raw->have, &msg);
 
-	return look(raw, socket, &msg);
+	raw->surplus |= n >= 0 && (msg.msg_flags & MSG_CTRUNC);
+	return n;
 }
 
-/* Bytes into `to`, descriptors into `raw`. As look, or -EPROTO with *ret_reason. */
-static ssize_t look_at_all(struct vu_raw *raw, int socket, void *to, size_t room,
+/* Bytes and descriptors. As look, or -EPROTO with *ret_reason; `fds` has room for one more than a
+ * message may have. */
+static ssize_t look_at_all(int socket, size_t from, struct iovec *to, int *fds, uint32_t *nr_fds,
 			   enum refusal *ret_reason)
 {
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(KERNEL_MAX_FDS * sizeof(int))];
+		char room[CMSG_SPACE((VU_MAX_FDS + 1) * sizeof(int))];
 	} control;
-	struct iovec iov = {.iov_base = to, .iov_len = room};
-	struct msghdr msg = {.msg_iov = &iov,
+	struct msghdr msg = {.msg_iov = to,
 			     .msg_iovlen = 1,
 			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	ssize_t n = look(raw, socket, &msg);
+			     .msg_controllen = CMSG_LEN((VU_MAX_FDS + 1 - *nr_fds) * sizeof(int))};
+	uint32_t before = *nr_fds;
+	ssize_t n = look(socket, from, &msg);
 
 	if (n < 0)
 		return n;
+	take_fds(fds, nr_fds, &msg);
 	*ret_reason = REFUSED_TOO_MANY_FDS;
-	if (!take_fds(raw, &msg))
+	if (*nr_fds > VU_MAX_FDS)
 		return -EPROTO;
 	*ret_reason = REFUSED_FDS_LOST;
 	if (msg.msg_flags & MSG_CTRUNC)
 		return -EPROTO;
 	/* They belong to the first byte of a message, not to its middle. */
 	*ret_reason = REFUSED_FD_COUNT;
-	if (raw->have && msg.msg_controllen)
+	if (from && *nr_fds > before)
 		return -EPROTO;
 	return n;
 }
@@ -160,10 +154,26 @@ static void put(struct vu_raw *raw, const char *bytes, ssize_t n)
 static ssize_t take(struct vu_raw *raw, int socket, size_t len, enum refusal *ret_reason)
 {
 	char bytes[sizeof(raw->header) + VU_MAX_PAYLOAD];
-	ssize_t n = look_at_all(raw, socket, bytes, len, ret_reason);
+	struct iovec to = {.iov_base = bytes, .iov_len = len};
+	ssize_t n = look_at_all(socket, raw->have, &to, raw->fds, &raw->nr_fds, ret_reason);
 
 	put(raw, bytes, n);
 	return n;
+}
+
+/*
+ * The message takes none, and reading on would let go of those that came with it: who that may hang
+ * is for our caller to see. They may also be those of what comes next.
+ */
+static ssize_t look_at_strays(struct vu_raw *raw, int socket, size_t len, enum refusal *ret_reason)
+{
+	char bytes[sizeof(raw->header) + VU_MAX_PAYLOAD];
+	struct iovec to = {.iov_base = bytes, .iov_len = len};
+	ssize_t n = look_at_all(socket, 0, &to, raw->strays, &raw->nr_strays, ret_reason);
+
+	/* Behind a packet with descriptors a look ends. */
+	*ret_reason = REFUSED_FD_COUNT;
+	return n < 0 || n == (ssize_t)len ? n : -EPROTO;
 }
 
 /* Does the request come with descriptors? Of all others none is ever installed. */
@@ -201,6 +211,11 @@ static ssize_t take_rest(struct vu_raw *raw, int socket, size_t len, enum refusa
 	if (!raw->nr_fds && wants_fds(&whole))
 		return take(raw, socket, len, ret_reason);
 	put(raw, bytes, n);
+	if (raw->surplus && !raw->nr_fds) {
+		ssize_t all = look_at_strays(raw, socket, raw->have, ret_reason);
+
+		return all < 0 ? all : n;
+	}
 	return n;
 }
 

@@ -34,7 +34,7 @@ void world_open(struct world *world, const char *const *arguments);
 /* The same with a limit of open files. */
 void world_open_limited(struct world *world, const char *const *arguments,
 			unsigned int descriptors);
-/* End everything; the primary must exit with 0. */
+/* End everything; the primary must exit with 0 (`primary` 0: the test has ended it). */
 void world_close(struct world *world);
 
 /* Kill the primary, for good. */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A file whose server answers until it is open and never again: close(2) of any descriptor of it
+ * does not return, and no signal ends that, until fuse_file_end. And a TCP socket that lingers: the
+ * last close(2) of it does not return for an hour.
+ */
+#ifndef E2E_FUSE_FILE_H
+#define E2E_FUSE_FILE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct fuse_file {
+	int fd; /* the file, open */
+	char path[64];
+	/* A process: when the test dies it dies, and whoever hangs goes on. */
+	pid_t server;
+	atomic_uint *flushes; /* asked for, not answered; shared with the server */
+};
+
+/* False: this machine cannot (no /dev/fuse, or not root). */
+bool fuse_file_begin(struct fuse_file *file);
+/* The server ends: whoever hangs goes on. */
+void fuse_file_end(struct fuse_file *file);
+/* Are there at least so many unanswered closes, within a bounded time? */
+bool fuse_file_hangs(struct fuse_file *file, unsigned int closes);
+
+struct lingerer {
+	int fd; /* hand it to others and close it: theirs is the last then */
+	int peer;
+};
+
+void lingerer_begin(struct lingerer *lingerer);
+void lingerer_end(struct lingerer *lingerer);
+
+#endif

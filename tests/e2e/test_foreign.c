@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Descriptors whose close(2) does not return, in messages to the primary: of a file on FUSE whose
+ * server has stopped answering, and of a socket that lingers. Who passes them loses his own port;
+ * nobody waits for him, and an upgrade, a kill and a take-over go as ever.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "fd.h"
+#include "front_end.h"
+#include "fuse_file.h"
+#include "suite.h"
+#include "world.h"
+
+static struct world world;
+static struct front_end bad, neighbour;
+static struct fuse_file file;
+static uint32_t next;
+
+static void open_all(const char *first)
+{
+	const char *const arguments[] = {"--port", "bad", "--port", "good", first, NULL};
+	static const char *const all[] = {"*", NULL};
+	static const struct session_shape shape;
+
+	world_open(&world, arguments);
+	world_start_echo(&world, 0, "echo", "vswitch", all);
+	REQUIRE(front_end_connect(&neighbour, world_port_path(&world, "good")) == 0);
+	REQUIRE(front_end_setup(&neighbour, &shape) == 0);
+	front_end_post_buffers(&neighbour, 0);
+	next = 0;
+	CHECK_EQ(front_end_echo(&neighbour, 0, &next, 100), 0);
+}
+
+static void close_all(void)
+{
+	CHECK_EQ(driver_check(&neighbour.rings[0]), 0);
+	CHECK_EQ(driver_check(&neighbour.rings[1]), 0);
+	front_end_close(&neighbour);
+	world_close(&world);
+}
+
+/* The file after all else: a process that is started closes what it inherits. */
+static bool open_all_with_file(const char *first)
+{
+	open_all(first);
+	if (fuse_file_begin(&file))
+		return true;
+	printf("\n    skipped: no FUSE for this user\n");
+	close_all();
+	return false;
+}
+
+static void connect_bad(void)
+{
+	uint64_t features;
+
+	for (int i = 0; i < 10000; i++) {
+		REQUIRE(front_end_connect(&bad, world_port_path(&world, "bad")) == 0);
+		if (front_end_get_u64(&bad, FE_GET_FEATURES, &features) == 0)
+			return;
+		front_end_close(&bad);
+		usleep(1000);
+	}
+	REQUIRE(false);
+}
+
+static void set_up_bad(void)
+{
+	static const struct session_shape shape;
+	uint32_t number = 0;
+
+	connect_bad();
+	REQUIRE(front_end_setup(&bad, &shape) == 0);
+	front_end_post_buffers(&bad, 0);
+	CHECK_EQ(front_end_echo(&bad, 0, &number, 50), 0);
+}
+
+/* The primary answers, and the neighbour's packets go on. */
+static void check_alive(void)
+{
+	CHECK(world_ask_pid(&world, NULL) > 0);
+	CHECK_EQ(front_end_echo(&neighbour, 0, &next, 100), 0);
+	CHECK_EQ(front_end_set_memory(&neighbour), 0);
+	CHECK_EQ(front_end_echo(&neighbour, 0, &next, 100), 0);
+}
+
+/* The signal is on its way when kill returns. */
+static void stop_primary(void)
+{
+	char path[64], line[512], state = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", world.primary);
+	CHECK_EQ(kill(world.primary, SIGSTOP), 0);
+	for (int ms = 0; ms < 20000 && state != 'T'; ms++) {
+		FILE *stat = fopen(path, "re");
+
+		REQUIRE(stat != NULL);
+		if (fgets(line, sizeof(line), stat))
+			(void)sscanf(line, "%*d (%*[^)]) %c", &state);
+		fclose(stat);
+		usleep(1000);
+	}
+	CHECK_EQ(state, 'T');
+}
+
+/* Refused, as any other wrong descriptor. */
+static void offer(uint32_t request, int fd)
+{
+	uint64_t table[5] = {1, 0, 4096, bad.guest.user, 0};
+	uint64_t word = 1;
+
+	if (request == FE_SET_MEM_TABLE || request == FE_ADD_MEM_REG)
+		CHECK_EQ(front_end_ask(&bad, request, table, sizeof(table), &fd, 1), 1);
+	else
+		CHECK_EQ(front_end_ask(&bad, request, &word, sizeof(word), &fd, 1), 1);
+}
+
+static void a_file_that_is_never_flushed_is_refused_and_holds_up_nobody(void)
+{
+	uint32_t number = 50;
+	size_t fds;
+
+	if (!open_all_with_file(NULL))
+		return;
+	fds = world_fds(world.primary, -1);
+	set_up_bad();
+	offer(FE_SET_MEM_TABLE, file.fd);
+	CHECK(fuse_file_hangs(&file, 1));
+	check_alive();
+	offer(FE_ADD_MEM_REG, file.fd);
+	check_alive();
+	offer(FE_SET_VRING_CALL, file.fd);
+	CHECK(fuse_file_hangs(&file, 3));
+	check_alive();
+	/* Its own session has lost nothing either. */
+	CHECK_EQ(front_end_echo(&bad, 0, &number, 50), 0);
+	CHECK_EQ(world_fds(world.primary, file.fd), 0);
+	front_end_close(&bad);
+	fuse_file_end(&file);
+	set_up_bad();
+	front_end_close(&bad);
+	CHECK(world_fds_become(world.primary, fds));
+	close_all();
+}
+
+static void stray_files_that_are_never_flushed_hold_up_nobody(void)
+{
+	uint64_t value = 0;
+
+	if (!open_all_with_file(NULL))
+		return;
+	connect_bad();
+	CHECK_EQ(front_end_send(&bad, FE_GET_FEATURES, 0, NULL, 0, &file.fd, 1), 0);
+	CHECK_EQ(front_end_reply(&bad, FE_GET_FEATURES, &value, sizeof(value)), 8);
+	check_alive();
+	/* Behind the last message that is read. */
+	stop_primary();
+	CHECK_EQ(front_end_send(&bad, FE_SET_VRING_NUM, 0, "", 1, &file.fd, 1), 0);
+	CHECK_EQ(front_end_send(&bad, FE_GET_FEATURES, 0, NULL, 0, &file.fd, 1), 0);
+	CHECK_EQ(kill(world.primary, SIGCONT), 0);
+	CHECK(front_end_is_closed(&bad));
+	check_alive();
+	front_end_close(&bad);
+	fuse_file_end(&file);
+	close_all();
+}
+
+/* Four may hang; then the port is shut until they do not. */
+static void a_port_whose_files_hang_is_shut_until_they_do_not(void)
+{
+	uint64_t features;
+
+	if (!open_all_with_file(NULL))
+		return;
+	set_up_bad();
+	for (int i = 0; i < 4; i++)
+		offer(FE_SET_VRING_ERR, file.fd);
+	CHECK(fuse_file_hangs(&file, 4));
+	CHECK(front_end_get_u64(&bad, FE_GET_FEATURES, &features) < 0);
+	CHECK(world_counter_becomes(&world, "refused.descriptors_that_hang", 1));
+	front_end_close(&bad);
+	check_alive();
+	fuse_file_end(&file);
+	set_up_bad();
+	front_end_close(&bad);
+	check_alive();
+	close_all();
+}
+
+static void a_file_that_hangs_stops_no_upgrade(void)
+{
+	const char *reason = "";
+
+	if (!open_all_with_file(NULL))
+		return;
+	set_up_bad();
+	offer(FE_SET_MEM_TABLE, file.fd);
+	CHECK(fuse_file_hangs(&file, 1));
+	CHECK_EQ(world_upgrade_begun(world_upgrade(&world, ""), &reason), 0);
+	CHECK(world_counter_becomes(&world, "upgrades", 1));
+	check_alive();
+	front_end_close(&bad);
+	fuse_file_end(&file);
+	close_all();
+}
+
+/* In the run directory of a primary that is dead: does anything of it live on? */
+static bool is_free(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char path[128];
+	int lock, socket_fd;
+	bool free_lock = false, refused = false;
+
+	snprintf(path, sizeof(path), "%s/holdfastd.lock", world.dir);
+	lock = open(path, O_RDWR | O_CLOEXEC);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/bad.sock", world.dir);
+	for (int i = 0; i < 10000 && !(free_lock && refused); i++) {
+		free_lock = flock(lock, LOCK_EX | LOCK_NB) == 0;
+		socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		refused = connect(socket_fd, (struct sockaddr *)&address, sizeof(address)) < 0 &&
+			  errno == ECONNREFUSED;
+		close(socket_fd);
+		usleep(1000);
+	}
+	close(lock);
+	return free_lock && refused;
+}
+
+static void a_killed_primary_leaves_no_lock_and_no_socket_with_who_hangs(void)
+{
+	int status = 0;
+
+	if (!open_all_with_file(NULL))
+		return;
+	set_up_bad();
+	offer(FE_SET_MEM_TABLE, file.fd);
+	CHECK(fuse_file_hangs(&file, 1));
+	CHECK_EQ(kill(world.primary, SIGKILL), 0);
+	CHECK_EQ(waitpid(world.primary, &status, 0), world.primary);
+	CHECK(is_free());
+	CHECK(front_end_is_closed(&bad));
+	CHECK(front_end_is_closed(&neighbour));
+	world.primary = 0;
+	front_end_close(&bad);
+	front_end_close(&neighbour);
+	fuse_file_end(&file);
+	world_close(&world);
+}
+
+static void a_primary_that_dies_beside_who_hangs_is_succeeded(void)
+{
+	pid_t pid;
+
+	if (!open_all_with_file("--supervise"))
+		return;
+	set_up_bad();
+	for (int i = 0; i < 2; i++) {
+		offer(FE_SET_MEM_TABLE, file.fd);
+		CHECK(fuse_file_hangs(&file, (unsigned int)i + 1));
+		pid = world_ask_pid(&world, NULL);
+		CHECK_EQ(kill(pid, SIGKILL), 0);
+		CHECK(world_ask_pid(&world, NULL) != pid);
+		check_alive();
+	}
+	front_end_close(&bad);
+	fuse_file_end(&file);
+	close_all();
+}
+
+/* Sent, and ours closed before the primary has looked: the last reference is in the queue. */
+static void send_last(struct front_end *fe, uint32_t request, uint32_t flags, const void *payload,
+		      uint32_t size, struct lingerer *lingerer)
+{
+	stop_primary();
+	CHECK_EQ(front_end_send(fe, request, flags, payload, size, &lingerer->fd, 1), 0);
+	hf_fd_close(&lingerer->fd);
+	CHECK_EQ(kill(world.primary, SIGCONT), 0);
+}
+
+/* In every place where the primary could hold the last reference. */
+static void a_socket_that_lingers_holds_up_nobody(void)
+{
+	struct lingerer lingerers[4];
+	struct front_end second;
+	uint64_t word = 1, value = 0;
+
+	open_all(NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(lingerers); i++)
+		lingerer_begin(&lingerers[i]);
+	connect_bad();
+	/* Asked for, */
+	send_last(&bad, FE_SET_VRING_KICK, FE_NEED_REPLY, &word, sizeof(word), &lingerers[0]);
+	CHECK_EQ(front_end_reply(&bad, FE_SET_VRING_KICK, &value, sizeof(value)), 8);
+	CHECK_EQ(value, 1);
+	check_alive();
+	/* with a message that takes none, */
+	send_last(&bad, FE_GET_FEATURES, 0, NULL, 0, &lingerers[1]);
+	CHECK_EQ(front_end_reply(&bad, FE_GET_FEATURES, &value, sizeof(value)), 8);
+	check_alive();
+	/* from who is not let in, */
+	stop_primary();
+	REQUIRE(front_end_connect(&second, world_port_path(&world, "bad")) == 0);
+	send_last(&second, FE_GET_FEATURES, 0, NULL, 0, &lingerers[2]);
+	CHECK(front_end_is_closed(&second));
+	front_end_close(&second);
+	check_alive();
+	/* and never read. */
+	stop_primary();
+	CHECK_EQ(front_end_send(&bad, FE_SET_VRING_NUM, 0, "", 1, NULL, 0), 0);
+	send_last(&bad, FE_GET_FEATURES, 0, NULL, 0, &lingerers[3]);
+	CHECK(front_end_is_closed(&bad));
+	front_end_close(&bad);
+	check_alive();
+	for (size_t i = 0; i < ARRAY_SIZE(lingerers); i++)
+		lingerer_end(&lingerers[i]);
+	set_up_bad();
+	front_end_close(&bad);
+	close_all();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(a_file_that_is_never_flushed_is_refused_and_holds_up_nobody),
+	SENTENCE(stray_files_that_are_never_flushed_hold_up_nobody),
+	SENTENCE(a_port_whose_files_hang_is_shut_until_they_do_not),
+	SENTENCE(a_file_that_hangs_stops_no_upgrade),
+	SENTENCE(a_killed_primary_leaves_no_lock_and_no_socket_with_who_hangs),
+	SENTENCE(a_primary_that_dies_beside_who_hangs_is_succeeded),
+	SENTENCE(a_socket_that_lingers_holds_up_nobody),
+};
+SUITE("foreign", sentences)
