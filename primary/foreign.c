@@ -7,9 +7,9 @@
  * hangs: with it, our sockets and locks would outlive us. Four kinds of processes:
  *
  *   sweeper  shares our table. Starts the others, waits until the numbers are out of the table,
- * says so; then we leave that table (unshare(2)) with a copy of it, and the sweeper closes all that
- * is in the old one, and ends. We wait for it; nothing that it does can hang. taker    shares our
- * table, closes one number, ends, or hangs: with a table that is empty by then. keeper   has a
+ * says so; then we leave that table (CLOSE_RANGE_UNSHARE) with a copy of it, and the sweeper closes
+ * all that is in the old one, and ends. We wait for it; nothing that it does can hang. taker shares
+ * our table, closes one number, ends, or hangs: with a table that is empty by then. keeper   has a
  * table of its own, with nothing but the foreign descriptors in it. The message that brought them
  * is still in its socket's queue, and when we consume it, the last reference must not be ours: the
  * last one is where a socket lingers, and a file is written back. It ends, and may hang, when we
@@ -22,6 +22,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -72,7 +74,7 @@ bool foreign_is(int fd)
 /* --- processes --- */
 
 /* calls: clone close_range getppid prctl pipe2 */
-/* calls: clock_nanosleep nanosleep poll ppoll wait4 waitid kill pidfd_open unshare */
+/* calls: clock_nanosleep nanosleep poll ppoll wait4 waitid kill pidfd_open */
 /* As fork(2), with or without a table of its own. */
 static pid_t start(unsigned long flags)
 {
@@ -227,7 +229,7 @@ static int sweep(struct sweep *s, int hold, int *ret_keeper)
 		*ret_keeper = watch(keeper);
 	if (keeper <= 0)
 		error = -EAGAIN;
-	else if (unshare(CLONE_FILES) < 0)
+	else if (close_range(INT_MAX, ~0u, CLOSE_RANGE_UNSHARE) < 0)
 		error = -errno;
 	if (error)
 		(void)kill(sweeper, SIGKILL); /* the table is still ours */

@@ -432,11 +432,11 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_device_is_handed_over_without_hugepages),
 	SENTENCE(the_primary_dies_without_hugepages),
 	SENTENCE(a_front_end_dies_without_hugepages),
-	SENTENCE(a_secondary_dies_when_no_descriptor_is_left),
+	CATALOGUE(a_secondary_dies_when_no_descriptor_is_left, "[C-6]"),
 	SENTENCE(a_secondary_hangs_when_no_descriptor_is_left),
 	SENTENCE(a_device_is_handed_over_when_no_descriptor_is_left),
 	SENTENCE(the_primary_dies_when_no_descriptor_is_left),
-	SENTENCE(a_front_end_dies_when_no_descriptor_is_left),
+	CATALOGUE(a_front_end_dies_when_no_descriptor_is_left, "[C-6]"),
 	SENTENCE(a_secondary_dies_when_a_primary_alone_has_no_descriptor_left),
 	SENTENCE(a_device_is_handed_over_when_a_primary_alone_has_no_descriptor_left),
 	SENTENCE(a_front_end_dies_when_a_primary_alone_has_no_descriptor_left),
@@ -444,6 +444,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_secondary_hangs_and_the_next_one_dies),
 	SENTENCE(a_device_is_handed_over_and_back_at_once),
 	SENTENCE(the_primary_dies_and_its_successor_too),
-	SENTENCE(a_front_end_dies_and_the_next_one_too),
+	CATALOGUE(a_front_end_dies_and_the_next_one_too, "[F-4]"),
 };
 SUITE("faults", sentences)

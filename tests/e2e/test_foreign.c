@@ -331,12 +331,12 @@ static void a_socket_that_lingers_holds_up_nobody(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(a_file_that_is_never_flushed_is_refused_and_holds_up_nobody),
-	SENTENCE(stray_files_that_are_never_flushed_hold_up_nobody),
+	CATALOGUE(a_file_that_is_never_flushed_is_refused_and_holds_up_nobody, "[23] [M-9]"),
+	CATALOGUE(stray_files_that_are_never_flushed_hold_up_nobody, "[M-2]"),
 	SENTENCE(a_port_whose_files_hang_is_shut_until_they_do_not),
 	SENTENCE(a_file_that_hangs_stops_no_upgrade),
 	SENTENCE(a_killed_primary_leaves_no_lock_and_no_socket_with_who_hangs),
-	SENTENCE(a_primary_that_dies_beside_who_hangs_is_succeeded),
-	SENTENCE(a_socket_that_lingers_holds_up_nobody),
+	CATALOGUE(a_primary_that_dies_beside_who_hangs_is_succeeded, "[F-3]"),
+	CATALOGUE(a_socket_that_lingers_holds_up_nobody, "[23] [20]"),
 };
 SUITE("foreign", sentences)

@@ -269,13 +269,13 @@ static void a_broken_ring_is_told_and_costs_nobody_else_a_packet(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(bad_headers_close_the_session),
-	SENTENCE(a_message_cut_anywhere_costs_only_its_session),
-	SENTENCE(any_request_with_any_size_and_descriptors_leaves_nothing),
-	SENTENCE(any_two_first_messages_are_survived),
-	SENTENCE(a_session_byte_by_byte_works),
-	SENTENCE(a_refused_message_leaves_the_session_as_it_was),
-	SENTENCE(a_bad_memory_table_leaves_the_old_one_in_force),
+	CATALOGUE(bad_headers_close_the_session, "[M-1]"),
+	CATALOGUE(a_message_cut_anywhere_costs_only_its_session, "[17]"),
+	CATALOGUE(any_request_with_any_size_and_descriptors_leaves_nothing, "[10] [16]"),
+	CATALOGUE(any_two_first_messages_are_survived, "[19]"),
+	CATALOGUE(a_session_byte_by_byte_works, "[M-16] [M-17]"),
+	CATALOGUE(a_refused_message_leaves_the_session_as_it_was, "[12] [M-13]"),
+	CATALOGUE(a_bad_memory_table_leaves_the_old_one_in_force, "[3] [M-6] [M-13]"),
 	SENTENCE(a_broken_ring_is_told_and_costs_nobody_else_a_packet),
 };
 SUITE("malformed", sentences)

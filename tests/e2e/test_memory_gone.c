@@ -353,9 +353,10 @@ static void the_heir_of_a_broken_guest_lives_and_so_does_who_attaches_then(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(a_guest_whose_memory_is_cut_to_nothing_breaks_alone_and_can_come_back),
+	CATALOGUE(a_guest_whose_memory_is_cut_to_nothing_breaks_alone_and_can_come_back,
+		  "[9] [M-8]"),
 	SENTENCE(a_guest_whose_buffers_are_cut_off_breaks_alone_and_can_come_back),
-	SENTENCE(a_guest_whose_hugepages_are_cut_breaks_alone_and_can_come_back),
+	CATALOGUE(a_guest_whose_hugepages_are_cut_breaks_alone_and_can_come_back, "[M-8]"),
 	SENTENCE(a_guest_that_punches_out_its_memory_hurts_nobody_and_can_come_back),
 	SENTENCE(a_guest_that_punches_out_its_hugepages_hurts_nobody_and_can_come_back),
 	SENTENCE(the_heir_of_a_broken_guest_lives_and_so_does_who_attaches_then),

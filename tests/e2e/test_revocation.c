@@ -302,14 +302,14 @@ static void a_secondary_killed_in_a_burst_loses_nothing_but_its_copy(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(stop_answers_exactly_what_the_guest_sees_consumed),
+	CATALOGUE(stop_answers_exactly_what_the_guest_sees_consumed, "[48]"),
 	SENTENCE(a_stopped_ring_stays_stopped_until_it_is_set_up_again),
 	CATALOGUE(the_memory_table_may_change_between_any_two_packets, "[5] [37]"),
 	SENTENCE_OF("vhost-user", a_disabled_ring_supplies_nothing_and_comes_back),
-	SENTENCE(a_killed_secondary_costs_a_burst_at_most),
+	CATALOGUE(a_killed_secondary_costs_a_burst_at_most, "[F-1]"),
 	SENTENCE(a_standby_takes_over_when_the_owner_is_killed),
 	SENTENCE(a_secondary_that_leaves_hands_over_without_loss),
-	SENTENCE(a_secondary_stopped_in_a_burst_is_fenced_and_its_rings_go_on),
+	CATALOGUE(a_secondary_stopped_in_a_burst_is_fenced_and_its_rings_go_on, "[F-2]"),
 	SENTENCE(a_secondary_stopped_outside_a_burst_is_left_alone),
 	SENTENCE(a_secondary_killed_in_a_burst_loses_nothing_but_its_copy),
 };

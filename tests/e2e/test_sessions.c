@@ -226,7 +226,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(packets_come_back_whole_and_in_order_on_every_pair),
 	SENTENCE_OF("vhost-user", a_client_mode_port_connects_again_and_again),
 	SENTENCE(an_observer_gets_no_guest_memory),
-	SENTENCE(a_second_client_is_refused_and_the_first_not_disturbed),
+	CATALOGUE(a_second_client_is_refused_and_the_first_not_disturbed, "[21]"),
 	SENTENCE(sessions_256_on_4_secondaries_that_see_only_their_own),
 };
 SUITE("sessions", sentences)

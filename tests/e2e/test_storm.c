@@ -430,6 +430,6 @@ static void sessions_by_the_hundred_leave_no_lane_entry_taken(void)
 static const struct sentence sentences[] = {
 	SENTENCE(attachments_by_the_hundred_leave_no_place_taken),
 	SENTENCE(sessions_by_the_hundred_leave_no_lane_entry_taken),
-	SENTENCE(a_storm_leaves_nothing_stuck_closed_or_behind),
+	CATALOGUE(a_storm_leaves_nothing_stuck_closed_or_behind, "[X-2] [X-3]"),
 };
 SUITE("storm", sentences)

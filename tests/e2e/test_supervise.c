@@ -275,7 +275,7 @@ static void holdfast_vswitch_has_its_warm_standby(void)
 static const struct sentence sentences[] = {
 	SENTENCE(holdfast_vswitch_has_its_warm_standby),
 	SENTENCE(a_switch_that_dies_is_relieved_and_started_again),
-	SENTENCE(both_die_and_come_back),
+	CATALOGUE(both_die_and_come_back, "[F-5]"),
 	SENTENCE(the_primary_dies_and_switches_run_on),
 	SENTENCE(primary_and_switch_die_at_once),
 	SENTENCE(the_supervisor_dies_and_all_run_on),

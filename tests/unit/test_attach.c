@@ -667,10 +667,10 @@ static void coming_and_going_leaves_no_descriptors(void)
 static const struct sentence sentences[] = {
 	SENTENCE(welcome_brings_a_directory_to_read_and_a_lane_to_write),
 	SENTENCE(another_major_version_is_refused_naming_both),
-	SENTENCE(bad_names_roles_and_patterns_are_refused),
-	SENTENCE(what_is_not_a_hello_is_refused),
+	CATALOGUE(bad_names_roles_and_patterns_are_refused, "[C-3]"),
+	CATALOGUE(what_is_not_a_hello_is_refused, "[C-1]"),
 	SENTENCE(who_says_nothing_has_two_seconds),
-	SENTENCE(a_name_is_given_once),
+	CATALOGUE(a_name_is_given_once, "[C-4]"),
 	SENTENCE(a_full_table_says_so),
 	SENTENCE(a_crowd_at_the_door_is_bounded),
 	{"another_user_is_refused [C-4]", another_user_is_refused},

@@ -229,11 +229,11 @@ static void all_509_regions_are_found(void)
 
 static const struct sentence sentences[] = {
 	SENTENCE(regions_at_odd_offsets_start_at_their_own_first_byte),
-	SENTENCE(translation_checks_the_end_as_well_as_the_start),
-	SENTENCE(a_region_past_the_end_of_its_file_is_refused),
+	CATALOGUE(translation_checks_the_end_as_well_as_the_start, "[1]"),
+	CATALOGUE(a_region_past_the_end_of_its_file_is_refused, "[M-7]"),
 	SENTENCE(sizes_and_offsets_that_wrap_are_refused),
 	SENTENCE(a_table_that_is_not_sorted_is_refused),
-	SENTENCE(a_failed_map_leaves_nothing_mapped),
+	CATALOGUE(a_failed_map_leaves_nothing_mapped, "[4]"),
 	SENTENCE(an_empty_table_translates_nothing),
 	SENTENCE(a_hugetlb_region_inside_a_page_is_mapped_by_whole_pages),
 	SENTENCE(all_509_regions_are_found),

@@ -217,9 +217,9 @@ static void what_is_not_a_regular_file_is_not_mapped(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(ordinary_memory_is_zero_whole_pages_and_sealed),
-	SENTENCE(huge_memory_is_used_when_the_pool_has_pages_and_ordinary_else),
-	SENTENCE(memory_larger_than_the_pool_falls_back_to_ordinary_pages),
+	CATALOGUE(ordinary_memory_is_zero_whole_pages_and_sealed, "[9]"),
+	CATALOGUE(huge_memory_is_used_when_the_pool_has_pages_and_ordinary_else, "[F-8]"),
+	CATALOGUE(memory_larger_than_the_pool_falls_back_to_ordinary_pages, "[F-8]"),
 	SENTENCE(destroyed_memory_leaves_no_descriptor_and_no_map),
 	SENTENCE(no_size_is_no_memory),
 	SENTENCE(a_readonly_descriptor_can_never_be_mapped_writable),

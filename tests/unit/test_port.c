@@ -262,13 +262,13 @@ static void stopping_all_ends_sessions_in_order(void)
 
 static const struct sentence sentences[] = {
 	SENTENCE(the_socket_has_the_mode_that_was_asked_for),
-	SENTENCE(a_second_client_is_refused_and_the_first_not_disturbed),
+	CATALOGUE(a_second_client_is_refused_and_the_first_not_disturbed, "[21]"),
 	SENTENCE(a_client_that_replaces_a_dead_one_waits_until_its_rings_are_back),
-	SENTENCE(names_and_paths_have_their_rules),
+	CATALOGUE(names_and_paths_have_their_rules, "[M-18]"),
 	SENTENCE(a_stale_socket_is_replaced_and_nothing_else),
 	SENTENCE(a_name_is_free_again_while_its_old_port_still_waits),
 	SENTENCE(a_client_port_connects_when_somebody_listens_and_again_later),
-	SENTENCE(attempts_to_connect_become_rarer_up_to_two_seconds),
+	CATALOGUE(attempts_to_connect_become_rarer_up_to_two_seconds, "[20]"),
 	SENTENCE(stopping_all_ends_sessions_in_order),
 };
 SUITE("port", sentences)

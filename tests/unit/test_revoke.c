@@ -108,8 +108,8 @@ static struct runner runner_for(struct vring *vring)
 
 	return (struct runner){
 		.lane = rig_lane(vring),
-		.grant_word = hf_directory_grant(&device->primary->directory, device->slot,
-						 vring->index),
+		.grant_word =
+			hf_directory_grant(&device->primary->directory, device->slot, vring->index),
 		.used_idx = rig_used_idx(vring),
 		.scratch = rig_guest(device, RIG_MEMORY - 4096, 8),
 	};
@@ -777,16 +777,16 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_leaving_secondary_hands_over_at_its_position),
 	SENTENCE(devices_of_who_leaves_go_on_together),
 	SENTENCE(disabling_is_seen_before_it_is_done),
-	SENTENCE(a_lying_lane_is_counted_and_the_ring_believed),
+	CATALOGUE(a_lying_lane_is_counted_and_the_ring_believed, "[C-8]"),
 	SENTENCE(a_broken_ring_is_said_once_and_not_offered_again),
 	SENTENCE(a_cancelled_revocation_never_calls),
-	SENTENCE(who_does_not_leave_its_burst_is_killed_first),
+	CATALOGUE(who_does_not_leave_its_burst_is_killed_first, "[F-2]"),
 	SENTENCE(with_fencing_off_the_front_end_waits),
 	SENTENCE(a_burst_that_ends_at_the_deadline_ends_the_revocation),
 	SENTENCE(a_revocation_without_a_timer_is_looked_at_now_and_then),
 	SENTENCE(what_a_dead_owner_said_was_broken_is_tried_again),
 	SENTENCE(a_killed_burst_is_recovered_where_the_guest_saw_it),
 	SENTENCE(death_hands_over_at_once_and_says_how_long_it_took),
-	SENTENCE(a_closed_socket_is_called_what_it_was),
+	CATALOGUE(a_closed_socket_is_called_what_it_was, "[C-7]"),
 };
 SUITE("revoke", sentences)

@@ -281,16 +281,16 @@ static void a_close_between_messages_is_an_end_and_inside_one_a_refusal(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(a_message_cut_at_any_byte_arrives_whole_with_its_descriptors),
+	CATALOGUE(a_message_cut_at_any_byte_arrives_whole_with_its_descriptors, "[M-17]"),
 	SENTENCE(a_message_may_come_byte_by_byte),
-	SENTENCE(two_messages_in_one_write_come_out_one_after_the_other),
+	CATALOGUE(two_messages_in_one_write_come_out_one_after_the_other, "[M-17]"),
 	SENTENCE(descriptors_stay_with_the_message_they_were_sent_with),
 	SENTENCE(received_descriptors_are_close_on_exec),
-	SENTENCE(more_descriptors_than_any_message_has_are_all_closed),
-	SENTENCE(descriptors_in_the_middle_of_a_message_are_refused),
-	SENTENCE(descriptors_lost_to_a_full_table_are_noticed),
-	SENTENCE(a_header_that_is_no_header_is_refused_before_its_payload),
+	CATALOGUE(more_descriptors_than_any_message_has_are_all_closed, "[10] [M-2]"),
+	CATALOGUE(descriptors_in_the_middle_of_a_message_are_refused, "[M-2]"),
+	CATALOGUE(descriptors_lost_to_a_full_table_are_noticed, "[M-2]"),
+	CATALOGUE(a_header_that_is_no_header_is_refused_before_its_payload, "[17] [M-1]"),
 	SENTENCE(the_largest_payload_fits),
-	SENTENCE(a_close_between_messages_is_an_end_and_inside_one_a_refusal),
+	CATALOGUE(a_close_between_messages_is_an_end_and_inside_one_a_refusal, "[17]"),
 };
 SUITE("vu_recv", sentences)
