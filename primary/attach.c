@@ -26,6 +26,7 @@
 #include "directory.h"
 #include "event.h"
 #include "fd.h"
+#include "foreign.h"
 #include "frame.h"
 #include "grant.h"
 #include "headroom.h"
@@ -96,7 +97,7 @@ static void newcomer_gone(struct newcomer *newcomer)
 {
 	int socket = newcomer_leaves(newcomer);
 
-	hf_fd_close(&socket);
+	foreign_close_socket(NULL, &socket);
 }
 
 void attach_welcome(struct secondary *secondary)
@@ -288,13 +289,29 @@ static void refuse_user(struct newcomer *newcomer)
 	turn_away(newcomer->attach, newcomer_leaves(newcomer), &newcomer->peer, &refused);
 }
 
+/* No Hello has any: none is ever installed. */
+static void refuse_descriptors(struct newcomer *newcomer)
+{
+	struct attach_refused refused;
+
+	attach_refuse(&refused, -EPROTO, REFUSED_ATTACH_MESSAGE,
+		      "the first message is not a Hello; use the library that came with the "
+		      "primary");
+	turn_away(newcomer->attach, newcomer_leaves(newcomer), &newcomer->peer, &refused);
+}
+
 static void on_newcomer(struct loop_source *source, uint32_t events)
 {
 	struct newcomer *newcomer = container_of(source, struct newcomer, source);
 	struct hf_frame frame = {.bytes = newcomer->attach->bytes};
-	ssize_t n = hf_frame_receive(newcomer->socket, &frame);
+	ssize_t n;
 
 	(void)events;
+	if (foreign_in_queue(newcomer->socket)) {
+		refuse_descriptors(newcomer);
+		return;
+	}
+	n = hf_frame_receive(newcomer->socket, &frame);
 	if (n == -EAGAIN)
 		return;
 	if (n > 0 && newcomer->allowed)

@@ -24,6 +24,7 @@
 #include "control_answer.h"
 #include "event.h"
 #include "fd.h"
+#include "foreign.h"
 #include "frame.h"
 #include "journal.h"
 #include "layout.h"
@@ -143,7 +144,7 @@ static void client_gone(struct client *client)
 	loop_remove(loop_of(client), &client->source);
 	free(client->packet);
 	client->packet = NULL;
-	hf_fd_close(&client->socket);
+	foreign_close_socket(NULL, &client->socket);
 }
 
 /* The loop reports the end of a socket that we shut; so it is safe at any depth. */
@@ -339,6 +340,11 @@ static void on_client(struct loop_source *source, uint32_t events)
 	}
 	if ((events & EPOLLOUT) && !(events & (EPOLLHUP | EPOLLERR))) {
 		pump(client);
+		return;
+	}
+	/* No request has any: none is ever installed. */
+	if (foreign_in_queue(client->socket)) {
+		cut_off(client, REFUSED_CONTROL_MESSAGE);
 		return;
 	}
 	n = hf_frame_receive(client->socket, &frame);

@@ -288,8 +288,9 @@ static uint32_t count_helpers(struct foreign *foreign)
 /* Beyond the last place nobody is watched: foreign_full_since was not asked. */
 static void remember(struct foreign *foreign, int pidfd)
 {
-	(void)count_helpers(foreign);
-	for (size_t i = 0; i < FOREIGN_PLACES && pidfd >= 0; i++) {
+	if (foreign)
+		(void)count_helpers(foreign);
+	for (size_t i = 0; foreign && i < FOREIGN_PLACES && pidfd >= 0; i++) {
 		struct foreign_helper *helper = &foreign->helpers[i];
 
 		if (helper->ended.fd < 0 &&

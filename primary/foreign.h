@@ -50,7 +50,8 @@ void foreign_let_go(struct foreign *foreign);
 
 /* Do descriptors come with what waits to be read, or accepted? Reads nothing. */
 bool foreign_in_queue(int socket);
-/* Shut down and close a socket of a peer, or a listener, whatever waits in its queue. */
+/* Shut down and close a socket of a peer, or a listener, whatever waits in its queue. `foreign`
+ * NULL: nobody counts who hangs. */
 void foreign_close_socket(struct foreign *foreign, int *socket);
 /* At the end: who hangs goes on hanging. */
 void foreign_forget(struct foreign *foreign);

@@ -17,6 +17,7 @@
 #include "check.h"
 #include "clock.h"
 #include "fd.h"
+#include "foreign.h"
 #include "frame.h"
 #include "log.h"
 
@@ -123,10 +124,10 @@ void listener_turn_away(int socket, const ProtobufCMessage *message)
 	char byte;
 
 	(void)hf_frame_send(socket, message, NULL, 0);
-	for (unsigned int i = 0; i < PACKETS_DROPPED; i++)
+	for (unsigned int i = 0; i < PACKETS_DROPPED && !foreign_in_queue(socket); i++)
 		if (recv(socket, &byte, sizeof(byte), MSG_DONTWAIT) <= 0)
 			break;
-	hf_fd_close(&socket);
+	foreign_close_socket(NULL, &socket);
 }
 
 /* calls: shutdown unlink unlinkat */

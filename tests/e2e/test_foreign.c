@@ -17,6 +17,7 @@
 
 #include "check.h"
 #include "fd.h"
+#include "frame.h"
 #include "front_end.h"
 #include "fuse_file.h"
 #include "suite.h"
@@ -279,6 +280,32 @@ static void a_primary_that_dies_beside_who_hangs_is_succeeded(void)
 	close_all();
 }
 
+/* At the doors of secondaries and of the control command: nobody has been let in yet. */
+static void a_local_peers_file_that_hangs_holds_up_nobody(void)
+{
+	static const char *const doors[] = {"attach", "control"};
+	struct front_end peer = {.socket = -1};
+	char path[128];
+
+	if (!open_all_with_file(NULL))
+		return;
+	for (size_t i = 0; i < 2 * ARRAY_SIZE(doors); i++) {
+		snprintf(path, sizeof(path), "%s/%s.sock", world.dir, doors[i % 2]);
+		peer.socket = hf_seqpacket_connect(path);
+		REQUIRE(peer.socket >= 0);
+		stop_primary();
+		if (i >= ARRAY_SIZE(doors)) /* not the first that is read */
+			CHECK_EQ(front_end_send_bytes(&peer, "x", 1, NULL, 0, 0), 0);
+		CHECK_EQ(front_end_send_bytes(&peer, "x", 1, &file.fd, 1, 0), 0);
+		CHECK_EQ(kill(world.primary, SIGCONT), 0);
+		check_alive();
+		hf_fd_close(&peer.socket);
+	}
+	CHECK_EQ(world_fds(world.primary, file.fd), 0);
+	fuse_file_end(&file);
+	close_all();
+}
+
 /* Sent, and ours closed before the primary has looked: the last reference is in the queue. */
 static void send_last(struct front_end *fe, uint32_t request, uint32_t flags, const void *payload,
 		      uint32_t size, struct lingerer *lingerer)
@@ -337,6 +364,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_file_that_hangs_stops_no_upgrade),
 	SENTENCE(a_killed_primary_leaves_no_lock_and_no_socket_with_who_hangs),
 	CATALOGUE(a_primary_that_dies_beside_who_hangs_is_succeeded, "[F-3]"),
+	CATALOGUE(a_local_peers_file_that_hangs_holds_up_nobody, "[C-1]"),
 	CATALOGUE(a_socket_that_lingers_holds_up_nobody, "[23] [20]"),
 };
 SUITE("foreign", sentences)
