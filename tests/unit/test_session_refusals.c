@@ -407,15 +407,21 @@ static void no_message_leaks_a_descriptor(void)
 	static const uint32_t sizes[] = {0, 8, 9, 40, 264, 268, 269};
 	static int fds[253];
 	uint8_t payload[272] = {0};
+	int open;
 
 	front_begin();
 	for (int i = 0; i < 253; i++)
 		fds[i] = eventfd(0, EFD_CLOEXEC);
+	open = fds_open();
 	for (uint32_t request = 0; request < 48; request++) {
 		for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
 			for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
-				int open = fds_open();
-
+				/* Not while it waits for those who close elsewhere. */
+				for (int ms = 0; ms < 5000 && front_port()->listener_source.fd < 0;
+				     ms++) {
+					usleep(1000);
+					front_turn();
+				}
 				front_connect(&front);
 				front_send(&front, request, VU_NEED_REPLY, payload, sizes[s], fds,
 					   counts[c]);
