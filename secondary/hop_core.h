@@ -195,8 +195,7 @@ LOOP uint32_t gather(const struct hf_hop *hop, struct hf_packet *const *packets,
 /* Does it ask nothing, is its front in one segment, and is it as long as it was peeked? */
 CORE bool front_is_simple(const struct hf_packet *p, uint32_t total)
 {
-	return hf_offload_is_none(&p->offload) && !p->next && p->len - 1u < total &&
-	       p->total == total;
+	return offload_is_none(p) && !p->next && p->len - 1u < total && p->total == total;
 }
 
 /* Packets, and chains from slot `at` on, that are simple; how many of `n`, which does not reach
@@ -208,7 +207,8 @@ LOOP uint32_t look_forward(struct hf_vring *v, struct hf_run *r, struct hf_packe
 	const struct vring_desc *table = v->desc;
 	const uint32_t size = v->size, header = v->header_bytes;
 	struct window w = window_of(v);
-	uint32_t i, longest = 0;
+	uint32_t longest = 0;
+	size_t i;
 
 	for (i = 0; i < n; i++) {
 		uint32_t head = hf_read_once(&ring[i]), len = total[i] + header;
@@ -220,8 +220,7 @@ LOOP uint32_t look_forward(struct hf_vring *v, struct hf_run *r, struct hf_packe
 		d = read_desc(&table[head]);
 		if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < len))
 			break;
-		to = window_find(v, &w, d.addr, len);
-		if (unlikely(!to))
+		if (unlikely(!window_find(v, &w, d.addr, len, &to)))
 			break;
 		prefetch_frame(to, true);
 		r->address[i] = to;
@@ -230,7 +229,7 @@ LOOP uint32_t look_forward(struct hf_vring *v, struct hf_run *r, struct hf_packe
 		longest |= len;
 	}
 	r->longest = longest;
-	return i;
+	return (uint32_t)i;
 }
 
 /* The same for chains of a packed ring from v->next on. */
@@ -242,7 +241,8 @@ LOOP uint32_t look_packed_forward(struct hf_vring *v, struct hf_run *r,
 	const uint16_t simple = hf_packed_avail_flags(v->next) | VRING_DESC_F_WRITE;
 	const uint32_t header = v->header_bytes;
 	struct window w = window_of(v);
-	uint32_t i, longest = 0;
+	uint32_t longest = 0;
+	size_t i;
 
 	for (i = 0; i < n; i++) {
 		uint64_t state = hf_load_acquire(&slots[i].state);
@@ -253,8 +253,7 @@ LOOP uint32_t look_packed_forward(struct hf_vring *v, struct hf_run *r,
 		    unlikely(!front_is_simple(packets[i], total[i])) ||
 		    unlikely((uint32_t)state < len))
 			break;
-		to = window_find(v, &w, hf_read_once(&slots[i].addr), len);
-		if (unlikely(!to))
+		if (unlikely(!window_find(v, &w, hf_read_once(&slots[i].addr), len, &to)))
 			break;
 		prefetch_frame(to, true);
 		r->address[i] = to;
@@ -263,7 +262,7 @@ LOOP uint32_t look_packed_forward(struct hf_vring *v, struct hf_run *r,
 		longest |= len;
 	}
 	r->longest = longest;
-	return i;
+	return (uint32_t)i;
 }
 
 CORE void copy_forward(struct hf_run *r, struct hf_packet *const *packets,

@@ -20,7 +20,8 @@ LOOP uint32_t look_packed_dequeue(struct hf_vring *v, struct hf_run *r, uint32_t
 	const uint16_t simple = hf_packed_avail_flags(v->next);
 	const uint32_t header = v->header_bytes;
 	struct window w = window_of(v);
-	uint32_t i, longest = 0;
+	uint32_t longest = 0;
+	size_t i;
 
 	for (i = 0; i < n; i++) {
 		/* Flags, id and length at once, and only then the address. */
@@ -30,8 +31,7 @@ LOOP uint32_t look_packed_dequeue(struct hf_vring *v, struct hf_run *r, uint32_t
 
 		if (hf_packed_flags(state) != simple || unlikely(len <= header))
 			break;
-		from = window_find(v, &w, hf_read_once(&slots[i].addr), len);
-		if (unlikely(!from))
+		if (unlikely(!window_find(v, &w, hf_read_once(&slots[i].addr), len, &from)))
 			break;
 		prefetch_frame(from, false);
 		r->address[i] = from;
@@ -40,7 +40,7 @@ LOOP uint32_t look_packed_dequeue(struct hf_vring *v, struct hf_run *r, uint32_t
 		longest |= len;
 	}
 	r->longest = longest;
-	return i;
+	return (uint32_t)i;
 }
 
 /* Packets, and chains from v->next on, that are simple to enqueue; how many of `n`. */
@@ -51,7 +51,8 @@ LOOP uint32_t look_packed_enqueue(struct hf_vring *v, struct hf_run *r,
 	const uint16_t simple = hf_packed_avail_flags(v->next) | VRING_DESC_F_WRITE;
 	const uint32_t header = v->header_bytes;
 	struct window w = window_of(v);
-	uint32_t i, longest = 0;
+	uint32_t longest = 0;
+	size_t i;
 
 	for (i = 0; i < n; i++) {
 		uint64_t state = hf_load_acquire(&slots[i].state);
@@ -61,8 +62,7 @@ LOOP uint32_t look_packed_enqueue(struct hf_vring *v, struct hf_run *r,
 		if (hf_packed_flags(state) != simple || unlikely(!packet_is_simple(packets[i])) ||
 		    unlikely((uint32_t)state < len))
 			break;
-		to = window_find(v, &w, hf_read_once(&slots[i].addr), len);
-		if (unlikely(!to))
+		if (unlikely(!window_find(v, &w, hf_read_once(&slots[i].addr), len, &to)))
 			break;
 		prefetch_frame(to, true);
 		r->address[i] = to;
@@ -71,7 +71,7 @@ LOOP uint32_t look_packed_enqueue(struct hf_vring *v, struct hf_run *r,
 		longest |= len;
 	}
 	r->longest = longest;
-	return i;
+	return (uint32_t)i;
 }
 
 LOOP void use_packed_dequeued(struct hf_vring *v, const struct hf_run *r, uint32_t n)

@@ -13,6 +13,9 @@
 #include "header.h"
 #include "run.h"
 
+static_assert(offsetof(struct hf_offload, flags) == 0 && offsetof(struct hf_offload, gso_type) == 1,
+	      "one word");
+
 #define CORE static inline __attribute__((always_inline))
 #define LOOP static __attribute__((noinline))
 
@@ -51,16 +54,19 @@ LOOP uint8_t *find_elsewhere(struct hf_vring *v, uint64_t gpa, uint32_t len)
 	return hf_vring_whole(v, gpa, len);
 }
 
-CORE uint8_t *window_find(struct hf_vring *v, struct window *w, uint64_t gpa, uint32_t len)
+/* False: it does not. No sum overflows: a region that is mapped is far from that long. */
+CORE bool window_find(struct hf_vring *v, struct window *w, uint64_t gpa, uint32_t len,
+		      uint8_t **ret_address)
 {
 	uint64_t offset = gpa - w->gpa;
-	uint8_t *address;
 
-	if (likely(offset < w->size && len <= w->size - offset))
-		return w->address + offset;
-	address = find_elsewhere(v, gpa, len);
+	if (likely(offset < w->size && offset + len <= w->size)) {
+		*ret_address = w->address + offset;
+		return true;
+	}
+	*ret_address = find_elsewhere(v, gpa, len);
 	*w = window_of(v);
-	return address;
+	return *ret_address != NULL;
 }
 
 /* ---- look */
@@ -87,7 +93,8 @@ LOOP uint32_t look_dequeue(struct hf_vring *v, struct hf_run *r, uint32_t at, ui
 	const struct vring_desc *table = v->desc;
 	const uint32_t size = v->size, header = v->header_bytes;
 	struct window w = window_of(v);
-	uint32_t i, longest = 0;
+	uint32_t longest = 0;
+	size_t i;
 
 	for (i = 0; i < n; i++) {
 		uint32_t head = hf_read_once(&ring[i]);
@@ -99,8 +106,7 @@ LOOP uint32_t look_dequeue(struct hf_vring *v, struct hf_run *r, uint32_t at, ui
 		d = read_desc(&table[head]);
 		if (unlikely(d.flags || d.len <= header))
 			break;
-		from = window_find(v, &w, d.addr, d.len);
-		if (unlikely(!from))
+		if (unlikely(!window_find(v, &w, d.addr, d.len, &from)))
 			break;
 		prefetch_frame(from, false);
 		r->address[i] = from;
@@ -109,13 +115,22 @@ LOOP uint32_t look_dequeue(struct hf_vring *v, struct hf_run *r, uint32_t at, ui
 		longest |= d.len;
 	}
 	r->longest = longest;
-	return i;
+	return (uint32_t)i;
+}
+
+/* hf_offload_is_none in one load. */
+CORE bool offload_is_none(const struct hf_packet *p)
+{
+	uint16_t flags_and_type;
+
+	__builtin_memcpy(&flags_and_type, &p->offload, sizeof(flags_and_type));
+	return !flags_and_type;
 }
 
 /* Is it one segment that asks nothing of the guest? */
 CORE bool packet_is_simple(const struct hf_packet *p)
 {
-	return hf_offload_is_none(&p->offload) && !p->next && p->total == p->len &&
+	return offload_is_none(p) && !p->next && p->total == p->len &&
 	       p->total - 1u < HF_PACKET_MAX;
 }
 
@@ -127,7 +142,8 @@ LOOP uint32_t look_enqueue(struct hf_vring *v, struct hf_run *r, struct hf_packe
 	const struct vring_desc *table = v->desc;
 	const uint32_t size = v->size, header = v->header_bytes;
 	struct window w = window_of(v);
-	uint32_t i, longest = 0;
+	uint32_t longest = 0;
+	size_t i;
 
 	for (i = 0; i < n; i++) {
 		uint32_t head = hf_read_once(&ring[i]), len = packets[i]->total + header;
@@ -139,8 +155,7 @@ LOOP uint32_t look_enqueue(struct hf_vring *v, struct hf_run *r, struct hf_packe
 		d = read_desc(&table[head]);
 		if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < len))
 			break;
-		to = window_find(v, &w, d.addr, len);
-		if (unlikely(!to))
+		if (unlikely(!window_find(v, &w, d.addr, len, &to)))
 			break;
 		prefetch_frame(to, true);
 		r->address[i] = to;
@@ -149,7 +164,7 @@ LOOP uint32_t look_enqueue(struct hf_vring *v, struct hf_run *r, struct hf_packe
 		longest |= len;
 	}
 	r->longest = longest;
-	return i;
+	return (uint32_t)i;
 }
 
 /* ---- copy */
@@ -390,6 +405,6 @@ static uint16_t run_enqueue(struct hf_vring *v, struct hf_packet *const *packets
 	{                                                                                          \
 		.name = (level), .dequeue = run_dequeue, .enqueue = run_enqueue,                   \
 		.packed_peek = run_packed_peek, .peek = run_peek, .forward = run_forward,          \
-		.packed_forward = run_packed_forward,                                              \
-		.packed_dequeue = run_packed_dequeue, .packed_enqueue = run_packed_enqueue         \
+		.packed_forward = run_packed_forward, .packed_dequeue = run_packed_dequeue,        \
+		.packed_enqueue = run_packed_enqueue                                               \
 	}
