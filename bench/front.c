@@ -125,6 +125,13 @@ int front_create(struct front *front, const struct front_shape *shape)
 	return 0;
 }
 
+void front_need_no_files(struct front *front)
+{
+	hf_fd_close(&front->memfd);
+	hf_fd_close_all(front->kicks, FRONT_RINGS);
+	hf_fd_close_all(front->calls, FRONT_RINGS);
+}
+
 void front_destroy(struct front *front)
 {
 	front_disconnect(front);

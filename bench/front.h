@@ -70,6 +70,8 @@ struct front_shape {
 
 /* Memory and rings. 0 or -errno. */
 int front_create(struct front *front, const struct front_shape *shape);
+/* Close what only the set-up of the session needed: a thousand devices are many descriptors. */
+void front_need_no_files(struct front *front);
 void front_destroy(struct front *front);
 
 /* front_session.c: connect to the back-end's socket and set everything up, up to enabled rings.

@@ -74,6 +74,8 @@ static int plug_one(struct bench *b, struct side *side, const struct front_shape
 	}
 	if (b->options.huge && !front->huge)
 		fprintf(stderr, "warning: a guest is on ordinary pages\n");
+	if (b->options.nr_devices)
+		front_need_no_files(front);
 	side->plugged++;
 	return 0;
 }
