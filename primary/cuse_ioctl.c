@@ -310,8 +310,6 @@ int cuse_ioctl_answer(struct session *session, uint32_t cmd, void *bytes)
 		return row ? -(int)value : -EINVAL;
 	if (cmd == VH_GET_FEATURES)
 		value &= ~CUSE_NOT_OFFERED;
-	if (cmd == VH_RESET_OWNER) /* and nobody owns it */
-		cuse_unwatch(session);
 	memcpy(bytes, &value, sizeof(value));
 	return row->out == OUT_NOTHING ? 0 : sizeof(value);
 }

@@ -9,6 +9,7 @@
  */
 #include <string.h>
 
+#include "cuse.h"
 #include "device.h"
 #include "port.h"
 #include "session.h"
@@ -105,6 +106,8 @@ static enum vu_outcome after_reset(struct session *session, struct vu_msg *msg)
 		device->vrings[i].enabled = false;
 		vring_rest(&device->vrings[i]);
 	}
+	if (session->port->cuse)
+		cuse_unwatch(session);
 	session_settle(session, SESSION_ALL_VRINGS);
 	return VU_DONE;
 }

@@ -388,6 +388,20 @@ static void a_release_is_answered_and_the_session_is_over(void)
 	end();
 }
 
+static void nobody_owns_it_after_a_reset_also_in_the_next_life(void)
+{
+	begin();
+	front_end_comes();
+	CHECK_EQ(kernel_ioctl(handle, VH_RESET_OWNER, NULL), 0);
+	die();
+	REQUIRE(port_now()->session != NULL);
+	CHECK_EQ(kernel_state(handle, VH_SET_VRING_NUM, 1, 256), -EPERM);
+	CHECK_EQ(kernel_ioctl(handle, VH_SET_OWNER, NULL), 0);
+	CHECK_EQ(kernel_file(handle, VH_NET_SET_BACKEND, 1, 0), 0);
+	goes_on();
+	end();
+}
+
 /* And so it can be again: nothing of the first is left over. */
 static void several_that_wait_are_answered_in_their_order(void)
 {
@@ -424,6 +438,7 @@ int main(void)
 		CATALOGUE(one_that_was_acted_on_is_answered_with_what_it_got, "[U-6]"),
 		CATALOGUE(an_open_that_was_carried_out_is_answered_with_its_handle, "[U-6]"),
 		CATALOGUE(a_release_is_answered_and_the_session_is_over, "[U-6]"),
+		SENTENCE(nobody_owns_it_after_a_reset_also_in_the_next_life),
 		CATALOGUE(several_that_wait_are_answered_in_their_order, "[U-6]"),
 	};
 
