@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Whoever opens /dev/cuse finds a CUSE_INIT in it and answers with the device's name; the kernel
- * has made the device when that write returns, or has cut the descriptor off: the name was taken.
+ * has made the device when that write returns, or has cut the descriptor off: the name or the
+ * number was taken. A number that the kernel chooses costs a whole major of which it has about 150;
+ * so it chooses for the first device, and the next ones are minors of the same.
+ *
  * It also stays without a node when there is something else of its name in /dev; so what is there
  * is compared with the number that the kernel gave before its mode is changed.
  *
@@ -33,7 +36,7 @@ bool cuse_device_name_ok(const char *name)
 	       len;
 }
 
-static int answer_init(int fd, const char *name)
+static int answer_init(int fd, const char *name, dev_t number)
 {
 	struct {
 		struct fuse_in_header header;
@@ -44,7 +47,9 @@ static int answer_init(int fd, const char *name)
 	struct cuse_init_out init = {.major = FUSE_KERNEL_VERSION,
 				     .flags = CUSE_UNRESTRICTED_IOCTL,
 				     .max_read = CUSE_MAX_WRITE,
-				     .max_write = CUSE_MAX_WRITE};
+				     .max_write = CUSE_MAX_WRITE,
+				     .dev_major = major(number),
+				     .dev_minor = minor(number)};
 	char info[CUSE_DEVICE_BYTES + 16];
 	int len = snprintf(info, sizeof(info), "DEVNAME=%s", name) + 1;
 	struct iovec iov[3] = {{.iov_base = &header, .iov_len = sizeof(header)},
@@ -72,25 +77,6 @@ static bool is_cut_off(int fd)
 	return poll(&poll_fd, 1, 0) == 1 && (poll_fd.revents & POLLERR);
 }
 
-int cuse_device_make(const char *name)
-{
-	char path[CUSE_DEVICE_BYTES + 8];
-	int fd, error;
-
-	snprintf(path, sizeof(path), "/dev/%s", name);
-	if (access(path, F_OK) == 0)
-		return -EEXIST;
-	fd = open("/dev/cuse", O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return errno == ENODEV || errno == ENXIO ? -ENOENT : -errno;
-	error = answer_init(fd, name);
-	if (!error && is_cut_off(fd))
-		error = -EEXIST;
-	if (error)
-		hf_fd_close(&fd);
-	return error ? error : fd;
-}
-
 /* The number that the kernel has given. */
 static int number_of(const char *name, dev_t *ret)
 {
@@ -112,6 +98,40 @@ static int number_of(const char *name, dev_t *ret)
 		return -EIO;
 	*ret = makedev(major, minor);
 	return 0;
+}
+
+/* 0: a number that the kernel chooses. The descriptor, or -errno; -ENOSPC: that number is taken. */
+static int make_numbered(const char *name, dev_t number)
+{
+	int fd = open("/dev/cuse", O_RDWR | O_CLOEXEC | O_NONBLOCK), error;
+
+	if (fd < 0)
+		return errno == ENODEV || errno == ENXIO ? -ENOENT : -errno;
+	error = answer_init(fd, name, number);
+	if (!error && is_cut_off(fd))
+		error = -ENOSPC;
+	if (error)
+		hf_fd_close(&fd);
+	return error ? error : fd;
+}
+
+int cuse_device_make(const char *name)
+{
+	/* The last one's, of this process. */
+	static dev_t last;
+	char path[CUSE_DEVICE_BYTES + 8];
+	int fd = -ENOSPC;
+
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	if (access(path, F_OK) == 0)
+		return -EEXIST;
+	if (last)
+		fd = make_numbered(name, makedev(major(last), minor(last) + 1));
+	if (fd == -ENOSPC)
+		fd = make_numbered(name, 0);
+	if (fd >= 0 && number_of(name, &last) < 0)
+		last = 0;
+	return fd;
 }
 
 /* calls: chmod fchmodat chown fchownat */

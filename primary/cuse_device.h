@@ -10,8 +10,9 @@
 
 /* What /dev can have, and nothing that the kernel or udev would turn into something else. */
 bool cuse_device_name_ok(const char *name);
-/* >= 0: its descriptor, non-blocking; -EEXIST: there is one of that name; -ENOENT: the kernel has
- * no CUSE; -EPROTO: one that is too old; -errno. */
+/* >= 0: its descriptor, non-blocking; -EEXIST: there is one of that name; -ENOSPC: the
+ * kernel has no number for it, or a device of that name elsewhere; -ENOENT: it has no CUSE;
+ * -EPROTO: one that is too old; -errno. */
 int cuse_device_make(const char *name);
 /* Give /dev/NAME to who may open it; -1: leave owner or group. 0; -ENOENT: it is not there yet;
  * -EEXIST: something else is; -errno. */

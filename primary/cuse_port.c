@@ -58,6 +58,9 @@ static const char *explain(int error)
 		return "a device's name has 1 to 63 letters, digits, _, - and .; choose another";
 	case -EEXIST:
 		return "there is a device of that name in /dev; choose another name";
+	case -ENOSPC:
+		return "the kernel has a device of that name elsewhere, or no number for one more; "
+		       "choose another name, or make fewer";
 	case -ENOENT:
 		return "this kernel has no CUSE: load it (modprobe cuse), or add a vhost-user port";
 	case -EACCES:
