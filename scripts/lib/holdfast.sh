@@ -36,7 +36,7 @@ holdfast_primary() {
     }
     for port; do arguments+=(--port "$port"); done
     process_start HF_PRIMARY_PID "$HF_LOGS/holdfastd.log" "$HF_PRIMARY" --run-dir "$HF_RUN" "${arguments[@]}" "${HF_PRIMARY_OPTIONS[@]}"
-    wait_for 10 holdfast_primary_up || {
+    wait_for 30 holdfast_primary_up || {
         holdfast_log
         say "holdfastd did not come up"
         return 1
@@ -60,7 +60,7 @@ holdfast_switch_start() {
     # nsenter changes the network only; the sockets are found by path, and paths are the same in there.
     [ -z "$HF_NETNS" ] || prefix=(nsenter "--net=/run/netns/$HF_NETNS" --)
     process_start "$variable" "$log" "${prefix[@]}" "$HF_SWITCH" --run-dir "$HF_RUN" "$@"
-    wait_for 10 holdfast_switch_up "${!variable}" || {
+    wait_for 30 holdfast_switch_up "${!variable}" || {
         holdfast_log
         say "holdfast-vswitch did not attach"
         return 1

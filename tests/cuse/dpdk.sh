@@ -1,14 +1,14 @@
 # DPDK's virtio-user on the character device. Needs all.sh; BUILD.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154  # for holdfast.sh
 
 dpdk_cases() {
     local sentence="DPDK virtio-user on the character device" major
     holdfast_find "$BUILD"
     HF_RUN='' HF_PRIMARY_OPTIONS=(--cuse hf8)
-    holdfast_primary && holdfast_switch || {
+    if ! holdfast_primary || ! holdfast_switch; then
         report_not_ok "$sentence: primary and switch start"
         return 0
-    }
+    fi
     major=$((16#$(stat -c %t /dev/hf8)))
     dpdk_run /dev/hf8 || true
     if grep -q 'port 0:.*Link' "$HF_LOGS/testpmd.log" && [ "$(dpdk_received)" -gt 0 ]; then

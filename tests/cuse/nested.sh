@@ -1,7 +1,7 @@
 # A real QEMU in the emulated machine, with the character device for its vhost descriptor: its guest talks to the machine's own TAP, and
 # to a second device, behind which is the front-end model (pong.c). Then what it talks through dies.
 # Needs all.sh; BUILD.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154  # for holdfast.sh; set by process_start
 
 NESTED_GUEST=192.0.2.1 NESTED_PONG=192.0.2.2 NESTED_HOST=192.0.2.254
 NESTED_UP=0
@@ -40,7 +40,7 @@ nested_switch() {
 
 nested_cases() {
     [ "$NESTED_UP" = 1 ] || return 0
-    if expect "nested QEMU: its guest comes up" guest_wait_up g 240; then
+    if expect "nested QEMU: its guest comes up" guest_wait_up g 400; then
         nested_traffic
     else
         guest_log g
@@ -52,7 +52,7 @@ nested_cases() {
 nested_traffic() {
     local carrier
     carrier=$(nested_carrier)
-    nested_expect "nested QEMU: the guest's link is up" test -n "$carrier"
+    nested_expect "nested QEMU: the guest's link is up" test "$(guest_run g 'cat /sys/class/net/eth0/carrier')" = 1
     nested_expect "nested QEMU: ping to the TAP of the machine below" traffic_ping g "$NESTED_HOST" 5
     nested_expect "nested QEMU: ping to a second device" traffic_ping g "$NESTED_PONG" 5
     nested_expect "nested QEMU: the switch is killed and replaced while it pings the TAP" nested_survives "$NESTED_HOST" nested_replace
@@ -82,7 +82,8 @@ nested_survives() {
     "$2" || return 1
     came=$(guest_run g 'while ! [ -f /tmp/pinged ]; do sleep 0.5; done; cat /tmp/pinged' 120) || return 1
     TRAFFIC_TEXT=$(grep 'packets received' <<<"$came") || return 1
-    came=$(sed 's/.*transmitted, \([0-9]*\) packets received.*/\1/' <<<"$TRAFFIC_TEXT")
+    came=${TRAFFIC_TEXT#*transmitted, }
+    came=${came%% packets*}
     [ "$came" -ge $((NESTED_PINGS - NESTED_LOST)) ] && traffic_ping g "$1" 3
 }
 

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 # A program that takes longer is stuck.
-SUITE_LIMIT=120
+SUITE_LIMIT=240
 
 # suite_run TITLE PROGRAM
 suite_run() {
@@ -32,8 +32,8 @@ suite_lines() {
         name && /FAILED$/ { print "failed\t" name; name = "" }
         END { if (name) print "broke off\t" name }' "$2")
     if [ "$failed" = 0 ] && [ "$3" != 0 ]; then
-        report_not_ok "$1: ends with status 0, not $3"
+        report_not_ok "$1: ends in good order (status $3)"
         failed=1
     fi
-    [ "$failed" = 0 ] || sed 's/^/#   /' "$2"
+    [ "$failed" = 0 ] || grep -v '^holdfast-vswitch: port' "$2" | tail -n 60 | sed 's/^/#   /'
 }

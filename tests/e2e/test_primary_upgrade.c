@@ -600,7 +600,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(nor_do_they_without_a_supervisor),
 	SENTENCE(a_set_up_completes_whatever_message_an_upgrade_comes_at),
 	SENTENCE(a_hand_over_under_way_is_finished_first),
-	SENTENCE(a_front_end_that_waits_for_a_hung_secondary_is_answered),
+	SENTENCE_OF("vhost-user", a_front_end_that_waits_for_a_hung_secondary_is_answered),
 	SENTENCE(a_second_one_at_once_is_refused),
 	SENTENCE(another_abi_or_journal_is_refused_by_name),
 	SENTENCE(what_is_not_a_program_of_ours_is_refused_by_name),

@@ -14,7 +14,7 @@
 #include "suite.h"
 #include "world.h"
 
-#define NR_SESSIONS    256u
+#define MAX_SESSIONS   256u
 #define NR_SECONDARIES 4u
 #define PACKETS	       500u
 
@@ -89,7 +89,8 @@ static void a_client_mode_port_connects_again_and_again(void)
 	world_close(&world);
 }
 
-static struct front_end sessions[NR_SESSIONS];
+static struct front_end sessions[MAX_SESSIONS];
+static uint32_t nr_sessions;
 static const char prefixes[] = "abcd"; /* one for each secondary */
 
 static void open_all_sessions(void)
@@ -97,7 +98,7 @@ static void open_all_sessions(void)
 	struct session_shape shape = {.size = 64, .memory = 128u << 10};
 	char name[16];
 
-	for (uint32_t i = 0; i < NR_SESSIONS; i++) {
+	for (uint32_t i = 0; i < nr_sessions; i++) {
 		snprintf(name, sizeof(name), "%c%u", prefixes[i % NR_SECONDARIES], i);
 		open_session(&sessions[i], name, &shape);
 	}
@@ -116,20 +117,20 @@ static void check_who_has_it(const struct front_end *fe, uint32_t owner)
 	}
 }
 
-static void run_256_sessions(void)
+static void run_all_sessions(void)
 {
 	uint32_t missing = 0;
 
 	open_all_sessions();
-	for (uint32_t i = 0; i < NR_SESSIONS; i++) {
+	for (uint32_t i = 0; i < nr_sessions; i++) {
 		uint32_t next = 0;
 
 		missing += front_end_echo(&sessions[i], 0, &next, 100);
 	}
 	CHECK_EQ(missing, 0);
-	for (uint32_t i = 0; i < NR_SESSIONS; i += 5)
+	for (uint32_t i = 0; i < nr_sessions; i += 5)
 		check_who_has_it(&sessions[i], i % NR_SECONDARIES);
-	for (uint32_t i = 0; i < NR_SESSIONS; i++)
+	for (uint32_t i = 0; i < nr_sessions; i++)
 		close_session(&sessions[i]);
 }
 
@@ -148,13 +149,14 @@ static void settle(pid_t pid, size_t *fds, size_t *maps)
 	} while (*fds + *maps != before);
 }
 
-static void sessions_256_on_4_secondaries_that_see_only_their_own(void)
+static void sessions_on_4_secondaries(uint32_t count)
 {
 	size_t fds[NR_SECONDARIES + 1] = {0}, maps[NR_SECONDARIES + 1] = {0};
 	char name[16], glob[4] = "x*";
 
+	nr_sessions = count;
 	world_open(&world, NULL);
-	for (uint32_t i = 0; i < NR_SESSIONS; i++) {
+	for (uint32_t i = 0; i < nr_sessions; i++) {
 		snprintf(name, sizeof(name), "%c%u", prefixes[i % NR_SECONDARIES], i);
 		world_add_port(&world, name, false, NULL);
 	}
@@ -168,7 +170,7 @@ static void sessions_256_on_4_secondaries_that_see_only_their_own(void)
 	/* The first time fills caches; from then on the ledger must not change. Hugepages are in
 	 * it: one that is neither mapped nor open by anybody is free. */
 	for (int round = 0; round < 3; round++) {
-		run_256_sessions();
+		run_all_sessions();
 		for (uint32_t s = 0; s <= NR_SECONDARIES; s++) {
 			pid_t pid = s ? world.secondaries[s - 1].pid : world.primary;
 
@@ -181,6 +183,17 @@ static void sessions_256_on_4_secondaries_that_see_only_their_own(void)
 		}
 	}
 	world_close(&world);
+}
+
+static void sessions_256_on_4_secondaries_that_see_only_their_own(void)
+{
+	sessions_on_4_secondaries(256);
+}
+
+/* More than the kernel has majors to give away. */
+static void sessions_160_on_4_secondaries_that_see_only_their_own(void)
+{
+	sessions_on_4_secondaries(160);
 }
 
 static void an_observer_gets_no_guest_memory(void)
@@ -227,6 +240,7 @@ static const struct sentence sentences[] = {
 	SENTENCE_OF("vhost-user", a_client_mode_port_connects_again_and_again),
 	SENTENCE(an_observer_gets_no_guest_memory),
 	CATALOGUE(a_second_client_is_refused_and_the_first_not_disturbed, "[21]"),
-	SENTENCE(sessions_256_on_4_secondaries_that_see_only_their_own),
+	SENTENCE_OF("vhost-user", sessions_256_on_4_secondaries_that_see_only_their_own),
+	SENTENCE_OF("cuse", sessions_160_on_4_secondaries_that_see_only_their_own),
 };
 SUITE("sessions", sentences)

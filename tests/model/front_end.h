@@ -76,7 +76,8 @@ struct front_end {
 	struct driver rings[2 * FE_MAX_PAIRS];
 	int kicks[2 * FE_MAX_PAIRS], calls[2 * FE_MAX_PAIRS], errs[2 * FE_MAX_PAIRS];
 	uint32_t nr_rings;
-	/* Called once a message: behind its first `cut` bytes, or behind all of it (cut 0). */
+	/* Called once a message: behind its first `cut` bytes, or behind all of it (cut 0). For a
+	 * device: from another thread, while the ioctl goes on. */
 	void (*disturb)(struct front_end *fe);
 	size_t cut;
 	uint32_t echo_from; /* packets with lower numbers are late ones of before */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vhost.h>
+#include <pthread.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -95,13 +96,11 @@ int front_end_device_features(struct front_end *fe)
 	return result ? result : call(fe, VHOST_SET_BACKEND_FEATURES, &features);
 }
 
-int front_end_ioctl(struct front_end *fe, uint32_t request, const void *payload, const int *fds,
-		    size_t nr_fds)
+static int call_by_request(struct front_end *fe, uint32_t request, const void *payload,
+			   const int *fds, size_t nr_fds)
 {
 	void *argument = (void *)(uintptr_t)payload;
 
-	if (fe->disturb)
-		fe->disturb(fe);
 	switch (request) {
 	case FE_GET_FEATURES:
 		return call(fe, VHOST_GET_FEATURES, argument);
@@ -130,4 +129,28 @@ int front_end_ioctl(struct front_end *fe, uint32_t request, const void *payload,
 	default:
 		return -ENOTTY;
 	}
+}
+
+static void *disturb(void *context)
+{
+	struct front_end *fe = context;
+
+	fe->disturb(fe);
+	return NULL;
+}
+
+/* An ioctl has no middle of which we could know: it is disturbed while it goes on. */
+int front_end_ioctl(struct front_end *fe, uint32_t request, const void *payload, const int *fds,
+		    size_t nr_fds)
+{
+	pthread_t thread;
+	int result;
+
+	if (!fe->disturb)
+		return call_by_request(fe, request, payload, fds, nr_fds);
+	if (pthread_create(&thread, NULL, disturb, fe) != 0)
+		return -EAGAIN;
+	result = call_by_request(fe, request, payload, fds, nr_fds);
+	pthread_join(thread, NULL);
+	return result;
 }
