@@ -17,6 +17,7 @@
 #include "guard.h"
 #include "lane.h"
 #include "log.h"
+#include "rescue.h"
 #include "service.h"
 
 static Holdfast__Attach__Role role_to_wire(enum hf_role role)
@@ -85,11 +86,13 @@ static int map_lane(struct hf_service *service, int fd, uint64_t bytes)
 
 static void unmap_all(struct hf_service *service)
 {
+	hf_rescue_lock(service);
 	hf_directory_detach(&service->directory);
 	hf_unmap_guarded(service->lane, service->lane_bytes);
 	service->lane = NULL;
 	free(service->devices);
 	service->devices = NULL;
+	hf_rescue_unlock(service);
 	service->welcomed = false;
 }
 
@@ -107,8 +110,10 @@ int hf_attach_welcome(struct hf_service *service, const Holdfast__Attach__Welcom
 	if (!error)
 		error = map_lane(service, frame->fds[1], welcome->lane_bytes);
 	if (!error) {
+		hf_rescue_lock(service);
 		service->devices =
 			calloc(service->directory.header.max_devices, sizeof(*service->devices));
+		hf_rescue_unlock(service);
 		error = service->devices ? 0 : -ENOMEM;
 	}
 	if (error) {

@@ -19,7 +19,7 @@
 
 #include "fd.h"
 #include "log.h"
-#include "notify.h"
+#include "rescue.h"
 
 struct hf_device **hf_grants_slot(struct hf_service *service, uint32_t slot)
 {
@@ -56,6 +56,14 @@ void hf_grants_tell_state(struct hf_device *device, uint16_t queue, bool enabled
 		service->ops->vring_state_changed(device, queue, enabled, service->context);
 }
 
+static void put_device(struct hf_service *service, struct hf_device **place,
+		       struct hf_device *device)
+{
+	hf_rescue_lock(service);
+	*place = device;
+	hf_rescue_unlock(service);
+}
+
 static void destroy(struct hf_service *service, struct hf_device **place)
 {
 	struct hf_device *device = *place;
@@ -69,7 +77,7 @@ static void destroy(struct hf_service *service, struct hf_device **place)
 	hf_store_release(&device->running, 0u);
 	if (device->announced && !device->declined && service->ops->destroy_device)
 		service->ops->destroy_device(device, service->context);
-	*place = NULL;
+	put_device(service, place, NULL);
 	hf_device_free(device);
 }
 
@@ -120,7 +128,7 @@ void hf_on_device_memory(struct hf_service *service, const Holdfast__Attach__Dev
 	if (*place && (*place)->session != m->session)
 		destroy(service, place);
 	if (!*place)
-		*place = hf_device_create(service, m->device, m->session);
+		put_device(service, place, hf_device_create(service, m->device, m->session));
 	device = *place;
 	if (!device)
 		return;
@@ -245,17 +253,6 @@ void hf_grants_say_unsaid(struct hf_service *service)
 			return;
 		service->unsaid = unsaid->next;
 		free(unsaid);
-	}
-}
-
-void hf_grants_rescue(struct hf_service *service)
-{
-	for (uint32_t i = 0; i < service->directory.header.max_devices; i++) {
-		struct hf_device *device = service->devices[i];
-
-		for (uint32_t q = 0; device && q < device->nr_vrings; q++)
-			if (device->vrings[q])
-				hf_notify_rescue(device->vrings[q]);
 	}
 }
 

@@ -7,13 +7,13 @@
 #include "grants.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "fd.h"
 #include "log.h"
+#include "notify.h"
+#include "rescue.h"
 
 /* The lane entry the grant names, as long as it is the one this vring always had. */
 static struct hf_lane_vring *lane_of(struct hf_service *service, const struct hf_vring *v,
@@ -25,22 +25,6 @@ static struct hf_lane_vring *lane_of(struct hf_service *service, const struct hf
 		return NULL;
 	lane = hf_lane_entry(service->lane, entry);
 	return !v->lane || v->lane == lane ? lane : NULL;
-}
-
-/* Put `fd` (-1: none) under the number that bursts write to; *ret_has: is there one now? */
-static int replace_fd(int *place, bool *ret_has, int *fd)
-{
-	bool has = fd && *fd >= 0;
-
-	if (*place < 0) {
-		*place = has ? hf_fd_take(fd) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (*place < 0)
-			return -errno;
-	} else if (has && dup3(*fd, *place, O_CLOEXEC) < 0) {
-		return -errno;
-	}
-	hf_write_once(ret_has, has);
-	return 0;
 }
 
 /* Any thread may ask for the kick descriptor: the word holds a whole answer at any time. */
@@ -71,8 +55,8 @@ static int take_fds(struct hf_vring *v, struct brought has, struct hf_frame *fra
 		call = &frame->fds[i++];
 	if (has.err)
 		err = &frame->fds[i++];
-	error = replace_fd(&v->call_fd, &v->has_call, call);
-	return error ? error : replace_fd(&v->err_fd, &v->has_err, err);
+	error = hf_notify_put_call(v, call);
+	return error ? error : hf_notify_put_err(v, err);
 }
 
 /* The primary must not believe that somebody runs the ring. */
@@ -112,7 +96,12 @@ static void change_call(struct hf_device *device, uint16_t queue, int *fd)
 {
 	struct hf_vring *v = device->vrings[queue];
 
-	if (replace_fd(&v->call_fd, &v->has_call, fd))
+	int error;
+
+	hf_rescue_lock(device->service);
+	error = hf_notify_put_call(v, fd);
+	hf_rescue_unlock(device->service);
+	if (error)
 		log_error(device->service->tag,
 			  "vring %u of port %s has no call descriptor any more", queue,
 			  device->name);
@@ -154,14 +143,16 @@ static void take_negotiated(struct hf_device *device, uint64_t features, uint32_
 static int set_up(struct hf_device *device, struct hf_vring *v, struct hf_vring_setup *setup,
 		  uint64_t mem_generation, struct brought has, struct hf_frame *frame)
 {
-	const struct hf_service *service = device->service;
+	struct hf_service *service = device->service;
 	int error;
 
 	v->set_up = false;
 	setup->map = device->map;
 	setup->features = device->features;
 	setup->fence = !service->membarrier || service->fence;
+	hf_rescue_lock(service);
 	error = setup->lane ? take_fds(v, has, frame) : -EPROTO;
+	hf_rescue_unlock(service);
 	if (!error && (!device->map || device->mem_generation != mem_generation))
 		error = -ENXIO;
 	if (!error)

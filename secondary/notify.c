@@ -2,9 +2,13 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "packed_notify.h"
 
 static void write_one(struct hf_vring *v, int fd)
@@ -54,20 +58,100 @@ static void drain(int fd)
 		(void)!preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
 }
 
-void hf_notify_rescue(struct hf_vring *v)
+/* Does a write to it have to wait? */
+static bool is_full(int fd)
 {
-	uint32_t done = hf_load_acquire(&v->writes_done);
-	bool under_way = hf_load_acquire(&v->writes) != done;
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+
+	return fd >= 0 && poll(&p, 1, 0) == 0;
+}
+
+static bool under_way(const struct hf_vring *v, uint32_t *ret_done)
+{
+	*ret_done = hf_load_acquire(&v->writes_done);
+	return hf_load_acquire(&v->writes) != *ret_done;
+}
+
+void hf_notify_silence(struct hf_vring *v)
+{
+	v->silenced = true;
+	hf_write_once(&v->has_call, false);
+	hf_write_once(&v->has_err, false);
+}
+
+/* True: one of them kept a writer waiting. */
+static bool drain_full(struct hf_vring *v)
+{
+	const int fds[] = {v->call_fd, v->err_fd, v->kept_fd};
+	bool any = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
+		if (!is_full(fds[i]))
+			continue;
+		any = true;
+		drain(fds[i]);
+	}
+	return any;
+}
+
+bool hf_notify_rescue(struct hf_vring *v)
+{
+	uint32_t done;
+	bool writes = under_way(v, &done), hung;
 
 	/* As at the last look, and none has ended since: it is in the same write still. */
-	if (under_way && v->write_seen && done == v->writes_seen) {
-		hf_write_once(&v->has_call, false);
-		hf_write_once(&v->has_err, false);
-		drain(v->call_fd);
-		drain(v->err_fd);
-	}
+	hung = writes && v->write_seen && done == v->writes_seen && drain_full(v);
+	if (hung)
+		hf_notify_silence(v);
+	if (!writes)
+		hf_fd_close(&v->kept_fd);
 	v->writes_seen = done;
-	v->write_seen = under_way;
+	v->write_seen = writes;
+	return hung;
+}
+
+/* The file under `fd` is about to be another's. */
+static void keep(struct hf_vring *v, int fd)
+{
+	uint32_t done;
+
+	if (!under_way(v, &done))
+		return;
+	/* There is one already: what waits there waits too long. */
+	if (is_full(v->kept_fd)) {
+		(void)drain_full(v);
+		hf_notify_silence(v);
+		return;
+	}
+	hf_fd_close(&v->kept_fd);
+	v->kept_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+}
+
+static int put(struct hf_vring *v, int *place, bool *ret_has, int *fd)
+{
+	bool has = fd && *fd >= 0;
+
+	if (*place < 0) {
+		*place = has ? hf_fd_take(fd) : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (*place < 0)
+			return -errno;
+	} else if (has) {
+		keep(v, *place);
+		if (!v->silenced && dup3(*fd, *place, O_CLOEXEC) < 0)
+			return -errno;
+	}
+	hf_write_once(ret_has, has && !v->silenced);
+	return 0;
+}
+
+int hf_notify_put_call(struct hf_vring *v, int *fd)
+{
+	return put(v, &v->call_fd, &v->has_call, fd);
+}
+
+int hf_notify_put_err(struct hf_vring *v, int *fd)
+{
+	return put(v, &v->err_fd, &v->has_err, fd);
 }
 
 void hf_burst_attend(struct hf_vring *v)

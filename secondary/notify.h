@@ -30,9 +30,21 @@ struct hf_notify_due {
  */
 struct hf_notify_due hf_notify_decide(struct hf_vring *vring);
 void hf_notify_write(struct hf_vring *vring, struct hf_notify_due due);
-/* Control thread, about twice a second: free a data thread that has hung in hf_notify_write since
- * the last look, and never call by this descriptor again. */
-void hf_notify_rescue(struct hf_vring *vring);
+/*
+ * About twice a second (rescue.h): free a data thread that has hung in hf_notify_write since the
+ * last look, and never call this guest again. True: it did. A thread that only got no processor is
+ * told from one that hangs by the descriptor: it takes a write.
+ */
+bool hf_notify_rescue(struct hf_vring *vring);
+/* The guest is not called any more, whatever descriptor it brings. */
+void hf_notify_silence(struct hf_vring *vring);
+/*
+ * Put `*fd` (taken; NULL or -1: none) under the number that bursts write to. The one of before is
+ * kept where a write to it is under way: if it hangs, only that file ends it. 0 or -errno. Control
+ * thread, under the lock of rescue.h.
+ */
+int hf_notify_put_call(struct hf_vring *vring, int *fd);
+int hf_notify_put_err(struct hf_vring *vring, int *fd);
 /* First burst after a grant: kicks off, and one call, for what a predecessor may have left
  * uncalled. Data thread, inside a burst. */
 void hf_notify_first_burst(struct hf_vring *vring);

@@ -15,6 +15,7 @@
 #include "fd.h"
 #include "lane.h"
 #include "log.h"
+#include "rescue.h"
 #include "sigbus.h"
 
 #define WELCOME_WAIT_MS 5000
@@ -90,6 +91,8 @@ static int copy_config(struct hf_service *service, const struct hf_service_confi
 
 static void free_service(struct hf_service *service)
 {
+	hf_rescue_stop(service);
+	(void)pthread_mutex_destroy(&service->rescue_lock);
 	hf_fd_close(&service->socket);
 	hf_fd_close(&service->epoll);
 	hf_fd_close(&service->timer);
@@ -110,7 +113,8 @@ static struct hf_service *alloc_service(void)
 	if (!service)
 		return NULL;
 	service->socket = service->epoll = service->timer = service->wake = -1;
-	service->state_fd = -1;
+	service->state_fd = service->rescue_stop = -1;
+	(void)pthread_mutex_init(&service->rescue_lock, NULL);
 	service->deferred_tail = &service->deferred;
 	service->snapshot = malloc(sizeof(*service->snapshot));
 	service->frame.bytes = malloc(HF_FRAME_MAX_BYTES);
@@ -216,6 +220,13 @@ int hf_service_connect(const struct hf_service_config *config, struct hf_service
 		free_service(service);
 		return error;
 	}
+	/* Whom it would free is of this process: an observer has no data threads. */
+	error = service->role == HF_ROLE_OBSERVER ? 0 : hf_rescue_start(service);
+	if (error) {
+		log_error(service->tag, "no thread that looks after calls: %s", strerror(-error));
+		hf_service_disconnect(service);
+		return error;
+	}
 	set_timer(service, HEARTBEAT_NS);
 	*ret_service = service;
 	return 0;
@@ -248,8 +259,6 @@ static void beat(struct hf_service *service)
 
 	if (header)
 		hf_write_once(&header->heartbeat_ns, hf_now_ns());
-	if (service->devices)
-		hf_grants_rescue(service);
 }
 
 /* Without a primary: try again; the period is short, and longer after a while. */

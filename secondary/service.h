@@ -12,6 +12,7 @@
 #include <holdfast/continuity.h>
 #include <holdfast/driver.h>
 #include <holdfast/service.h>
+#include <pthread.h>
 
 #include "attach.pb-c.h"
 #include "clock.h"
@@ -76,13 +77,18 @@ struct hf_service {
 	size_t lane_bytes;
 	uint64_t id;
 
-	struct hf_device **devices;	/* by slot; [directory.header.max_devices] */
+	struct hf_device **devices;	/* by slot; [directory.header.max_devices]; see rescue.h */
 	struct hf_shm_device *snapshot; /* scratch */
 	struct hf_frame frame;		/* scratch of dispatch */
 	struct hf_frame request_frame;	/* scratch of a request, which may run inside dispatch */
 	struct hf_deferred *deferred, **deferred_tail;
 	struct hf_unsaid *unsaid;
 	uint64_t requests;
+
+	/* rescue.h */
+	pthread_mutex_t rescue_lock;
+	pthread_t rescuer;
+	int rescue_stop; /* eventfd; -1: there is no such thread */
 };
 
 /* 0; -ENOTCONN; -EAGAIN: the primary does not read; -errno. */
@@ -134,7 +140,5 @@ void hf_on_flush(struct hf_service *service, const Holdfast__Attach__Flush *mess
 void hf_grants_drop_all(struct hf_service *service);
 /* Send again what could not be sent. */
 void hf_grants_say_unsaid(struct hf_service *service);
-/* Data threads that hang in a write to a front-end's descriptor; about twice a second. */
-void hf_grants_rescue(struct hf_service *service);
 
 #endif

@@ -19,7 +19,7 @@
 
 void hf_vring_init(struct hf_vring *v)
 {
-	*v = (struct hf_vring){.call_fd = -1, .kick_fd = -1, .err_fd = -1};
+	*v = (struct hf_vring){.call_fd = -1, .kick_fd = -1, .err_fd = -1, .kept_fd = -1};
 }
 
 void hf_vring_destroy(struct hf_vring *v)
@@ -28,6 +28,7 @@ void hf_vring_destroy(struct hf_vring *v)
 	hf_fd_close(&v->call_fd);
 	hf_fd_close(&v->kick_fd);
 	hf_fd_close(&v->err_fd);
+	hf_fd_close(&v->kept_fd);
 	free(v->scratch);
 	v->scratch = NULL;
 	free(v->shadow);

@@ -4,10 +4,12 @@
  * (environment) names it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -149,6 +151,34 @@ static void a_switch_may_have_as_many_files_open_as_the_system_lets_it(void)
 	end();
 }
 
+/*
+ * The worker hangs in a call to the guest on the right, and meanwhile the one on the left goes: the
+ * switch's control thread waits for that worker, and something else has to free it.
+ */
+static void a_guest_that_makes_a_call_hang_stops_nobody_who_comes_and_goes(void)
+{
+	uint64_t value;
+	pid_t pid;
+
+	begin();
+	pid = start_switch("vswitch");
+	CHECK(pass() >= PACKETS);
+	do /* the switch may call meanwhile */
+		(void)!read(right.calls[0], &value, sizeof(value));
+	while (eventfd_write(right.calls[0], UINT64_MAX - 1) < 0);
+	REQUIRE(fcntl(right.calls[0], F_SETFL, 0) == 0);
+	/* The worker publishes, and then calls. */
+	for (uint32_t wrong = 0, came = 0; !came; usleep(500)) {
+		(void)front_end_send_packets(&left, 0, sent++, 1);
+		came = front_end_receive_packets(&right, 0, &next, &wrong);
+	}
+	front_end_close(&left);
+	open_session(&left, "p0");
+	CHECK(pass() >= PACKETS);
+	CHECK_EQ(end_switch(pid, SIGTERM), 0);
+	end();
+}
+
 __attribute__((unused)) static pid_t child_of(pid_t pid)
 {
 	char path[64];
@@ -201,6 +231,7 @@ __attribute__((unused)) static void the_keeper_of_its_memory_has_no_descriptors_
 static const struct sentence sentences[] = {
 	SENTENCE(packets_go_from_one_port_to_the_other),
 	SENTENCE(a_standby_goes_on_when_the_switch_is_dead),
+	SENTENCE(a_guest_that_makes_a_call_hang_stops_nobody_who_comes_and_goes),
 	SENTENCE(a_switch_may_have_as_many_files_open_as_the_system_lets_it),
 #ifndef __SANITIZE_THREAD__ /* there is none then */
 	SENTENCE(the_keeper_of_its_memory_has_no_descriptors_and_ends_with_it),

@@ -267,6 +267,13 @@ static void nothing_more_is_begun_in_a_burst_that_broke_its_ring(void)
 	}
 }
 
+static uint64_t read_number(int fd)
+{
+	uint64_t value = 0;
+
+	return read(fd, &value, sizeof(value)) == sizeof(value) ? value : 0;
+}
+
 static void *burst_once(void *arg)
 {
 	(void)arg;
@@ -300,6 +307,57 @@ static void a_call_that_hangs_holds_up_no_burst_and_is_ended(void)
 	REQUIRE(pthread_join(thread, &moved) == 0);
 	CHECK_EQ((uintptr_t)moved, 1);
 	CHECK(!v->has_call);
+	rig_destroy(&rig);
+}
+
+/* A thread that got no processor between the two counters looks like one that hangs. */
+static void a_write_that_need_not_wait_is_not_taken_for_one_that_hangs(void)
+{
+	struct hf_vring *v;
+
+	open_rig(SMALL);
+	v = rig.device->vrings[0];
+	v->writes++;
+	for (int i = 0; i < 4; i++)
+		CHECK(!hf_notify_rescue(v));
+	CHECK(v->has_call && v->has_err);
+	v->writes_done++;
+	rig_destroy(&rig);
+}
+
+/* The front-end brings a new call descriptor while a thread hangs in the old one. */
+static void a_call_that_hangs_is_ended_in_the_file_in_which_it_hangs(void)
+{
+	struct hf_vring *v;
+	struct piece piece;
+	pthread_t thread;
+	int fresh = eventfd(0, EFD_NONBLOCK), another = eventfd(0, EFD_NONBLOCK);
+
+	open_rig(SMALL);
+	v = rig.device->vrings[0];
+	piece = (struct piece){rig.buffers, 200, DRIVER_WRITE};
+	REQUIRE(driver_post(&rig.rx, &piece, 1) >= 0);
+	REQUIRE(fcntl(rig.calls[0], F_SETFL, 0) == 0);
+	REQUIRE(eventfd_write(rig.calls[0], UINT64_MAX - 1) == 0);
+	REQUIRE(eventfd_write(fresh, 5) == 0);
+	REQUIRE(pthread_create(&thread, NULL, burst_once, NULL) == 0);
+	while (hf_read_once(&v->writes) == hf_read_once(&v->writes_done))
+		usleep(100);
+	CHECK_EQ(hf_notify_put_call(v, &fresh), 0);
+	CHECK(v->has_call);
+	CHECK(!hf_notify_rescue(v));
+	CHECK(hf_notify_rescue(v));
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	/* What is in the new one is the front-end's. And no call for it: it does this on purpose.
+	 */
+	CHECK_EQ(read_number(fresh), 5);
+	CHECK(!v->has_call);
+	CHECK_EQ(hf_notify_put_call(v, &another), 0);
+	CHECK(!v->has_call);
+	CHECK(!hf_notify_rescue(v));
+	CHECK_EQ(v->kept_fd, -1);
+	close(fresh);
+	close(another);
 	rig_destroy(&rig);
 }
 
@@ -339,6 +397,8 @@ static const struct sentence sentences[] = {
 	CATALOGUE(an_available_index_that_goes_back_breaks_the_ring, "[33]"),
 	SENTENCE(nothing_more_is_begun_in_a_burst_that_broke_its_ring),
 	SENTENCE(a_call_that_hangs_holds_up_no_burst_and_is_ended),
+	SENTENCE(a_write_that_need_not_wait_is_not_taken_for_one_that_hangs),
+	SENTENCE(a_call_that_hangs_is_ended_in_the_file_in_which_it_hangs),
 	SENTENCE(a_burst_that_calls_is_not_rescued),
 	SENTENCE(a_broken_ring_is_not_asked_for_kicks),
 };
