@@ -73,7 +73,7 @@ bool foreign_is(int fd)
 
 /* --- processes --- */
 
-/* calls: clone close_range getppid prctl pipe2 */
+/* calls: clone close_range prctl pipe2 */
 /* calls: clock_nanosleep nanosleep poll ppoll wait4 waitid kill pidfd_open */
 /* As fork(2), with or without a table of its own. */
 static pid_t start(unsigned long flags)
