@@ -7,16 +7,29 @@
 
 AHEAD_PID=''
 
-# ahead_start DIR,OPTION… …: each word a tree and its meson options, split by commas; built one after the other.
+# tree_build TREE: a build folder and its meson options in one word, split by commas; "CC=…" may stand before them.
+tree_build() {
+    local words
+    IFS=, read -ra words <<<"$1"
+    case ${words[0]} in
+        CC=*) CC=${words[0]#CC=} build_tree "${words[@]:1}" ;;
+        *) build_tree "${words[@]}" ;;
+    esac
+}
+
+# tree_dir TREE: its folder.
+tree_dir() {
+    local words=${1#CC=*,}
+    printf '%s\n' "${words%%,*}"
+}
+
+# ahead_start TREE…: one after the other.
 ahead_start() {
     [ -z "$AHEAD_PID" ] || return 0
-    local log=$1
-    log=${log%%,*}.ahead.log
     setsid chrt --idle 0 bash -c '
         TOP=$1; shift
-        . "$TOP/scripts/lib/say.sh"; . "$TOP/scripts/lib/build.sh"
-        for tree; do IFS=, read -ra words <<<"$tree"; build_tree "${words[@]}"; done' ahead "$TOP" "$@" \
-        >"$log" 2>&1 </dev/null &
+        for library in say build ahead; do . "$TOP/scripts/lib/$library.sh"; done
+        for tree; do tree_build "$tree"; done' ahead "$TOP" "$@" >"$(tree_dir "$1").ahead.log" 2>&1 </dev/null &
     AHEAD_PID=$!
     at_exit ahead_take
 }
