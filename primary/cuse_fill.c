@@ -15,6 +15,7 @@
 #include "cuse.h"
 #include "cuse_memory.h"
 #include "fd.h"
+#include "foreign.h"
 #include "port.h"
 #include "primary.h"
 #include "session.h"
@@ -119,6 +120,12 @@ bool fill_event(struct session *session, const struct cuse_call *call, struct cu
 				     file.index, file.fd, caller->pid);
 		return false;
 	}
+	/* The caller was quicker than the look: it is not even closed by us. */
+	if (foreign_discard(&session->port->foreign, &fd, 1)) {
+		foreign_let_go(&session->port->foreign);
+		(void)session_refuse(session, REFUSED_EVENT_FD, "vring %u", file.index);
+		return false;
+	}
 	session->raw.fds[session->raw.nr_fds++] = fd;
 	put(session, &payload, sizeof(payload));
 	return true;
@@ -160,7 +167,8 @@ bool fill_memory(struct session *session, const struct cuse_call *call, struct c
 	for (uint32_t i = 0; i < head.count; i++)
 		regions[i].file_offset = 0;
 	if (regions_ok(regions, head.count)) {
-		if (cuse_memory_find(caller, regions, raw->fds, head.count, &fault) < 0) {
+		if (cuse_memory_find(caller, regions, raw->fds, head.count, &session->port->foreign,
+				     &fault) < 0) {
 			(void)session_refuse(session, fault.reason, "%s", fault.what);
 			return false;
 		}

@@ -32,6 +32,7 @@
 #include "check.h"
 #include "cuse_maps.h"
 #include "fd.h"
+#include "foreign.h"
 #include "vu_recv.h"
 
 /* A line has addresses and a name, of four bytes for each that had to be escaped. */
@@ -206,8 +207,17 @@ static bool is_meant(int fd, const struct cuse_map *map)
 	       st.st_ino == map->ino;
 }
 
+/* It is not what was meant: the caller was quicker, and it may be anything. */
+static void drop(struct foreign *foreign, int *fd)
+{
+	(void)foreign_discard(foreign, fd, 1);
+	foreign_let_go(foreign);
+	hf_fd_close(fd);
+}
+
 /* >= 0, or -errno; -ENOENT: the mapping is another one by now. */
-static int open_mapping(const struct cuse_caller *caller, const struct cuse_map *map)
+static int open_mapping(const struct cuse_caller *caller, const struct cuse_map *map,
+			struct foreign *foreign)
 {
 	char path[80];
 	int fd;
@@ -219,7 +229,7 @@ static int open_mapping(const struct cuse_caller *caller, const struct cuse_map 
 	if (fd < 0)
 		return -errno;
 	if (!is_meant(fd, map)) {
-		hf_fd_close(&fd);
+		drop(foreign, &fd);
 		return -ENOENT;
 	}
 	return fd;
@@ -243,17 +253,18 @@ static bool may_write(int fd)
 }
 
 static int take_descriptor(const struct cuse_caller *caller, const char *name,
-			   const struct cuse_map *map)
+			   const struct cuse_map *map, struct foreign *foreign)
 {
 	int fd = cuse_caller_fd(caller, atoi(name));
 
 	if (fd >= 0 && !(is_meant(fd, map) && may_write(fd)))
-		hf_fd_close(&fd);
+		drop(foreign, &fd);
 	return fd;
 }
 
 /* Among the caller's own. >= 0, -ENOENT: not among those that were looked at; -errno. */
-static int find_descriptor(const struct cuse_caller *caller, const struct cuse_map *map)
+static int find_descriptor(const struct cuse_caller *caller, const struct cuse_map *map,
+			   struct foreign *foreign)
 {
 	const struct dirent *entry;
 	uint32_t seen = 0;
@@ -270,7 +281,7 @@ static int find_descriptor(const struct cuse_caller *caller, const struct cuse_m
 			continue;
 		seen++;
 		if (names_file(dirfd(directory), entry->d_name, map))
-			fd = take_descriptor(caller, entry->d_name, map);
+			fd = take_descriptor(caller, entry->d_name, map, foreign);
 	}
 	closedir(directory);
 	return fd < 0 ? -ENOENT : fd;
@@ -278,17 +289,17 @@ static int find_descriptor(const struct cuse_caller *caller, const struct cuse_m
 
 /* >= 0; -EAGAIN: look at the maps again; -EPROTO: *ret. */
 static int open_region(const struct cuse_caller *caller, const struct cuse_region *region,
-		       struct cuse_memory_fault *ret)
+		       struct foreign *foreign, struct cuse_memory_fault *ret)
 {
 	int fd, by_descriptor;
 
 	if (!is_memory(region->first.dev, caller->pid))
 		return fault(ret, REFUSED_REGION_FILE, "memory of a file on a disk or a server",
 			     region->address);
-	fd = open_mapping(caller, &region->first);
+	fd = open_mapping(caller, &region->first, foreign);
 	if (fd >= 0)
 		return fd;
-	by_descriptor = find_descriptor(caller, &region->first);
+	by_descriptor = find_descriptor(caller, &region->first, foreign);
 	if (by_descriptor >= 0)
 		return by_descriptor;
 	if (fd == -ENOENT)
@@ -297,10 +308,10 @@ static int open_region(const struct cuse_caller *caller, const struct cuse_regio
 }
 
 static int open_all(const struct cuse_caller *caller, const struct wanted *wanted, int *fds,
-		    struct cuse_memory_fault *ret)
+		    struct foreign *foreign, struct cuse_memory_fault *ret)
 {
 	for (uint32_t i = 0; i < wanted->count; i++) {
-		fds[i] = open_region(caller, &wanted->regions[i], ret);
+		fds[i] = open_region(caller, &wanted->regions[i], foreign, ret);
 		if (fds[i] < 0) {
 			int error = fds[i];
 
@@ -312,7 +323,7 @@ static int open_all(const struct cuse_caller *caller, const struct wanted *wante
 }
 
 int cuse_memory_find(const struct cuse_caller *caller, struct vu_region *regions, int *fds,
-		     uint32_t count, struct cuse_memory_fault *ret_fault)
+		     uint32_t count, struct foreign *foreign, struct cuse_memory_fault *ret_fault)
 {
 	struct wanted wanted;
 	int error = -EAGAIN;
@@ -324,7 +335,7 @@ int cuse_memory_find(const struct cuse_caller *caller, struct vu_region *regions
 								 .size = regions[k].size};
 		error = look_at_maps(caller, &wanted, ret_fault);
 		if (!error)
-			error = open_all(caller, &wanted, fds, ret_fault);
+			error = open_all(caller, &wanted, fds, foreign, ret_fault);
 	}
 	if (error == -EAGAIN)
 		return fault(ret_fault, REFUSED_RACED, "mapping changes all the time",
