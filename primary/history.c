@@ -28,13 +28,18 @@ struct history {
 	struct past *past;
 };
 
-/* -ENOENT: there is none, or it is another release's, which is no reason not to start. */
+/*
+ * -ENOENT: there is none, or it is another release's, which is no reason not to start. What cannot
+ * be had for the moment is still named by the journal, and stays stored for a later life.
+ */
 static int adopt(struct history *history, struct primary *primary)
 {
-	struct journal_header *header = primary->journal->header;
-	int fd = header->history ? store_get(primary->store, header->history) : -ENOENT;
-	int error = fd < 0 ? -ENOENT : hf_memory_adopt(&history->memory, fd);
+	uint32_t number = primary->journal->header->history;
+	int fd = number ? store_get(primary->store, number) : -ENOENT;
+	int error = fd < 0 ? fd : hf_memory_adopt(&history->memory, fd);
 
+	if (error && error != -ENOENT)
+		store_reference(primary->store, number);
 	if (error)
 		return error;
 	history->past = history->memory.base;
@@ -44,7 +49,7 @@ static int adopt(struct history *history, struct primary *primary)
 		hf_memory_destroy(&history->memory);
 		return -ENOENT;
 	}
-	store_reference(primary->store, header->history);
+	store_reference(primary->store, number);
 	return 0;
 }
 
