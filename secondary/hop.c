@@ -113,8 +113,12 @@ static void copy_one(struct hf_hop *hop, struct hf_packet *packet)
 	struct hf_packet *segment = packet;
 	uint16_t i = packet->peeked, n;
 
-	if (!hop_has(hop, packet) || hop_is_whole(packet))
+	if (!hop_has(hop, packet))
 		return;
+	if (hop_is_whole(packet)) {
+		hop_note_whole(hop, i);
+		return;
+	}
 	if (packet->len == packet->room)
 		segment = packet->next;
 	n = hop->nr_pieces_of[i];

@@ -166,10 +166,6 @@ uint16_t hf_hop_forward(struct hf_hop *hop, struct hf_device *device, uint16_t q
 
 	if (unlikely(!hop->source))
 		return hf_enqueue_burst(device, queue, packets, count);
-	/* It is held already. */
-	if (unlikely(queue < HF_MAX_VRINGS &&
-		     hf_load_acquire(&device->vrings[queue]) == hop->source))
-		return 0;
 	if (unlikely(hop->nr_calls == HF_MAX_BURST))
 		return 0;
 	v = hf_burst_begin(device, queue, &enabled);
