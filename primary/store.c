@@ -11,7 +11,9 @@
  * then on everything works as without one.
  *
  * A number that a record names is taken even when nothing is stored under it (the holder had no
- * room): given out again, it would turn the record into one that names a stranger's descriptor.
+ * room): given out again, it would turn the record into one that names a stranger's descriptor. So
+ * is one that the holder was told of and not yet told to forget, or, being lost, never will be: a
+ * death then would leave what it has under that name to whoever got the number next.
  */
 #include "store.h"
 
@@ -44,16 +46,17 @@
 #define NAMES_BYTES (120u * 1024)
 #define NAME_BYTES  16u
 
-/* Free when there is neither a descriptor nor a reference. */
+/* Free when there is neither a descriptor nor a reference, here or there. */
 struct entry {
 	int fd; /* -1: none */
 	char kind;
+	bool there; /* the holder may have something by this name */
 	uint32_t references;
 };
 
 struct datagram {
 	struct datagram *next;
-	uint32_t number; /* of what it stores; 0: something else */
+	uint32_t number; /* of what it stores or, without a descriptor, takes out; 0: neither */
 	int fd;		 /* -1: none; owned */
 	char text[];
 };
@@ -134,6 +137,28 @@ static void lose(struct store *store, int error)
 		drop_first(store);
 }
 
+static bool is_free(const struct store *store, uint32_t number)
+{
+	const struct entry *entry = &store->entries[number];
+
+	return entry->fd < 0 && !entry->references && !entry->there;
+}
+
+static void look_here_first(struct store *store, uint32_t number)
+{
+	if (number < store->hint && is_free(store, number))
+		store->hint = number;
+}
+
+/* The holder reads in order: what has left counts as done. */
+static void has_left(struct store *store, uint32_t number, bool stores)
+{
+	if (!number)
+		return;
+	store->entries[number].there = stores;
+	look_here_first(store, number);
+}
+
 static void flush(struct store *store)
 {
 	while (store->first && !store->lost) {
@@ -141,10 +166,12 @@ static void flush(struct store *store)
 
 		if (is_full(error))
 			return;
-		if (error)
+		if (error) {
 			lose(store, error);
-		else
+		} else {
+			has_left(store, store->first->number, store->first->fd >= 0);
 			drop_first(store);
+		}
 	}
 }
 
@@ -218,6 +245,8 @@ static void say(struct store *store, const char *text, uint32_t number, int fd)
 		queue(store, text, number, fd);
 	else if (error)
 		lose(store, error);
+	else
+		has_left(store, number, fd >= 0);
 }
 
 /* What is taken out before it has left need not leave: so no more waits than is stored, here or
@@ -226,7 +255,7 @@ static bool never_mind(struct store *store, uint32_t number)
 {
 	struct datagram **at = &store->first, *d;
 
-	while (*at && (*at)->number != number)
+	while (*at && ((*at)->number != number || (*at)->fd < 0))
 		at = &(*at)->next;
 	d = *at;
 	if (!d)
@@ -414,7 +443,7 @@ static uint32_t free_number(const struct store *store)
 {
 	uint32_t i = store->hint < STORE_FIRST_FREE ? STORE_FIRST_FREE : store->hint;
 
-	while (i < store->nr_entries && (store->entries[i].fd >= 0 || store->entries[i].references))
+	while (i < store->nr_entries && !is_free(store, i))
 		i++;
 	return i;
 }
@@ -486,7 +515,7 @@ static void take_out(struct store *store, uint32_t number)
 	if (!never_mind(store, number)) {
 		name_of(store, number, name, sizeof(name));
 		snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-		say(store, text, 0, -1);
+		say(store, text, number, -1);
 	}
 	take_out_of_order(store, number);
 	store->names_bytes -= name_bytes(store, number);
@@ -494,8 +523,7 @@ static void take_out(struct store *store, uint32_t number)
 	if (entry->kind == STORE_LISTENER)
 		(void)shutdown(entry->fd, SHUT_RDWR);
 	hf_fd_close(&entry->fd);
-	if (number < store->hint)
-		store->hint = number;
+	look_here_first(store, number);
 }
 
 static bool is_stored(const struct store *store, uint32_t number)
@@ -553,6 +581,8 @@ static int take_one(struct store *store, const char *name, int fd)
 		return 0;
 	}
 	error = enter(store, (uint32_t)number, *name, fd);
+	if (!error)
+		store->entries[number].there = !store->nobody;
 	return error == -EEXIST ? 0 : error;
 }
 

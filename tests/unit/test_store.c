@@ -284,6 +284,61 @@ static void what_comes_and_goes_while_nobody_reads_leaves_nothing_behind(void)
 	end();
 }
 
+static void release_one(uint32_t number)
+{
+	store_reference(store, number);
+	store_release(store, number);
+}
+
+/* Else a death in between would leave the old descriptor under the new one's name. */
+static void a_number_is_free_when_its_removal_has_left(void)
+{
+	struct held held;
+	uint32_t number;
+
+	begin(true);
+	fill();
+	release_one(5);
+	number = add_new('y');
+	CHECK(number > 5);
+	/* What never left is forgotten at once, and the number with it. */
+	release_one(number);
+	CHECK_EQ(add_new('y'), number);
+	for (int i = 0; i < 2000 && !drained; i++) {
+		while (holder_read(&holder, &held))
+			hf_fd_close(&held.fd);
+		run(2);
+	}
+	CHECK_EQ(drained, 1);
+	CHECK_EQ(add_new('z'), 5);
+	end();
+}
+
+/* It cannot be told any more, but may well give back what it has. */
+static void a_number_that_a_lost_holder_has_is_never_free_again(void)
+{
+	uint32_t queued, later;
+
+	begin(true);
+	hf_log_set_level(0);
+	fill();
+	queued = add_new('k');
+	release_one(5);
+	close(holder.socket);
+	holder.socket = -1;
+	run(20);
+	REQUIRE(store_keeps(store) == STORE_LOST);
+	release_one(6);
+	/* It never had this one. */
+	release_one(queued);
+	CHECK_EQ(add_new('y'), queued);
+	later = add_new('y');
+	CHECK_EQ(later, queued + 1);
+	release_one(later);
+	CHECK_EQ(add_new('y'), later);
+	end();
+}
+
 static void waiting_for_a_holder_that_does_not_read_ends(void)
 {
 	struct held held;
@@ -539,6 +594,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_nobody_references_is_dropped),
 	SENTENCE(a_slow_holder_holds_up_nobody_and_misses_nothing),
 	SENTENCE(what_comes_and_goes_while_nobody_reads_leaves_nothing_behind),
+	SENTENCE(a_number_is_free_when_its_removal_has_left),
+	SENTENCE(a_number_that_a_lost_holder_has_is_never_free_again),
 	SENTENCE(waiting_for_a_holder_that_does_not_read_ends),
 	SENTENCE(only_so_many_are_kept_as_can_be_named),
 	SENTENCE(a_holder_that_goes_is_done_without),
