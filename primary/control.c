@@ -160,6 +160,12 @@ static void cut_off(struct client *client, enum refusal reason)
 	(void)shutdown(client->socket, SHUT_RDWR);
 }
 
+/* A path is opened, and a character device made, with our rights. */
+static bool takes_all(const Holdfast__Control__PortAddRequest *add)
+{
+	return *add->path || add->client || add->kind == HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE;
+}
+
 /* What the request itself says can take more than its kind does. */
 static enum allow_level level_of(const Request *request)
 {
@@ -172,9 +178,7 @@ static enum allow_level level_of(const Request *request)
 		/* They lie in the guest's memory. */
 		return request->port_show->descriptors ? ALLOW_OPERATE : ALLOW_READ;
 	case HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD:
-		/* A path is opened with our rights. */
-		return *request->port_add->path || request->port_add->client ? ALLOW_ALL
-									     : ALLOW_OPERATE;
+		return takes_all(request->port_add) ? ALLOW_ALL : ALLOW_OPERATE;
 	default:
 		/* What nobody knows is refused as that. */
 		return (size_t)request->body_case < ARRAY_SIZE(steps) &&

@@ -101,8 +101,13 @@ static const char *port_of(const Request *request)
 	}
 }
 
-/* Its rules' ports while nobody else runs them; and no path, which would be opened with our rights.
- */
+/* A path is opened, and a character device made, with our rights. */
+static bool takes_our_rights(const Holdfast__Attach__PortAdd *add)
+{
+	return *add->path || add->client || add->kind == HOLDFAST__ATTACH__PORT_KIND__VHOST_CUSE;
+}
+
+/* Its rules' ports while nobody else runs them. */
 static bool may_ask(const struct secondary *s, const Request *request)
 {
 	const char *name = port_of(request);
@@ -113,7 +118,7 @@ static bool may_ask(const struct secondary *s, const Request *request)
 	if (!*name || !allow_port(&s->primary->conf->attach_rules, s->allowed, name))
 		return false;
 	if (request->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_PORT_ADD &&
-	    (*request->port_add->path || request->port_add->client))
+	    takes_our_rights(request->port_add))
 		return false;
 	port = port_find(s->primary, name);
 	return !port || !port->device.owner || port->device.owner == s;

@@ -92,6 +92,19 @@ static int add_port(struct scene *s, const char *name, const char *path, bool cl
 	return ask(s, &request);
 }
 
+static int add_device(struct scene *s, const char *name)
+{
+	Holdfast__Attach__PortAdd add = HOLDFAST__ATTACH__PORT_ADD__INIT;
+	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	add.name = TEXT(name);
+	add.path = TEXT("");
+	add.kind = HOLDFAST__ATTACH__PORT_KIND__VHOST_CUSE;
+	request.body_case = TO_PRIMARY(PORT_ADD);
+	request.port_add = &add;
+	return ask(s, &request);
+}
+
 static int del_port(struct scene *s, const char *name)
 {
 	Holdfast__Attach__PortDel del = HOLDFAST__ATTACH__PORT_DEL__INIT;
@@ -196,6 +209,17 @@ static void a_path_is_not_opened_with_our_rights_for_it(void)
 	CHECK(access(path, F_OK) < 0);
 	CHECK_EQ(add_port(&s, "a1", "", false), 0);
 	CHECK_EQ(del_port(&s, "a1"), 0);
+	close_scene(&s);
+}
+
+static void no_character_device_is_made_with_our_rights_for_it(void)
+{
+	struct scene s;
+
+	open_scene(&s, ROLE(VSWITCH));
+	CHECK_EQ(add_device(&s, "a1"), -EACCES);
+	CHECK(port_find(&s.rig.primary, "a1") == NULL);
+	CHECK_EQ(s.rig.primary.refusals[REFUSED_ATTACH_RIGHTS], 1);
 	close_scene(&s);
 }
 
@@ -333,6 +357,7 @@ static const struct sentence sentences[] = {
 	 ports_outside_of_its_rule_are_not_its_to_change},
 	{"all_ports_at_once_are_not_its_to_change [C-5]", all_ports_at_once_are_not_its_to_change},
 	SENTENCE(a_path_is_not_opened_with_our_rights_for_it),
+	SENTENCE(no_character_device_is_made_with_our_rights_for_it),
 	{"what_another_one_runs_is_not_its_to_change_whatever_its_rule [C-5]",
 	 what_another_one_runs_is_not_its_to_change_whatever_its_rule},
 	{"saying_that_another_ones_memory_is_gone_changes_nothing [C-5]",
