@@ -16,6 +16,7 @@
 #include "cuse_request.h"
 #include "fd.h"
 #include "headroom.h"
+#include "journal.h"
 #include "port.h"
 #include "primary.h"
 #include "session.h"
@@ -124,9 +125,14 @@ void cuse_session_ended(struct port *port)
 {
 	struct cuse *cuse = port->cuse;
 
-	for (uint32_t i = 0; i < CUSE_REQUESTS; i++)
-		if (cuse->requests[i].state == REQUEST_CLOSING)
-			request_refuse(cuse, &cuse->requests[i], 0);
+	for (uint32_t i = 0; i < CUSE_REQUESTS; i++) {
+		struct request *r = &cuse->requests[i];
+
+		if (r->state == REQUEST_CLOSING)
+			request_refuse(cuse, r, 0);
+		else if (r->state == REQUEST_IN_HAND)
+			request_refuse(cuse, r, -EIO);
+	}
 	(void)cuse_wake(port);
 }
 
@@ -136,6 +142,7 @@ void cuse_on_ioctl(struct cuse *cuse, struct request *r)
 {
 	const size_t head = sizeof(struct fuse_in_header);
 	struct port *port = cuse->port;
+	struct primary *primary = port->primary;
 	struct cuse_call call = {.thread = request_header(r).pid,
 				 .data = r->bytes + head + sizeof(call.in)};
 	struct cuse_next next;
@@ -145,7 +152,9 @@ void cuse_on_ioctl(struct cuse *cuse, struct request *r)
 		request_refuse(cuse, r, -EINVAL);
 		return;
 	}
+	journal_handling(primary, port->session->number);
 	cuse_ioctl_begin(port->session, &call, &next);
+	journal_handling(primary, 0);
 	switch (next.step) {
 	case CUSE_STEP_REFUSE:
 		request_refuse(cuse, r, next.error);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "cuse_wire.h"
 #include "device.h"
 #include "fake_cuse.h"
 #include "fake_grants.h"
@@ -248,6 +249,31 @@ static void closing_waits_until_nobody_runs_the_rings(void)
 	end();
 }
 
+/* More often than there are places to keep one. */
+static void a_request_in_hand_is_over_with_its_session(void)
+{
+	struct vh_vring_state state = {.index = 0};
+	uint64_t handle, unique;
+
+	begin();
+	for (uint32_t i = 0; i <= CUSE_REQUESTS; i++) {
+		handle = running();
+		fake.hold = true;
+		unique = kernel_phase(handle, VH_GET_VRING_BASE, 4096, &state, sizeof(state),
+				      sizeof(state));
+		CHECK(!kernel_answer());
+		CHECK_EQ(kernel_release(handle), 0);
+		fake.hold = false;
+		CHECK_EQ(fake_release(), 1);
+		REQUIRE(kernel_answer());
+		CHECK_EQ(kernel.answered, unique);
+		CHECK_EQ(kernel.answer_error, -EIO);
+		CHECK(!kernel_answer());
+		CHECK(kernel_port()->session == NULL);
+	}
+	end();
+}
+
 static void a_device_has_one_front_end_at_a_time(void)
 {
 	uint64_t handle;
@@ -395,6 +421,7 @@ int main(void)
 		SENTENCE(a_base_is_answered_when_the_ring_is_quiet),
 		SENTENCE(who_is_interrupted_goes_on_at_once),
 		SENTENCE(closing_waits_until_nobody_runs_the_rings),
+		CATALOGUE(a_request_in_hand_is_over_with_its_session, "[U-6]"),
 		SENTENCE(a_device_has_one_front_end_at_a_time),
 		SENTENCE(memory_that_may_only_be_read_is_not_taken),
 		SENTENCE(another_owner_comes_after_a_reset),

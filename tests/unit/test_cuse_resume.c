@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -40,7 +42,14 @@ static struct primary heir;
 static struct primary *now; /* who lives */
 static uint8_t *memory;
 static int file, kick, open_before;
-static uint64_t handle;
+static uint64_t handle, accused;
+
+/* In the place of libc's: whose fault a death in here would be. */
+int pidfd_open(pid_t pid, unsigned int flags)
+{
+	accused = now && now->journal ? now->journal->header->handling : 0;
+	return (int)syscall(SYS_pidfd_open, pid, flags);
+}
 
 static void stop(struct loop_timer *timer)
 {
@@ -426,6 +435,20 @@ static void several_that_wait_are_answered_in_their_order(void)
 	end();
 }
 
+/* A session of which primaries die is ended at last; what is looked up counts as well. */
+static void looking_at_the_caller_is_the_sessions_doing(void)
+{
+	begin();
+	front_end_comes();
+	accused = 0;
+	CHECK_EQ(kernel_memory(handle, memory, MEMORY), 0);
+	CHECK_EQ(accused, handle);
+	CHECK_EQ(now->journal->header->handling, 0);
+	die();
+	goes_on();
+	end();
+}
+
 int main(void)
 {
 	static const struct sentence sentences[] = {
@@ -440,6 +463,7 @@ int main(void)
 		CATALOGUE(a_release_is_answered_and_the_session_is_over, "[U-6]"),
 		SENTENCE(nobody_owns_it_after_a_reset_also_in_the_next_life),
 		CATALOGUE(several_that_wait_are_answered_in_their_order, "[U-6]"),
+		SENTENCE(looking_at_the_caller_is_the_sessions_doing),
 	};
 
 	return suite_run("cuse_resume", sentences, ARRAY_SIZE(sentences));
