@@ -90,10 +90,16 @@ static int device_arm(struct port *port, uint16_t queue, bool wanted)
 	return hf_enable_guest_notification(port->backend, queue, wanted);
 }
 
+static void device_prefetch(const struct port *port, uint16_t queue)
+{
+	hf_prefetch(port->backend, queue);
+}
+
 static const struct port_ops device_ops = {
 	.kind = "device",
 	.stations = DEVICE_STATIONS,
 	.peek = device_peek,
+	.prefetch = device_prefetch,
 	.forward = device_send,
 	.transmit = device_transmit,
 	.arm = device_arm,

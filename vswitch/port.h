@@ -33,6 +33,9 @@ struct port_ops {
 	 * each only the front is in memory of ours, until the hop is completed. */
 	uint16_t (*peek)(struct port *port, uint16_t queue, struct hf_hop *hop,
 			 struct hf_packet **packets, uint16_t count);
+	/* Ask for what the queue's next peek() or receive() begins with. NULL: nothing to ask for.
+	 */
+	void (*prefetch)(const struct port *port, uint16_t queue);
 	/* As transmit(), for packets of a peek, in one copy. NULL: they are copied out first. */
 	uint16_t (*forward)(struct port *port, uint16_t queue, struct hf_hop *hop,
 			    struct hf_packet *const *packets, uint16_t count,

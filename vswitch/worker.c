@@ -23,6 +23,8 @@
 #include "deliver.h"
 #include "say.h"
 
+#define FEW_SOURCES	32u  /* what their polls read stays in the first cache */
+#define SOURCES_AHEAD	4u   /* bursts from the prefetch to its use */
 #define ADAPTIVE_ROUNDS 256u /* empty ones, before an adaptive worker sleeps */
 #define FALSE_ALARMS	64u /* "packets are there" and then none, in a row: not believed any more */
 
@@ -74,6 +76,18 @@ static bool run_source(struct worker *worker, const struct source *source)
 	return true;
 }
 
+/* With more sources than the cache holds: of one that comes later in the round. Few stay in it. */
+static void ask_ahead(const struct view *view, unsigned i)
+{
+	const struct source *source;
+
+	if (view->nr_sources <= FEW_SOURCES || i + SOURCES_AHEAD >= view->nr_sources)
+		return;
+	source = &view->sources[i + SOURCES_AHEAD];
+	if (source->port->ops->prefetch)
+		source->port->ops->prefetch(source->port, source->queue);
+}
+
 static bool run_round(struct worker *worker)
 {
 	const struct view *view = &worker->forward.table->views[worker->forward.worker];
@@ -85,8 +99,10 @@ static bool run_round(struct worker *worker)
 		if (!worker->forward.table->resting)
 			busy = run_inboxes(worker);
 	}
-	for (unsigned i = 0; i < view->nr_sources; i++)
+	for (unsigned i = 0; i < view->nr_sources; i++) {
+		ask_ahead(view, i);
 		busy |= run_source(worker, &view->sources[i]);
+	}
 	return busy;
 }
 

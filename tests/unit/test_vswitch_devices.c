@@ -24,6 +24,7 @@ struct hf_device {
 	uint16_t takes, drops; /* in the next burst: so many, and so many of those */
 	bool starts_anew;      /* … under a new grant, whose counters begin at 0 */
 	uint16_t sends;	       /* in each peek */
+	uint16_t asked_for;    /* the queue of the last prefetch */
 };
 
 struct hf_packet_pool {
@@ -109,6 +110,11 @@ void hf_hop_complete(struct hf_hop *hop, uint16_t nr)
 {
 	(void)nr;
 	hop->peeked = NULL;
+}
+
+void hf_prefetch(const struct hf_device *asked, uint16_t queue)
+{
+	((struct hf_device *)(uintptr_t)asked)->asked_for = queue;
 }
 
 int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool enable)
@@ -311,6 +317,14 @@ static void a_guests_packets_are_peeked_at_and_forwarded_by_the_hop(void)
 	end();
 }
 
+static void a_queue_is_asked_for_ahead_of_its_peek(void)
+{
+	begin();
+	port->ops->prefetch(port, 3);
+	CHECK_EQ(device.asked_for, 3);
+	end();
+}
+
 static void counters_of_a_new_grant_begin_anew(void)
 {
 	struct port_stats *stats;
@@ -335,6 +349,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(flows_are_spread_over_the_enqueue_queues_that_are_on),
 	SENTENCE(what_the_library_drops_is_not_counted_as_sent),
 	SENTENCE(a_guests_packets_are_peeked_at_and_forwarded_by_the_hop),
+	SENTENCE(a_queue_is_asked_for_ahead_of_its_peek),
 	SENTENCE(counters_of_a_new_grant_begin_anew),
 };
 
