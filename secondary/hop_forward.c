@@ -40,11 +40,12 @@ static enum hf_enqueue_result forward_pieces(struct forward *f, struct hf_packet
 {
 	struct hf_packet segments[HOP_PACKET_PIECES], front;
 	const struct hop_piece *pieces = f->hop->pieces + f->hop->first_piece[packet->peeked];
-	struct hop_piece single = {f->hop->rest[packet->peeked] + packet->len,
-				   packet->total - packet->len};
+	struct hop_piece single;
 	uint16_t n = f->hop->nr_pieces_of[packet->peeked];
 
 	if (!n) {
+		single = (struct hop_piece){f->hop->rest[packet->peeked] + packet->len,
+					    packet->total - packet->len};
 		pieces = &single;
 		n = 1;
 	}
