@@ -125,6 +125,25 @@ static void on_checked(struct upgrade_check *check, int error, const char *reaso
 
 /* --- beginning --- */
 
+static const char *explain(int error)
+{
+	switch (error) {
+	case -E2BIG:
+		return "more descriptors than can be named to a new program; end some sessions";
+	case -EMFILE:
+		return "not enough descriptors to hand them on; raise the limit of open files";
+	case -EBUSY:
+		return "who keeps our descriptors does not read; see whether the supervisor is "
+		       "stopped";
+	case -ENOTCONN:
+		return "nobody keeps our descriptors any more; restart the primary when it suits";
+	case -ESTALE:
+		return "the file was replaced while it was looked at; try again";
+	default:
+		return "no memory to hand descriptors on; free some";
+	}
+}
+
 static int refuse(const char **ret_reason, int error, const char *reason)
 {
 	*ret_reason = reason;
@@ -146,6 +165,8 @@ int upgrade_start(struct primary *primary, const char *binary, struct upgrade_wa
 		return refuse(ret_reason, -ENOENT,
 			      "the primary does not know where it was started from; say what to "
 			      "execute (--binary)");
+	if (store_keeps(primary->store) == STORE_LOST)
+		return refuse(ret_reason, -ENOTCONN, explain(-ENOTCONN));
 	error = upgrade_check_start(&u->check, primary->loop, path, primary->conf->argv,
 				    ret_reason);
 	if (error) {
@@ -236,6 +257,8 @@ static int execute(struct upgrade *u)
 		store_notify(primary->store, said);
 	store_flush(primary->store);
 	/* What has not left by now never would: the next program takes all it is given for kept. */
+	if (!error && store_keeps(primary->store) == STORE_LOST)
+		error = -ENOTCONN;
 	if (!error && !store_at_rest(primary->store))
 		error = -EBUSY;
 	if (!error)
@@ -244,23 +267,6 @@ static int execute(struct upgrade *u)
 	store_notify(primary->store, "READY=1\nSTATUS=serving"); /* again */
 	handon_destroy(handon);
 	return error;
-}
-
-static const char *explain(int error)
-{
-	switch (error) {
-	case -E2BIG:
-		return "more descriptors than can be named to a new program; end some sessions";
-	case -EMFILE:
-		return "not enough descriptors to hand them on; raise the limit of open files";
-	case -EBUSY:
-		return "who keeps our descriptors does not read; see whether the supervisor is "
-		       "stopped";
-	case -ESTALE:
-		return "the file was replaced while it was looked at; try again";
-	default:
-		return "no memory to hand descriptors on; free some";
-	}
 }
 
 void upgrade_execute(struct primary *primary)
