@@ -190,6 +190,7 @@ void upgrade_check_cancel(struct upgrade_check *check)
 	if (!check->pid)
 		return;
 	check->late = true;
+	loop_timer_clear(check->loop, &check->deadline);
 	(void)kill(-check->pid, SIGKILL);
 }
 

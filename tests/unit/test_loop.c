@@ -303,6 +303,40 @@ static void a_timer_that_arms_itself_for_now_does_not_starve_the_sources(void)
 	loop_destroy(loop);
 }
 
+static struct watched woken;
+
+static void wake_and_stop(struct loop_timer *timer)
+{
+	uint64_t one = 1;
+
+	(void)timer;
+	CHECK_EQ(write(woken.fd, &one, sizeof(one)), 8);
+	loop_stop(loop);
+}
+
+/* What whoever stopped it has decided, nobody undoes before loop_run has returned. */
+static void a_stop_is_the_last_thing_of_its_round(void)
+{
+	struct loop_timer first = {.fire = wake_and_stop}, second = {.fire = rearm};
+	uint64_t value;
+
+	begin();
+	again = 0;
+	watch(&woken);
+	CHECK_EQ(read(woken.fd, &value, sizeof(value)), 8);
+	loop_timer_set(loop, &first, 0);
+	loop_timer_set(loop, &second, 1);
+	usleep(1000);
+	CHECK_EQ(loop_run(loop), 0);
+	CHECK_EQ(again, 0);
+	CHECK_EQ(woken.called, 0);
+	run(5);
+	CHECK(again > 0);
+	CHECK_EQ(woken.called, 1);
+	forget(&woken);
+	loop_destroy(loop);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_readable_source_is_called),
 	SENTENCE(more_sources_than_the_first_table_has_room_for_all_work),
@@ -316,5 +350,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_timer_cleared_by_one_that_is_due_with_it_does_not_fire),
 	SENTENCE(setting_an_armed_timer_moves_it),
 	SENTENCE(a_timer_that_arms_itself_for_now_does_not_starve_the_sources),
+	SENTENCE(a_stop_is_the_last_thing_of_its_round),
 };
 SUITE("loop", sentences)
