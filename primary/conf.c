@@ -23,6 +23,11 @@
 #define MAX_COUNT	65536u
 #define MODE_UNSAID	((mode_t)-1)
 #define MIN_HANG_LIMIT	1000u /* two heartbeats */
+/* A front-end with 128 queue pairs says some thousand messages when its guest starts. */
+#define MESSAGE_RATE	 500u
+#define MESSAGE_BURST	 16384u
+#define MAX_MESSAGES	 1000000u
+#define GREET_DEADLINE_S 30u
 
 struct option_row {
 	const char *name;     /* without -- */
@@ -229,6 +234,32 @@ static int set_hang_limit(struct conf *conf, const char *argument)
 	return 0;
 }
 
+/* N[,BURST] */
+static int set_message_rate(struct conf *conf, const char *argument)
+{
+	char text[32], *burst = text;
+	int error = copy_text(text, sizeof(text), argument);
+
+	if (error)
+		return error;
+	(void)strsep(&burst, ",");
+	conf->message_burst = MESSAGE_BURST;
+	error = set_u32(&conf->message_rate, text, 0, MAX_MESSAGES);
+	if (!error && burst)
+		error = set_u32(&conf->message_burst, burst, 1, MAX_MESSAGES);
+	return error;
+}
+
+static int set_greet_deadline(struct conf *conf, const char *argument)
+{
+	uint64_t seconds;
+	int error = parse_number(argument, 0, 3600, &seconds);
+
+	if (!error)
+		conf->greet_deadline_ns = seconds * NS_PER_S;
+	return error;
+}
+
 static int set_no_fence(struct conf *conf, const char *argument)
 {
 	(void)argument;
@@ -367,6 +398,14 @@ static const struct option_row options[] = {
 	 "a secondary without a sign of life for so long is relieved by who else serves its ports "
 	 "(2000; from 1000; 0: never)",
 	 set_hang_limit},
+	{"message-rate", "N[,BURST]",
+	 "messages a second that a port's front-end may send, and so many at once; it is read "
+	 "slower "
+	 "then (500,16384; 0: no limit)",
+	 set_message_rate},
+	{"greet-deadline", "SECONDS",
+	 "a front-end that connects and says nothing for so long is closed (30; 0: never)",
+	 set_greet_deadline},
 	{"no-huge-pages", NULL, "ordinary pages for the directory and the lanes",
 	 set_no_huge_pages},
 	{"port-mode", "OCTAL", "mode of port sockets and devices, for QEMU to open (0600)",
@@ -467,6 +506,9 @@ static void set_defaults(struct conf *conf)
 	conf->fence_deadline_ns = NS_PER_S;
 	conf->fence = true;
 	conf->hang_limit_ns = 2 * NS_PER_S;
+	conf->message_rate = MESSAGE_RATE;
+	conf->message_burst = MESSAGE_BURST;
+	conf->greet_deadline_ns = GREET_DEADLINE_S * NS_PER_S;
 	conf->huge_pages = true;
 	conf->attach_mode = conf->control_mode = MODE_UNSAID;
 	conf->port_mode = 0600;

@@ -20,7 +20,7 @@ struct conf_port {
 	char name[64];
 	char path[108]; /* empty: RUN_DIR/NAME.sock */
 	bool client;
-	bool cuse; /* path: the device's name; empty: NAME */
+	bool cuse;  /* path: the device's name; empty: NAME */
 	int device; /* of such: made already, as root; -1: not. cuse.c's */
 	uint32_t queue_pairs;
 };
@@ -33,8 +33,11 @@ struct conf {
 	uint64_t fence_deadline_ns; /* how long a burst may hold up a revocation; default 1 s */
 	bool fence;		    /* kill a secondary that misses it; default true */
 	uint64_t hang_limit_ns; /* who shows no life for so long hangs; 0: nobody. Default 2 s */
-	bool huge_pages;	/* default true */
-	mode_t attach_mode;	/* of their sockets; default 0600, 0666 with rules */
+	uint32_t message_rate;	/* messages a second of a port; 0: as many as come. Default 500 */
+	uint32_t message_burst; /* and so many at once; default 16,384 */
+	uint64_t greet_deadline_ns; /* for a front-end's first message; 0: none. Default 30 s */
+	bool huge_pages;	    /* default true */
+	mode_t attach_mode;	    /* of their sockets; default 0600, 0666 with rules */
 	mode_t control_mode;
 	mode_t port_mode; /* of port sockets and devices, which QEMU opens; default 0600 */
 	uid_t cuse_owner; /* of devices; -1: who made them */

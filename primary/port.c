@@ -16,6 +16,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include "allowance.h"
 #include "check.h"
 #include "clock.h"
 #include "cuse.h"
@@ -620,4 +621,5 @@ void port_destroy_all(struct primary *primary)
 			session_destroy(port->session);
 		free_port(port);
 	}
+	allowance_destroy(primary);
 }

@@ -46,6 +46,7 @@ struct port {
 	bool removing;	   /* freed when its session's last revocation is done; keeps its slot in
 			    * primary->ports until then, but port_find does not find it */
 
+	struct rate messages;	/* that its front-end sends; allowance.c */
 	struct rate seconds;	/* second clients */
 	struct rate foreigners; /* messages with descriptors that may hang who closes them */
 	struct foreign foreign; /* what became of those */

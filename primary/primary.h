@@ -28,6 +28,7 @@ struct history;
 struct journal;
 struct store;
 struct watch;
+struct user_allowance;
 
 /* What was survived so far; `holdfast stats`. */
 struct continuity {
@@ -51,6 +52,7 @@ struct primary {
 	struct hf_directory directory;
 	struct port **ports;		/* by directory slot: [max_devices], NULL where free */
 	struct secondary **secondaries; /* by slot: [max_secondaries] */
+	struct user_allowance *users;	/* [max_devices], or NULL; allowance.c */
 	struct events *events;
 	struct history *history; /* NULL: events and totals end with us */
 	struct attach *attach;

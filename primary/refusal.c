@@ -46,6 +46,8 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_MEMORY_HIDDEN] = "run holdfastd as root, or as the front-end's user with "
 				  "CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE; see docs/cuse.md",
 	[REFUSED_RACED] = RESTART,
+	[REFUSED_GREET_DEADLINE] = "is the front-end stopped? " RESTART " (--greet-deadline)",
+	[REFUSED_THROTTLED] = "raise --message-rate if the front-end is a good one",
 	[REFUSED_SECOND_CLIENT] = "a port serves one front-end; add another port",
 	[REFUSED_ATTACH_PEER] = "run it as root or as the user of holdfastd, or --allow-attach it",
 	[REFUSED_ATTACH_RIGHTS] = "give it a wider pattern (--allow-attach)",

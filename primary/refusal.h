@@ -44,6 +44,9 @@
 	X(FOREIGN_FD, "descriptors_that_hang")                                                     \
 	X(NO_RESOURCES, "no_resources")                                                            \
 	X(SECOND_CLIENT, "second_client")                                                          \
+	X(GREET_DEADLINE, "greet_deadline")                                                        \
+	/* not refused, but made to wait: its allowance is spent */                                \
+	X(THROTTLED, "messages_throttled")                                                         \
 	/* vhost-cuse: what a socket would have brought along */                                   \
 	X(CALLER, "caller_unknown")                                                                \
 	X(NOT_THE_OWNER, "not_the_owner")                                                          \

@@ -10,7 +10,8 @@
  *
  * What a message makes the primary send to the secondary costs the secondary's queue, and that is
  * one for all the devices it serves. So who revokes faster than a guest that lives could, or whose
- * secondary is behind with reading, is not read for a moment; never refused for it. Nor is anybody
+ * secondary is behind with reading, is not read for a moment; never refused for it. Nor is who says
+ * more than a front-end that sets devices up would (allowance.h), nor anybody
  * while the primary comes to rest for an upgrade.
  *
  * A refused message leaves the draft as it was. If the front-end asked for an answer it gets one
@@ -27,6 +28,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "allowance.h"
 #include "check.h"
 #include "clock.h"
 #include "cuse.h"
@@ -40,6 +42,7 @@
 #include "primary.h"
 #include "publish.h"
 #include "store.h"
+#include "stream.h"
 
 #define MESSAGES_PER_ROUND 64u
 #define MESSAGE_DEADLINE   (5 * NS_PER_S)
@@ -71,7 +74,8 @@ static int listen_again(struct session *session)
 	return loop_add(session->primary->loop, &session->source, session->socket, READ_EVENTS);
 }
 
-/* A device hands nothing over while the session is not at rest, and an owner's death is always heard. */
+/* A device hands nothing over while the session is not at rest, and an owner's death is always
+ * heard. */
 static void stop_listening(struct session *session)
 {
 	if (!session->port->cuse)
@@ -118,6 +122,7 @@ void session_end(struct session *session, const char *why)
 	loop_remove(session->primary->loop, &session->source);
 	loop_timer_clear(session->primary->loop, &session->deadline);
 	loop_timer_clear(session->primary->loop, &session->pause);
+	loop_timer_clear(session->primary->loop, &session->greeting);
 	event_emit(session->primary, HOLDFAST__CONTROL__EVENT_KIND__SESSION_CLOSED,
 		   session->port->name, NULL, -1, 0, "%s", why);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
@@ -136,6 +141,8 @@ void session_destroy(struct session *session)
 	loop_remove(loop, &session->source);
 	loop_timer_clear(loop, &session->deadline);
 	loop_timer_clear(loop, &session->pause);
+	loop_timer_clear(loop, &session->greeting);
+	allowance_give_back(session->user);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
 		vring_stop(session, &session->device->vrings[i]);
 	vu_raw_reset(&session->raw);
@@ -449,7 +456,9 @@ static bool handle(struct session *session)
 	enum refusal reason;
 
 	loop_timer_clear(session->primary->loop, &session->deadline);
+	loop_timer_clear(session->primary->loop, &session->greeting);
 	session->messages++;
+	allowance_spend(session->port, session->user);
 	if (!session->rule)
 		session->in_socket = (uint32_t)session->raw.have;
 	journal_begin(session);
@@ -492,6 +501,21 @@ static bool wait_for_foreign(struct session *session)
 	return foreign_full_since(foreign) && !foreign_hangs(foreign);
 }
 
+/* Until its port or its user may send one more. */
+static uint64_t wait_for_allowance(struct session *session)
+{
+	uint64_t ns = allowance_wait_ns(session->port, session->user);
+
+	if (ns && session->throttled != session->messages + 1) {
+		refusal_count(session->primary, REFUSED_THROTTLED);
+		if (!session->throttled)
+			log_warning(session->device->tag, "read slower: too many messages; %s",
+				    refusal_remedy(REFUSED_THROTTLED));
+		session->throttled = session->messages + 1;
+	}
+	return ns;
+}
+
 /* For how long the next message has to wait; 0: not at all. */
 static uint64_t pause_needed(struct session *session)
 {
@@ -503,6 +527,7 @@ static uint64_t pause_needed(struct session *session)
 		return 0;
 	ns = max_u64(rate_wait_ns(&session->revocations, REVOCATIONS_AT_ONCE, REVOCATION_NS),
 		     rate_wait_ns(&session->port->foreigners, FOREIGNERS_AT_ONCE, FOREIGNER_NS));
+	ns = max_u64(ns, wait_for_allowance(session));
 	if (!ns && (grant_congested(session->device) || wait_for_foreign(session)))
 		ns = CONGESTION_NS;
 	return ns;
@@ -628,6 +653,26 @@ static void on_deadline(struct loop_timer *timer)
 		end_refused(session, REFUSED_MESSAGE_TIMEOUT, "message");
 }
 
+/* Came in time, and waits for us: the session is paused, or its turn is yet to come. */
+/* calls: poll ppoll */
+static bool greeting_waits(const struct session *session)
+{
+	struct pollfd poll_fd = {.fd = session->socket, .events = POLLIN};
+
+	return !vu_recv_begun(&session->raw) && poll(&poll_fd, 1, 0) == 1;
+}
+
+/* Nothing came yet, or half a message. */
+static void on_no_greeting(struct loop_timer *timer)
+{
+	struct session *session = container_of(timer, struct session, greeting);
+
+	if (greeting_waits(session) &&
+	    !loop_timer_set(session->primary->loop, timer, CONGESTION_NS))
+		return;
+	end_refused(session, REFUSED_GREET_DEADLINE, "silence");
+}
+
 /* --- the beginning --- */
 
 struct session *session_new(struct port *port, int socket)
@@ -639,18 +684,27 @@ struct session *session_new(struct port *port, int socket)
 	session->source = (struct loop_source){.ready = on_socket, .fd = -1};
 	session->deadline.fire = on_deadline;
 	session->pause.fire = on_pause_over;
+	session->greeting.fire = on_no_greeting;
 	session->primary = port->primary;
 	session->port = port;
 	session->device = &port->device;
 	session->socket = socket;
+	if (!port->cuse)
+		session->user = allowance_take(port->primary, stream_peer_user(socket));
 	return session;
 }
 
 int session_watch(struct session *session)
 {
+	struct loop *loop = session->primary->loop;
+	uint64_t greet_ns = session->primary->conf->greet_deadline_ns;
+	int error = 0;
+
 	if (session->port->cuse)
 		return cuse_watch(session);
-	return loop_add(session->primary->loop, &session->source, session->socket, READ_EVENTS);
+	if (greet_ns && !session->messages)
+		error = loop_timer_set(loop, &session->greeting, greet_ns);
+	return error ? error : loop_add(loop, &session->source, session->socket, READ_EVENTS);
 }
 
 static enum vu_outcome took_over(struct session *session, struct vu_msg *msg)

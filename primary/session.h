@@ -38,6 +38,7 @@ struct device;
 struct memory_draft;
 struct port;
 struct primary;
+struct user_allowance;
 
 #define SESSION_ALL_VRINGS (-1)
 #define SESSION_REMEMBERED 32u
@@ -61,15 +62,18 @@ struct session {
 	int socket;	 /* owned, non-blocking; of vhost-net a pidfd of its owner, or -1 */
 	uint32_t stored; /* its number in the store */
 	struct loop_source source;
-	struct loop_timer deadline; /* of a half message, or of a reply that is not taken */
-	struct loop_timer pause;    /* not read for a moment: session.c */
-	struct rate revocations;    /* that it may cause */
+	struct loop_timer deadline;  /* of a half message, or of a reply that is not taken */
+	struct loop_timer pause;     /* not read for a moment: session.c */
+	struct loop_timer greeting;  /* until the first message is whole */
+	struct rate revocations;     /* that it may cause */
+	struct user_allowance *user; /* of who is at the socket's other end; NULL: vhost-net */
+	uint64_t throttled;	     /* the last message that had to wait for it, from 1; 0: none */
 
 	uint64_t owner_start; /* vhost-net: when the owner's process started */
-	bool greeted;	   /* SET_OWNER or GET_FEATURES came */
-	bool ready;	   /* DEVICE_READY was said */
-	uint64_t offered;  /* features that were ever offered to this front-end */
-	uint64_t messages; /* handled so far */
+	bool greeted;	      /* SET_OWNER or GET_FEATURES came */
+	bool ready;	      /* DEVICE_READY was said */
+	uint64_t offered;     /* features that were ever offered to this front-end */
+	uint64_t messages;    /* handled so far */
 
 	struct vu_raw raw; /* READING: as far as it came */
 	struct vu_msg msg; /* the one in hand */
@@ -80,11 +84,11 @@ struct session {
 
 	struct revocation revocation;
 	bool revoked;
-	bool in_hand;			  /* a message is: from its check until it is acted on */
-	uint64_t message_id;		  /* of the last one in hand; never used twice */
-	uint32_t in_socket;		  /* its bytes, not consumed yet; of vhost-net: which request */
-	const struct vu_rule *rule;	  /* of vhost-net's message in hand; NULL: vhost-user */
-	vu_resume *resume;		  /* WAITING: the second half of the message */
+	bool in_hand;		    /* a message is: from its check until it is acted on */
+	uint64_t message_id;	    /* of the last one in hand; never used twice */
+	uint32_t in_socket;	    /* its bytes, not consumed yet; of vhost-net: which request */
+	const struct vu_rule *rule; /* of vhost-net's message in hand; NULL: vhost-user */
+	vu_resume *resume;	    /* WAITING: the second half of the message */
 	struct memory_draft *next_memory; /* session_mem.c: table that waits to be put in force */
 	struct vu_region removed[SESSION_REMEMBERED]; /* session_mem.c: the last ones, a ring */
 	uint32_t nr_removed;

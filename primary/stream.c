@@ -121,10 +121,20 @@ bool stream_listens(int fd, uint64_t dev, uint64_t ino)
 }
 
 /* calls: getsockopt */
-pid_t stream_peer_pid(int fd)
+static struct ucred peer_of(int fd)
 {
-	struct ucred peer = {0};
+	struct ucred peer = {0}, unknown = {.uid = (uid_t)-1};
 	socklen_t len = sizeof(peer);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? 0 : peer.pid;
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 ? unknown : peer;
+}
+
+pid_t stream_peer_pid(int fd)
+{
+	return peer_of(fd).pid;
+}
+
+uid_t stream_peer_user(int fd)
+{
+	return peer_of(fd).uid;
 }

@@ -22,5 +22,7 @@ int stream_file(int fd, uint64_t *ret_dev, uint64_t *ret_ino);
 bool stream_listens(int fd, uint64_t dev, uint64_t ino);
 /* Process at the other end, 0 unknown. */
 pid_t stream_peer_pid(int fd);
+/* Its user when it connected, or listened; -1 unknown. */
+uid_t stream_peer_user(int fd);
 
 #endif

@@ -19,7 +19,7 @@
 
 struct primary primary;
 
-static struct conf conf;
+struct conf front_conf;
 static char dir[32];
 static int baseline;
 
@@ -31,10 +31,10 @@ void front_begin(void)
 	fake_reset();
 	strcpy(dir, "/tmp/hf-front-XXXXXX");
 	REQUIRE(mkdtemp(dir) != NULL);
-	conf = (struct conf){
+	front_conf = (struct conf){
 		.max_devices = 4, .max_secondaries = 1, .attach_mode = 0600, .control_mode = 0600, .port_mode = 0600};
-	strcpy(conf.run_dir, dir);
-	primary = (struct primary){.conf = &conf,
+	strcpy(front_conf.run_dir, dir);
+	primary = (struct primary){.conf = &front_conf,
 				   .loop = loop_create(),
 				   .ports = calloc(4, sizeof(struct port *)),
 				   .next_session = 1,

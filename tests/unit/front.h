@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "conf.h"
 #include "port.h"
 #include "primary.h"
 #include "vu_wire.h"
@@ -25,6 +26,7 @@ struct front {
 };
 
 extern struct primary primary;
+extern struct conf front_conf; /* its; front_begin sets all of it */
 
 /* A primary with one listening port "p". `queue_pairs` 2. */
 void front_begin(void);

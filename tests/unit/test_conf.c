@@ -38,6 +38,9 @@ static void no_options_give_the_defaults(void)
 	CHECK_EQ(conf.port_mode, 0600);
 	CHECK_EQ(conf.log_level, HF_LOG_NOTICE);
 	CHECK_EQ(conf.nr_ports, 0);
+	CHECK_EQ(conf.message_rate, 500);
+	CHECK_EQ(conf.message_burst, 16384);
+	CHECK_EQ(conf.greet_deadline_ns, 30 * NS_PER_S);
 }
 
 static void a_value_may_follow_or_be_joined_by_an_equals_sign(void)
@@ -90,6 +93,13 @@ static void the_rest_is_stored_where_it_belongs(void)
 	CHECK_EQ(conf.lane_bytes, 10 * sizeof(struct hf_lane_vring));
 	CHECK_EQ(PARSE("--hang-limit", "0"), 0);
 	CHECK_EQ(conf.hang_limit_ns, 0);
+	CHECK_EQ(PARSE("--message-rate", "7,9", "--greet-deadline", "0"), 0);
+	CHECK_EQ(conf.message_rate, 7);
+	CHECK_EQ(conf.message_burst, 9);
+	CHECK_EQ(conf.greet_deadline_ns, 0);
+	CHECK_EQ(PARSE("--message-rate", "0"), 0);
+	CHECK_EQ(conf.message_rate, 0);
+	CHECK_EQ(conf.message_burst, 16384);
 }
 
 static void what_makes_no_sense_is_refused(void)
@@ -107,6 +117,11 @@ static void what_makes_no_sense_is_refused(void)
 	CHECK_EQ(PARSE("--max-devices", "0"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "-1"), -EINVAL);
 	CHECK_EQ(PARSE("--hang-limit", "999"), -EINVAL);
+	CHECK_EQ(PARSE("--message-rate", "7,0"), -EINVAL);
+	CHECK_EQ(PARSE("--message-rate", "7,"), -EINVAL);
+	CHECK_EQ(PARSE("--message-rate", ",7"), -EINVAL);
+	CHECK_EQ(PARSE("--message-rate", "1000001"), -EINVAL);
+	CHECK_EQ(PARSE("--greet-deadline", "3601"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "4x"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "99999999999999999999"), -EINVAL);
 	CHECK_EQ(PARSE("--socket-mode", "9"), -EINVAL);
