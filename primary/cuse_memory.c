@@ -89,6 +89,7 @@ out:
 
 struct wanted {
 	struct cuse_region regions[REGIONS];
+	bool memory[REGIONS]; /* its device is one of memory */
 	uint32_t count;
 };
 
@@ -159,42 +160,57 @@ static bool is_device_of_own(dev_t dev, unsigned int flags)
 	return same;
 }
 
-struct mount {
-	dev_t dev;
-	bool found;
-};
+static bool is_own_device(dev_t dev)
+{
+	return is_device_of_own(dev, 0) || is_device_of_own(dev, MFD_HUGETLB | MFD_HUGE_2MB) ||
+	       is_device_of_own(dev, MFD_HUGETLB | MFD_HUGE_1GB);
+}
 
 /* "ID PARENT MAJOR:MINOR ROOT POINT OPTIONS [FIELD…] - TYPE SOURCE OPTIONS", spaces escaped. */
 static bool on_mount(const char *line, void *context)
 {
-	struct mount *mount = context;
+	struct wanted *wanted = context;
 	const char *type = strstr(line, " - ");
 	unsigned int major, minor;
 
-	if (!type || sscanf(line, "%*d %*d %u:%u ", &major, &minor) != 2 ||
-	    makedev(major, minor) != mount->dev)
+	if (!type || sscanf(line, "%*d %*d %u:%u ", &major, &minor) != 2)
 		return true;
 	type += strlen(" - ");
-	mount->found = strncmp(type, "tmpfs ", 6) == 0 || strncmp(type, "hugetlbfs ", 10) == 0;
-	return false;
+	if (strncmp(type, "tmpfs ", 6) != 0 && strncmp(type, "hugetlbfs ", 10) != 0)
+		return true;
+	for (uint32_t i = 0; i < wanted->count; i++)
+		wanted->memory[i] |= wanted->regions[i].first.dev == makedev(major, minor);
+	return true;
 }
 
-static bool is_mounted_memory(dev_t dev, const char *path)
+/* The first that is not known to be memory; `count`: all are. */
+static uint32_t first_unknown(const struct wanted *wanted)
 {
-	struct mount mount = {.dev = dev};
+	uint32_t i = 0;
 
-	return each_line(path, on_mount, &mount) == 0 && mount.found;
+	while (i < wanted->count && wanted->memory[i])
+		i++;
+	return i;
 }
 
-/* The kernel's own mounts, which memfds are on, are in no list: ours are on the same. */
-static bool is_memory(dev_t dev, pid_t pid)
+/* Each list is read once for all regions. The kernel's own mounts, which memfds are on, are in
+ * none: ours are on the same. */
+static int look_at_devices(const struct cuse_caller *caller, struct wanted *wanted,
+			   struct cuse_memory_fault *ret)
 {
 	char path[40];
 
-	snprintf(path, sizeof(path), "/proc/%d/mountinfo", pid);
-	return is_device_of_own(dev, 0) || is_device_of_own(dev, MFD_HUGETLB | MFD_HUGE_2MB) ||
-	       is_device_of_own(dev, MFD_HUGETLB | MFD_HUGE_1GB) ||
-	       is_mounted_memory(dev, "/proc/self/mountinfo") || is_mounted_memory(dev, path);
+	for (uint32_t i = 0; i < wanted->count; i++)
+		wanted->memory[i] = is_own_device(wanted->regions[i].first.dev);
+	if (first_unknown(wanted) < wanted->count)
+		(void)each_line("/proc/self/mountinfo", on_mount, wanted);
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", caller->pid);
+	if (first_unknown(wanted) < wanted->count)
+		(void)each_line(path, on_mount, wanted);
+	if (first_unknown(wanted) == wanted->count)
+		return 0;
+	return fault(ret, REFUSED_REGION_FILE, "memory of a file on a disk or a server",
+		     wanted->regions[first_unknown(wanted)].address);
 }
 
 /* --- the file --- */
@@ -293,9 +309,6 @@ static int open_region(const struct cuse_caller *caller, const struct cuse_regio
 {
 	int fd, by_descriptor;
 
-	if (!is_memory(region->first.dev, caller->pid))
-		return fault(ret, REFUSED_REGION_FILE, "memory of a file on a disk or a server",
-			     region->address);
 	fd = open_mapping(caller, &region->first, foreign);
 	if (fd >= 0)
 		return fd;
@@ -334,6 +347,8 @@ int cuse_memory_find(const struct cuse_caller *caller, struct vu_region *regions
 			wanted.regions[k] = (struct cuse_region){.address = regions[k].user_addr,
 								 .size = regions[k].size};
 		error = look_at_maps(caller, &wanted, ret_fault);
+		if (!error)
+			error = look_at_devices(caller, &wanted, ret_fault);
 		if (!error)
 			error = open_all(caller, &wanted, fds, foreign, ret_fault);
 	}

@@ -499,6 +499,49 @@ static void a_hundred_thousand_maps_are_bounded(void)
 	end();
 }
 
+/* What all that we have ever read comes to. */
+static uint64_t bytes_read(void)
+{
+	FILE *io = fopen("/proc/self/io", "re");
+	unsigned long long bytes = 0;
+
+	REQUIRE(io && fscanf(io, "rchar: %llu", &bytes) == 1);
+	(void)fclose(io);
+	return bytes;
+}
+
+static uint64_t read_for(uint32_t regions, uint8_t *at)
+{
+	struct table table = table_of(regions);
+	uint64_t before;
+
+	for (uint32_t i = 0; i < regions; i++)
+		table.regions[i] = (struct vh_region){i * PAGE, PAGE, (uintptr_t)at + i * PAGE, 0};
+	before = bytes_read();
+	CHECK_EQ(kernel_ioctl(handle, VH_SET_MEM_TABLE, &table), 0);
+	return bytes_read() - before;
+}
+
+/* Else a caller with a long list of mounts would have us read it again and again. */
+static void the_lists_of_mounts_are_read_once_for_all_regions(void)
+{
+	char name[] = "/dev/shm/hf-cuse-XXXXXX";
+	uint64_t one;
+	int mounted;
+	void *at;
+
+	begin();
+	mounted = mkstemp(name);
+	REQUIRE(mounted >= 0 && ftruncate(mounted, MEMORY) == 0);
+	unlink(name);
+	at = map(mounted, MEMORY, 0, MAP_SHARED);
+	one = read_for(1, at);
+	CHECK(read_for(CUSE_MAX_REGIONS, at) < 3 * one);
+	munmap(at, MEMORY);
+	close(mounted);
+	end();
+}
+
 /* --- event descriptors --- */
 
 static void a_number_that_is_no_eventfd_is_refused(void)
@@ -730,6 +773,7 @@ int main(void)
 		CATALOGUE(memory_without_any_descriptor_is_found_by_its_map, "[U-4]"),
 		CATALOGUE(memory_that_the_caller_may_only_read_is_refused, "[U-4]"),
 		CATALOGUE(a_hundred_thousand_maps_are_bounded, "[U-4]"),
+		CATALOGUE(the_lists_of_mounts_are_read_once_for_all_regions, "[U-4]"),
 		CATALOGUE(a_number_that_is_no_eventfd_is_refused, "[53] [U-5]"),
 		SENTENCE(rings_out_of_range_and_in_the_wrong_state_are_refused),
 		CATALOGUE(a_caller_that_is_gone_or_not_to_be_seen_is_refused, "[U-3]"),
