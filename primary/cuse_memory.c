@@ -231,34 +231,46 @@ static void drop(struct foreign *foreign, int *fd)
 	hf_fd_close(fd);
 }
 
-/* >= 0, or -errno; -ENOENT: the mapping is another one by now. */
-static int open_mapping(const struct cuse_caller *caller, const struct cuse_map *map,
-			struct foreign *foreign)
-{
-	char path[80];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", caller->pid,
-		 (unsigned long long)map->start, (unsigned long long)map->end);
-	/* O_NONBLOCK: a lease could keep us waiting. */
-	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return -errno;
-	if (!is_meant(fd, map)) {
-		drop(foreign, &fd);
-		return -ENOENT;
-	}
-	return fd;
-}
-
-/* Is its descriptor of that number the file? Asked without opening anything, nor asking who serves
- * it. */
+/* Is that the file ("": the descriptor itself)? Asked without opening anything, nor asking who
+ * serves it. */
 static bool names_file(int directory, const char *name, const struct cuse_map *map)
 {
 	struct statx st;
 
-	return statx(directory, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_INO, &st) == 0 &&
+	return statx(directory, name, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT | AT_EMPTY_PATH,
+		     STATX_INO, &st) == 0 &&
 	       makedev(st.stx_dev_major, st.stx_dev_minor) == map->dev && st.stx_ino == map->ino;
+}
+
+/* Opened for nothing but to be looked at, which asks nobody who serves it; then once more through
+ * that, and nothing can be exchanged in between. >= 0, or -errno; -ENOENT: the mapping is another
+ * one by now. */
+static int open_mapping(const struct cuse_caller *caller, const struct cuse_map *map,
+			struct foreign *foreign)
+{
+	char path[80];
+	int fd, seen;
+
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%llx-%llx", caller->pid,
+		 (unsigned long long)map->start, (unsigned long long)map->end);
+	seen = open(path, O_PATH | O_CLOEXEC);
+	if (seen < 0)
+		return -errno;
+	if (!names_file(seen, "", map)) {
+		drop(foreign, &seen);
+		return -ENOENT;
+	}
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", seen);
+	/* O_NONBLOCK: a lease could keep us waiting. */
+	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		fd = -errno;
+	hf_fd_close(&seen);
+	if (fd >= 0 && !is_meant(fd, map)) {
+		drop(foreign, &fd);
+		return -ENOENT;
+	}
+	return fd;
 }
 
 static bool may_write(int fd)

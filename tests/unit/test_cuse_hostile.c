@@ -6,11 +6,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -32,6 +37,25 @@
 static uint8_t *memory;
 static int kick, file;
 static uint64_t handle;
+
+/* A moment between the look at the maps and what is opened, in which another thread exchanges what
+ * is mapped. Shared, since who looks may be another process. */
+static struct exchange {
+	_Atomic bool wanted, now, done;
+	void *at;
+	int by;
+} * exchange;
+
+/* In the place of libc's. */
+int memfd_create(const char *name, unsigned int flags)
+{
+	if (exchange && atomic_exchange(&exchange->wanted, false)) {
+		exchange->now = true;
+		while (!exchange->done)
+			(void)sched_yield();
+	}
+	return (int)syscall(SYS_memfd_create, name, flags);
+}
 
 static void *map(int fd, uint64_t size, uint64_t offset, int flags)
 {
@@ -522,6 +546,48 @@ static uint64_t read_for(uint32_t regions, uint8_t *at)
 	return bytes_read() - before;
 }
 
+static void *exchanges(void *unused)
+{
+	while (!exchange->now)
+		(void)sched_yield();
+	REQUIRE(mmap(exchange->at, MEMORY, 3, MAP_SHARED | MAP_FIXED, exchange->by, 0) ==
+		exchange->at);
+	exchange->done = true;
+	return unused;
+}
+
+/* An open(2) can hang whoever does it, if it is the caller's file system. */
+static void a_file_that_was_exchanged_meanwhile_is_not_even_opened(void)
+{
+	char name[] = "./hf-cuse-XXXXXX";
+	char event[512];
+	int watch, on_disk;
+	pthread_t thread;
+
+	begin();
+	on_disk = mkstemp(name);
+	watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	REQUIRE(on_disk >= 0 && ftruncate(on_disk, MEMORY) == 0);
+	REQUIRE(inotify_add_watch(watch, name, IN_OPEN) >= 0);
+	exchange = map(-1, PAGE, 0, MAP_SHARED | MAP_ANONYMOUS);
+	*exchange = (struct exchange){
+		.wanted = true, .at = map(file, MEMORY, 0, MAP_SHARED), .by = on_disk};
+	REQUIRE(pthread_create(&thread, NULL, exchanges, NULL) == 0);
+	/* What was meant is among the descriptors. */
+	CHECK_EQ(kernel_memory(handle, exchange->at, MEMORY), 0);
+	exchange->now = true;
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	CHECK(!exchange->wanted);
+	CHECK(read(watch, event, sizeof(event)) < 0);
+	unlink(name);
+	close(watch);
+	close(on_disk);
+	munmap(exchange->at, MEMORY);
+	munmap(exchange, PAGE);
+	exchange = NULL;
+	end();
+}
+
 /* Else a caller with a long list of mounts would have us read it again and again. */
 static void the_lists_of_mounts_are_read_once_for_all_regions(void)
 {
@@ -773,6 +839,7 @@ int main(void)
 		CATALOGUE(memory_without_any_descriptor_is_found_by_its_map, "[U-4]"),
 		CATALOGUE(memory_that_the_caller_may_only_read_is_refused, "[U-4]"),
 		CATALOGUE(a_hundred_thousand_maps_are_bounded, "[U-4]"),
+		CATALOGUE(a_file_that_was_exchanged_meanwhile_is_not_even_opened, "[U-4]"),
 		CATALOGUE(the_lists_of_mounts_are_read_once_for_all_regions, "[U-4]"),
 		CATALOGUE(a_number_that_is_no_eventfd_is_refused, "[53] [U-5]"),
 		SENTENCE(rings_out_of_range_and_in_the_wrong_state_are_refused),
