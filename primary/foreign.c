@@ -372,26 +372,89 @@ static bool is_listener(int socket)
 	return getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
 }
 
+static bool has_packets(int socket)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+}
+
+/* A packet may be empty, and a socket that is shut reads as one for ever: with a packet the kernel
+ * says who sent it, with the end it says nothing. */
+static void name_senders(int socket, int wanted)
+{
+	(void)setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &wanted, sizeof(wanted));
+}
+
+static bool is_end(ssize_t n, const struct msghdr *msg)
+{
+	return n < 0 || (n == 0 && !msg->msg_controllen);
+}
+
+enum waiting { NOTHING, BYTES, EMPTY_PACKET, DESCRIPTORS };
+
 /* Without room for them none is installed, and the kernel says that there were some. */
-bool foreign_in_queue(int socket)
+static enum waiting look(int socket, bool named)
 {
 	static char bytes[4096];
-	int offset = 0;
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} sender;
+	struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = named ? &sender : NULL,
+			     .msg_controllen = named ? sizeof(sender) : 0};
+	ssize_t n = recvmsg(socket, &msg, MSG_PEEK | MSG_DONTWAIT);
+
+	if (n >= 0 && (msg.msg_flags & MSG_CTRUNC))
+		return DESCRIPTORS;
+	if (is_end(n, &msg))
+		return NOTHING;
+	return n ? BYTES : EMPTY_PACKET;
+}
+
+static void look_from(int socket, int offset)
+{
+	(void)setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+}
+
+/* The kernel shows an empty packet behind others once and never again: it counts as one with
+ * descriptors. Nobody who is honest sends it. */
+bool foreign_in_queue(int socket)
+{
+	bool packets = has_packets(socket);
+	enum waiting waiting = BYTES;
 
 	if (is_listener(socket))
 		return is_readable(socket);
-	(void)setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
-	for (int i = 0; i < LOOKS; i++) {
-		struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
-		struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-		ssize_t n = recvmsg(socket, &msg, MSG_PEEK | MSG_DONTWAIT);
+	look_from(socket, 0);
+	name_senders(socket, packets);
+	for (int i = 0; i < LOOKS && waiting == BYTES; i++)
+		waiting = look(socket, packets);
+	name_senders(socket, false);
+	return waiting != NOTHING; /* BYTES: cannot say */
+}
 
-		if (n >= 0 && (msg.msg_flags & MSG_CTRUNC))
-			return true;
-		if (n <= 0)
-			return false;
+/* The first one is always shown. It is taken out if it brings nothing: a socket that is closed over
+ * packets gives its peer a reset in the place of our last words. */
+static bool descriptors_after_all(int socket)
+{
+	enum waiting waiting = BYTES;
+
+	if (!has_packets(socket))
+		return foreign_in_queue(socket);
+	look_from(socket, -1);
+	name_senders(socket, true);
+	for (int i = 0; i < LOOKS; i++) {
+		waiting = look(socket, true);
+		if (waiting == NOTHING || waiting == DESCRIPTORS)
+			break;
+		(void)recv(socket, NULL, 0, MSG_DONTWAIT);
 	}
-	return true; /* cannot say */
+	return waiting != NOTHING;
 }
 
 static void take_all(int socket)
@@ -399,19 +462,22 @@ static void take_all(int socket)
 	static char bytes[4096];
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(KERNEL_MAX * sizeof(int))];
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(KERNEL_MAX * sizeof(int))];
 	} control;
+	struct msghdr msg;
 	ssize_t n;
 
+	if (has_packets(socket))
+		name_senders(socket, true);
 	do {
 		struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
-		struct msghdr msg = {.msg_iov = &iov,
-				     .msg_iovlen = 1,
-				     .msg_control = &control,
-				     .msg_controllen = sizeof(control)};
 
+		msg = (struct msghdr){.msg_iov = &iov,
+				      .msg_iovlen = 1,
+				      .msg_control = &control,
+				      .msg_controllen = sizeof(control)};
 		n = recvmsg(socket, &msg, MSG_DONTWAIT);
-	} while (n > 0 || (n < 0 && errno == EINTR));
+	} while ((n < 0 && errno == EINTR) || !is_end(n, &msg));
 }
 
 /* Takes out of the queue what others would close; its own end closes it. */
@@ -452,7 +518,7 @@ static void start_drain(struct foreign *foreign, int socket)
 	hf_fd_close_all(told, 2);
 }
 
-/* calls: shutdown getsockopt setsockopt recvmsg accept4 */
+/* calls: shutdown getsockopt setsockopt recvfrom recvmsg accept4 */
 void foreign_close_socket(struct foreign *foreign, int *socket)
 {
 	if (*socket < 0)
@@ -460,7 +526,7 @@ void foreign_close_socket(struct foreign *foreign, int *socket)
 	/* Another process may hold it as well: the other side sees the end by this. And nothing
 	 * more comes into its queue. */
 	(void)shutdown(*socket, SHUT_RDWR);
-	if (foreign_in_queue(*socket))
+	if (descriptors_after_all(*socket))
 		start_drain(foreign, *socket);
 	hf_fd_close(socket);
 }

@@ -22,7 +22,6 @@
 #include "log.h"
 
 #define ACCEPTS_PER_ROUND 16u
-#define PACKETS_DROPPED	  16u
 #define PAUSE_NS	  (100 * NS_PER_MS)
 
 static void pause_accepting(struct listener *listener, int error)
@@ -116,17 +115,9 @@ void listener_hold(struct listener *listener, bool hold)
 		on_pause_over(&listener->pause);
 }
 
-/* What the peer has sent already is taken out: a socket that is closed over unread packets gives
- * the peer a reset in the place of our words. */
-/* calls: recvfrom */
 void listener_turn_away(int socket, const ProtobufCMessage *message)
 {
-	char byte;
-
 	(void)hf_frame_send(socket, message, NULL, 0);
-	for (unsigned int i = 0; i < PACKETS_DROPPED && !foreign_in_queue(socket); i++)
-		if (recv(socket, &byte, sizeof(byte), MSG_DONTWAIT) <= 0)
-			break;
 	foreign_close_socket(NULL, &socket);
 }
 

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* primary/foreign.h: what waits in a socket's queue, and who takes it out. */
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "foreign.h"
+#include "suite.h"
+
+static int ours, peers;
+
+static void open_pair(int type)
+{
+	int pair[2];
+
+	REQUIRE(socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) == 0);
+	ours = pair[0];
+	peers = pair[1];
+}
+
+static void close_pair(void)
+{
+	hf_fd_close(&ours);
+	hf_fd_close(&peers);
+}
+
+static void queue(const char *bytes, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS,
+				.cmsg_len = CMSG_LEN(sizeof(int))}};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = strlen(bytes)};
+	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	REQUIRE(sendmsg(peers, &msg, 0) == (ssize_t)strlen(bytes));
+}
+
+static void descriptors_are_seen_behind_an_empty_packet(void)
+{
+	open_pair(SOCK_SEQPACKET);
+	queue("x", -1);
+	CHECK(!foreign_in_queue(ours));
+	queue("", -1);
+	queue("y", STDIN_FILENO);
+	CHECK(foreign_in_queue(ours));
+	CHECK(foreign_in_queue(ours));
+	/* A queue that is shut still has them. */
+	hf_fd_close(&peers);
+	CHECK_EQ(shutdown(ours, SHUT_RDWR), 0);
+	CHECK(foreign_in_queue(ours));
+	close_pair();
+}
+
+static void the_end_is_no_packet(void)
+{
+	static const int types[] = {SOCK_SEQPACKET, SOCK_STREAM};
+
+	for (size_t i = 0; i < 2; i++) {
+		open_pair(types[i]);
+		CHECK(!foreign_in_queue(ours));
+		queue("x", -1);
+		queue("y", -1);
+		hf_fd_close(&peers);
+		CHECK(!foreign_in_queue(ours));
+		CHECK_EQ(shutdown(ours, SHUT_RDWR), 0);
+		CHECK(!foreign_in_queue(ours));
+		close_pair();
+	}
+}
+
+static void looking_takes_nothing_and_names_nobody_to_who_reads(void)
+{
+	union {
+		struct cmsghdr align;
+		char room[256];
+	} control;
+	char bytes[8];
+	struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+
+	open_pair(SOCK_SEQPACKET);
+	queue("x", -1);
+	CHECK(!foreign_in_queue(ours));
+	CHECK_EQ(recvmsg(ours, &msg, MSG_DONTWAIT), 1);
+	CHECK_EQ(msg.msg_controllen, 0);
+	close_pair();
+}
+
+/* Somebody else holds the socket: closing it is not what empties the queue. */
+static bool is_emptied(const char *const *packets, size_t n, bool looked)
+{
+	struct pollfd end = {.events = 0};
+	int ends[2], held;
+	bool gone;
+
+	REQUIRE(pipe(ends) == 0);
+	open_pair(SOCK_SEQPACKET);
+	for (size_t i = 0; i < n; i++)
+		queue(packets[i], i + 1 < n ? -1 : ends[1]);
+	hf_fd_close(&ends[1]);
+	if (looked)
+		CHECK(foreign_in_queue(ours));
+	held = dup(ours);
+	foreign_close_socket(NULL, &ours);
+	CHECK_EQ(ours, -1);
+	end.fd = ends[0];
+	gone = poll(&end, 1, 20000) == 1 && (end.revents & POLLHUP);
+	hf_fd_close(&held);
+	hf_fd_close(&ends[0]);
+	close_pair();
+	return gone;
+}
+
+static void a_queue_is_emptied_to_its_last_packet(void)
+{
+	static const char *const packets[] = {"x", "", "", "y", ""};
+
+	CHECK(is_emptied(packets, 5, false));
+	CHECK(is_emptied(packets, 5, true));
+	CHECK(is_emptied(packets, 4, false));
+	CHECK(is_emptied(packets, 4, true));
+	CHECK(is_emptied(packets, 2, true));
+	CHECK(is_emptied(packets + 1, 1, true));
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(descriptors_are_seen_behind_an_empty_packet),
+	SENTENCE(the_end_is_no_packet),
+	SENTENCE(looking_takes_nothing_and_names_nobody_to_who_reads),
+	SENTENCE(a_queue_is_emptied_to_its_last_packet),
+};
+
+SUITE("foreign_queue", sentences)
