@@ -20,15 +20,17 @@ CORE void packet_peeked(struct hf_packet *p, uint32_t len, uint32_t total, uint3
 /* Fronts of chains i … n - 1 of the run into packets, which get numbers from `index` on; stops
  * before one that needs more than a copy. Where it stopped. */
 CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
-			  struct hf_packet *const *packets, uint32_t index, uint32_t header,
-			  uint32_t front, bool is_short)
+			  struct hf_packet *const *packets, uint32_t index, const uint32_t header,
+			  const uint32_t front, bool is_short)
 {
+	const size_t first = i;
 	uint8_t group = 0;
+	size_t k;
 
-	for (; i < n; i++, packets++, index++) {
-		struct hf_packet *p = *packets;
-		const uint8_t *from = r->address[i];
-		uint32_t len = r->len[i] - header, keep = len < front ? len : front;
+	for (k = i; k < n; k++) {
+		struct hf_packet *p = packets[k - first];
+		const uint8_t *from = r->address[k];
+		uint32_t len = r->len[k] - header, keep = len < front ? len : front;
 		uint8_t *to = p->data;
 		uint16_t asked;
 
@@ -39,17 +41,16 @@ CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
 			break;
 		copy_frame(to, from + header, keep, is_short, NULL);
 		group |= to[0];
-		packet_peeked(p, keep, len, index);
+		packet_peeked(p, keep, len, index + (uint32_t)(k - first));
 	}
 	r->group = group;
-	return i;
+	return (uint32_t)k;
 }
 
-LOOP uint32_t copy_fronts_short(struct hf_run *r, uint32_t i, uint32_t n,
-				struct hf_packet *const *packets, uint32_t index, uint32_t header,
-				uint32_t front)
+LOOP uint32_t copy_fronts_12_short(struct hf_run *r, uint32_t i, uint32_t n,
+				   struct hf_packet *const *packets, uint32_t index, uint32_t front)
 {
-	return copy_fronts(r, i, n, packets, index, header, front, true);
+	return copy_fronts(r, i, n, packets, index, 12, front, true);
 }
 
 LOOP uint32_t copy_fronts_any(struct hf_run *r, uint32_t i, uint32_t n,
@@ -92,14 +93,14 @@ CORE void peek_run(struct hf_hop *hop, struct hf_run *r, uint32_t n,
 		   struct hf_packet *const *packets, uint32_t front)
 {
 	const uint32_t header = hop->source->header_bytes;
-	const bool is_short = front <= HF_COPY_SHORT;
+	const bool is_12_short = header == 12 && front <= HF_COPY_SHORT;
 	uint32_t i = 0, end;
 
 	for (;; i = end + 1) {
 		struct hf_packet *const *to = packets + hop->count;
 
-		end = is_short ? copy_fronts_short(r, i, n, to, hop->count, header, front)
-			       : copy_fronts_any(r, i, n, to, hop->count, header, front);
+		end = is_12_short ? copy_fronts_12_short(r, i, n, to, hop->count, front)
+				  : copy_fronts_any(r, i, n, to, hop->count, header, front);
 		note_packets(hop, r, i, end - i, to, header);
 		if (likely(end == n))
 			return;
@@ -276,9 +277,7 @@ CORE void copy_forward(struct hf_run *r, struct hf_packet *const *packets,
 		uint32_t len = p->len, left = r->len[i] - header - len;
 		uint8_t *to = r->address[i];
 
-		memset(to, 0, header);
-		if (header == 12)
-			to[10] = 1;
+		write_header(to, header);
 		to += header;
 		copy_frame(to, front, len, is_short, NULL);
 		if (left)

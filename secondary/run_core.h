@@ -192,14 +192,16 @@ CORE void copy_frame(uint8_t *to, const uint8_t *from, uint32_t len, bool is_sho
 
 /* Frames i … n - 1 into packets; stops before one that needs more than a copy. Where it stopped. */
 CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
-			   struct hf_packet *const *packets, uint32_t header, bool is_short)
+			   struct hf_packet *const *packets, const uint32_t header, bool is_short)
 {
+	const size_t first = i;
 	uint8_t group = 0;
+	size_t k;
 
-	for (; i < n; i++, packets++) {
-		struct hf_packet *p = *packets;
-		const uint8_t *from = r->address[i];
-		uint32_t len = r->len[i] - header;
+	for (k = i; k < n; k++) {
+		struct hf_packet *p = packets[k - first];
+		const uint8_t *from = r->address[k];
+		uint32_t len = r->len[k] - header;
 		uint8_t *to = p->data, *next = NULL;
 		uint16_t asked;
 
@@ -209,25 +211,35 @@ CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
 		if (unlikely(asked || len > p->room || p->next))
 			break;
 		if (len > 64)
-			next = packets[i + 1 < n]->data;
+			next = packets[k - first + (k + 1 < n)]->data;
 		copy_frame(to, from + header, len, is_short, next);
 		group |= to[0];
 		packet_came(p, len);
 	}
 	r->group = group;
-	return i;
+	return (uint32_t)k;
 }
 
-LOOP uint32_t copy_dequeue_short(struct hf_run *r, uint32_t i, uint32_t n,
-				 struct hf_packet *const *packets, uint32_t header)
+LOOP uint32_t copy_dequeue_12_short(struct hf_run *r, uint32_t i, uint32_t n,
+				    struct hf_packet *const *packets)
 {
-	return copy_dequeue(r, i, n, packets, header, true);
+	return copy_dequeue(r, i, n, packets, 12, true);
 }
 
 LOOP uint32_t copy_dequeue_any(struct hf_run *r, uint32_t i, uint32_t n,
 			       struct hf_packet *const *packets, uint32_t header)
 {
 	return copy_dequeue(r, i, n, packets, header, false);
+}
+
+/* All zeros, and num_buffers 1 where it is there. */
+CORE void write_header(uint8_t *to, const uint32_t header)
+{
+	static const uint16_t csum_offset_and_buffers[2] = {0, 1};
+
+	memset(to, 0, header == 12 ? 8 : header);
+	if (header == 12)
+		memcpy(to + 8, csum_offset_and_buffers, 4);
 }
 
 CORE void copy_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint32_t n,
@@ -240,10 +252,7 @@ CORE void copy_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint3
 		uint32_t len = r->len[i] - header;
 		uint8_t *to = r->address[i];
 
-		/* All zeros, and num_buffers 1 where it is there. */
-		memset(to, 0, header);
-		if (header == 12)
-			to[10] = 1;
+		write_header(to, header);
 		/* The guest's lines, all at once: they come from another core's cache, and one
 		 * for each line copied comes too late. The first were asked for by the look. */
 		if (len > 64)
@@ -333,8 +342,8 @@ CORE void take_run(struct hf_vring *v, struct hf_run *r, uint32_t n,
 	for (;; i = end + 1) {
 		int reason;
 
-		end = r->longest <= HF_COPY_SHORT
-			      ? copy_dequeue_short(r, i, n, packets + *got, v->header_bytes)
+		end = v->header_bytes == 12 && r->longest <= HF_COPY_SHORT
+			      ? copy_dequeue_12_short(r, i, n, packets + *got)
 			      : copy_dequeue_any(r, i, n, packets + *got, v->header_bytes);
 		tally_run(v, tally, r, i, end - i, packets + *got);
 		*got = (uint16_t)(*got + (end - i));
