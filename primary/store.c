@@ -672,6 +672,9 @@ int store_hand_on(const struct store *store, struct handon *handon)
 		name_of(store, i, name, sizeof(name));
 		error = handon_add(handon, name, store->entries[i].fd);
 	}
+	/* Who listens there now, or again, has other things by our names. */
+	if (!error && store->lost && !store->nobody && setenv("NOTIFY_SOCKET", "", 1) < 0)
+		error = -ENOMEM;
 	return error;
 }
 

@@ -74,7 +74,8 @@ void store_flush(struct store *store);
 /* `drained` is called when nothing is pending any more. */
 void store_on_drained(struct store *store, void (*drained)(void *context), void *context);
 
-/* All that is stored, for the program that this process becomes. 0, -ENOMEM or -E2BIG. */
+/* All that is stored, for the program that this process becomes. A holder that was lost is lost to
+ * it as well: it takes all that it is given for kept. 0, -ENOMEM or -E2BIG. */
 int store_hand_on(const struct store *store, struct handon *handon);
 /* How well we are kept. */
 enum store_keeps {

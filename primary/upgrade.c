@@ -125,25 +125,6 @@ static void on_checked(struct upgrade_check *check, int error, const char *reaso
 
 /* --- beginning --- */
 
-static const char *explain(int error)
-{
-	switch (error) {
-	case -E2BIG:
-		return "more descriptors than can be named to a new program; end some sessions";
-	case -EMFILE:
-		return "not enough descriptors to hand them on; raise the limit of open files";
-	case -EBUSY:
-		return "who keeps our descriptors does not read; see whether the supervisor is "
-		       "stopped";
-	case -ENOTCONN:
-		return "nobody keeps our descriptors any more; restart the primary when it suits";
-	case -ESTALE:
-		return "the file was replaced while it was looked at; try again";
-	default:
-		return "no memory to hand descriptors on; free some";
-	}
-}
-
 static int refuse(const char **ret_reason, int error, const char *reason)
 {
 	*ret_reason = reason;
@@ -165,8 +146,6 @@ int upgrade_start(struct primary *primary, const char *binary, struct upgrade_wa
 		return refuse(ret_reason, -ENOENT,
 			      "the primary does not know where it was started from; say what to "
 			      "execute (--binary)");
-	if (store_keeps(primary->store) == STORE_LOST)
-		return refuse(ret_reason, -ENOTCONN, explain(-ENOTCONN));
 	error = upgrade_check_start(&u->check, primary->loop, path, primary->conf->argv,
 				    ret_reason);
 	if (error) {
@@ -245,9 +224,6 @@ static int execute(struct upgrade *u)
 
 	if (!error && !journal_whole(primary))
 		error = -EMFILE;
-	if (!error)
-		error = store_hand_on(primary->store, handon);
-
 	/* From now until READY=1 its end is that of a program that cannot start. */
 	snprintf(said, sizeof(said), "RELOADING=1\nMONOTONIC_USEC=%llu\nSTATUS=upgrading",
 		 (unsigned long long)(now / NS_PER_US));
@@ -257,16 +233,34 @@ static int execute(struct upgrade *u)
 		store_notify(primary->store, said);
 	store_flush(primary->store);
 	/* What has not left by now never would: the next program takes all it is given for kept. */
-	if (!error && store_keeps(primary->store) == STORE_LOST)
-		error = -ENOTCONN;
 	if (!error && !store_at_rest(primary->store))
 		error = -EBUSY;
+	/* Only now is it known whether the holder is still there to hear of it. */
+	if (!error)
+		error = store_hand_on(primary->store, handon);
 	if (!error)
 		error = handon_exec(handon, u->check.path, primary->conf->argv);
 	program_untell_upgrade();
 	store_notify(primary->store, "READY=1\nSTATUS=serving"); /* again */
 	handon_destroy(handon);
 	return error;
+}
+
+static const char *explain(int error)
+{
+	switch (error) {
+	case -E2BIG:
+		return "more descriptors than can be named to a new program; end some sessions";
+	case -EMFILE:
+		return "not enough descriptors to hand them on; raise the limit of open files";
+	case -EBUSY:
+		return "who keeps our descriptors does not read; see whether the supervisor is "
+		       "stopped";
+	case -ESTALE:
+		return "the file was replaced while it was looked at; try again";
+	default:
+		return "no memory to hand descriptors on; free some";
+	}
 }
 
 void upgrade_execute(struct primary *primary)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/upgrade.h: what keeps a primary from becoming another program. That it becomes one is in
- * e2e/primary_upgrade.
+ * primary/upgrade.h: what the next program is told of the holder, and what keeps a primary from
+ * becoming one. How it goes on is in e2e/primary_upgrade.
  */
 #include "upgrade.h"
 
@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "attach.h"
@@ -38,7 +39,7 @@ static void on_checked(struct upgrade_waiter *waiter, int error, const char *rea
 
 static struct upgrade_waiter waiter = {.checked = on_checked};
 
-/* It says what a holdfastd of ours would; executed, it would say so and end with 1. */
+/* It says what a holdfastd of ours would; executed, it writes down whom it would speak to. */
 static void make_program(void)
 {
 	char abi[128];
@@ -48,7 +49,8 @@ static void make_program(void)
 	snprintf(program, sizeof(program), "%s/program", rig.dir);
 	file = fopen(program, "we");
 	REQUIRE(file != NULL);
-	fprintf(file, "#!/bin/sh\necho '%s'\nexit $((1 - $#))\n", abi);
+	fprintf(file, "#!/bin/sh\n[ $# = 0 ] && echo \"to $NOTIFY_SOCKET\" >%s.said\necho '%s'\n",
+		program, abi);
 	fclose(file);
 	REQUIRE(chmod(program, 0755) == 0);
 }
@@ -89,6 +91,8 @@ static void end(void)
 
 static void holder_goes(void)
 {
+	if (holder.socket >= 0)
+		(void)shutdown(holder.socket, SHUT_RDWR); /* the other process has it as well */
 	close(holder.socket);
 	holder.socket = -1;
 }
@@ -110,32 +114,58 @@ static void settle(void)
 	REQUIRE(upgrade_due(p));
 }
 
-static void a_holder_that_is_gone_is_named_at_once(void)
+/* What the next program finds in $NOTIFY_SOCKET; this process stays what it is. */
+static const char *becomes(bool holder_gone)
 {
-	const char *reason = "";
+	static char line[160];
+	char path[160];
+	FILE *file;
+	pid_t pid;
 
+	settle();
+	pid = fork();
+	if (pid == 0) {
+		if (holder_gone)
+			holder_goes();
+		upgrade_execute(p);
+		_exit(2);
+	}
+	REQUIRE(pid > 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	snprintf(path, sizeof(path), "%s.said", program);
+	file = fopen(path, "re");
+	REQUIRE(file && fgets(line, sizeof(line), file));
+	fclose(file);
+	unlink(path);
+	return line;
+}
+
+static void the_next_program_speaks_to_the_same_holder(void)
+{
+	char expected[160];
+
+	begin();
+	snprintf(expected, sizeof(expected), "to %s\n", getenv("NOTIFY_SOCKET"));
+	CHECK(strcmp(becomes(false), expected) == 0);
+	end();
+}
+
+/* Somebody may listen there again, who has other things by our names. */
+static void one_that_was_lost_is_lost_to_it_as_well(void)
+{
 	begin();
 	holder_goes();
 	store_notify(p->store, "STATUS=serving");
 	REQUIRE(store_keeps(p->store) == STORE_LOST);
-	CHECK_EQ(upgrade_start(p, program, &waiter, &reason), -ENOTCONN);
-	CHECK(strstr(reason, "nobody keeps our descriptors") && strstr(reason, "restart"));
+	CHECK(strcmp(becomes(true), "to \n") == 0);
 	end();
 }
 
-/* Found out by the last thing that is told it. Went it on, this test would be another program. */
-static void one_that_goes_at_the_last_moment_is_named_as_well(void)
+static void so_is_one_that_goes_at_the_last_moment(void)
 {
-	struct upgrade_status status;
-
 	begin();
-	settle();
-	holder_goes();
-	upgrade_execute(p);
-	upgrade_status(p, &status);
-	CHECK_EQ(status.error, -ENOTCONN);
-	CHECK(strstr(status.reason, "nobody keeps our descriptors") != NULL);
-	CHECK(!status.under_way && !upgrade_due(p) && !p->holding);
+	REQUIRE(store_keeps(p->store) == STORE_KEEPS);
+	CHECK(strcmp(becomes(true), "to \n") == 0);
 	end();
 }
 
@@ -151,8 +181,9 @@ static void whoever_ends_becomes_no_other_program(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(a_holder_that_is_gone_is_named_at_once),
-	SENTENCE(one_that_goes_at_the_last_moment_is_named_as_well),
+	SENTENCE(the_next_program_speaks_to_the_same_holder),
+	SENTENCE(one_that_was_lost_is_lost_to_it_as_well),
+	SENTENCE(so_is_one_that_goes_at_the_last_moment),
 	SENTENCE(whoever_ends_becomes_no_other_program),
 };
 SUITE("upgrade", sentences)
