@@ -11,6 +11,7 @@
 #include "confine.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -138,6 +139,28 @@ static bool is_instrumented(void)
 
 #ifdef HAVE_SECCOMP
 
+/* Local ones only: another family is none that there is. */
+static int allow_socket(scmp_filter_ctx filter, int number)
+{
+	int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), number, 1,
+				     SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+
+	return error ? error
+		     : seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1,
+					SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+}
+
+/* A new namespace of users has all capabilities in it. (CLONE_NEWTIME is part of the signal here.)
+ */
+static int allow_clone(scmp_filter_ctx filter, int number)
+{
+	const scmp_datum_t namespaces = CLONE_NEWCGROUP | CLONE_NEWIPC | CLONE_NEWNET |
+					CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWUTS;
+
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1,
+				SCMP_A0(SCMP_CMP_MASKED_EQ, namespaces, 0));
+}
+
 static int allow(scmp_filter_ctx filter, const char *name)
 {
 	int number = seccomp_syscall_resolve_name(name);
@@ -145,15 +168,13 @@ static int allow(scmp_filter_ctx filter, const char *name)
 	/* Below 0: this processor has no such call. */
 	if (number < 0)
 		return 0;
-	/* Local ones only: another family is none that there is. */
-	if (strcmp(name, "socket") == 0) {
-		int error = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), number, 1,
-					     SCMP_A0(SCMP_CMP_NE, AF_UNIX));
-
-		return error ? error
-			     : seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 1,
-						SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
-	}
+	if (strcmp(name, "socket") == 0)
+		return allow_socket(filter, number);
+	if (strcmp(name, "clone") == 0)
+		return allow_clone(filter, number);
+	/* Its flags are in memory, where a filter cannot look; the library goes on with clone. */
+	if (strcmp(name, "clone3") == 0)
+		return seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), number, 0);
 	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, number, 0);
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* primary/confine.h: what the filter lets pass, and what is said of other programs. */
 #include <errno.h>
+#include <linux/sched.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +45,33 @@ static int leave_the_namespace(void)
 {
 	(void)unshare(CLONE_NEWUTS);
 	return 0;
+}
+
+static int begin_in_a_namespace(void)
+{
+	return syscall(SYS_clone, CLONE_NEWUSER | CLONE_NEWNET | SIGCHLD, 0, 0, 0, 0) == 0 ? 0 : 1;
+}
+
+static int begin_in_a_namespace_by_clone3(void)
+{
+	struct clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
+	long pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	return pid < 0 && errno == ENOSYS ? 0 : 1;
+}
+
+static int begin_processes(void)
+{
+	char *const arguments[] = {NULL};
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(7);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || WEXITSTATUS(status) != 7)
+		return 1;
+	/* It begins, and does not find the program. */
+	return posix_spawn(&pid, "/nowhere/at/all", NULL, NULL, arguments, arguments) != ENOENT;
 }
 
 static int trace(void)
@@ -124,6 +153,13 @@ static void a_call_that_no_tag_names_ends_the_process(void)
 	CHECK(was_killed(status_of(CONFINE_KILL, become_root)));
 }
 
+static void processes_begin_in_our_namespaces_or_not_at_all(void)
+{
+	CHECK(was_killed(status_of(CONFINE_KILL, begin_in_a_namespace)));
+	CHECK_EQ(status_of(CONFINE_KILL, begin_in_a_namespace_by_clone3), 0);
+	CHECK_EQ(status_of(CONFINE_KILL, begin_processes), 0);
+}
+
 static void what_the_tags_name_goes_on(void)
 {
 	CHECK_EQ(status_of(CONFINE_KILL, make_memory), 0);
@@ -186,6 +222,7 @@ static void one_that_does_not_say_is_refused(void)
 static const struct sentence sentences[] = {
 	SENTENCE(every_name_of_a_tag_is_one_of_a_system_call),
 	SENTENCE(a_call_that_no_tag_names_ends_the_process),
+	SENTENCE(processes_begin_in_our_namespaces_or_not_at_all),
 	SENTENCE(what_the_tags_name_goes_on),
 	SENTENCE(sockets_are_local_ones),
 	SENTENCE(with_log_or_off_everything_goes_on),
