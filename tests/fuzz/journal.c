@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "allowance.h"
 #include "cuse.h"
 #include "fd.h"
 #include "handover.h"
@@ -252,6 +253,7 @@ static void forget_heir(void)
 	store_close(heir.store);
 	events_destroy(heir.events);
 	loop_destroy(heir.loop);
+	allowance_destroy(&heir);
 	free(heir.ports);
 	free(heir.secondaries);
 }

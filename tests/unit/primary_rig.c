@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "allowance.h"
 #include "attach.h"
 #include "check.h"
 #include "clock.h"
@@ -78,6 +79,7 @@ void rig_close(struct rig *rig)
 			rig_port_free(rig, p->ports[i]);
 	CHECK(p->revocations == NULL);
 	loop_timer_clear(p->loop, &rig->timer);
+	allowance_destroy(p);
 	hf_memory_destroy(&p->directory_memory);
 	events_destroy(p->events);
 	loop_destroy(p->loop);
