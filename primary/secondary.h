@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "attach.pb-c.h"
+#include "foreign.h"
 #include "grant.h"
 #include "handover.h"
 #include "log.h"
@@ -90,11 +91,12 @@ struct secondary {
 	bool killed;  /* fenced: SIGKILL sent, death not yet confirmed */
 	bool dead;    /* pidfd said so */
 	bool said_bye;
-	bool draining;	     /* it is to be granted nothing more */
-	struct state *state; /* for its successor; NULL: none */
-	uint64_t state_from; /* grant.c: whose state it was sent in this round of grants */
-	uint64_t left_ns;    /* when it began to leave, or was found stuck or dead */
-	uint64_t pause_ns;   /* from then until all was taken back */
+	bool draining;		/* it is to be granted nothing more */
+	struct state *state;	/* for its successor; NULL: none */
+	struct foreign foreign; /* what it sent and nobody dares to close */
+	uint64_t state_from;	/* grant.c: whose state it was sent in this round of grants */
+	uint64_t left_ns;	/* when it began to leave, or was found stuck or dead */
+	uint64_t pause_ns;	/* from then until all was taken back */
 	struct handover_waiter waiter; /* a hand-over that it asked for */
 	uint64_t waiting_request;      /* and under which number */
 	struct revocation revocation;  /* of leaving */

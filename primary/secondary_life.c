@@ -135,6 +135,7 @@ static void free_parts(struct secondary *s)
 	free(s->lane_used);
 	free(s->devices);
 	state_put(s->state);
+	foreign_forget(&s->foreign);
 	free(s);
 }
 
@@ -146,6 +147,7 @@ static struct secondary *new_secondary(struct primary *primary)
 		return NULL;
 	s->primary = primary;
 	s->lane.fd = -1;
+	foreign_init(&s->foreign, primary->loop);
 	s->socket_source = (struct loop_source){.ready = on_socket, .fd = -1};
 	s->pidfd_source = (struct loop_source){.ready = on_pidfd, .fd = -1};
 	s->linger = (struct loop_timer){.fire = on_linger_over};
@@ -312,15 +314,21 @@ static void on_pidfd(struct loop_source *source, uint32_t events)
 static int receive(struct secondary *s, struct hf_frame *frame)
 {
 	ProtobufCMessage *message;
-	ssize_t n = hf_frame_receive(s->socket, frame);
 	int error = -EPROTO;
+	ssize_t n;
 
+	if (foreign_full_since(&s->foreign))
+		return -EPROTO;
+	n = hf_frame_receive(s->socket, frame);
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	if (n == 0 || n == -ECONNRESET)
 		return -ECONNRESET;
 	if (n < 0)
 		return -EPROTO; /* gone, descriptors closed */
+	/* What could hang us is no memory either: -1 is in its place, and refused. */
+	(void)foreign_discard(&s->foreign, frame->fds, frame->nr_fds);
+	foreign_let_go(&s->foreign);
 	message = hf_frame_unpack(&holdfast__attach__to_primary__descriptor, frame->bytes,
 				  frame->len);
 	if (message)

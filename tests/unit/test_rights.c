@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "../e2e/fuse_file.h"
 #include "fd.h"
 #include "primary_rig.h"
 #include "refusal.h"
@@ -349,6 +350,33 @@ static void the_state_of_who_ran_more_is_not_for_it(void)
 	close_scene(&s);
 }
 
+/* Its close(2) does not return for an hour: this test would not end. */
+static void a_state_that_could_hang_us_is_refused_and_not_closed_by_us(void)
+{
+	Holdfast__Attach__StateSet set = HOLDFAST__ATTACH__STATE_SET__INIT;
+	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+	struct lingerer lingerer;
+	Answer *answer;
+	struct scene s;
+
+	open_scene(&s, ROLE(VSWITCH));
+	lingerer_begin(&lingerer);
+	rig_drain(s.stranger_socket);
+	request.body_case = TO_PRIMARY(STATE_SET);
+	request.state_set = &set;
+	request.request = 99;
+	REQUIRE(hf_frame_send(s.stranger_socket, &request.base, &lingerer.fd, 1) == 0);
+	hf_fd_close(&lingerer.fd);
+	REQUIRE(rig_until(&s.rig, is_readable, &s.stranger_socket, 10000));
+	answer = rig_message(s.stranger_socket, NULL);
+	REQUIRE(answer && answer->body_case == TO_SECONDARY(REPLY));
+	CHECK_EQ(answer->reply->error, -EINVAL);
+	rig_message_free(answer);
+	CHECK(s.stranger->state == NULL && !s.stranger->leaving);
+	lingerer_end(&lingerer);
+	close_scene(&s);
+}
+
 static const struct sentence sentences[] = {
 	{"a_rule_is_the_most_that_patterns_can_ask_for [C-5]",
 	 a_rule_is_the_most_that_patterns_can_ask_for},
@@ -365,6 +393,7 @@ static const struct sentence sentences[] = {
 	{"numbers_of_no_device_do_no_harm [C-3]", numbers_of_no_device_do_no_harm},
 	SENTENCE(an_observer_is_sent_no_descriptor),
 	SENTENCE(the_state_of_who_ran_more_is_not_for_it),
+	SENTENCE(a_state_that_could_hang_us_is_refused_and_not_closed_by_us),
 };
 
 SUITE("rights", sentences)
