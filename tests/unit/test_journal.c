@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include "allowance.h"
 #include "clock.h"
 #include "directory.h"
 #include "fd.h"
@@ -138,6 +139,7 @@ static void forget_heir(void)
 	store_close(heir.store);
 	events_destroy(heir.events);
 	loop_destroy(heir.loop);
+	allowance_destroy(&heir);
 	free(heir.ports);
 	free(heir.secondaries);
 }
