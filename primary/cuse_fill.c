@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "cuse.h"
-#include "cuse_memory.h"
+#include "cuse_look.h"
 #include "fd.h"
 #include "foreign.h"
 #include "port.h"
@@ -109,6 +109,10 @@ bool fill_event(struct session *session, const struct cuse_call *call, struct cu
 		put(session, &payload, sizeof(payload));
 		return true;
 	}
+	if (foreign_hangs(&session->port->foreign)) {
+		(void)session_refuse(session, REFUSED_FOREIGN_FD, "vring %u", file.index);
+		return false;
+	}
 	fd = cuse_caller_eventfd(caller, file.fd);
 	if (fd < 0) {
 		enum refusal reason = fd == -EBADF    ? REFUSED_EVENT_FD
@@ -123,6 +127,7 @@ bool fill_event(struct session *session, const struct cuse_call *call, struct cu
 	/* The caller was quicker than the look: it is not even closed by us. */
 	if (foreign_discard(&session->port->foreign, &fd, 1)) {
 		foreign_let_go(&session->port->foreign);
+		rate_spend(&session->port->foreigners, FOREIGNER_NS);
 		(void)session_refuse(session, REFUSED_EVENT_FD, "vring %u", file.index);
 		return false;
 	}
@@ -167,8 +172,7 @@ bool fill_memory(struct session *session, const struct cuse_call *call, struct c
 	for (uint32_t i = 0; i < head.count; i++)
 		regions[i].file_offset = 0;
 	if (regions_ok(regions, head.count)) {
-		if (cuse_memory_find(caller, regions, raw->fds, head.count, &session->port->foreign,
-				     &fault) < 0) {
+		if (cuse_look(session->port, caller, regions, raw->fds, head.count, &fault) < 0) {
 			(void)session_refuse(session, fault.reason, "%s", fault.what);
 			return false;
 		}

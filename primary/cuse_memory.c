@@ -32,7 +32,6 @@
 #include "check.h"
 #include "cuse_maps.h"
 #include "fd.h"
-#include "foreign.h"
 #include "vu_recv.h"
 
 /* A line has addresses and a name, of four bytes for each that had to be escaped. */
@@ -223,12 +222,12 @@ static bool is_meant(int fd, const struct cuse_map *map)
 	       st.st_ino == map->ino;
 }
 
-/* It is not what was meant: the caller was quicker, and it may be anything. */
-static void drop(struct foreign *foreign, int *fd)
+/* If it is not what was meant, because the caller was quicker, it may be anything: the end of this
+ * process closes it, when all is said. */
+static void drop(int fd, const struct cuse_map *map)
 {
-	(void)foreign_discard(foreign, fd, 1);
-	foreign_let_go(foreign);
-	hf_fd_close(fd);
+	if (is_meant(fd, map))
+		hf_fd_close(&fd);
 }
 
 /* Is that the file ("": the descriptor itself)? Asked without opening anything, nor asking who
@@ -245,8 +244,7 @@ static bool names_file(int directory, const char *name, const struct cuse_map *m
 /* Opened for nothing but to be looked at, which asks nobody who serves it; then once more through
  * that, and nothing can be exchanged in between. >= 0, or -errno; -ENOENT: the mapping is another
  * one by now. */
-static int open_mapping(const struct cuse_caller *caller, const struct cuse_map *map,
-			struct foreign *foreign)
+static int open_mapping(const struct cuse_caller *caller, const struct cuse_map *map)
 {
 	char path[80];
 	int fd, seen;
@@ -256,21 +254,15 @@ static int open_mapping(const struct cuse_caller *caller, const struct cuse_map 
 	seen = open(path, O_PATH | O_CLOEXEC);
 	if (seen < 0)
 		return -errno;
-	if (!names_file(seen, "", map)) {
-		drop(foreign, &seen);
-		return -ENOENT;
-	}
+	if (!names_file(seen, "", map))
+		return -ENOENT; /* left open, see drop */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", seen);
 	/* O_NONBLOCK: a lease could keep us waiting. */
 	fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		fd = -errno;
 	hf_fd_close(&seen);
-	if (fd >= 0 && !is_meant(fd, map)) {
-		drop(foreign, &fd);
-		return -ENOENT;
-	}
-	return fd;
+	return fd >= 0 && !is_meant(fd, map) ? -ENOENT : fd;
 }
 
 static bool may_write(int fd)
@@ -281,18 +273,19 @@ static bool may_write(int fd)
 }
 
 static int take_descriptor(const struct cuse_caller *caller, const char *name,
-			   const struct cuse_map *map, struct foreign *foreign)
+			   const struct cuse_map *map)
 {
 	int fd = cuse_caller_fd(caller, atoi(name));
 
-	if (fd >= 0 && !(is_meant(fd, map) && may_write(fd)))
-		drop(foreign, &fd);
-	return fd;
+	if (fd >= 0 && is_meant(fd, map) && may_write(fd))
+		return fd;
+	if (fd >= 0)
+		drop(fd, map);
+	return -ENOENT;
 }
 
 /* Among the caller's own. >= 0, -ENOENT: not among those that were looked at; -errno. */
-static int find_descriptor(const struct cuse_caller *caller, const struct cuse_map *map,
-			   struct foreign *foreign)
+static int find_descriptor(const struct cuse_caller *caller, const struct cuse_map *map)
 {
 	const struct dirent *entry;
 	uint32_t seen = 0;
@@ -309,7 +302,7 @@ static int find_descriptor(const struct cuse_caller *caller, const struct cuse_m
 			continue;
 		seen++;
 		if (names_file(dirfd(directory), entry->d_name, map))
-			fd = take_descriptor(caller, entry->d_name, map, foreign);
+			fd = take_descriptor(caller, entry->d_name, map);
 	}
 	closedir(directory);
 	return fd < 0 ? -ENOENT : fd;
@@ -317,14 +310,14 @@ static int find_descriptor(const struct cuse_caller *caller, const struct cuse_m
 
 /* >= 0; -EAGAIN: look at the maps again; -EPROTO: *ret. */
 static int open_region(const struct cuse_caller *caller, const struct cuse_region *region,
-		       struct foreign *foreign, struct cuse_memory_fault *ret)
+		       struct cuse_memory_fault *ret)
 {
 	int fd, by_descriptor;
 
-	fd = open_mapping(caller, &region->first, foreign);
+	fd = open_mapping(caller, &region->first);
 	if (fd >= 0)
 		return fd;
-	by_descriptor = find_descriptor(caller, &region->first, foreign);
+	by_descriptor = find_descriptor(caller, &region->first);
 	if (by_descriptor >= 0)
 		return by_descriptor;
 	if (fd == -ENOENT)
@@ -333,10 +326,10 @@ static int open_region(const struct cuse_caller *caller, const struct cuse_regio
 }
 
 static int open_all(const struct cuse_caller *caller, const struct wanted *wanted, int *fds,
-		    struct foreign *foreign, struct cuse_memory_fault *ret)
+		    struct cuse_memory_fault *ret)
 {
 	for (uint32_t i = 0; i < wanted->count; i++) {
-		fds[i] = open_region(caller, &wanted->regions[i], foreign, ret);
+		fds[i] = open_region(caller, &wanted->regions[i], ret);
 		if (fds[i] < 0) {
 			int error = fds[i];
 
@@ -348,7 +341,7 @@ static int open_all(const struct cuse_caller *caller, const struct wanted *wante
 }
 
 int cuse_memory_find(const struct cuse_caller *caller, struct vu_region *regions, int *fds,
-		     uint32_t count, struct foreign *foreign, struct cuse_memory_fault *ret_fault)
+		     uint32_t count, struct cuse_memory_fault *ret_fault)
 {
 	struct wanted wanted;
 	int error = -EAGAIN;
@@ -362,7 +355,7 @@ int cuse_memory_find(const struct cuse_caller *caller, struct vu_region *regions
 		if (!error)
 			error = look_at_devices(caller, &wanted, ret_fault);
 		if (!error)
-			error = open_all(caller, &wanted, fds, foreign, ret_fault);
+			error = open_all(caller, &wanted, fds, ret_fault);
 	}
 	if (error == -EAGAIN)
 		return fault(ret_fault, REFUSED_RACED, "mapping changes all the time",

@@ -17,12 +17,10 @@ struct cuse_memory_fault {
 	char what[80];
 };
 
-struct foreign;
-
 /* Fill in file_offset and a descriptor for each of the regions, which are not empty and do not
- * wrap. `foreign` is the port's, for what turns out to be another file than was looked at. 0;
- * -EPROTO: *ret_fault, no descriptor is open. */
+ * wrap. May hang, and leaves open what may hang whoever closes it: for a process that does nothing
+ * else (cuse_look.h). 0; -EPROTO: *ret_fault. */
 int cuse_memory_find(const struct cuse_caller *caller, struct vu_region *regions, int *fds,
-		     uint32_t count, struct foreign *foreign, struct cuse_memory_fault *ret_fault);
+		     uint32_t count, struct cuse_memory_fault *ret_fault);
 
 #endif

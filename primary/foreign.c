@@ -16,7 +16,8 @@
  * let go, or die. drain    has a socket that we would have closed over a queue with descriptors in
  * it. It takes them out of the queue, whoever else holds the socket, and ends, or hangs.
  *
- * All but the sweeper are nobody's children by then, and need no burial.
+ * All but the sweeper are nobody's children by then, and need no burial. Who is started for another
+ * module (foreign_start) is our child, and buried when its end is seen.
  */
 #include "foreign.h"
 
@@ -241,12 +242,21 @@ static int sweep(struct sweep *s, int hold, int *ret_keeper)
 
 /* --- for the rest of the primary --- */
 
+/* If it is our child, it is buried. */
+static void close_ended(int pidfd)
+{
+	siginfo_t ended;
+
+	(void)waitid(P_PIDFD, (id_t)pidfd, &ended, WEXITED | WNOHANG);
+	hf_fd_close(&pidfd);
+}
+
 static void helper_gone(struct foreign_helper *helper)
 {
 	int pidfd = helper->ended.fd;
 
 	loop_remove(helper->loop, &helper->ended);
-	hf_fd_close(&pidfd);
+	close_ended(pidfd);
 }
 
 static void on_ended(struct loop_source *source, uint32_t events)
@@ -360,6 +370,36 @@ void foreign_forget(struct foreign *foreign)
 	for (size_t i = 0; i < FOREIGN_PLACES; i++)
 		if (foreign->helpers[i].ended.fd >= 0)
 			helper_gone(&foreign->helpers[i]);
+}
+
+int foreign_start(void (*work)(void *context), void *context, const int *kept, size_t nr_kept)
+{
+	pid_t pid = start(0);
+	int pidfd;
+
+	if (pid == 0) {
+		close_others(kept, nr_kept);
+		work(context);
+		end();
+	}
+	if (pid < 0)
+		return -errno;
+	pidfd = watch(pid);
+	if (pidfd >= 0)
+		return pidfd;
+	pidfd = -errno;
+	(void)kill(pid, SIGKILL);
+	return pidfd;
+}
+
+void foreign_end(struct foreign *foreign, int pidfd, int ms)
+{
+	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+	if (poll(&ended, 1, ms) == 1)
+		close_ended(pidfd);
+	else
+		remember(foreign, pidfd);
 }
 
 /* --- sockets --- */

@@ -54,6 +54,11 @@ bool foreign_in_queue(int socket);
 /* Shut down and close a socket of a peer, or a listener, whatever waits in its queue. `foreign`
  * NULL: nobody counts who hangs. */
 void foreign_close_socket(struct foreign *foreign, int *socket);
+/* A child that may hang in our place: it has none of our descriptors but `kept`, does that, and
+ * ends. Its pidfd, owned, or -errno. */
+int foreign_start(void (*work)(void *context), void *context, const int *kept, size_t nr_kept);
+/* Wait for its end, so long; then it counts as one that hangs. The pidfd is taken. */
+void foreign_end(struct foreign *foreign, int pidfd, int ms);
 /* At the end: who hangs goes on hanging. */
 void foreign_forget(struct foreign *foreign);
 

@@ -23,6 +23,9 @@ struct primary;
 struct session;
 struct journal_port;
 
+/* What a message with foreign descriptors costs of port->foreigners. */
+#define FOREIGNER_NS (250 * NS_PER_MS)
+
 struct port {
 	struct primary *primary;
 	char name[64];

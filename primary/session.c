@@ -56,7 +56,6 @@
 #define REVOCATION_NS	    NS_PER_MS
 /* Messages with descriptors that have to be closed elsewhere, of a port: each is some processes. */
 #define FOREIGNERS_AT_ONCE 32u
-#define FOREIGNER_NS	   (250 * NS_PER_MS)
 /* How long a front-end waits at a time for its secondary to read. */
 #define CONGESTION_NS (5 * NS_PER_MS)
 

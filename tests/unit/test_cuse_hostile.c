@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "cuse.h"
 #include "cuse_wire.h"
 #include "device.h"
 #include "fake_cuse.h"
@@ -41,7 +42,8 @@ static uint64_t handle;
 /* A moment between the look at the maps and what is opened, in which another thread exchanges what
  * is mapped. Shared, since who looks may be another process. */
 static struct exchange {
-	_Atomic bool wanted, now, done;
+	_Atomic bool wanted, now, done, hang;
+	pid_t hangs;
 	void *at;
 	int by;
 } * exchange;
@@ -53,6 +55,11 @@ int memfd_create(const char *name, unsigned int flags)
 		exchange->now = true;
 		while (!exchange->done)
 			(void)sched_yield();
+	}
+	if (exchange && atomic_exchange(&exchange->hang, false)) {
+		exchange->hangs = getpid();
+		for (;;)
+			(void)pause();
 	}
 	return (int)syscall(SYS_memfd_create, name, flags);
 }
@@ -588,6 +595,30 @@ static void a_file_that_was_exchanged_meanwhile_is_not_even_opened(void)
 	end();
 }
 
+/* As one does whose lock of the address space is held for ever. The loop does not wait for it, and
+ * who did that waits itself. */
+static void a_look_that_does_not_end_is_given_up(void)
+{
+	int open_before;
+
+	begin();
+	exchange = map(-1, PAGE, 0, MAP_SHARED | MAP_ANONYMOUS);
+	open_before = fds_open();
+	exchange->hang = true;
+	CHECK_EQ(kernel_memory(handle, memory, MEMORY), -EINVAL);
+	CHECK_EQ(primary.refusals[REFUSED_RACED], 1);
+	CHECK(exchange->hangs > 0 && exchange->hangs != getpid());
+	CHECK_EQ(fds_open(), open_before);
+	CHECK_EQ(kernel_memory(handle, memory, MEMORY), 1);
+	kernel_port()->foreigners = (struct rate){0};
+	REQUIRE(cuse_wake(kernel_port()) == 0);
+	CHECK(kernel_answer());
+	CHECK_EQ(kernel.answer_error, 0);
+	munmap(exchange, PAGE);
+	exchange = NULL;
+	end();
+}
+
 /* Else a caller with a long list of mounts would have us read it again and again. */
 static void the_lists_of_mounts_are_read_once_for_all_regions(void)
 {
@@ -840,6 +871,7 @@ int main(void)
 		CATALOGUE(memory_that_the_caller_may_only_read_is_refused, "[U-4]"),
 		CATALOGUE(a_hundred_thousand_maps_are_bounded, "[U-4]"),
 		CATALOGUE(a_file_that_was_exchanged_meanwhile_is_not_even_opened, "[U-4]"),
+		CATALOGUE(a_look_that_does_not_end_is_given_up, "[U-4]"),
 		CATALOGUE(the_lists_of_mounts_are_read_once_for_all_regions, "[U-4]"),
 		CATALOGUE(a_number_that_is_no_eventfd_is_refused, "[53] [U-5]"),
 		SENTENCE(rings_out_of_range_and_in_the_wrong_state_are_refused),
