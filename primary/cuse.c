@@ -54,17 +54,29 @@ void request_refuse(struct cuse *cuse, struct request *r, int error)
 
 /* --- whose turn it is --- */
 
-static struct request *oldest_waiting(struct cuse *cuse)
+static bool is_release(const struct request *r)
 {
-	struct request *oldest = NULL;
+	return request_header(r).opcode == FUSE_RELEASE;
+}
+
+/* The oldest, but closing goes first: it waits for nobody, while an open waits for the end of a
+ * session. The kernel closes a file when nothing else is asked of it any more. */
+static bool goes_before(const struct request *a, const struct request *b)
+{
+	return is_release(a) != is_release(b) ? is_release(a) : a->unique < b->unique;
+}
+
+static struct request *first_waiting(struct cuse *cuse)
+{
+	struct request *first = NULL;
 
 	for (uint32_t i = 0; i < CUSE_REQUESTS; i++) {
 		struct request *r = &cuse->requests[i];
 
-		if (r->state == REQUEST_WAITING && (!oldest || r->unique < oldest->unique))
-			oldest = r;
+		if (r->state == REQUEST_WAITING && (!first || goes_before(r, first)))
+			first = r;
 	}
-	return oldest;
+	return first;
 }
 
 static bool is_ending(const struct session *session)
@@ -121,7 +133,7 @@ static void begin(struct cuse *cuse, struct request *r)
  * ends may be everything here. */
 static void begin_next(struct cuse *cuse)
 {
-	struct request *r = oldest_waiting(cuse);
+	struct request *r = first_waiting(cuse);
 
 	if (!r || !may_begin(cuse, r))
 		return;
@@ -248,6 +260,17 @@ void cuse_take(struct cuse *cuse, const uint8_t *bytes, size_t len)
 	}
 }
 
+/* Nobody waits for its answer: the next device's requests may have the same number. */
+static void forget_device(struct cuse *cuse, struct request *r)
+{
+	if (r->state == REQUEST_WAITING) {
+		request_forget(cuse, r);
+	} else if (r->state != REQUEST_NONE) {
+		journal_request(cuse->port, request_number(cuse, r), 0, NULL, 0);
+		r->unique = CUSE_NOBODY;
+	}
+}
+
 /* Cut off by the kernel (somebody wrote to its `abort`): as a port that cannot listen. */
 static void lost(struct cuse *cuse, int error)
 {
@@ -256,8 +279,7 @@ static void lost(struct cuse *cuse, int error)
 	log_error(port->device.tag, "%s was cut off: %s; holdfast port del and add make it anew",
 		  port->path, strerrordesc_np(-error));
 	for (uint32_t i = 0; i < CUSE_REQUESTS; i++)
-		if (cuse->requests[i].state == REQUEST_WAITING)
-			request_forget(cuse, &cuse->requests[i]);
+		forget_device(cuse, &cuse->requests[i]);
 	port_listener_lost(port, strerrordesc_np(-error));
 }
 

@@ -9,18 +9,24 @@
 #ifndef PRIMARY_CUSE_H
 #define PRIMARY_CUSE_H
 
+#include <stdbool.h>
+
 #include "refusal.h"
 
 struct conf;
 struct port;
+struct primary;
 struct session;
 
 /* --- for port.c and resume.c --- */
 
 /* The port is one of this kind from now on. 0, -ENOMEM, -EOPNOTSUPP. */
 int cuse_new(struct port *port);
-/* Make what conf->ports names, while we may; cuse_open takes it from there. 0 or -errno, said. */
-int cuse_make_early(struct conf *conf);
+/* Make what conf->ports names, while we may; cuse_open takes it from there. `again`: an earlier
+ * life may have made it. 0 or -errno, said. */
+int cuse_make_early(struct conf *conf, bool again);
+/* Give up what it has made for ports that are not there. */
+void cuse_drop_early(struct primary *primary);
 /* Make the device; port->listener is its descriptor then. 0 or -errno with *ret_reason. */
 int cuse_open(struct port *port, const char **ret_reason);
 /* Requests that an earlier life has left: before any device is read. */

@@ -10,8 +10,9 @@ int cuse_new(struct port *port)
 	return -EOPNOTSUPP;
 }
 
-int cuse_make_early(struct conf *conf)
+int cuse_make_early(struct conf *conf, bool again)
 {
+	(void)again;
 	(void)conf;
 	return 0;
 }
@@ -31,6 +32,11 @@ void cuse_restore(struct port *port)
 void cuse_go_on(struct port *port)
 {
 	(void)port;
+}
+
+void cuse_drop_early(struct primary *primary)
+{
+	(void)primary;
 }
 
 void cuse_session_ended(struct port *port)

@@ -11,6 +11,8 @@ static void say(int channel, uint64_t unique, int error, struct iovec *iov, int 
 {
 	struct fuse_out_header header = {.len = sizeof(header), .error = error, .unique = unique};
 
+	if (unique == CUSE_NOBODY)
+		return;
 	iov[0] = (struct iovec){.iov_base = &header, .iov_len = sizeof(header)};
 	for (int i = 1; i < count; i++)
 		header.len += (uint32_t)iov[i].iov_len;

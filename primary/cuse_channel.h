@@ -6,6 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* In the place of a request's number: nothing is said. The kernel uses no such number. */
+#define CUSE_NOBODY 0u
+
 /* `error` is 0 or -errno. */
 void cuse_say_error(int channel, uint64_t unique, int error);
 void cuse_say_open(int channel, uint64_t unique, uint64_t handle);

@@ -87,23 +87,37 @@ static const char *name_of(const struct conf_port *port)
 	return strncmp(name, "/dev/", 5) == 0 ? name + 5 : name;
 }
 
-int cuse_make_early(struct conf *conf)
+int cuse_make_early(struct conf *conf, bool again)
 {
 	for (size_t i = 0; i < conf->nr_ports; i++) {
 		struct conf_port *port = &conf->ports[i];
 		int fd = port->cuse ? make(name_of(port)) : -1;
 
+		if (fd == -EEXIST && again)
+			continue;
 		if (port->cuse && fd < 0) {
 			log_error("holdfastd", "--cuse %s: %s", port->name, explain(fd));
 			return fd;
 		}
-		if (!port->cuse)
+		if (fd < 0)
 			continue;
 		port->device = fd;
 		(void)cuse_device_permit(name_of(port), conf->port_mode, conf->cuse_owner,
 					 conf->cuse_group);
 	}
 	return 0;
+}
+
+void cuse_drop_early(struct primary *primary)
+{
+	const struct conf *conf = primary->conf;
+
+	for (size_t i = 0; i < conf->nr_ports; i++) {
+		struct conf_port *port = (struct conf_port *)(uintptr_t)&conf->ports[i];
+
+		if (port->cuse && !port_find(primary, port->name))
+			hf_fd_close(&port->device);
+	}
 }
 
 /* >= 0; -1: there is none. */

@@ -71,12 +71,13 @@ static int raise_limits(struct holdfastd *d)
 	return 0;
 }
 
-/* Which only root can: those that the command line names, once for all lives. */
+/* Which only root can: those that the command line names. A life before this one may have died when
+ * it had made none, or had not stored it yet; what it has stored is there. */
 static int make_devices(struct holdfastd *d)
 {
-	if (!d->conf.user.given || geteuid() != 0 || getenv("LISTEN_FDS"))
+	if (!d->conf.user.given || geteuid() != 0)
 		return 0;
-	return cuse_make_early(&d->conf);
+	return cuse_make_early(&d->conf, getenv("LISTEN_FDS") != NULL);
 }
 
 static void close_devices(struct holdfastd *d)
@@ -430,8 +431,10 @@ static int add_ports(struct holdfastd *d)
 {
 	struct journal_header *h = d->primary.journal->header;
 
-	if (h->configured)
+	if (h->configured) {
+		cuse_drop_early(&d->primary);
 		return 0;
+	}
 	for (size_t i = 0; i < d->conf.nr_ports; i++) {
 		const struct conf_port *port = &d->conf.ports[i];
 		const char *reason = "";

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "cuse.h"
 #include "cuse_wire.h"
 #include "device.h"
 #include "fake_cuse.h"
@@ -363,6 +364,74 @@ static void the_owners_death_ends_the_session_though_the_file_is_open(void)
 	end();
 }
 
+/* Requests of the new device may have their numbers. */
+static void what_the_old_device_asked_is_not_answered_to_the_new_one(void)
+{
+	struct vh_vring_state state = {.index = 0};
+
+	begin();
+	((struct conf *)(uintptr_t)primary.conf)->fence = true;
+	fake.hold = true;
+	(void)kernel_phase(running(), VH_GET_VRING_BASE, 4096, &state, sizeof(state),
+			   sizeof(state));
+	CHECK(!kernel_answer());
+	hf_fd_close(&kernel.socket);
+	front_turn();
+	for (int i = 0; i < 100 && kernel.made < 2; i++)
+		front_wait(100);
+	REQUIRE(kernel.made == 2);
+	fake.hold = false;
+	CHECK_EQ(fake_release(), 1);
+	CHECK(!kernel_answer());
+	CHECK_EQ(kernel_release(running()), 0);
+	end();
+}
+
+/* Else who is killed while another one opens it would wait for the last one's switch. */
+static void closing_does_not_wait_behind_an_open(void)
+{
+	uint64_t handle;
+
+	begin();
+	handle = running();
+	fake.hold = true;
+	session_end(kernel_port()->session, "over");
+	CHECK_EQ(kernel_open(), 0);
+	CHECK_EQ(kernel_release(handle), 0);
+	fake.hold = false;
+	CHECK_EQ(fake_release(), 1);
+	REQUIRE(kernel_answer());
+	CHECK_EQ(kernel.answer_len, sizeof(struct fuse_open_out));
+	end();
+}
+
+/* A primary may have died between making it and giving it away. */
+static void devices_are_made_early_again_if_they_are_not_there(void)
+{
+	struct conf *conf;
+	struct conf_port *port;
+
+	begin();
+	conf = (struct conf *)(uintptr_t)primary.conf;
+	port = &conf->ports[0];
+	*port = (struct conf_port){.cuse = true, .device = -1};
+	strcpy(port->name, "early");
+	conf->nr_ports = 1;
+	kernel.error = -EEXIST;
+	CHECK_EQ(cuse_make_early(conf, false), -EEXIST);
+	CHECK_EQ(cuse_make_early(conf, true), 0);
+	CHECK_EQ(port->device, -1);
+	kernel.error = 0;
+	CHECK_EQ(cuse_make_early(conf, true), 0);
+	CHECK(port->device >= 0);
+	/* If there is no such port any more, nobody would answer at it. */
+	cuse_drop_early(&primary);
+	CHECK_EQ(port->device, -1);
+	conf->nr_ports = 0;
+	hf_fd_close(&kernel.socket);
+	end();
+}
+
 static void a_device_that_was_cut_off_is_made_anew(void)
 {
 	begin();
@@ -426,6 +495,9 @@ int main(void)
 		SENTENCE(memory_that_may_only_be_read_is_not_taken),
 		SENTENCE(another_owner_comes_after_a_reset),
 		SENTENCE(the_owners_death_ends_the_session_though_the_file_is_open),
+		CATALOGUE(what_the_old_device_asked_is_not_answered_to_the_new_one, "[U-6]"),
+		SENTENCE(closing_does_not_wait_behind_an_open),
+		SENTENCE(devices_are_made_early_again_if_they_are_not_there),
 		SENTENCE(a_device_that_was_cut_off_is_made_anew),
 		SENTENCE(a_port_that_is_removed_cuts_its_front_end_off),
 		SENTENCE(no_device_no_port_and_it_is_said_why),
