@@ -178,6 +178,7 @@ static inline void hf_packed_use_singles(struct hf_vring *v, const uint16_t *ids
 	const uint64_t flags = (uint64_t)hf_packed_used_flags(v->next) << 48;
 
 	hf_packed_intend(v, HF_INTENT_PACKED_SINGLES, n);
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < n; i++)
 		hf_packed_store(&slots[i], flags | (uint64_t)ids[i] << 32);
 	hf_packed_settle(v, n);

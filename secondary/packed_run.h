@@ -86,6 +86,7 @@ LOOP void use_packed_enqueued(struct hf_vring *v, const struct hf_run *r, uint32
 	const uint64_t flags = (uint64_t)(hf_packed_used_flags(v->next) | VRING_DESC_F_WRITE) << 48;
 
 	hf_packed_intend(v, HF_INTENT_PACKED_SINGLES, n);
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < n; i++)
 		hf_packed_store(&slots[i], flags | (uint64_t)r->head[i] << 32 | r->len[i]);
 	hf_packed_settle(v, n);

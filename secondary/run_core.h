@@ -283,18 +283,19 @@ LOOP void copy_enqueue_any(struct hf_run *r, struct hf_packet *const *packets, u
 /* Used entries are aligned to 4. Invisible until published, so not each need be one store. */
 typedef uint64_t used_elem __attribute__((aligned(4), may_alias));
 
-/* Used entries of the run, from slot `at` on. */
-LOOP void use_dequeued(struct hf_vring *v, const struct hf_run *r, uint32_t at, uint32_t n)
+/* Used entries of the run, from slot `at` on. Told that they do not overlap the run, the compiler
+ * moves them by vectors. */
+LOOP void use_dequeued(struct hf_vring *v, const struct hf_run *restrict r, uint32_t at, uint32_t n)
 {
-	used_elem *to = (used_elem *)(void *)v->used->ring + at;
+	used_elem *restrict to = (used_elem *)(void *)v->used->ring + at;
 
 	for (uint32_t i = 0; i < n; i++)
 		to[i] = r->head[i];
 }
 
-LOOP void use_enqueued(struct hf_vring *v, const struct hf_run *r, uint32_t at, uint32_t n)
+LOOP void use_enqueued(struct hf_vring *v, const struct hf_run *restrict r, uint32_t at, uint32_t n)
 {
-	used_elem *to = (used_elem *)(void *)v->used->ring + at;
+	used_elem *restrict to = (used_elem *)(void *)v->used->ring + at;
 
 	for (uint32_t i = 0; i < n; i++)
 		to[i] = r->head[i] | (uint64_t)r->len[i] << 32;
