@@ -6,15 +6,18 @@
  * number has to leave our table, by somebody's close(2), and the table must not be held by who
  * hangs: with it, our sockets and locks would outlive us. Four kinds of processes:
  *
- *   sweeper  shares our table. Starts the others, waits until the numbers are out of the table,
- * says so; then we leave that table (CLOSE_RANGE_UNSHARE) with a copy of it, and the sweeper closes
- * all that is in the old one, and ends. We wait for it; nothing that it does can hang. taker shares
- * our table, closes one number, ends, or hangs: with a table that is empty by then. keeper   has a
- * table of its own, with nothing but the foreign descriptors in it. The message that brought them
- * is still in its socket's queue, and when we consume it, the last reference must not be ours: the
- * last one is where a socket lingers, and a file is written back. It ends, and may hang, when we
- * let go, or die. drain    has a socket that we would have closed over a queue with descriptors in
- * it. It takes them out of the queue, whoever else holds the socket, and ends, or hangs.
+ * - The sweeper shares our table. It starts the others and waits until the numbers are out of the
+ *   table; then we leave that table (CLOSE_RANGE_UNSHARE) with a copy of it, and the sweeper closes
+ *   all that is in the old one, and ends. We wait for it; nothing that it does can hang.
+ * - A taker shares our table, closes one number, and ends, or hangs: with a table that is empty by
+ *   then.
+ * - The keeper has a table of its own, with nothing but the foreign descriptors in it. The message
+ *   that brought them is still in its socket's queue, and when we consume it, the last reference
+ *   must not be ours: the last one is where a socket lingers, and a file is written back. When we
+ *   let go, or die, it waits for the takers, and ends, or hangs. So it ends last, and it alone is
+ *   counted: whoever answers a server's keepers only has not got rid of us.
+ * - A drain has a socket that we would have closed over a queue with descriptors in it. It takes
+ *   them out of the queue, whoever else holds the socket, and ends, or hangs.
  *
  * All but the sweeper are nobody's children by then, and need no burial. Who is started for another
  * module (foreign_start) is our child, and buried when its end is seen.
@@ -46,6 +49,7 @@
 #define TAG	    "foreign"
 #define MAX_AT_ONCE 256u
 #define LOOK_US	    50
+#define KEPT_BESIDE 3u
 #define SWEEP_MS    5000
 #define LOOK_MS	    10
 #define KERNEL_MAX  253u
@@ -97,7 +101,7 @@ static int compare(const void *a, const void *b)
 /* Close all descriptors but these. */
 static void close_others(const int *kept, size_t n)
 {
-	int sorted[MAX_AT_ONCE + 1];
+	int sorted[MAX_AT_ONCE + KEPT_BESIDE];
 	unsigned int from = 0;
 
 	memcpy(sorted, kept, n * sizeof(int));
@@ -108,20 +112,6 @@ static void close_others(const int *kept, size_t n)
 		from = (unsigned int)sorted[i] + 1;
 	}
 	(void)close_range(from, ~0u, 0);
-}
-
-static _Noreturn void be_keeper(const int *fds, size_t n, int hold)
-{
-	int kept[MAX_AT_ONCE + 1];
-	char byte;
-
-	(void)prctl(PR_SET_NAME, "holdfastd-keep");
-	memcpy(kept, fds, n * sizeof(int));
-	kept[n] = hold;
-	close_others(kept, n + 1);
-	while (read(hold, &byte, 1) < 0 && errno == EINTR)
-		;
-	end();
 }
 
 static _Noreturn void be_taker(int fd)
@@ -142,9 +132,54 @@ static bool all_gone(const int *fds, size_t n)
 struct sweep {
 	int fds[MAX_AT_ONCE];
 	size_t nr_fds;
+	int takers[2]; /* to the keeper: their numbers, in one piece */
 	int told[2], go[2];
 	pid_t parent;
 };
+
+static int watch(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/* Their parent has not buried them yet, so that their numbers are still theirs. How many. */
+static size_t watch_takers(int takers, int *pidfds)
+{
+	pid_t pids[MAX_AT_ONCE];
+	ssize_t n = read(takers, pids, sizeof(pids));
+	size_t sent = n < 0 ? 0 : (size_t)n / sizeof(pid_t), count = 0;
+
+	for (size_t i = 0; i < sent; i++)
+		if ((pidfds[count] = watch(pids[i])) >= 0)
+			count++;
+	return count;
+}
+
+static _Noreturn void be_keeper(const struct sweep *s, int hold)
+{
+	int kept[MAX_AT_ONCE + KEPT_BESIDE], pidfds[MAX_AT_ONCE];
+	pid_t self = getpid();
+	size_t n;
+	char byte;
+
+	(void)prctl(PR_SET_NAME, "holdfastd-keep");
+	memcpy(kept, s->fds, s->nr_fds * sizeof(int));
+	kept[s->nr_fds] = hold;
+	kept[s->nr_fds + 1] = s->takers[0];
+	kept[s->nr_fds + 2] = s->told[1];
+	close_others(kept, s->nr_fds + KEPT_BESIDE);
+	n = watch_takers(s->takers[0], pidfds);
+	(void)!write(s->told[1], &self, sizeof(self));
+	while (read(hold, &byte, 1) < 0 && errno == EINTR)
+		;
+	for (size_t i = 0; i < n; i++) {
+		struct pollfd taker = {.fd = pidfds[i], .events = POLLIN};
+
+		while (poll(&taker, 1, -1) < 0 && errno == EINTR)
+			;
+	}
+	end();
+}
 
 static pid_t start_taker(int fd)
 {
@@ -165,18 +200,20 @@ static pid_t start_taker(int fd)
 static _Noreturn void be_sweeper(const struct sweep *s, int hold)
 {
 	struct pollfd go = {.fd = s->go[0], .events = POLLIN};
-	pid_t keeper = start(0);
+	pid_t keeper = start(0), takers[MAX_AT_ONCE];
 	bool all = keeper > 0;
 
 	if (keeper == 0)
-		be_keeper(s->fds, s->nr_fds, hold);
-	for (size_t i = 0; all && i < s->nr_fds; i++)
-		all = start_taker(s->fds[i]) > 0;
+		be_keeper(s, hold);
+	for (size_t i = 0; all && i < s->nr_fds; i++) {
+		takers[i] = start_taker(s->fds[i]);
+		all = takers[i] > 0;
+	}
 	if (!all)
 		end();
 	while (!all_gone(s->fds, s->nr_fds) && getppid() == s->parent)
 		usleep(LOOK_US);
-	(void)!write(s->told[1], &keeper, sizeof(keeper));
+	(void)!write(s->takers[1], takers, s->nr_fds * sizeof(pid_t)); /* the keeper tells */
 	while (poll(&go, 1, 10) == 0 && getppid() == s->parent)
 		;
 	(void)close_range(0, ~0u, 0);
@@ -208,11 +245,6 @@ static pid_t await_word(int told, pid_t child)
 			break;
 	}
 	return read(told, &pid, sizeof(pid)) == sizeof(pid) ? pid : -1;
-}
-
-static int watch(pid_t pid)
-{
-	return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
 /* 0 and *ret_keeper, a pidfd. */
@@ -332,19 +364,21 @@ static int discard(struct foreign *foreign, struct sweep *s)
 
 	if (foreign->hold[1] < 0 && pipe2(foreign->hold, O_CLOEXEC) < 0)
 		return -errno;
-	if (pipe2(s->told, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(s->go, O_CLOEXEC) < 0)
+	if (pipe2(s->told, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(s->go, O_CLOEXEC) < 0 ||
+	    pipe2(s->takers, O_CLOEXEC) < 0)
 		error = -errno;
 	if (!error)
 		error = sweep(s, foreign->hold[0], &keeper);
 	hf_fd_close_all(s->told, 2);
 	hf_fd_close_all(s->go, 2);
+	hf_fd_close_all(s->takers, 2);
 	remember(foreign, keeper);
 	return error;
 }
 
 int foreign_discard(struct foreign *foreign, int *fds, size_t nr_fds)
 {
-	struct sweep s = {.told = {-1, -1}, .go = {-1, -1}, .parent = getpid()};
+	struct sweep s = {.takers = {-1, -1}, .told = {-1, -1}, .go = {-1, -1}, .parent = getpid()};
 	int error;
 
 	for (size_t i = 0; i < nr_fds && s.nr_fds < MAX_AT_ONCE; i++)

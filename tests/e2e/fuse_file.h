@@ -21,6 +21,8 @@ struct fuse_file {
 
 /* False: this machine cannot (no /dev/fuse, or not root). */
 bool fuse_file_begin(struct fuse_file *file);
+/* The same, and processes of this name are answered after all. */
+bool fuse_file_begin_answering(struct fuse_file *file, const char *answered);
 /* The server ends: whoever hangs goes on. */
 void fuse_file_end(struct fuse_file *file);
 /* Are there at least so many unanswered closes, within a bounded time? */

@@ -52,14 +52,19 @@ static void close_all(void)
 }
 
 /* The file after all else: a process that is started closes what it inherits. */
-static bool open_all_with_file(const char *first)
+static bool open_all_with_server(const char *first, const char *answered)
 {
 	open_all(first);
-	if (fuse_file_begin(&file))
+	if (fuse_file_begin_answering(&file, answered))
 		return true;
 	printf("\n    skipped: no FUSE for this user\n");
 	close_all();
 	return false;
+}
+
+static bool open_all_with_file(const char *first)
+{
+	return open_all_with_server(first, NULL);
 }
 
 static void connect_bad(void)
@@ -178,11 +183,11 @@ static void stray_files_that_are_never_flushed_hold_up_nobody(void)
 }
 
 /* Four may hang; then the port is shut until they do not. */
-static void a_port_whose_files_hang_is_shut_until_they_do_not(void)
+static void check_shut(const char *answered)
 {
 	uint64_t features;
 
-	if (!open_all_with_file(NULL))
+	if (!open_all_with_server(NULL, answered))
 		return;
 	set_up_bad();
 	for (int i = 0; i < 4; i++)
@@ -197,6 +202,16 @@ static void a_port_whose_files_hang_is_shut_until_they_do_not(void)
 	front_end_close(&bad);
 	check_alive();
 	close_all();
+}
+
+static void a_port_whose_files_hang_is_shut_until_they_do_not(void)
+{
+	check_shut(NULL);
+}
+
+static void answering_who_closes_last_opens_no_port_while_others_hang(void)
+{
+	check_shut("holdfastd-keep");
 }
 
 static void a_file_that_hangs_stops_no_upgrade(void)
@@ -361,6 +376,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_file_that_is_never_flushed_is_refused_and_holds_up_nobody, "[23] [M-9]"),
 	CATALOGUE(stray_files_that_are_never_flushed_hold_up_nobody, "[M-2]"),
 	SENTENCE(a_port_whose_files_hang_is_shut_until_they_do_not),
+	SENTENCE(answering_who_closes_last_opens_no_port_while_others_hang),
 	SENTENCE(a_file_that_hangs_stops_no_upgrade),
 	SENTENCE(a_killed_primary_leaves_no_lock_and_no_socket_with_who_hangs),
 	CATALOGUE(a_primary_that_dies_beside_who_hangs_is_succeeded, "[F-3]"),
