@@ -99,11 +99,29 @@ void privilege_take_back(const struct conf *conf)
 	(void)setfsgid(getegid());
 }
 
-/* By a descriptor: what stands at the path may be another thing by now. */
-/* calls before the filter: fchown */
-static int give_away(const char *path, const struct privilege_user *user)
+/* Where the directory is to be made, and its name there. */
+static int open_parent(const char *path, char *name, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), error = 0;
+	size_t len = strlen(path), parent;
+	char directory[sizeof(((struct conf *)NULL)->run_dir)];
+	int fd;
+
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (parent = len; parent && path[parent - 1] != '/';)
+		parent--;
+	snprintf(name, size, "%.*s", (int)(len - parent), path + parent);
+	if (!*name) /* the root */
+		snprintf(name, size, ".");
+	snprintf(directory, sizeof(directory), "%.*s", (int)parent, path);
+	fd = open(parent ? directory : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* calls before the filter: fchown */
+static int give_away(int parent, const char *name, const struct privilege_user *user)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), error = 0;
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) < 0 ||
@@ -113,20 +131,25 @@ static int give_away(const char *path, const struct privilege_user *user)
 	return error;
 }
 
-/* calls: mkdir mkdirat */
+/* By descriptors: what stands at the path may be another thing from one call to the next. */
+/* calls: mkdirat */
 int privilege_make_run_dir(const struct conf *conf)
 {
 	/* Whom a rule lets in has to get there. */
 	bool open = conf->attach_rules.count || conf->control_rules.count;
-	const char *path = conf->run_dir;
-	int error = mkdir(path, open ? 0755 : 0750) < 0 ? -errno : 0;
+	char name[sizeof(conf->run_dir)];
+	int parent = open_parent(conf->run_dir, name, sizeof(name));
+	int error = parent < 0 ? parent : 0;
 
+	if (!error && mkdirat(parent, name, open ? 0755 : 0750) < 0)
+		error = -errno;
+	if (!error && conf->user.given && geteuid() == 0)
+		error = give_away(parent, name, &conf->user);
+	hf_fd_close(&parent);
 	if (error == -EEXIST)
 		return 0;
-	if (!error && conf->user.given && geteuid() == 0)
-		error = give_away(path, &conf->user);
 	if (error)
-		log_error(TAG, "cannot create %s: %s; create it, or use --run-dir", path,
+		log_error(TAG, "cannot create %s: %s; create it, or use --run-dir", conf->run_dir,
 			  strerror(-error));
 	return error;
 }
