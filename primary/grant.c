@@ -111,7 +111,7 @@ void grant_let_go(struct device *device, enum lost_how how, uint64_t since_ns)
 	journal_lost(device);
 }
 
-static void forget_lost(struct device *device)
+void grant_forget_lost(struct device *device)
 {
 	if (!device->lost.id)
 		return;
@@ -279,7 +279,7 @@ static void note_heard(struct device *device)
 	if (!device->rarp_unsent)
 		journal_rarp(device, false);
 	if (device->lost.told)
-		forget_lost(device);
+		grant_forget_lost(device);
 }
 
 /* What can wait until rings run: the predecessor's state, and those who may be next. */
@@ -412,7 +412,7 @@ void grant_retire(struct device *device)
 			retire_from(primary->secondaries[i], device->slot);
 	device->owner = NULL;
 	device->orphaned = false;
-	forget_lost(device);
+	grant_forget_lost(device);
 	handover_device_gone(device);
 	watch_device_gone(device);
 }

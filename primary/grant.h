@@ -110,6 +110,8 @@ void grant_catch_up(struct secondary *secondary);
 bool grant_congested(const struct device *device);
 /* The session is over and all vrings are revoked: owner and standbys drop the device's memory. */
 void grant_retire(struct device *device);
+/* Nobody will come who could use what the last owner left behind. */
+void grant_forget_lost(struct device *device);
 
 /*
  * The owner says that it cannot run the vring it was given by `grant` (no memory, no map): it is

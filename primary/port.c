@@ -23,6 +23,7 @@
 #include "event.h"
 #include "fd.h"
 #include "headroom.h"
+#include "grant.h"
 #include "journal.h"
 #include "primary.h"
 #include "publish.h"
@@ -212,6 +213,7 @@ static void free_port(struct port *port)
 	struct primary *primary = port->primary;
 
 	loop_timer_clear(primary->loop, &port->retry);
+	grant_forget_lost(&port->device);
 	device_reset(&port->device);
 	publish_free(&port->device);
 	journal_port_gone(port);
