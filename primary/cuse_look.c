@@ -29,13 +29,13 @@
 #include "port.h"
 #include "vu_recv.h"
 
-#define LOOK_MS 2000
+#define LOOK_MS 5000
 /* For its end, when it has said all. */
 #define END_MS 200
 /* What a caller pays, for each millisecond that the loop stood still. */
 #define PRICE 10u
 /* Shorter than that is nothing. */
-#define LONG_NS (500 * NS_PER_MS)
+#define LONG_NS (2 * NS_PER_S)
 
 #define REGIONS VU_RAW_REGIONS
 
