@@ -180,16 +180,25 @@ static void what_was_decided_on_is_what_arrives(void)
 	close_guests();
 }
 
+static unsigned long refused(void)
+{
+	return rig_counter(&from, 1, HF_COUNTER_DROP_BAD_ADDRESS) +
+	       rig_counter(&from, 1, HF_COUNTER_DROP_TOO_BIG) +
+	       rig_counter(&from, 1, HF_COUNTER_DROP_BAD_HEADER);
+}
+
 /* Nothing more than: it stays in its own memory, and what arrives is what was shown. */
 static void descriptors_and_headers_may_change_at_any_time(void)
 {
 	struct hf_hop *hop = hf_hop_create();
-	unsigned long wrong = 0, came = 0, dropped;
+	unsigned long wrong = 0, came = 0;
 	pthread_t thread;
 
 	open_guests(V1 | HF_FEATURE(VIRTIO_NET_F_CSUM) | HF_FEATURE(VIRTIO_NET_F_GUEST_CSUM));
 	REQUIRE(pthread_create(&thread, NULL, flip_descriptors, NULL) == 0);
-	for (uint32_t round = 0; round < ROUNDS; round++) {
+	/* On a busy machine the racer may not have run yet when the rounds are over. */
+	for (uint32_t round = 0; round < ROUNDS || ((!came || !refused()) && round < 1000 * ROUNDS);
+	     round++) {
 		uint16_t n, taken;
 
 		post((uint16_t)round);
@@ -206,12 +215,9 @@ static void descriptors_and_headers_may_change_at_any_time(void)
 	}
 	atomic_store(&over, true);
 	pthread_join(thread, NULL);
-	dropped = rig_counter(&from, 1, HF_COUNTER_DROP_BAD_ADDRESS) +
-		  rig_counter(&from, 1, HF_COUNTER_DROP_TOO_BIG) +
-		  rig_counter(&from, 1, HF_COUNTER_DROP_BAD_HEADER);
 	printf("\n    %lu of the racer's rounds, %lu packets came, %lu were refused … ",
-	       atomic_load(&flips), came, dropped);
-	CHECK(came > 0 && dropped > 0);
+	       atomic_load(&flips), came, refused());
+	CHECK(came > 0 && refused() > 0);
 	CHECK_EQ(wrong, 0);
 	CHECK_EQ(driver_check(&to.rx), 0);
 	hf_hop_destroy(hop);
