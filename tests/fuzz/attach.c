@@ -62,8 +62,13 @@ static void end(void)
 	struct primary *p = &rig.primary;
 
 	handover_cancel_all(p);
-	for (uint32_t i = 0; i < PEERS; i++)
+	for (uint32_t i = 0; i < PEERS; i++) {
+		/* The processes that close foreign descriptors have this one as well, for a moment.
+		 */
+		if (peers[i] >= 0)
+			(void)shutdown(peers[i], SHUT_RDWR);
 		hf_fd_close(&peers[i]);
+	}
 	for (uint32_t i = 0; i < RIG_PORTS; i++)
 		if (p->ports[i] && p->ports[i] != kept)
 			port_stop(p->ports[i], "the input is over");
