@@ -17,10 +17,12 @@ extern "C" {
 
 /*
  * Ask the primary to create port `name` (letters, digits, '.', '_', '-'). `path` is the
- * vhost-user socket; NULL: RUN_DIR/NAME.sock. With HF_DRIVER_CUSE the device's name; NULL: /dev/NAME.
+ * vhost-user socket; NULL: RUN_DIR/NAME.sock. With HF_DRIVER_CUSE the device's name; NULL:
+ * /dev/NAME.
  * Blocks until the primary answers.
- * 0; -EEXIST: there is such a port, or device; -EINVAL: name, path or flags; -EOPNOTSUPP: this primary
- * has no such kind of port; -ENOENT: the kernel has no CUSE; -EACCES: no permission for /dev/cuse; -ENOTCONN: no primary. Control thread, also inside callbacks.
+ * 0; -EEXIST: there is such a port, or device; -EINVAL: name, path or flags; -EOPNOTSUPP: this
+ * primary has no such kind of port; -ENOENT: the kernel has no CUSE; -EACCES: no permission for
+ * /dev/cuse; -ENOTCONN: no primary. Control thread, also inside callbacks.
  */
 HF_API int hf_driver_register(struct hf_service *service, const char *name, const char *path,
 			      uint64_t flags);

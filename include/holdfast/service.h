@@ -6,8 +6,10 @@
  * hf_driver_session_start(), meant for a thread of its own, or hf_service_fd() in the caller's own
  * loop with hf_service_dispatch() when it is readable. All callbacks run in that thread.
  *
- * When the primary goes away all devices are destroyed (callbacks run), and the service tries to
- * attach again, forever, with back-off, out of the same dispatch.
+ * A primary that dies and has a successor (docs/continuity.md) is not noticed here: vrings run on,
+ * and calls that ask it wait for the successor. When it goes away for good all devices are destroyed
+ * (callbacks run), and the service tries to attach again, forever, with back-off, out of the same
+ * dispatch.
  */
 #ifndef HOLDFAST_SERVICE_H
 #define HOLDFAST_SERVICE_H
