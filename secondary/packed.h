@@ -19,7 +19,7 @@
  * before the others are there, so the first is stored last; the others may then be overwritten and
  * not yet be used. They keep the flags that say what they were, and the heir turns them back:
  * hf_packed_repair. The lane says before which of the two it is, and for how many descriptors
- * (primary/recover.c).
+ * (primary/grant/recover.c).
  */
 #ifndef SECONDARY_PACKED_H
 #define SECONDARY_PACKED_H

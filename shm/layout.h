@@ -177,7 +177,7 @@ struct hf_lane_header {
 		heartbeat_ns; /* secondary's control thread: CLOCK_MONOTONIC of its last dispatch */
 };
 
-/* hf_lane_vring.intent; what the packed ones mean for recovery is in primary/recover.c */
+/* hf_lane_vring.intent; what the packed ones mean for recovery is in primary/grant/recover.c */
 enum {
 	HF_INTENT_NONE = 0,
 	HF_INTENT_DEQUEUE = 1, /* split: intent_count used entries are about to be published */

@@ -1,59 +1,98 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Every #include goes along the arrows of docs/architecture.md ("Layers"), none against them.
+# Every #include goes along the arrows of docs/architecture.md ("Layers", "Inside the primary"), none
+# against them.
 # Usage: arrows.sh [TREE]. Exit 1 and one line per offender.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 
-# Folders whose headers the files of folder $1 may include, itself aside.
-arrows_of() {
-	case $1 in
-	base | include) echo "" ;;
-	shm | proto) echo "base" ;;
-	secondary) echo "include proto shm base" ;;
-	primary) echo "proto shm base" ;;
-	cli) echo "proto base" ;;
-	vswitch) echo "include" ;;
-	esac
-}
+# From the ground up: a folder, and those whose headers its files may include, itself aside. No
+# folder may name one that stands below it here; those marked ^ do, and are to go.
+table='
+base
+include
+shm		base
+proto		base
+primary/io	proto base
+primary/security	^primary/program primary/io base
+primary/program	^primary/keep primary/security shm base
+primary/nouns	^primary/port primary/program primary/io proto shm base
+primary/keep	^primary/port ^primary/secondaries ^primary/session primary/nouns primary/program primary/io proto shm base
+primary/secondaries	^primary/grant primary/keep primary/nouns primary/io proto shm base
+primary/grant	^primary/port primary/secondaries primary/keep primary/nouns primary/io shm base
+primary/session	^primary/cuse ^primary/port primary/grant primary/keep primary/nouns primary/program primary/io shm base
+primary/port	^primary/cuse primary/session primary/grant primary/keep primary/nouns primary/io base
+primary/cuse	primary/port primary/session primary/keep primary/nouns primary/program primary/io shm base
+primary/attach	primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/io proto shm base
+primary/control	^primary/succession primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/io proto shm base
+primary/succession	primary/control primary/attach primary/cuse primary/port primary/session primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/security primary/io shm base
+primary/supervise	primary/succession primary/program primary/security base
+primary		primary/supervise primary/succession primary/control primary/attach primary/cuse primary/port primary/grant primary/keep primary/nouns primary/program primary/security primary/io proto shm base
+secondary	include proto shm base
+cli		proto base
+vswitch		include
+'
 
-# Which folder has header $1? Generated protobuf headers are proto's; nothing: a system header.
-folder_of() {
-	case $1 in
-	*.pb-c.h) echo proto && return ;;
-	holdfast/*) echo include && return ;;
-	esac
-	for folder in base include shm proto primary secondary cli vswitch tests bench; do
-		if [ -e "$folder/$1" ] || [ -e "$folder/unit/$1" ] || [ -e "$folder/model/$1" ]; then
-			echo "$folder"
-		fi
+# FOLDER HEADER, for each header as it is included; a folder without arrows counts, too.
+homes() {
+	echo "$table" | while read -r folder _; do
+		[ -n "$folder" ] || continue
+		find "$folder" -maxdepth 1 -name '*.h' | sed "s|^$folder/|$folder |"
 	done
+	find include -mindepth 2 -name '*.h' | sed 's|^include/|include |'
+	find proto -name '*.proto' | sed -E 's|.*/(.*)\.proto$|proto \1.pb-c.h|'
+	find tests/unit tests/model bench -maxdepth 1 -name '*.h' | sed -E 's|(.*)/([^/]*)$|\1 \2|'
 }
 
-offenders=$(mktemp)
-trap 'rm -f "$offenders"' EXIT
+# FILE:LINE FOLDER HEADER, for each #include of the product.
+includes() {
+	find base include shm proto primary secondary cli vswitch -name '*.[ch]' |
+		xargs grep -nE '^[[:space:]]*#[[:space:]]*include[[:space:]]*[<"]' /dev/null |
+		sed -E 's|^(([^:]*)/[^/:]*:[0-9]+):[^<"]*[<"]([^>"]*)[>"].*|\1 \2 \3|; s| include/holdfast | include |'
+}
 
-for from in base include shm proto primary secondary cli vswitch; do
-	allowed=" $from $(arrows_of "$from") "
-	grep -rnE --include='*.[ch]' '^[[:space:]]*#[[:space:]]*include' "$from" |
-		while IFS= read -r line; do
-			place=$(echo "$line" | cut -d: -f1-2)
-			header=$(echo "$line" | sed -E 's/^[^#]*#[[:space:]]*include[[:space:]]*[<"]([^>"]*)[>"].*/\1/')
-			case $header in
-			*../*) echo "$place: \"$header\" climbs out of its folder" ;;
-			esac
-			homes=$(folder_of "$header")
-			[ -n "$homes" ] || continue
-			good=no
-			for home in $homes; do
-				case $allowed in *" $home "*) good=yes ;; esac
-			done
-			[ $good = yes ] || echo "$place: \"$header\" of $homes goes against the arrows"
-		done
-done >"$offenders"
-
-if [ -s "$offenders" ]; then
-	cat "$offenders"
+offenders=$(
+	{
+		echo "$table" | sed 's/^/arrows /'
+		homes | sed 's/^/home /'
+		includes | sed 's/^/line /'
+	} | awk '
+	$1 == "arrows" && NF > 1 {
+		known[$2] = 1
+		for (i = 3; i <= NF; i++) {
+			if (sub(/^\^/, "", $i) ? $i in known : !($i in known))
+				print "the table: " $2 " → " $i " is marked wrongly"
+			allowed[$2, $i] = 1
+		}
+		allowed[$2, $2] = 1
+	}
+	$1 == "home" { homes[$3] = homes[$3] " " $2 }
+	$1 == "line" {
+		if (!($3 in known) && !($3 in said)) {
+			print $3 "/ is not in the table"
+			said[$3] = 1
+		}
+		if (index($4, "../"))
+			print $2 ": \"" $4 "\" climbs out of its folder"
+		n = split(homes[$4], home, " ")
+		good = n == 0
+		for (i = 1; i <= n; i++)
+			good = good || ($3, home[i]) in allowed
+		if (!good)
+			print $2 ": \"" $4 "\" of" homes[$4] " goes against the arrows"
+		for (i = 1; i <= n; i++)
+			used[$3, home[i]] = 1
+	}
+	END {
+		for (arrow in allowed) {
+			split(arrow, end, SUBSEP)
+			if (end[1] ~ /^primary./ && end[1] != end[2] && !(arrow in used))
+				print "the table: " end[1] " does not need " end[2]
+		}
+	}'
+)
+if [ -n "$offenders" ]; then
+	echo "$offenders"
 	exit 1
 fi
 echo "all includes go along the arrows"

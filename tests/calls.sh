@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Do the tags of system calls (primary/confine.h) say what the program does? For each object file
+# Do the tags of system calls (primary/security/confine.h) say what the program does? For each object file
 # that is linked into holdfastd: what its imports ask of the kernel (calls.map), but for what every
-# program may (primary/confine.c), is what its source's tags name, neither more nor less.
+# program may (primary/security/confine.c), is what its source's tags name, neither more nor less.
 #
 # A tag of one's own: /* calls: read write */ for the filter; /* calls before the filter: setuid */
 # for what is done before it is on, or by the supervisor, which has none. syscall(SYS_name) is found
@@ -32,7 +32,7 @@ tags() {
 grep -v '^#' "$source_dir/tests/calls.map" | sort >"$dir/map"
 nm --defined-only "$program" | awk '$2 ~ /[TDRBtdrb]/ { print $3 }' | sort -u >"$dir/defined"
 sed 's/64$//' "$dir/defined" | sort -u >"$dir/defined64"
-tags 'calls of every program:' "$source_dir/primary/confine.c" >"$dir/everybody"
+tags 'calls of every program:' "$source_dir/primary/security/confine.c" >"$dir/everybody"
 sed -n 's/^	X(\(.*\)) \\$/\1/p' "$table" | sort -u >"$dir/table"
 [ -s "$dir/table" ] && [ -s "$dir/everybody" ] && [ -s "$dir/defined" ]
 
@@ -43,8 +43,8 @@ complain() {
 	bad=1
 }
 
-# Objects of one file in several libraries are alike; of a target's own directory the file's name
-# has the path in it (proto_frame.c.o).
+# Objects of one file in several libraries are alike. A target's own sub-folder is in the name
+# (grant_publish.c.o), and so is that of a source from elsewhere (proto_frame.c.o).
 for object in "$build"/base/*.p/*.c.o "$build"/proto/*.p/*.c.o "$build"/shm/*.p/*.c.o \
 	"$build"/primary/*.p/*.c.o; do
 	folder=${object#"$build"/}
@@ -52,6 +52,7 @@ for object in "$build"/base/*.p/*.c.o "$build"/proto/*.p/*.c.o "$build"/shm/*.p/
 	name=${object##*/}
 	name=${name%.o}
 	source=$source_dir/$folder/$name
+	[ -e "$source" ] || source=$source_dir/$folder/${name%%_*}/${name#*_}
 	[ -e "$source" ] || continue # generated
 	# Is it linked? Something that it defines is in the program.
 	nm --defined-only "$object" | awk '$2 ~ /[TDRB]/ { print $3 }' | sort -u >"$dir/own"

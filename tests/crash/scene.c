@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../../primary/recover.h"
+#include "../../primary/grant/recover.h"
 #include "packed.h"
 
 #define OWNER_GRANT RIG_GRANT

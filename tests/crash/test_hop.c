@@ -22,7 +22,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "../../primary/recover.h"
+#include "../../primary/grant/recover.h"
 #include "rig.h"
 #include "step.h"
 #include "suite.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/allow.h: rules as they are written, and what they decide. */
+/* primary/security/allow.h: rules as they are written, and what they decide. */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>

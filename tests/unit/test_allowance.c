@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/allowance.h, and the time a front-end has to say its first message. */
+/* primary/session/allowance.h, and the time a front-end has to say its first message. */
 #include "allowance.h"
 
 #include <errno.h>

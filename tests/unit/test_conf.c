@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/conf.h: the command line. */
+/* primary/program/conf.h: the command line. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/confine.h: what the filter lets pass, and what is said of other programs. */
+/* primary/security/confine.h: what the filter lets pass, and what is said of other programs. */
 #include <errno.h>
 #include <linux/sched.h>
 #include <sched.h>

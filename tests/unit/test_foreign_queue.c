@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/foreign.h: what waits in a socket's queue, and who takes it out. */
+/* primary/io/foreign.h: what waits in a socket's queue, and who takes it out. */
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>

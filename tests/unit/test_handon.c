@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/handon.h and program.h: what a program finds that a process became. A shell looks; when
+ * primary/program/handon.h and program.h: what a program finds that a process became. A shell looks; when
  * it is this very image that is executed, `look` does, before main.
  */
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/history.h: what is told of the past outlives a life that had no room for it. */
+/* primary/keep/history.h: what is told of the past outlives a life that had no room for it. */
 #include "history.h"
 
 #include <sys/resource.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/journal.h and resume.h: what a life writes, the next one reads; what was being written
+ * primary/keep/journal.h and resume.h: what a life writes, the next one reads; what was being written
  * when it died does not count; what another release wrote is refused.
  */
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/loop.h: sources and timers that come and go while the loop runs. */
+/* primary/io/loop.h: sources and timers that come and go while the loop runs. */
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/once.h: answers sent and messages consumed exactly once, wherever the sender dies. */
+/* primary/keep/once.h: answers sent and messages consumed exactly once, wherever the sender dies. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>

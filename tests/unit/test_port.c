@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/port.h: sockets, second clients, reconnecting. */
+/* primary/port/port.h: sockets, second clients, reconnecting. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

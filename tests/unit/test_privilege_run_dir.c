@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/privilege.h: the run directory is made and given away where it was looked for first. The
+ * primary/security/privilege.h: the run directory is made and given away where it was looked for first. The
  * calls that make it are ours: between them and the next one somebody puts another directory there.
  */
 #include <errno.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/session.h over a real socket: the states of rings, and what waits for a revocation. */
+/* primary/session/session.h over a real socket: the states of rings, and what waits for a revocation. */
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>

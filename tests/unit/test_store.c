@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/store.h: a holder that reads, one that is slow, one that goes, and none. */
+/* primary/keep/store.h: a holder that reads, one that is slow, one that goes, and none. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>

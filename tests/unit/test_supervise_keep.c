@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/supervise_keep.h: what a child may send, and what of it is kept. */
+/* primary/supervise/supervise_keep.h: what a child may send, and what of it is kept. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>

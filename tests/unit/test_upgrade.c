@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/upgrade.h: what the next program is told of the holder, and what keeps a primary from
+ * primary/succession/upgrade.h: what the next program is told of the holder, and what keeps a primary from
  * becoming one. How it goes on is in e2e/primary_upgrade.
  */
 #include "upgrade.h"

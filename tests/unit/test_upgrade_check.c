@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/upgrade_check.h: the judgement. What is done to the programs is in e2e/primary_upgrade.
+/* primary/succession/upgrade_check.h: the judgement. What is done to the programs is in e2e/primary_upgrade.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/vu_check.h: every request against every payload size, every number of descriptors and
+ * primary/session/vu_check.h: every request against every payload size, every number of descriptors and
  * every edge of its values, in all states. Pure: descriptors here are numbers that nothing opens.
  */
 #include <string.h>

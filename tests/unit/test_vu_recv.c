@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/vu_recv.h: bytes in any pieces, descriptors in any number, nothing lost or leaked. */
+/* primary/session/vu_recv.h: bytes in any pieces, descriptors in any number, nothing lost or leaked. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
