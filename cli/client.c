@@ -189,9 +189,9 @@ static enum client_status receive_one(struct client *client, int body, uint64_t 
 			"longer --timeout",
 			client->timeout_ms);
 	n = ready < 0 ? ready : receive_packet(client);
+	hf_frame_close_fds(&client->frame); /* none belong in an answer */
 	if (n < 0 || (n == 0 && !is_empty_packet(client->fd)))
 		return no_packet(client, n);
-	hf_frame_close_fds(&client->frame); /* none belong in an answer */
 	response = (pb_response *)hf_frame_unpack(&holdfast__control__response__descriptor,
 						  client->frame.bytes, client->frame.len);
 	if (!response)

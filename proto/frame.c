@@ -91,7 +91,7 @@ int hf_seqpacket_listen(const char *path, mode_t mode)
 	return fd;
 }
 
-static void take_fds(struct hf_frame *frame, struct msghdr *msg, int *ret_too_many)
+static void take_fds(struct hf_frame *frame, struct msghdr *msg)
 {
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		const unsigned char *data = CMSG_DATA(c);
@@ -100,34 +100,26 @@ static void take_fds(struct hf_frame *frame, struct msghdr *msg, int *ret_too_ma
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
 		n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		for (size_t i = 0; i < n; i++) {
-			int fd;
-
-			memcpy(&fd, data + i * sizeof(int), sizeof(fd));
-			if (frame->nr_fds < HF_FRAME_MAX_FDS) {
-				frame->fds[frame->nr_fds++] = fd;
-			} else {
-				close(fd);
-				*ret_too_many = 1;
-			}
-		}
+		/* Of all that one packet brings, the kernel makes one such header. */
+		for (size_t i = 0; i < n && frame->nr_fds < HF_FRAME_KERNEL_FDS; i++)
+			memcpy(&frame->fds[frame->nr_fds++], data + i * sizeof(int), sizeof(int));
 	}
 }
 
 /* calls: recvmsg */
 ssize_t hf_frame_receive(int fd, struct hf_frame *frame)
 {
-	/* Room for all the kernel can deliver, so that none is lost without being closed. */
+	/* Room for all the kernel can deliver: what it has to cut off it closes, here. */
 	union {
 		struct cmsghdr align;
-		char room[CMSG_SPACE(253 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
+		char room[CMSG_SPACE(HF_FRAME_KERNEL_FDS * sizeof(int)) +
+			  CMSG_SPACE(sizeof(struct ucred))];
 	} control;
 	struct iovec iov = {.iov_base = frame->bytes, .iov_len = HF_FRAME_MAX_BYTES};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
 			     .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
-	int too_many = 0;
 	ssize_t n;
 
 	frame->len = 0;
@@ -137,14 +129,9 @@ ssize_t hf_frame_receive(int fd, struct hf_frame *frame)
 	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	take_fds(frame, &msg, &too_many);
-	if (too_many || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
-		hf_frame_close_fds(frame);
+	take_fds(frame, &msg);
+	if (frame->nr_fds > HF_FRAME_MAX_FDS || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)))
 		return -EMSGSIZE;
-	}
-	/* A packet of no bytes looks like the end, and may bring descriptors all the same. */
-	if (n == 0)
-		hf_frame_close_fds(frame);
 	frame->len = (size_t)n;
 	return n;
 }

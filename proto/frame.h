@@ -3,7 +3,9 @@
  * One protobuf message per SOCK_SEQPACKET packet, descriptors by SCM_RIGHTS.
  *
  * The kernel keeps packet boundaries, so there is no length field to lie in: a packet larger than
- * the cap, or with more descriptors than allowed, is refused whole and its descriptors closed.
+ * the cap, or with more descriptors than allowed, is refused whole. Its descriptors are not closed
+ * here, whatever it is: to close one of a stranger's can hang (primary/io/foreign.h), and only the
+ * caller knows who sent it.
  */
 #ifndef PROTO_FRAME_H
 #define PROTO_FRAME_H
@@ -14,14 +16,15 @@
 #include <sys/types.h>
 
 #define HF_FRAME_MAX_BYTES  (64u * 1024u)
-#define HF_FRAME_MAX_FDS    200u	   /* the kernel's own limit is 253 */
+#define HF_FRAME_MAX_FDS    200u
+#define HF_FRAME_KERNEL_FDS 253u	   /* the most that a packet can bring */
 #define HF_UNPACK_BUDGET    (512u * 1024u) /* bytes of heap one received message may cost */
 #define HF_CONTROL_PROTOCOL 1u
 
 struct hf_frame {
 	uint8_t *bytes; /* HF_FRAME_MAX_BYTES of room, owned by the caller of hf_frame_receive */
 	size_t len;
-	int fds[HF_FRAME_MAX_FDS]; /* owned by the frame until taken; -1 when taken */
+	int fds[HF_FRAME_KERNEL_FDS]; /* owned by the frame until taken; -1 when taken */
 	size_t nr_fds;
 };
 
@@ -33,8 +36,9 @@ int hf_seqpacket_listen(const char *path, mode_t mode);
 int hf_seqpacket_connect(const char *path);
 
 /*
- * Receive one packet into frame->bytes. Bytes received; 0: the peer closed; -EAGAIN; -EMSGSIZE: too
- * large, cut or too many descriptors (the packet is gone, its descriptors closed); -errno.
+ * Receive one packet into frame->bytes. Bytes received; 0: the peer closed, or sent no bytes;
+ * -EAGAIN; -EMSGSIZE: too large, cut or too many descriptors (the packet is gone); -errno. Whatever
+ * it returns, the descriptors that came are in the frame, and the caller's to close.
  */
 ssize_t hf_frame_receive(int fd, struct hf_frame *frame);
 /* Close the descriptors nobody took. */

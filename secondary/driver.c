@@ -93,8 +93,10 @@ int hf_request(struct hf_service *service, Holdfast__Attach__ToPrimary *message,
 		if (n == -EAGAIN)
 			continue;
 		/* The connection's end is for the next dispatch to find. */
-		if (n <= 0)
+		if (n <= 0) {
+			hf_frame_close_fds(&service->request_frame);
 			return -ENOTCONN;
+		}
 		result = is_reply(service, message->request, &error, &value);
 		if (result < 0)
 			return result;

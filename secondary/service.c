@@ -133,6 +133,8 @@ static void receive(struct hf_service *service)
 
 		if (n == -EAGAIN)
 			return;
+		if (n <= 0)
+			hf_frame_close_fds(&service->frame);
 		/* The packet is gone, and we can no longer know what we were granted. */
 		if (n == -EMSGSIZE) {
 			log_error(service->tag, "no room for the descriptors the primary sent: "
@@ -165,8 +167,10 @@ static int wait_for_welcome(struct hf_service *service)
 	if (n <= 0)
 		return -ETIMEDOUT;
 	n = hf_frame_receive(service->socket, &service->frame);
-	if (n <= 0)
+	if (n <= 0) {
+		hf_frame_close_fds(&service->frame);
 		return n ? (int)n : -ECONNRESET;
+	}
 	message = hf_frame_unpack(&holdfast__attach__to_secondary__descriptor, service->frame.bytes,
 				  service->frame.len);
 	m = (const void *)message;

@@ -75,7 +75,7 @@ static void turn_away(struct attach *attach, int socket, const struct peer *peer
 	body.reason = refused->reason;
 	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_REFUSED;
 	message.refused = &body;
-	listener_turn_away(socket, &message.base);
+	listener_turn_away(&attach->listener, socket, &message.base);
 	refusal_count(attach->primary, refused->counter);
 	if (!hf_log_allowed(&attach->log_limit))
 		return;
@@ -97,7 +97,7 @@ static void newcomer_gone(struct newcomer *newcomer)
 {
 	int socket = newcomer_leaves(newcomer);
 
-	foreign_close_socket(NULL, &socket);
+	listener_drop(&newcomer->attach->listener, &socket);
 }
 
 void attach_welcome(struct secondary *secondary)
@@ -160,15 +160,32 @@ static int create(struct newcomer *newcomer, const Holdfast__Attach__Hello *hell
 }
 
 /* Somebody of that name who is really there; one that is just going does not count. */
-static bool name_taken(const struct primary *primary, const char *name)
+static struct secondary *namesake(const struct primary *primary, const char *name)
 {
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
-		const struct secondary *s = primary->secondaries[i];
+		struct secondary *s = primary->secondaries[i];
 
 		if (s && (s->storing || secondary_usable(s)) && strcmp(s->name, name) == 0 &&
 		    !attach_hung_up(s->socket))
-			return true;
+			return s;
 	}
+	return NULL;
+}
+
+/* Is the name another's? Not if a rule let that one in and this one may all: a name is no more than
+ * a word, and would keep a switch of root's out. */
+static bool name_taken(const struct newcomer *newcomer, const char *name)
+{
+	const struct primary *primary = newcomer->attach->primary;
+	struct secondary *s = namesake(primary, name);
+
+	if (!s || newcomer->allowed != ALLOW_ANY_PORT || s->allowed == ALLOW_ANY_PORT)
+		return s;
+	log_warning(s->tag,
+		    "cut off: a secondary that may serve any port has come with its name; give "
+		    "this one another: --name");
+	refusal_count(newcomer->attach->primary, REFUSED_ATTACH_NAME);
+	secondary_leave(s, false); /* may be its end */
 	return false;
 }
 
@@ -199,7 +216,7 @@ static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hel
 	struct secondary *secondary;
 	int pidfd, error;
 
-	if (name_taken(attach->primary, hello->name)) {
+	if (name_taken(newcomer, hello->name)) {
 		attach_refuse(refused, -EEXIST, REFUSED_ATTACH_NAME,
 			      "a secondary named %s is attached; give this one another: --name",
 			      hello->name);
@@ -346,6 +363,13 @@ static struct newcomer *free_place(struct attach *attach, bool allowed)
 	return NULL;
 }
 
+static void on_shut(struct listener *listener)
+{
+	struct attach *attach = container_of(listener, struct attach, listener);
+
+	refusal_count(attach->primary, REFUSED_FOREIGN_FD);
+}
+
 static void on_accepted(struct listener *listener, int socket, const struct peer *peer)
 {
 	struct attach *attach = container_of(listener, struct attach, listener);
@@ -389,6 +413,7 @@ int attach_open(struct primary *primary)
 	attach->primary = primary;
 	attach->listener.fd = -1;
 	attach->listener.accepted = on_accepted;
+	attach->listener.shut = on_shut;
 	attach->housekeeping = (struct loop_timer){.fire = on_housekeeping};
 	for (size_t i = 0; i < MAX_NEWCOMERS; i++)
 		attach->newcomers[i] = (struct newcomer){.attach = attach, .socket = -1};
@@ -432,10 +457,10 @@ void attach_close(struct primary *primary)
 
 	if (!attach)
 		return;
-	listener_close(&attach->listener);
 	loop_timer_clear(primary->loop, &attach->housekeeping);
 	for (size_t i = 0; i < MAX_NEWCOMERS; i++)
 		newcomer_gone(&attach->newcomers[i]);
+	listener_close(&attach->listener);
 	grant_withdraw_all(primary);
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
 		if (primary->secondaries[i])

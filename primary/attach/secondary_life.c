@@ -322,13 +322,14 @@ static int receive(struct secondary *s, struct hf_frame *frame)
 	n = hf_frame_receive(s->socket, frame);
 	if (n == -EAGAIN)
 		return -EAGAIN;
-	if (n == 0 || n == -ECONNRESET)
-		return -ECONNRESET;
-	if (n < 0)
-		return -EPROTO; /* gone, descriptors closed */
-	/* What could hang us is no memory either: -1 is in its place, and refused. */
+	/* Also of what is no message. What could hang us is no memory either: -1 is in its place,
+	 * and refused. */
 	(void)foreign_discard(&s->foreign, frame->fds, frame->nr_fds);
 	foreign_let_go(&s->foreign);
+	if (n <= 0) {
+		hf_frame_close_fds(frame);
+		return n == 0 || n == -ECONNRESET ? -ECONNRESET : -EPROTO;
+	}
 	message = hf_frame_unpack(&holdfast__attach__to_primary__descriptor, frame->bytes,
 				  frame->len);
 	if (message)

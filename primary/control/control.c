@@ -144,7 +144,7 @@ static void client_gone(struct client *client)
 	loop_remove(loop_of(client), &client->source);
 	free(client->packet);
 	client->packet = NULL;
-	foreign_close_socket(NULL, &client->socket);
+	listener_drop(&client->control->listener, &client->socket);
 }
 
 /* The loop reports the end of a socket that we shut; so it is safe at any depth. */
@@ -322,10 +322,9 @@ static void on_packet(struct client *client, struct hf_frame *frame)
 {
 	ProtobufCMessage *message = NULL;
 
-	if (!client->request && !frame->nr_fds)
+	if (!client->request)
 		message = hf_frame_unpack(&holdfast__control__request__descriptor, frame->bytes,
 					  frame->len);
-	hf_frame_close_fds(frame);
 	if (message)
 		begin_answer(client, (Request *)message);
 	else
@@ -354,6 +353,7 @@ static void on_client(struct loop_source *source, uint32_t events)
 	n = hf_frame_receive(client->socket, &frame);
 	if (n == -EAGAIN)
 		return;
+	hf_frame_close_fds(&frame); /* the queue had none, so it has none */
 	if (n > 0)
 		on_packet(client, &frame);
 	else if (n == -EMSGSIZE)
@@ -384,10 +384,17 @@ static void turn_away(struct control *control, int socket)
 
 	response.error = -EBUSY;
 	response.reason = answer_borrow("too many clients at once; end some of them");
-	listener_turn_away(socket, &response.base);
+	listener_turn_away(&control->listener, socket, &response.base);
 	refusal_count(control->primary, REFUSED_NO_RESOURCES);
 	if (hf_log_allowed(&control->log_limit))
 		log_warning(TAG, "refused a client: %s", response.reason);
+}
+
+static void on_shut(struct listener *listener)
+{
+	struct control *control = container_of(listener, struct control, listener);
+
+	refusal_count(control->primary, REFUSED_FOREIGN_FD);
 }
 
 static void on_accepted(struct listener *listener, int socket, const struct peer *peer)
@@ -420,6 +427,7 @@ int control_open(struct primary *primary)
 		return -ENOMEM;
 	control->primary = primary;
 	control->listener.accepted = on_accepted;
+	control->listener.shut = on_shut;
 	for (size_t i = 0; i < MAX_CLIENTS; i++)
 		control->clients[i] = (struct client){.control = control, .socket = -1};
 	primary->control = control;
@@ -462,10 +470,10 @@ void control_close(struct primary *primary)
 
 	if (!control)
 		return;
-	listener_close(&control->listener);
 	for (size_t i = 0; i < MAX_CLIENTS; i++)
 		if (control->clients[i].socket >= 0)
 			client_gone(&control->clients[i]);
+	listener_close(&control->listener);
 	free(control);
 	primary->control = NULL;
 }

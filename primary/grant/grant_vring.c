@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "blame.h"
 #include "directory.h"
 #include "event.h"
 #include "grant.h"
@@ -268,10 +269,12 @@ void grant_vring_take_back(struct vring *vring)
 	read_position(vring, entry);
 	journal_position(vring);
 	/* Who died may have lied: if the ring really is broken the next owner finds out. */
-	if (vring->owner->dead)
+	if (vring->owner->dead) {
 		vring->broken = false;
-	else
+	} else {
 		(void)grant_vring_check_broken(vring);
+		blame_survived(vring);
+	}
 	fold_counters(vring, entry);
 	send_revoke(vring, vring->owner, vring->grant, 0);
 	/* Last: with an owner, a successor reads the position from its lane. */

@@ -26,6 +26,7 @@
 #include <signal.h>
 #include <sys/pidfd.h>
 
+#include "blame.h"
 #include "check.h"
 #include "clock.h"
 #include "event.h"
@@ -355,6 +356,7 @@ static struct revocation *first_without_vrings(struct primary *primary)
 
 void grant_secondary_died(struct primary *primary, struct secondary *secondary)
 {
+	struct vring *suspect = NULL;
 	struct revocation *r;
 
 	secondary->dead = true;
@@ -363,9 +365,13 @@ void grant_secondary_died(struct primary *primary, struct secondary *secondary)
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
 		struct port *port = primary->ports[i];
 
-		if (port && port->device.owner == secondary)
+		if (port && port->device.owner == secondary) {
+			suspect = blame_death(&port->device, secondary, suspect);
 			take_back_dead(&port->device, secondary);
+		}
 	}
+	if (suspect)
+		blame_break(suspect, secondary);
 	handover_flushed(secondary, 0);
 	/* Who waited goes first: what they covered may be stopped now, and must not be offered. */
 	while ((r = first_without_vrings(primary)))

@@ -4,7 +4,8 @@
  *
  * When this process has no descriptor left the listening socket stays readable, and a loop that
  * asks again at once would burn a processor: it is let alone for a moment instead, the peer waits
- * in the backlog.
+ * in the backlog. So it is while descriptors of those before hang whoever closes them (foreign.h):
+ * each is a process, and a local peer could leave one with each connection.
  */
 #include "listener.h"
 
@@ -24,11 +25,8 @@
 #define ACCEPTS_PER_ROUND 16u
 #define PAUSE_NS	  (100 * NS_PER_MS)
 
-static void pause_accepting(struct listener *listener, int error)
+static void pause_accepting(struct listener *listener)
 {
-	log_warning("holdfastd",
-		    "cannot accept on %s: %s; raise the limit of open files (ulimit -n)",
-		    listener->path, strerrordesc_np(error));
 	loop_remove(listener->loop, &listener->source);
 	(void)loop_timer_set(listener->loop, &listener->pause, PAUSE_NS);
 }
@@ -49,13 +47,38 @@ static bool accept_one(struct listener *listener)
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
-			pause_accepting(listener, errno);
-		return errno == ECONNABORTED || errno == EINTR;
+		int error = errno;
+
+		if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) {
+			log_warning("holdfastd",
+				    "cannot accept on %s: %s; raise the limit of open files "
+				    "(ulimit -n)",
+				    listener->path, strerrordesc_np(error));
+			pause_accepting(listener);
+		}
+		return error == ECONNABORTED || error == EINTR;
 	}
 	peer_of(fd, &peer);
 	listener->accepted(listener, fd, &peer);
 	return true;
+}
+
+/* Who does not hang ends within a moment, and nobody hears of it. */
+static bool must_wait(struct listener *listener)
+{
+	bool full = foreign_full_since(&listener->foreign),
+	     hangs = foreign_hangs(&listener->foreign);
+
+	if (hangs && !listener->is_shut) {
+		listener->shut(listener);
+		if (hf_log_allowed(&listener->log_limit))
+			log_warning("holdfastd",
+				    "%s lets nobody in: close(2) of descriptors that came by it "
+				    "does not return; end who serves those files",
+				    listener->path);
+	}
+	listener->is_shut = hangs;
+	return full;
 }
 
 static void on_readable(struct loop_source *source, uint32_t events)
@@ -63,8 +86,14 @@ static void on_readable(struct loop_source *source, uint32_t events)
 	struct listener *listener = container_of(source, struct listener, source);
 
 	(void)events;
-	for (unsigned int i = 0; i < ACCEPTS_PER_ROUND && accept_one(listener); i++)
-		;
+	for (unsigned int i = 0; i < ACCEPTS_PER_ROUND; i++) {
+		if (must_wait(listener)) {
+			pause_accepting(listener);
+			return;
+		}
+		if (!accept_one(listener))
+			return;
+	}
 }
 
 static int begin(struct listener *listener, struct loop *loop, const char *run_dir,
@@ -74,6 +103,7 @@ static int begin(struct listener *listener, struct loop *loop, const char *run_d
 	listener->source = (struct loop_source){.ready = on_readable, .fd = -1};
 	listener->pause = (struct loop_timer){.fire = on_pause_over};
 	listener->fd = -1;
+	foreign_init(&listener->foreign, loop);
 	if ((size_t)snprintf(listener->path, sizeof(listener->path), "%s/%s", run_dir, file) >=
 	    sizeof(listener->path))
 		return -ENAMETOOLONG;
@@ -115,15 +145,23 @@ void listener_hold(struct listener *listener, bool hold)
 		on_pause_over(&listener->pause);
 }
 
-void listener_turn_away(int socket, const ProtobufCMessage *message)
+void listener_drop(struct listener *listener, int *socket)
+{
+	foreign_close_socket(&listener->foreign, socket);
+}
+
+void listener_turn_away(struct listener *listener, int socket, const ProtobufCMessage *message)
 {
 	(void)hf_frame_send(socket, message, NULL, 0);
-	foreign_close_socket(NULL, &socket);
+	listener_drop(listener, &socket);
 }
 
 /* calls: shutdown unlink unlinkat */
 void listener_close(struct listener *listener)
 {
+	if (!listener->loop)
+		return;
+	foreign_forget(&listener->foreign);
 	if (listener->fd < 0)
 		return;
 	loop_remove(listener->loop, &listener->source);

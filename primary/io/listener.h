@@ -8,20 +8,27 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
+#include "foreign.h"
+#include "log.h"
 #include "loop.h"
 #include "peer.h"
 
 struct listener {
-	/* `socket`, non-blocking, is the callee's. */
+	/* `socket`, non-blocking, is the callee's, to be closed by listener_drop. */
 	void (*accepted)(struct listener *listener, int socket, const struct peer *peer);
+	/* Nobody is let in, because of what hangs. Called once each time. */
+	void (*shut)(struct listener *listener);
 	struct loop *loop;
 	int fd;
 	struct loop_source source;
 	struct loop_timer pause; /* no descriptors: do not ask again at once */
+	struct foreign foreign;	 /* who came by it left behind what hangs */
+	bool is_shut;		 /* because of that */
+	struct hf_log_limit log_limit;
 	char path[108];
 };
 
-/* Listen on RUN_DIR/FILE. `accepted` is set before. 0 or -errno. */
+/* Listen on RUN_DIR/FILE. `accepted` and `shut` are set before. 0 or -errno. */
 int listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
 		  const char *file, mode_t mode);
 /* The same with a socket that listens already, and becomes the listener's. */
@@ -29,9 +36,14 @@ int listener_adopt(struct listener *listener, struct loop *loop, const char *run
 		   const char *file, int fd);
 /* Accept nothing until it is let go: who connects waits in the backlog. */
 void listener_hold(struct listener *listener, bool hold);
+/* Close the socket of one that came by it, whatever it left in there. Four that hang shut the door
+ * until they do not. */
+void listener_drop(struct listener *listener, int *socket);
 /* Say why not, as far as the socket takes it, and close it. */
-void listener_turn_away(int socket, const ProtobufCMessage *message);
-/* Close, and remove the socket's file. No-op when it is not open. */
+void listener_turn_away(struct listener *listener, int socket, const ProtobufCMessage *message);
+/* Close, and remove the socket's file, when all that came by it are gone. No-op when it is not
+ * open.
+ */
 void listener_close(struct listener *listener);
 
 #endif

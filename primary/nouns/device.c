@@ -39,6 +39,7 @@ static void vring_clear(struct vring *vring)
 				.kick = -1,
 				.call = -1,
 				.err = -1,
+				.deaths = vring->deaths,
 				.kick_source = source};
 	memcpy(vring->counters, counters, sizeof(counters));
 }

@@ -65,6 +65,7 @@ struct vring {
 	uint64_t grant;			   /* enabled bit clear; 0: not granted */
 	bool by_preparation;		   /* the grant relied on what its owner was sent before */
 	bool revoking;			   /* a revocation waits for its owner */
+	uint8_t deaths;			   /* of owners, that it is to blame for; blame.h */
 	uint64_t counters[HF_NR_COUNTERS]; /* of past grants; the lane has the present one's */
 
 	/* watch.c only: what it saw last. */
@@ -128,8 +129,8 @@ struct device {
 };
 
 void device_init(struct device *device, struct primary *primary, struct port *port, uint32_t slot);
-/* The session is over and everything is revoked: as after device_init, but mem_generation and the
- * counters go on. Closes every descriptor. */
+/* The session is over and everything is revoked: as after device_init, but mem_generation, the
+ * counters and the deaths go on. Closes every descriptor. */
 void device_reset(struct device *device);
 
 /* What the directory says: PORT, SESSION, or READY (memory, and at least one started vring). */

@@ -37,8 +37,9 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_FOREIGN_FD] = "close(2) of descriptors that came with messages does not return: "
 			       "end who serves those files, and " RESTART,
 	[REFUSED_NO_RESOURCES] = "raise the limits of memory and open files of holdfastd",
-	[REFUSED_CALLER] = "holdfastd must see the front-end's process: in the same pid namespace, or "
-			   "one above",
+	[REFUSED_CALLER] =
+		"holdfastd must see the front-end's process: in the same pid namespace, or "
+		"one above",
 	[REFUSED_NOT_THE_OWNER] = "only the process that said SET_OWNER may set the device up",
 	[REFUSED_MEMORY_PRIVATE] =
 		"share the guest's memory (QEMU: -object "
@@ -48,6 +49,8 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_RACED] = RESTART,
 	[REFUSED_GREET_DEADLINE] = "is the front-end stopped? " RESTART " (--greet-deadline)",
 	[REFUSED_THROTTLED] = "raise --message-rate if the front-end is a good one",
+	[REFUSED_ENDS_OWNERS] = "switches died in bursts of it, one after the other; restart the "
+				"guest to have it tried once more, and look into why they died",
 	[REFUSED_SECOND_CLIENT] = "a port serves one front-end; add another port",
 	[REFUSED_ATTACH_PEER] = "run it as root or as the user of holdfastd, or --allow-attach it",
 	[REFUSED_ATTACH_RIGHTS] = "give it a wider pattern (--allow-attach)",

@@ -47,6 +47,8 @@
 	X(GREET_DEADLINE, "greet_deadline")                                                        \
 	/* not refused, but made to wait: its allowance is spent */                                \
 	X(THROTTLED, "messages_throttled")                                                         \
+	/* a ring that ends whoever runs it: granted to nobody (blame.h) */                        \
+	X(ENDS_OWNERS, "rings_that_end_their_owners")                                              \
 	/* vhost-cuse: what a socket would have brought along */                                   \
 	X(CALLER, "caller_unknown")                                                                \
 	X(NOT_THE_OWNER, "not_the_owner")                                                          \

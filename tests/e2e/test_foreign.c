@@ -321,6 +321,36 @@ static void a_local_peers_file_that_hangs_holds_up_nobody(void)
 	close_all();
 }
 
+/* A process for each connection that leaves one would be more than a machine has. */
+static void a_door_whose_files_hang_is_shut_until_they_do_not(void)
+{
+	struct front_end peer = {.socket = -1};
+	char path[128];
+
+	if (!open_all_with_file(NULL))
+		return;
+	snprintf(path, sizeof(path), "%s/attach.sock", world.dir);
+	for (unsigned int i = 0; i < 4; i++) {
+		peer.socket = hf_seqpacket_connect(path);
+		REQUIRE(peer.socket >= 0);
+		CHECK_EQ(front_end_send_bytes(&peer, "x", 1, &file.fd, 1, 0), 0);
+		CHECK(fuse_file_hangs(&file, i + 1));
+		hf_fd_close(&peer.socket);
+	}
+	/* Others wait in the backlog, and none of theirs hangs. */
+	peer.socket = hf_seqpacket_connect(path);
+	REQUIRE(peer.socket >= 0);
+	CHECK_EQ(front_end_send_bytes(&peer, "x", 1, &file.fd, 1, 0), 0);
+	CHECK(world_counter_becomes(&world, "refused.descriptors_that_hang", 1));
+	CHECK_EQ(atomic_load(file.flushes), 4);
+	check_alive();
+	fuse_file_end(&file);
+	CHECK(world_counter_becomes(&world, "refused.attach_bad_message", 5));
+	hf_fd_close(&peer.socket);
+	check_alive();
+	close_all();
+}
+
 /* Sent, and ours closed before the primary has looked: the last reference is in the queue. */
 static void send_last(struct front_end *fe, uint32_t request, uint32_t flags, const void *payload,
 		      uint32_t size, struct lingerer *lingerer)
@@ -381,6 +411,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_killed_primary_leaves_no_lock_and_no_socket_with_who_hangs),
 	CATALOGUE(a_primary_that_dies_beside_who_hangs_is_succeeded, "[F-3]"),
 	CATALOGUE(a_local_peers_file_that_hangs_holds_up_nobody, "[C-1]"),
+	CATALOGUE(a_door_whose_files_hang_is_shut_until_they_do_not, "[C-6]"),
 	CATALOGUE(a_socket_that_lingers_holds_up_nobody, "[23] [20]"),
 };
 SUITE("foreign", sentences)

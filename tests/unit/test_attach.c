@@ -286,6 +286,30 @@ static void who_says_nothing_has_two_seconds(void)
 	rig_close(&rig);
 }
 
+static void a_name_that_a_rule_let_in_keeps_nobody_out_who_may_all(void)
+{
+	Holdfast__Attach__Hello hello = good_hello();
+	struct secondary *stranger;
+	Answer *answer;
+	struct rig rig;
+	int s[2];
+
+	open_attach(&rig);
+	stranger = rig_secondary(&rig, "vsw", ROLE(VSWITCH), "a*", &s[0]);
+	stranger->allowed = 1;
+	s[1] = dial(&rig);
+	send_hello(s[1], &hello);
+	answer = answer_on(&rig, s[1]);
+	CHECK(answer && answer->body_case == TO_SECONDARY(WELCOME));
+	rig_message_free(answer);
+	CHECK(is_closed(&rig, s[0]) || stranger->leaving);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_NAME], 1);
+	/* And one of its kind does not take it back: it is another's. */
+	CHECK_EQ(refused(&rig, &hello, "a secondary named vsw is attached"), -EEXIST);
+	hf_fd_close_all(s, 2);
+	rig_close(&rig);
+}
+
 static void a_name_is_given_once(void)
 {
 	Holdfast__Attach__Hello hello = good_hello();
@@ -671,6 +695,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(what_is_not_a_hello_is_refused, "[C-1]"),
 	SENTENCE(who_says_nothing_has_two_seconds),
 	CATALOGUE(a_name_is_given_once, "[C-4]"),
+	CATALOGUE(a_name_that_a_rule_let_in_keeps_nobody_out_who_may_all, "[C-4]"),
 	SENTENCE(a_full_table_says_so),
 	SENTENCE(a_crowd_at_the_door_is_bounded),
 	{"another_user_is_refused [C-4]", another_user_is_refused},

@@ -787,6 +787,128 @@ static void the_state_of_the_dead_goes_to_the_next_after_its_grants(void)
 	rig_close(&rig);
 }
 
+static int blame_socket; /* of who runs them */
+
+/* The vrings of these indices are in a burst, each after so many; then its owner dies, and the next
+ * one comes. */
+static void die_in(struct rig *rig, struct port *port, uint32_t vrings, uint64_t after)
+{
+	struct secondary *owner = port->device.owner;
+
+	REQUIRE(owner != NULL);
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
+		const struct vring *vring = &port->device.vrings[i];
+
+		if (!vring->owner)
+			continue;
+		rig_lane(vring)->busy = vrings >> i & 1;
+		rig_lane(vring)->counters[HF_COUNTER_EMPTY_BURSTS] = after;
+	}
+	grant_secondary_died(&rig->primary, owner);
+	secondary_destroy(owner);
+	hf_fd_close(&blame_socket);
+	(void)rig_secondary(rig, "next", VSWITCH, NULL, &blame_socket);
+	grant_offer_all(&rig->primary);
+}
+
+static void open_blame(struct rig *rig, struct port **ret_port)
+{
+	rig_open(rig);
+	(void)rig_secondary(rig, "first", VSWITCH, NULL, &blame_socket);
+	*ret_port = rig_port(rig, "vm0", 4);
+	grant_offer(&(*ret_port)->device);
+}
+
+static void close_blame(struct rig *rig, struct port *port)
+{
+	take_all_back(&port->device);
+	hf_fd_close(&blame_socket);
+	rig_close(rig);
+}
+
+static void a_ring_whose_first_burst_ends_three_owners_is_run_by_nobody(void)
+{
+	const struct event *event;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+
+	open_blame(&rig, &port);
+	vring = &port->device.vrings[2];
+	die_in(&rig, port, 1u << 2, 5); /* the first one has run it for a while */
+	die_in(&rig, port, 1u << 2, 0);
+	CHECK(vring->owner != NULL && !vring->broken);
+	die_in(&rig, port, 1u << 2, 0);
+	CHECK(vring->owner == NULL && vring->broken);
+	for (uint32_t i = 0; i < 4; i++)
+		CHECK(i == 2 || port->device.vrings[i].owner != NULL);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ENDS_OWNERS], 1);
+	REQUIRE(rig_events(&rig, EVENT(VRING_BROKEN), &event) == 1);
+	CHECK_EQ(event->vring, 2);
+	/* Set up anew it has one try; one burst that ends is forgiveness. */
+	vring->broken = false;
+	grant_offer(&port->device);
+	die_in(&rig, port, 1u << 2, 0);
+	CHECK(vring->owner == NULL && vring->broken);
+	vring->broken = false;
+	grant_offer(&port->device);
+	die_in(&rig, port, 0, 1);
+	for (int i = 0; i < 2; i++)
+		die_in(&rig, port, 1u << 2, 0);
+	CHECK(vring->owner != NULL && !vring->broken);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ENDS_OWNERS], 2);
+	close_blame(&rig, port);
+}
+
+static void deaths_from_outside_break_no_ring(void)
+{
+	struct port *port;
+	struct rig rig;
+
+	open_blame(&rig, &port);
+	for (int i = 0; i < 20; i++)
+		die_in(&rig, port, 0xf, 1);
+	for (int i = 0; i < 20; i++)
+		die_in(&rig, port, 0, 0);
+	for (uint32_t i = 0; i < 4; i++)
+		CHECK(port->device.vrings[i].owner != NULL && !port->device.vrings[i].broken);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ENDS_OWNERS], 0);
+	close_blame(&rig, port);
+}
+
+static void of_a_hops_two_rings_the_source_is_broken_first(void)
+{
+	struct vring *source, *destination;
+	struct port *port;
+	struct rig rig;
+
+	open_blame(&rig, &port);
+	destination = &port->device.vrings[0];
+	source = &port->device.vrings[3];
+	for (int i = 0; i < 3; i++)
+		die_in(&rig, port, 1u << 0 | 1u << 3, 0);
+	CHECK(source->broken && !destination->broken);
+	die_in(&rig, port, 1u << 0, 0); /* it was not the source's doing */
+	CHECK(destination->broken);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ENDS_OWNERS], 2);
+	close_blame(&rig, port);
+}
+
+static void the_end_of_a_session_does_not_forgive_a_ring(void)
+{
+	struct port *port;
+	struct rig rig;
+
+	open_blame(&rig, &port);
+	for (int i = 0; i < 2; i++)
+		die_in(&rig, port, 1, 0);
+	take_all_back(&port->device);
+	device_reset(&port->device);
+	CHECK_EQ(port->device.vrings[0].deaths, 2);
+	CHECK_EQ(port->device.vrings[1].deaths, 0);
+	close_blame(&rig, port);
+}
+
 static int refuse(struct secondary *secondary, const struct vring *vring, uint64_t life)
 {
 	Holdfast__Attach__VringRefused refused = HOLDFAST__ATTACH__VRING_REFUSED__INIT;
@@ -834,6 +956,10 @@ static const struct sentence sentences[] = {
 	SENTENCE(who_waits_is_prepared_and_takes_over_without_descriptors),
 	SENTENCE(what_changes_is_sent_to_those_who_wait),
 	SENTENCE(the_state_of_the_dead_goes_to_the_next_after_its_grants),
+	CATALOGUE(a_ring_whose_first_burst_ends_three_owners_is_run_by_nobody, "[F-1]"),
+	CATALOGUE(deaths_from_outside_break_no_ring, "[F-1]"),
+	SENTENCE(of_a_hops_two_rings_the_source_is_broken_first),
+	SENTENCE(the_end_of_a_session_does_not_forgive_a_ring),
 	SENTENCE(the_first_vswitch_that_serves_the_port_gets_it),
 	SENTENCE(standbys_come_after_vswitches_by_priority),
 	SENTENCE(a_ready_device_that_nobody_serves_is_said_once),

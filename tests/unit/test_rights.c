@@ -377,6 +377,46 @@ static void a_state_that_could_hang_us_is_refused_and_not_closed_by_us(void)
 	close_scene(&s);
 }
 
+static bool is_gone(void *context)
+{
+	return ((struct scene *)context)->rig.primary.secondaries[0] == NULL;
+}
+
+/* Its sender is cut off; the last close(2) does not return for an hour, and it is not ours. */
+static void check_no_message(const void *bytes, size_t len, size_t nr_fds)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(253 * sizeof(int))];
+	} control = {0};
+	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = CMSG_SPACE(nr_fds * sizeof(int))};
+	struct lingerer lingerer;
+	struct scene s;
+
+	open_scene(&s, ROLE(STANDBY));
+	lingerer_begin(&lingerer);
+	control.align = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+					 .cmsg_type = SCM_RIGHTS,
+					 .cmsg_len = CMSG_LEN(nr_fds * sizeof(int))};
+	for (size_t i = 0; i < nr_fds; i++)
+		memcpy(CMSG_DATA(&control.align) + i * sizeof(int), &lingerer.fd, sizeof(int));
+	REQUIRE(sendmsg(s.stranger_socket, &msg, 0) == (ssize_t)len);
+	hf_fd_close(&lingerer.fd); /* theirs is the last */
+	CHECK(rig_until(&s.rig, is_gone, &s, 10000));
+	lingerer_end(&lingerer);
+	close_scene(&s);
+}
+
+static void descriptors_of_what_is_no_message_do_not_hang_us(void)
+{
+	check_no_message("", 0, 1);
+	check_no_message("x", 1, 201);
+}
+
 static const struct sentence sentences[] = {
 	CATALOGUE(a_rule_is_the_most_that_patterns_can_ask_for, "[C-5]"),
 	CATALOGUE(nobody_runs_it_rather_than_who_may_not, "[C-5]"),
@@ -390,6 +430,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(an_observer_is_sent_no_descriptor),
 	SENTENCE(the_state_of_who_ran_more_is_not_for_it),
 	SENTENCE(a_state_that_could_hang_us_is_refused_and_not_closed_by_us),
+	CATALOGUE(descriptors_of_what_is_no_message_do_not_hang_us, "[C-1]"),
 };
 
 SUITE("rights", sentences)
