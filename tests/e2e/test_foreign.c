@@ -15,40 +15,27 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "alive.h"
 #include "check.h"
 #include "fd.h"
 #include "frame.h"
-#include "front_end.h"
 #include "fuse_file.h"
 #include "suite.h"
-#include "world.h"
 
-static struct world world;
-static struct front_end bad, neighbour;
+static struct alive a;
+static struct front_end bad;
 static struct fuse_file file;
-static uint32_t next;
 
 static void open_all(const char *first)
 {
-	const char *const arguments[] = {"--port", "bad", "--port", "good", first, NULL};
-	static const char *const all[] = {"*", NULL};
-	static const struct session_shape shape;
+	const char *const arguments[] = {first, NULL};
 
-	world_open(&world, arguments);
-	world_start_echo(&world, 0, "echo", "vswitch", all);
-	REQUIRE(front_end_connect(&neighbour, world_port_path(&world, "good")) == 0);
-	REQUIRE(front_end_setup(&neighbour, &shape) == 0);
-	front_end_post_buffers(&neighbour, 0);
-	next = 0;
-	CHECK_EQ(front_end_echo(&neighbour, 0, &next, 100), 0);
+	alive_open(&a, arguments);
 }
 
 static void close_all(void)
 {
-	CHECK_EQ(driver_check(&neighbour.rings[0]), 0);
-	CHECK_EQ(driver_check(&neighbour.rings[1]), 0);
-	front_end_close(&neighbour);
-	world_close(&world);
+	alive_close(&a);
 }
 
 /* The file after all else: a process that is started closes what it inherits. */
@@ -69,36 +56,18 @@ static bool open_all_with_file(const char *first)
 
 static void connect_bad(void)
 {
-	uint64_t features;
-
-	for (int i = 0; i < 10000; i++) {
-		REQUIRE(front_end_connect(&bad, world_port_path(&world, "bad")) == 0);
-		if (front_end_get_u64(&bad, FE_GET_FEATURES, &features) == 0)
-			return;
-		front_end_close(&bad);
-		usleep(1000);
-	}
-	REQUIRE(false);
+	alive_connect(&a, &bad);
 }
 
 static void set_up_bad(void)
 {
-	static const struct session_shape shape;
-	uint32_t number = 0;
-
-	connect_bad();
-	REQUIRE(front_end_setup(&bad, &shape) == 0);
-	front_end_post_buffers(&bad, 0);
-	CHECK_EQ(front_end_echo(&bad, 0, &number, 50), 0);
+	alive_set_up(&a, &bad);
 }
 
 /* The primary answers, and the neighbour's packets go on. */
 static void check_alive(void)
 {
-	CHECK(world_ask_pid(&world, NULL) > 0);
-	CHECK_EQ(front_end_echo(&neighbour, 0, &next, 100), 0);
-	CHECK_EQ(front_end_set_memory(&neighbour), 0);
-	CHECK_EQ(front_end_echo(&neighbour, 0, &next, 100), 0);
+	alive_check_neighbour(&a);
 }
 
 /* The signal is on its way when kill returns. */
@@ -106,8 +75,8 @@ static void stop_primary(void)
 {
 	char path[64], line[512], state = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", world.primary);
-	CHECK_EQ(kill(world.primary, SIGSTOP), 0);
+	snprintf(path, sizeof(path), "/proc/%d/stat", a.world.primary);
+	CHECK_EQ(kill(a.world.primary, SIGSTOP), 0);
 	for (int ms = 0; ms < 20000 && state != 'T'; ms++) {
 		FILE *stat = fopen(path, "re");
 
@@ -135,11 +104,9 @@ static void offer(uint32_t request, int fd)
 static void a_file_that_is_never_flushed_is_refused_and_holds_up_nobody(void)
 {
 	uint32_t number = 50;
-	size_t fds;
 
 	if (!open_all_with_file(NULL))
 		return;
-	fds = world_fds(world.primary, -1);
 	set_up_bad();
 	offer(FE_SET_MEM_TABLE, file.fd);
 	CHECK(fuse_file_hangs(&file, 1));
@@ -151,12 +118,10 @@ static void a_file_that_is_never_flushed_is_refused_and_holds_up_nobody(void)
 	check_alive();
 	/* Its own session has lost nothing either. */
 	CHECK_EQ(front_end_echo(&bad, 0, &number, 50), 0);
-	CHECK_EQ(world_fds(world.primary, file.fd), 0);
+	CHECK_EQ(world_fds(a.world.primary, file.fd), 0);
 	front_end_close(&bad);
 	fuse_file_end(&file);
-	set_up_bad();
-	front_end_close(&bad);
-	CHECK(world_fds_become(world.primary, fds));
+	alive_check(&a);
 	close_all();
 }
 
@@ -174,7 +139,7 @@ static void stray_files_that_are_never_flushed_hold_up_nobody(void)
 	stop_primary();
 	CHECK_EQ(front_end_send(&bad, FE_SET_VRING_NUM, 0, "", 1, &file.fd, 1), 0);
 	CHECK_EQ(front_end_send(&bad, FE_GET_FEATURES, 0, NULL, 0, &file.fd, 1), 0);
-	CHECK_EQ(kill(world.primary, SIGCONT), 0);
+	CHECK_EQ(kill(a.world.primary, SIGCONT), 0);
 	CHECK(front_end_is_closed(&bad));
 	check_alive();
 	front_end_close(&bad);
@@ -194,7 +159,7 @@ static void check_shut(const char *answered)
 		offer(FE_SET_VRING_ERR, file.fd);
 	CHECK(fuse_file_hangs(&file, 4));
 	CHECK(front_end_get_u64(&bad, FE_GET_FEATURES, &features) < 0);
-	CHECK(world_counter_becomes(&world, "refused.descriptors_that_hang", 1));
+	CHECK(world_counter_becomes(&a.world, "refused.descriptors_that_hang", 1));
 	front_end_close(&bad);
 	check_alive();
 	fuse_file_end(&file);
@@ -223,8 +188,8 @@ static void a_file_that_hangs_stops_no_upgrade(void)
 	set_up_bad();
 	offer(FE_SET_MEM_TABLE, file.fd);
 	CHECK(fuse_file_hangs(&file, 1));
-	CHECK_EQ(world_upgrade_begun(world_upgrade(&world, ""), &reason), 0);
-	CHECK(world_counter_becomes(&world, "upgrades", 1));
+	CHECK_EQ(world_upgrade_begun(world_upgrade(&a.world, ""), &reason), 0);
+	CHECK(world_counter_becomes(&a.world, "upgrades", 1));
 	check_alive();
 	front_end_close(&bad);
 	fuse_file_end(&file);
@@ -239,9 +204,9 @@ static bool is_free(void)
 	int lock, socket_fd;
 	bool free_lock = false, refused = false;
 
-	snprintf(path, sizeof(path), "%s/holdfastd.lock", world.dir);
+	snprintf(path, sizeof(path), "%s/holdfastd.lock", a.world.dir);
 	lock = open(path, O_RDWR | O_CLOEXEC);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s/bad.sock", world.dir);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/bad.sock", a.world.dir);
 	for (int i = 0; i < 10000 && !(free_lock && refused); i++) {
 		free_lock = flock(lock, LOCK_EX | LOCK_NB) == 0;
 		socket_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -263,16 +228,17 @@ static void a_killed_primary_leaves_no_lock_and_no_socket_with_who_hangs(void)
 	set_up_bad();
 	offer(FE_SET_MEM_TABLE, file.fd);
 	CHECK(fuse_file_hangs(&file, 1));
-	CHECK_EQ(kill(world.primary, SIGKILL), 0);
-	CHECK_EQ(waitpid(world.primary, &status, 0), world.primary);
+	alive_hush(&a);
+	CHECK_EQ(kill(a.world.primary, SIGKILL), 0);
+	CHECK_EQ(waitpid(a.world.primary, &status, 0), a.world.primary);
 	CHECK(is_free());
 	CHECK(front_end_is_closed(&bad));
-	CHECK(front_end_is_closed(&neighbour));
-	world.primary = 0;
+	CHECK(front_end_is_closed(&a.neighbour));
+	a.world.primary = 0;
 	front_end_close(&bad);
-	front_end_close(&neighbour);
+	front_end_close(&a.neighbour);
 	fuse_file_end(&file);
-	world_close(&world);
+	world_close(&a.world);
 }
 
 static void a_primary_that_dies_beside_who_hangs_is_succeeded(void)
@@ -285,9 +251,9 @@ static void a_primary_that_dies_beside_who_hangs_is_succeeded(void)
 	for (int i = 0; i < 2; i++) {
 		offer(FE_SET_MEM_TABLE, file.fd);
 		CHECK(fuse_file_hangs(&file, (unsigned int)i + 1));
-		pid = world_ask_pid(&world, NULL);
+		pid = world_ask_pid(&a.world, NULL);
 		CHECK_EQ(kill(pid, SIGKILL), 0);
-		CHECK(world_ask_pid(&world, NULL) != pid);
+		CHECK(world_ask_pid(&a.world, NULL) != pid);
 		check_alive();
 	}
 	front_end_close(&bad);
@@ -305,18 +271,18 @@ static void a_local_peers_file_that_hangs_holds_up_nobody(void)
 	if (!open_all_with_file(NULL))
 		return;
 	for (size_t i = 0; i < 2 * ARRAY_SIZE(doors); i++) {
-		snprintf(path, sizeof(path), "%s/%s.sock", world.dir, doors[i % 2]);
+		snprintf(path, sizeof(path), "%s/%s.sock", a.world.dir, doors[i % 2]);
 		peer.socket = hf_seqpacket_connect(path);
 		REQUIRE(peer.socket >= 0);
 		stop_primary();
 		if (i >= ARRAY_SIZE(doors)) /* not the first that is read */
 			CHECK_EQ(front_end_send_bytes(&peer, "x", 1, NULL, 0, 0), 0);
 		CHECK_EQ(front_end_send_bytes(&peer, "x", 1, &file.fd, 1, 0), 0);
-		CHECK_EQ(kill(world.primary, SIGCONT), 0);
+		CHECK_EQ(kill(a.world.primary, SIGCONT), 0);
 		check_alive();
 		hf_fd_close(&peer.socket);
 	}
-	CHECK_EQ(world_fds(world.primary, file.fd), 0);
+	CHECK_EQ(world_fds(a.world.primary, file.fd), 0);
 	fuse_file_end(&file);
 	close_all();
 }
@@ -358,7 +324,7 @@ static void send_last(struct front_end *fe, uint32_t request, uint32_t flags, co
 	stop_primary();
 	CHECK_EQ(front_end_send(fe, request, flags, payload, size, &lingerer->fd, 1), 0);
 	hf_fd_close(&lingerer->fd);
-	CHECK_EQ(kill(world.primary, SIGCONT), 0);
+	CHECK_EQ(kill(a.world.primary, SIGCONT), 0);
 }
 
 /* In every place where the primary could hold the last reference. */
@@ -383,7 +349,7 @@ static void a_socket_that_lingers_holds_up_nobody(void)
 	check_alive();
 	/* from who is not let in, */
 	stop_primary();
-	REQUIRE(front_end_connect(&second, world_port_path(&world, "bad")) == 0);
+	REQUIRE(front_end_connect(&second, world_port_path(&a.world, "bad")) == 0);
 	send_last(&second, FE_GET_FEATURES, 0, NULL, 0, &lingerers[2]);
 	CHECK(front_end_is_closed(&second));
 	front_end_close(&second);

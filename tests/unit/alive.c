@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "alive.h"
 
-#include <dirent.h>
 #include <holdfast/burst.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,34 +15,6 @@
 #define OTHER_BYTES (256u << 10)
 
 uint64_t alive_met[HF_NR_COUNTERS];
-
-/* ---- the ledger */
-
-static int open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	int n = 0;
-
-	while (dir && readdir(dir))
-		n++;
-	if (dir)
-		closedir(dir);
-	return n;
-}
-
-/* Shared maps only: the allocator's own come and go. */
-static int shared_maps(void)
-{
-	FILE *file = fopen("/proc/self/maps", "re");
-	char line[512], perms[8];
-	int n = 0;
-
-	while (file && fgets(line, sizeof(line), file))
-		n += sscanf(line, "%*s %7s", perms) == 1 && perms[3] == 's';
-	if (file)
-		fclose(file);
-	return n;
-}
 
 /* ---- setting up */
 
@@ -100,8 +71,8 @@ void alive_open(struct alive *a, enum way way, const struct rig_shape *shape)
 		REQUIRE(a->hop != NULL);
 	}
 	make_packet(a);
-	a->fds = open_fds();
-	a->maps = shared_maps();
+	a->fds = fds_open();
+	a->maps = maps_shared();
 }
 
 void alive_close(struct alive *a)
@@ -325,8 +296,8 @@ void alive_check(struct alive *a)
 		spoiled += *p != CANARY;
 	CHECK_EQ(spoiled, 0);
 	CHECK_EQ(a->rig.lanes[a->queue].busy, 0);
-	CHECK_EQ(open_fds(), a->fds);
-	CHECK_EQ(shared_maps(), a->maps);
+	CHECK_EQ(fds_open(), a->fds);
+	CHECK_EQ(maps_shared(), a->maps);
 }
 
 /* The packet that was moved last is the good one, where it had to go. */

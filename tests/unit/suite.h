@@ -3,16 +3,20 @@
  * One test program: a table of sentences, run by CUnit in verbose mode. Exit status 1 when one of
  * them is not true. Test functions are named by what they show; SENTENCE turns the name into the
  * sentence. CUnit's assertions are not thread-safe: threads count, the test function asserts.
+ * A sentence after which the process has more descriptors or shared maps than before is not true.
  */
 #ifndef TESTS_SUITE_H
 #define TESTS_SUITE_H
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "fd_ledger.h"
 
 struct sentence {
 	const char *name;
@@ -65,6 +69,31 @@ static inline const char *suite_door(void)
 	return door ? door : "vhost-user";
 }
 
+/* All of a product, instead of a share of it. */
+static inline bool suite_is_long(void)
+{
+	return getenv("HF_TEST_LONG") != NULL;
+}
+
+static inline int *suite_ledger(void)
+{
+	static int before[2];
+
+	return before;
+}
+
+static inline void suite_before_each(void)
+{
+	suite_ledger()[0] = fds_open();
+	suite_ledger()[1] = maps_shared();
+}
+
+static inline void suite_after_each(void)
+{
+	CHECK_EQ(fds_open(), suite_ledger()[0]);
+	CHECK_EQ(maps_shared(), suite_ledger()[1]);
+}
+
 static inline int suite_run(const char *name, const struct sentence *sentences, size_t count)
 {
 	CU_pSuite suite;
@@ -73,7 +102,8 @@ static inline int suite_run(const char *name, const struct sentence *sentences, 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (CU_initialize_registry() != CUE_SUCCESS)
 		return EXIT_FAILURE;
-	suite = CU_add_suite(name, NULL, NULL);
+	suite = CU_add_suite_with_setup_and_teardown(name, NULL, NULL, suite_before_each,
+						     suite_after_each);
 	for (size_t i = 0; suite && i < count; i++) {
 		if (sentences[i].door && strcmp(sentences[i].door, suite_door()) != 0)
 			continue;

@@ -36,7 +36,7 @@ static struct hf_packet packets[64];
 
 /* ---- other people's faults */
 
-static uint8_t *file_map; /* of a file that ends before it */
+static uint8_t *volatile file_map; /* of a file that ends before it; the handler looks at it */
 static atomic_int handled, sent;
 
 static void *map_file(void *where, size_t bytes)
