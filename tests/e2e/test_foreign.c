@@ -295,7 +295,7 @@ static void a_door_whose_files_hang_is_shut_until_they_do_not(void)
 
 	if (!open_all_with_file(NULL))
 		return;
-	snprintf(path, sizeof(path), "%s/attach.sock", world.dir);
+	snprintf(path, sizeof(path), "%s/attach.sock", a.world.dir);
 	for (unsigned int i = 0; i < 4; i++) {
 		peer.socket = hf_seqpacket_connect(path);
 		REQUIRE(peer.socket >= 0);
@@ -307,11 +307,11 @@ static void a_door_whose_files_hang_is_shut_until_they_do_not(void)
 	peer.socket = hf_seqpacket_connect(path);
 	REQUIRE(peer.socket >= 0);
 	CHECK_EQ(front_end_send_bytes(&peer, "x", 1, &file.fd, 1, 0), 0);
-	CHECK(world_counter_becomes(&world, "refused.descriptors_that_hang", 1));
+	CHECK(world_counter_becomes(&a.world, "refused.descriptors_that_hang", 1));
 	CHECK_EQ(atomic_load(file.flushes), 4);
 	check_alive();
 	fuse_file_end(&file);
-	CHECK(world_counter_becomes(&world, "refused.attach_bad_message", 5));
+	CHECK(world_counter_becomes(&a.world, "refused.attach_bad_message", 5));
 	hf_fd_close(&peer.socket);
 	check_alive();
 	close_all();
