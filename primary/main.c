@@ -32,6 +32,7 @@
 #include "loop.h"
 #include "placement.h"
 #include "port.h"
+#include "ports.h"
 #include "primary.h"
 #include "privilege.h"
 #include "program.h"

@@ -16,15 +16,15 @@ proto		base
 primary/io	proto base
 primary/security	^primary/program primary/io base
 primary/program	^primary/keep primary/security shm base
-primary/nouns	^primary/port primary/program primary/io proto shm base
-primary/keep	^primary/port ^primary/secondaries ^primary/session primary/nouns primary/program primary/io proto shm base
-primary/secondaries	^primary/grant primary/keep primary/nouns primary/io proto shm base
-primary/grant	^primary/port primary/secondaries primary/keep primary/nouns primary/io shm base
+primary/nouns	primary/program primary/io proto shm base
+primary/keep	primary/nouns primary/program primary/io proto shm base
+primary/secondaries	primary/keep primary/nouns primary/io proto shm
+primary/grant	primary/secondaries primary/keep primary/nouns primary/security primary/io proto shm base
 primary/session	^primary/cuse ^primary/port primary/grant primary/keep primary/nouns primary/program primary/io shm base
 primary/port	^primary/cuse primary/session primary/grant primary/keep primary/nouns primary/io base
 primary/cuse	primary/port primary/session primary/keep primary/nouns primary/program primary/io shm base
 primary/attach	primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/io proto shm base
-primary/control	^primary/succession primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/io proto shm base
+primary/control	^primary/succession primary/port primary/grant primary/keep primary/nouns primary/io proto shm base
 primary/succession	primary/control primary/attach primary/cuse primary/port primary/session primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/security primary/io shm base
 primary/supervise	primary/succession primary/program primary/security base
 primary		primary/supervise primary/succession primary/control primary/attach primary/cuse primary/port primary/grant primary/keep primary/nouns primary/program primary/security primary/io proto shm base

@@ -34,9 +34,11 @@
 #include "lane.h"
 #include "listener.h"
 #include "log.h"
+#include "outbox.h"
 #include "primary.h"
 #include "refusal.h"
 #include "secondary.h"
+#include "secondary_life.h"
 #include "stream.h"
 
 #define TAG		"attach"

@@ -10,7 +10,7 @@
  *     lingers for a moment, so that what happened is called by its name.
  * The directory slot is free again, and the lane unmapped, when nothing of it is left.
  */
-#include "secondary.h"
+#include "secondary_life.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -26,10 +26,16 @@
 #include "event.h"
 #include "fd.h"
 #include "frame.h"
+#include "grant.h"
+#include "handover.h"
 #include "journal.h"
 #include "lane.h"
+#include "lane_entries.h"
 #include "primary.h"
 #include "refusal.h"
+#include "secondary.h"
+#include "secondary_publish.h"
+#include "secondary_request.h"
 #include "send_queue.h"
 #include "seq.h"
 #include "state.h"
@@ -53,23 +59,6 @@ static int find_slot(const struct primary *primary, uint32_t *ret_slot)
 			return 0;
 		}
 	return -EBUSY;
-}
-
-static void publish(const struct secondary *secondary, uint32_t state)
-{
-	struct hf_shm_secondary *slot =
-		hf_directory_secondary(&secondary->primary->directory, secondary->slot);
-
-	hf_write_once(&slot->role, secondary->role);
-	hf_write_once(&slot->pid, secondary->pid);
-	hf_write_once(&slot->uid, secondary->uid);
-	hf_write_once(&slot->id, secondary->id);
-	hf_write_once(&slot->attached_ns, secondary->attached_ns);
-	hf_write_once(&slot->lane_entries, secondary->lane_entries);
-	hf_write_once(&slot->priority, secondary->priority);
-	hf_words_write(slot->name, secondary->name, sizeof(slot->name));
-	/* Last: who reads a state other than free reads whose it is. */
-	hf_store_release(&slot->state, state);
 }
 
 static int copy_identity(struct secondary *s, const struct secondary_identity *identity)
@@ -179,7 +168,7 @@ int secondary_adopt(struct primary *primary, uint32_t slot,
 	s->socket = socket;
 	s->pidfd = pidfd;
 	primary->secondaries[slot] = s;
-	publish(s, HF_SECONDARY_ATTACHED);
+	secondary_publish(s, HF_SECONDARY_ATTACHED);
 	*ret_secondary = s;
 	return 0;
 }
@@ -215,16 +204,9 @@ int secondary_create(struct primary *primary, const struct secondary_identity *i
 	 * nothing of it. */
 	s->storing = store_pending(primary->store);
 	primary->secondaries[s->slot] = s;
-	publish(s, HF_SECONDARY_ATTACHED);
+	secondary_publish(s, HF_SECONDARY_ATTACHED);
 	*ret_secondary = s;
 	return 0;
-}
-
-void secondary_set_draining(struct secondary *s, bool draining)
-{
-	s->draining = draining;
-	journal_secondary_words(s);
-	publish(s, draining ? HF_SECONDARY_DRAINING : HF_SECONDARY_ATTACHED);
 }
 
 int secondary_watch(struct secondary *s)
@@ -249,7 +231,7 @@ void secondary_destroy(struct secondary *s)
 	(void)shutdown(s->socket, SHUT_RDWR);
 	hf_fd_close(&s->socket);
 	hf_fd_close(&s->pidfd);
-	publish(s, HF_SECONDARY_FREE);
+	secondary_publish(s, HF_SECONDARY_FREE);
 	journal_secondary_gone(s);
 	primary->secondaries[s->slot] = NULL;
 	free_parts(s);
@@ -288,7 +270,7 @@ void secondary_leave(struct secondary *s, bool said_bye)
 	if (!s->left_ns)
 		s->left_ns = hf_now_ns();
 	loop_remove(s->primary->loop, &s->socket_source);
-	publish(s, HF_SECONDARY_DRAINING);
+	secondary_publish(s, HF_SECONDARY_DRAINING);
 	s->revocation.done = on_taken_back;
 	revoke_secondary(&s->revocation, s->primary, s);
 }

@@ -6,7 +6,7 @@
  * A string with a NUL in it ends there (protobuf-c copies it so); names are checked after that, by
  * the port table, which lets through letters, digits and three signs.
  */
-#include "secondary.h"
+#include "secondary_request.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,10 +14,16 @@
 #include "check.h"
 #include "feature.h"
 #include "frame.h"
+#include "grant.h"
+#include "handover.h"
 #include "journal.h"
+#include "lane_entries.h"
+#include "outbox.h"
 #include "port.h"
+#include "ports.h"
 #include "primary.h"
 #include "refusal.h"
+#include "secondary.h"
 #include "state.h"
 
 typedef Holdfast__Attach__ToPrimary Request;

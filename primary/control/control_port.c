@@ -12,6 +12,7 @@
 #include "control_answer.h"
 #include "layout.h"
 #include "port.h"
+#include "ports.h"
 #include "primary.h"
 #include "secondary.h"
 
@@ -111,7 +112,8 @@ int control_port_add(struct answer *answer, Holdfast__Control__Response *respons
 		error = port_add_cuse(answer->primary, add->name, add->path, add->queue_pairs,
 				      &reason);
 	else
-		error = port_add(answer->primary, add->name, add->path, add->client, pairs, &reason);
+		error = port_add(answer->primary, add->name, add->path, add->client, pairs,
+				 &reason);
 	if (error)
 		return answer_refuse(response, error, reason);
 	answer_ports(answer, response, port_find(answer->primary, add->name));

@@ -34,8 +34,11 @@
 #include "journal.h"
 #include "once.h"
 #include "port.h"
+#include "ports.h"
 #include "primary.h"
 #include "session.h"
+#include "session_life.h"
+#include "session_message.h"
 
 #define REQUESTS_PER_ROUND 64u
 #define HOLDING_NS	   (5 * NS_PER_MS)

@@ -19,6 +19,7 @@
 #include "port.h"
 #include "primary.h"
 #include "session.h"
+#include "session_answer.h"
 #include "store.h"
 
 #define FROM_GUEST                                                                                 \

@@ -17,9 +17,13 @@
 #include "check.h"
 #include "cuse.h"
 #include "cuse_fill.h"
+#include "handlers.h"
 #include "port.h"
 #include "primary.h"
 #include "session.h"
+#include "session_answer.h"
+#include "vu_msg.h"
+#include "vu_recv.h"
 
 /* What the caller gets back. */
 enum out { OUT_NOTHING, OUT_U64, OUT_STATE };

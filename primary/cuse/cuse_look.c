@@ -27,7 +27,7 @@
 #include "fd.h"
 #include "foreign.h"
 #include "port.h"
-#include "vu_recv.h"
+#include "vu_msg.h"
 
 #define LOOK_MS 5000
 /* For its end, when it has said all. */

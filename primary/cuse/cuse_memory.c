@@ -32,7 +32,7 @@
 #include "check.h"
 #include "cuse_maps.h"
 #include "fd.h"
-#include "vu_recv.h"
+#include "vu_msg.h"
 
 /* A line has addresses and a name, of four bytes for each that had to be escaped. */
 #define LINE_BYTES (64u * 1024)

@@ -20,6 +20,8 @@
 #include "port.h"
 #include "primary.h"
 #include "session.h"
+#include "session_life.h"
+#include "session_message.h"
 
 /* --- open and release --- */
 

@@ -11,7 +11,7 @@
 
 #include "cuse_vhost.h"
 #include "journal_layout.h"
-#include "vu_recv.h"
+#include "vu_msg.h"
 
 /* Older than any kernel that has pidfd_getfd(2); iovecs of a retry are of fixed size since 16. */
 #define CUSE_MIN_MINOR 19u

@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "choose.h"
 #include "clock.h"
 #include "directory.h"
 #include "event.h"
@@ -22,6 +23,8 @@
 #include "history.h"
 #include "journal.h"
 #include "lane.h"
+#include "lane_entries.h"
+#include "outbox.h"
 #include "port.h"
 #include "prepare.h"
 #include "primary.h"
@@ -57,39 +60,6 @@ static bool owns_any(const struct device *device)
 		if (device->vrings[i].owner)
 			return true;
 	return false;
-}
-
-/* Those that hang last; vswitches before standbys, then by priority, then by who attached first. */
-static bool is_better(const struct secondary *a, const struct secondary *b)
-{
-	if (a->watch.hung != b->watch.hung)
-		return b->watch.hung;
-	if (a->role != b->role)
-		return a->role == HOLDFAST__ATTACH__ROLE__VSWITCH;
-	if (a->priority != b->priority)
-		return a->priority > b->priority;
-	return a->id < b->id;
-}
-
-bool grant_may_run(const struct device *device, const struct secondary *secondary)
-{
-	return secondary_usable(secondary) && !secondary->draining &&
-	       secondary->role != HOLDFAST__ATTACH__ROLE__OBSERVER &&
-	       secondary_serves(secondary, device->port->name);
-}
-
-struct secondary *grant_next_owner(const struct device *device)
-{
-	const struct primary *primary = device->primary;
-	struct secondary *best = NULL;
-
-	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
-		struct secondary *s = primary->secondaries[i];
-
-		if (s && grant_may_run(device, s) && (!best || is_better(s, best)))
-			best = s;
-	}
-	return best;
 }
 
 /* A predecessor whose rings did not run is nobody's pause, but its state is of use. */
@@ -246,7 +216,7 @@ static void send_state(const struct lost_owner *lost, struct secondary *owner)
 	/* It is about all that the other one ran. */
 	if (owner->allowed != ALLOW_ANY_PORT)
 		return;
-	state_send(lost->state, lost->name, owner);
+	secondary_send_state(owner, lost->state, lost->name);
 	owner->state_from = lost->id;
 }
 

@@ -15,38 +15,10 @@
 #include <stdint.h>
 
 #include "device.h"
-#include "loop.h"
+#include "waiting.h"
 
 struct primary;
 struct secondary;
-
-#define GRANT_ALL_VRINGS     (-1)
-#define GRANT_DEQUEUE_VRINGS (-2)
-
-/*
- * One revocation in progress; embedded in whoever waits for it (session, port, secondary).
- * `done` runs exactly once, maybe before revoke_start returns; after it nobody touches these
- * rings, nor the guest's memory through them, and the drafts hold the exact positions
- * (vring->base, base_used). It may start another revocation, and it may free this one, and the
- * device when all its vrings were taken back: revoke.c touches neither after the call.
- */
-struct revocation {
-	void (*done)(struct revocation *revocation);
-	/* revoke.c's own: */
-	struct primary *primary;
-	struct device *device;
-	int vring;
-	struct secondary *secondary; /* revoke_secondary: all of one secondary's vrings */
-	struct loop_timer timer;
-	uint64_t started_ns;
-	uint64_t deadline_ns;
-	uint64_t looked_ns;  /* by revoke_look_again */
-	uint32_t taken_back; /* vrings, so far */
-	bool disabling;	     /* offer again before `done` */
-	bool overdue;	     /* the deadline was missed, and dealt with */
-	bool active;
-	struct revocation *next; /* all active ones */
-};
 
 /* Take back vring `vring`, or all of the device's (GRANT_ALL_VRINGS), or those from the guest
  * (GRANT_DEQUEUE_VRINGS). Vrings stay started in the
@@ -80,10 +52,6 @@ void grant_follow_up(struct device *device);
 /* The same for every device: a secondary came. */
 void grant_offer_all(struct primary *primary);
 
-/* May this secondary be given the device, now or one day? */
-bool grant_may_run(const struct device *device, const struct secondary *secondary);
-/* Who would be given the device now if it had no owner; NULL: nobody. */
-struct secondary *grant_next_owner(const struct device *device);
 /* The owner holds no vring any more and is owner no longer; its successor's event will say `how`,
  * and since when nothing moved. No-op without an owner. */
 void grant_let_go(struct device *device, enum lost_how how, uint64_t since_ns);

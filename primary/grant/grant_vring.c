@@ -23,6 +23,8 @@
 #include "grant.h"
 #include "journal.h"
 #include "lane.h"
+#include "lane_entries.h"
+#include "outbox.h"
 #include "port.h"
 #include "prepare.h"
 #include "primary.h"

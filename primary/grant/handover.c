@@ -31,13 +31,16 @@
 #include <string.h>
 
 #include "check.h"
+#include "choose.h"
 #include "clock.h"
 #include "device.h"
 #include "grant.h"
 #include "journal.h"
+#include "outbox.h"
 #include "port.h"
 #include "primary.h"
 #include "secondary.h"
+#include "secondary_publish.h"
 #include "state.h"
 #include "watch.h"
 
@@ -286,7 +289,7 @@ static void send_states(struct handover *h)
 			continue;
 		move->told = to->id;
 		if (!is_told(h, i))
-			state_send(owner->state, owner->name, to);
+			secondary_send_state(to, owner->state, owner->name);
 	}
 }
 

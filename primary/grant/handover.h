@@ -12,22 +12,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "waiting.h"
+
 struct primary;
 struct device;
 struct secondary;
-struct handover;
-
-struct handover_result {
-	uint32_t moved;
-	uint32_t failed; /* went elsewhere or stayed: somebody died or left meanwhile */
-	uint64_t longest_ns;
-};
-
-struct handover_waiter {
-	/* Once, out of the loop, never before the call that began it has returned. */
-	void (*done)(struct handover_waiter *waiter, const struct handover_result *result);
-	struct handover *handover; /* handover.c's own; NULL: nothing under way */
-};
 
 /*
  * Give the device of `port` (NULL or "": every device that it serves and has not) to the secondary

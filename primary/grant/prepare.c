@@ -16,8 +16,11 @@
 #include "prepare.h"
 
 #include "check.h"
+#include "choose.h"
 #include "grant.h"
 #include "journal.h"
+#include "lane_entries.h"
+#include "outbox.h"
 #include "port.h"
 #include "primary.h"
 #include "publish.h"

@@ -38,6 +38,7 @@
 #include "primary.h"
 #include "publish.h"
 #include "secondary.h"
+#include "waiting.h"
 
 #define WAIT_FIRST_NS	(20 * NS_PER_US)
 #define WAIT_LONGEST_NS NS_PER_MS

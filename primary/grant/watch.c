@@ -23,6 +23,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "attach.pb-c.h"
 #include "check.h"
 #include "clock.h"
 #include "directory.h"

@@ -37,12 +37,23 @@
 #include "fd.h"
 #include "feature_words.h"
 #include "foreign.h"
+#include "grant.h"
+#include "handlers.h"
 #include "journal.h"
 #include "port.h"
+#include "ports.h"
 #include "primary.h"
 #include "publish.h"
+#include "session_answer.h"
+#include "session_draft.h"
+#include "session_life.h"
+#include "session_message.h"
+#include "session_wait.h"
 #include "store.h"
 #include "stream.h"
+#include "vu_check.h"
+#include "vu_recv.h"
+#include "vu_table.h"
 
 #define MESSAGES_PER_ROUND 64u
 #define MESSAGE_DEADLINE   (5 * NS_PER_S)

@@ -10,6 +10,7 @@
 #include "journal.h"
 #include "port.h"
 #include "session.h"
+#include "session_answer.h"
 
 enum vu_outcome session_refuse(struct session *session, enum refusal reason, const char *format,
 			       ...)

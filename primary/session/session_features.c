@@ -11,8 +11,14 @@
 
 #include "cuse.h"
 #include "device.h"
+#include "grant.h"
+#include "handlers.h"
 #include "port.h"
 #include "session.h"
+#include "session_answer.h"
+#include "session_draft.h"
+#include "session_wait.h"
+#include "waiting.h"
 
 #define PROTOCOL_FEATURES                                                                          \
 	(VIRTIO_BIT(VU_PROTOCOL_MQ) | VIRTIO_BIT(VU_PROTOCOL_RARP) |                               \

@@ -26,9 +26,15 @@
 #include "fd.h"
 #include "guard.h"
 #include "guestmap.h"
+#include "handlers.h"
 #include "memory.h"
 #include "primary.h"
 #include "session.h"
+#include "session_answer.h"
+#include "session_draft.h"
+#include "session_wait.h"
+#include "vu_msg.h"
+#include "waiting.h"
 
 /* The next table. Descriptors of regions that stay are the device's; `fresh` are the draft's until
  * it is in force, `retired` are the device's until then and closed after. */

@@ -12,8 +12,8 @@
  * died; nobody would ever kick again. So a ring that shows any trace of use is started at once.
  * Starting early does no harm, since an empty ring moves no packets; starting late is a dead link.
  *
- * vhost-net has a start: NET_SET_BACKEND. A ring of such a device runs from there until the backend is
- * taken away, and keeps its kick beyond.
+ * vhost-net has a start: NET_SET_BACKEND. A ring of such a device runs from there until the backend
+ * is taken away, and keeps its kick beyond.
  */
 #include <endian.h>
 #include <errno.h>
@@ -26,9 +26,14 @@
 #include "check.h"
 #include "device.h"
 #include "fd.h"
+#include "grant.h"
+#include "handlers.h"
 #include "port.h"
 #include "primary.h"
 #include "session.h"
+#include "session_answer.h"
+#include "session_draft.h"
+#include "session_wait.h"
 
 /* Offsets in a split ring. */
 #define INDEX_OFFSET	     2u

@@ -15,40 +15,10 @@
 #include <stdint.h>
 
 #include "refusal.h"
-#include "vu_recv.h"
-#include "vu_wire.h"
+#include "vu_msg.h"
 
 struct device;
 struct vu_rule;
-
-enum vu_payload {
-	VU_PAYLOAD_NONE,
-	VU_PAYLOAD_U64,
-	VU_PAYLOAD_STATE,
-	VU_PAYLOAD_ADDR,
-	VU_PAYLOAD_MEMORY,
-	VU_PAYLOAD_REGION,
-	VU_PAYLOAD_VRING_FD,
-	VU_PAYLOAD_OPAQUE, /* of requests that are not served */
-};
-
-struct vu_msg {
-	const struct vu_rule *rule; /* NULL: unknown request */
-	uint32_t request;
-	bool need_reply;
-	uint32_t index; /* vring; of STATE, ADDR, VRING_FD */
-	union {
-		uint64_t u64;
-		uint32_t num; /* of STATE */
-		struct vu_vring_addr addr;
-		struct {
-			uint32_t count;
-			struct vu_region regions[VU_RAW_REGIONS];
-		} memory; /* of MEMORY; REGION: one */
-	};
-	int fds[VU_RAW_REGIONS]; /* owned until taken; -1 when taken */
-	uint32_t nr_fds;
-};
 
 /* What the rules look at beside the message. */
 struct vu_state {

@@ -4,30 +4,9 @@
 #define PRIMARY_VU_RECV_H
 
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 
 #include "refusal.h"
-#include "vu_wire.h"
-
-/* More than vhost-user has in one message: a vhost table comes whole (cuse_ioctl.c). */
-#define VU_RAW_REGIONS 64u
-#define VU_RAW_PAYLOAD                                                                             \
-	(offsetof(struct vu_mem_table, regions) + VU_RAW_REGIONS * sizeof(struct vu_region))
-
-/* A message as far as it came. Start with VU_RAW_EMPTY; when vu_recv says VU_RECV_MESSAGE it is
- * complete: header, header.size bytes of payload, nr_fds descriptors. */
-struct vu_raw {
-	struct vu_header header;
-	uint8_t payload[VU_RAW_PAYLOAD];
-	size_t have;		 /* bytes of header and payload, seen and not consumed */
-	int fds[VU_RAW_REGIONS]; /* owned until taken; -1 when taken */
-	uint32_t nr_fds;
-	/* That came with a message that takes none, or will come with the next. The same. */
-	int strays[VU_MAX_FDS + 1];
-	uint32_t nr_strays;
-	bool surplus; /* some were seen that were not installed */
-};
+#include "vu_msg.h"
 
 enum vu_recv_result {
 	VU_RECV_AGAIN,	 /* nothing more to read now; the message may be half there */

@@ -13,7 +13,9 @@
 #include "vu_table.h"
 
 #include "check.h"
+#include "handlers.h"
 #include "session.h"
+#include "vu_msg.h"
 
 #define SERVED(text, kind, fds, gate_bit, rules, handler)                                          \
 	{                                                                                          \

@@ -8,17 +8,7 @@
 
 #include <stdint.h>
 
-#include "vu_check.h"
-
-struct session;
-
-/* What a handler did. */
-enum vu_outcome {
-	VU_DONE,    /* acknowledge when asked to */
-	VU_REPLIED, /* session_reply_… was called */
-	VU_WAITING, /* goes on when a revocation is done */
-	VU_REFUSED, /* session_refuse was called; the draft is what it was */
-};
+#include "session.h"
 
 /* vu_rule.flags */
 enum {

@@ -11,6 +11,7 @@
 #include "directory.h"
 #include "fd.h"
 #include "journal.h"
+#include "lane_entries.h"
 #include "log.h"
 #include "order.h"
 #include "peer.h"
@@ -18,6 +19,8 @@
 #include "process.h"
 #include "resume.h"
 #include "secondary.h"
+#include "secondary_life.h"
+#include "secondary_publish.h"
 #include "state.h"
 #include "store.h"
 

@@ -17,7 +17,10 @@
 #include "attach.pb-c.h"
 #include "fd.h"
 #include "handover.h"
+#include "port.h"
+#include "ports.h"
 #include "primary_rig.h"
+#include "secondary_life.h"
 #include "turn.h"
 #include "wire.h"
 

@@ -14,6 +14,8 @@
 
 #include "control.pb-c.h"
 #include "fd.h"
+#include "port.h"
+#include "ports.h"
 #include "primary_rig.h"
 #include "turn.h"
 #include "wire.h"

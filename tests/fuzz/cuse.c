@@ -17,6 +17,7 @@
 #include "front.h"
 #include "fuzz.h"
 #include "log.h"
+#include "ports.h"
 
 #define MEMORY	  (256u << 10)
 #define HANDLES	  4u

@@ -21,7 +21,9 @@
 #include "handover.h"
 #include "primary_rig.h"
 #include "resume.h"
+#include "secondary_life.h"
 #include "session.h"
+#include "session_life.h"
 #include "store.h"
 #include "turn.h"
 

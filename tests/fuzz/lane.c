@@ -16,8 +16,11 @@
 #include "primary_rig.h"
 #include "publish.h"
 #include "recover.h"
+#include "secondary_life.h"
+#include "secondary_publish.h"
 #include "turn.h"
 #include "vu_wire.h"
+#include "waiting.h"
 #include "watch.h"
 
 #define MOST_DONE 24

@@ -26,6 +26,7 @@
 #include "port.h"
 #include "primary.h"
 #include "session.h"
+#include "session_life.h"
 #include "vu_wire.h"
 
 #define MEMORY	     (256u << 10)

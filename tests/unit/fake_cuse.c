@@ -11,6 +11,8 @@
 #include "cuse_device.h"
 #include "fd.h"
 #include "front.h"
+#include "port.h"
+#include "ports.h"
 #include "suite.h"
 
 struct kernel kernel = {.socket = -1};

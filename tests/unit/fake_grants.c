@@ -6,6 +6,7 @@
 #include "event.h"
 #include "grant.h"
 #include "publish.h"
+#include "waiting.h"
 
 struct fake fake;
 

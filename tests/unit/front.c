@@ -15,6 +15,8 @@
 #include "fd.h"
 #include "fd_ledger.h"
 #include "loop.h"
+#include "port.h"
+#include "ports.h"
 #include "suite.h"
 
 struct primary primary;

@@ -20,7 +20,9 @@
 #include "fd.h"
 #include "guestmap.h"
 #include "lane.h"
+#include "port.h"
 #include "publish.h"
+#include "secondary_life.h"
 #include "suite.h"
 
 #define LOOK_NS (200 * NS_PER_US)

@@ -12,6 +12,8 @@
 #include "fake_grants.h"
 #include "fd.h"
 #include "front.h"
+#include "port.h"
+#include "ports.h"
 #include "refusal.h"
 #include "session.h"
 #include "suite.h"

@@ -15,8 +15,11 @@
 #include "directory.h"
 #include "fd.h"
 #include "lane.h"
+#include "port.h"
+#include "ports.h"
 #include "primary_rig.h"
 #include "refusal.h"
+#include "secondary.h"
 #include "suite.h"
 
 #define TO_PRIMARY(name)   HOLDFAST__ATTACH__TO_PRIMARY__BODY_##name

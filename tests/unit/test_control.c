@@ -14,6 +14,8 @@
 #include "control.pb-c.h"
 #include "fd.h"
 #include "lane.h"
+#include "port.h"
+#include "ports.h"
 #include "primary_rig.h"
 #include "refusal.h"
 #include "suite.h"

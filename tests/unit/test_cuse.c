@@ -18,7 +18,10 @@
 #include "fake_grants.h"
 #include "fd.h"
 #include "front.h"
+#include "port.h"
+#include "ports.h"
 #include "session.h"
+#include "session_life.h"
 #include "suite.h"
 
 #define FEATURES (1ull << 32 | 1ull << 15)

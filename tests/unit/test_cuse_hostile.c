@@ -28,6 +28,8 @@
 #include "fd.h"
 #include "fd_ledger.h"
 #include "front.h"
+#include "port.h"
+#include "ports.h"
 #include "session.h"
 #include "suite.h"
 

@@ -9,10 +9,15 @@
 
 #include "fd.h"
 #include "lane.h"
+#include "lane_entries.h"
+#include "outbox.h"
 #include "primary_rig.h"
 #include "refusal.h"
+#include "secondary_life.h"
+#include "secondary_request.h"
 #include "state.h"
 #include "suite.h"
+#include "waiting.h"
 
 #define VSWITCH	    HOLDFAST__ATTACH__ROLE__VSWITCH
 #define STANDBY	    HOLDFAST__ATTACH__ROLE__STANDBY

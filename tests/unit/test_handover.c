@@ -7,7 +7,9 @@
 #include "fd.h"
 #include "handover.h"
 #include "primary_rig.h"
+#include "secondary_life.h"
 #include "suite.h"
+#include "waiting.h"
 
 #define VSWITCH	    HOLDFAST__ATTACH__ROLE__VSWITCH
 #define STANDBY	    HOLDFAST__ATTACH__ROLE__STANDBY

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/port/port.h: sockets, second clients, reconnecting. */
+/* primary/port/ports.h: sockets, second clients, reconnecting. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -11,6 +11,8 @@
 #include "fake_grants.h"
 #include "fd.h"
 #include "front.h"
+#include "port.h"
+#include "ports.h"
 #include "refusal.h"
 #include "session.h"
 #include "suite.h"

@@ -14,6 +14,7 @@
 
 #include "attach.h"
 #include "order.h"
+#include "ports.h"
 #include "primary_rig.h"
 #include "suite.h"
 

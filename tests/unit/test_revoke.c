@@ -21,7 +21,9 @@
 #include "lane.h"
 #include "primary_rig.h"
 #include "refusal.h"
+#include "secondary_life.h"
 #include "suite.h"
+#include "waiting.h"
 
 #define VSWITCH	    HOLDFAST__ATTACH__ROLE__VSWITCH
 #define EVENT(name) HOLDFAST__CONTROL__EVENT_KIND__##name

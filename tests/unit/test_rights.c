@@ -11,9 +11,14 @@
 #include <unistd.h>
 
 #include "../e2e/fuse_file.h"
+#include "choose.h"
 #include "fd.h"
+#include "lane_entries.h"
+#include "port.h"
+#include "ports.h"
 #include "primary_rig.h"
 #include "refusal.h"
+#include "secondary_life.h"
 #include "state.h"
 #include "suite.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/session/session.h over a real socket: the states of rings, and what waits for a revocation. */
+/* primary/nouns/session.h over a real socket: the states of rings, and what waits for a revocation. */
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -7,6 +7,8 @@
 #include "clock.h"
 #include "fake_grants.h"
 #include "front.h"
+#include "port.h"
+#include "ports.h"
 #include "refusal.h"
 #include "session.h"
 #include "suite.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/session/session.h: messages that are refused. Each leaves the draft bit for bit as it was, is
+ * primary/nouns/session.h: messages that are refused. Each leaves the draft bit for bit as it was, is
  * counted, and is answered when an answer was asked for; without one the session ends, unless the
  * request was never offered.
  */
@@ -19,6 +19,7 @@
 #include "fd_ledger.h"
 #include "front.h"
 #include "grant.h"
+#include "port.h"
 #include "refusal.h"
 #include "session.h"
 #include "suite.h"

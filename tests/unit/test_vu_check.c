@@ -9,6 +9,7 @@
 #include "device.h"
 #include "suite.h"
 #include "vu_check.h"
+#include "vu_msg.h"
 #include "vu_table.h"
 
 #define ALL_PROTOCOL (VIRTIO_BIT(VU_PROTOCOL_CONFIGURE_MEM_SLOTS) | VIRTIO_BIT(VU_PROTOCOL_STATUS))

@@ -16,7 +16,9 @@
 #include "fd.h"
 #include "lane.h"
 #include "primary_rig.h"
+#include "secondary.h"
 #include "suite.h"
+#include "waiting.h"
 #include "watch.h"
 
 #define VSWITCH	    HOLDFAST__ATTACH__ROLE__VSWITCH

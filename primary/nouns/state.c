@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 
 #include "fd.h"
-#include "secondary.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
@@ -79,15 +78,4 @@ void state_put(struct state *state)
 		return;
 	hf_fd_close(&state->fd);
 	free(state);
-}
-
-void state_send(const struct state *state, const char *name, struct secondary *to)
-{
-	Holdfast__Attach__PeerState peer = HOLDFAST__ATTACH__PEER_STATE__INIT;
-	Holdfast__Attach__ToSecondary message = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
-
-	peer.name = (char *)(uintptr_t)name; /* only read by the packing */
-	message.body_case = HOLDFAST__ATTACH__TO_SECONDARY__BODY_PEER_STATE;
-	message.peer_state = &peer;
-	secondary_send(to, &message, &state->fd, 1);
 }

@@ -8,7 +8,6 @@
 
 #include <stdint.h>
 
-struct secondary;
 struct state;
 
 #define STATE_MAX_BYTES (64ull << 20)
@@ -21,7 +20,5 @@ struct state *state_adopt(int fd);
 int state_fd(const struct state *state);
 struct state *state_get(struct state *state); /* NULL is taken and given back */
 void state_put(struct state *state);
-/* PeerState: `name` ran before what `to` runs now. */
-void state_send(const struct state *state, const char *name, struct secondary *to);
 
 #endif

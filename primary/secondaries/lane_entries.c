@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the grants need of a secondary: does it want this port, send it a message, and a place in
- * its lane.
- *
  * A binding is the set of lane entries that one session of one device uses in one lane. While the
  * session lasts it hangs on devices[slot]; after DeviceRetire it waits in `retiring` for the
  * secondary's Retired. A secondary that never says Retired runs out of entries of its own lane; a
  * front-end that comes and goes faster than the secondary says it, of those its port may hold.
  */
-#include "secondary.h"
+#include "lane_entries.h"
 
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "device.h"
 #include "journal.h"
-#include "lane.h"
 #include "primary.h"
-#include "refusal.h"
-#include "send_queue.h"
+#include "secondary.h"
 
 #define BITS 64u
 /* Sessions of one device whose entries a secondary may still hold. */
@@ -35,61 +27,6 @@ struct lane_binding {
 	uint32_t entries[HF_SHM_MAX_VRINGS]; /* 0: none yet */
 	uint64_t stamps[HF_SHM_MAX_VRINGS];  /* prepare.c */
 };
-
-bool secondary_usable(const struct secondary *secondary)
-{
-	return !secondary->storing && !secondary->cut && !secondary->leaving &&
-	       !secondary->killed && !secondary->dead;
-}
-
-bool secondary_serves(const struct secondary *secondary, const char *port_name)
-{
-	if (!allow_port(&secondary->primary->conf->attach_rules, secondary->allowed, port_name))
-		return false;
-	for (size_t i = 0; i < secondary->nr_globs; i++)
-		if (fnmatch(secondary->globs[i], port_name, 0) == 0)
-			return true;
-	return secondary->nr_globs == 0;
-}
-
-bool secondary_congested(const struct secondary *secondary)
-{
-	return secondary_usable(secondary) && send_queue_crowded(secondary->queue);
-}
-
-bool secondary_idle(const struct secondary *secondary)
-{
-	return send_queue_empty(secondary->queue);
-}
-
-/* Our own shutdown makes the loop report the socket: the rest happens from there. */
-/* calls: shutdown */
-static void cut_off(struct secondary *secondary, int error)
-{
-	secondary->cut = true;
-	(void)shutdown(secondary->socket, SHUT_RDWR);
-	if (error == -ENOBUFS)
-		refusal_count(secondary->primary, REFUSED_ATTACH_SLOW);
-	if (error != -EPIPE && error != -ECONNRESET)
-		log_warning(secondary->tag, "cut off: %s",
-			    error == -ENOBUFS ? "it does not read what it is sent"
-					      : "no memory or descriptors to send to it");
-}
-
-void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *message,
-		    const int *fds, size_t nr_fds)
-{
-	int error;
-
-	if (!secondary_usable(secondary))
-		return;
-	error = send_queue_send(secondary->queue, secondary->socket, &message->base, fds, nr_fds);
-	if (!error && !send_queue_empty(secondary->queue))
-		error = loop_modify(secondary->primary->loop, &secondary->socket_source,
-				    EPOLLIN | EPOLLOUT);
-	if (error)
-		cut_off(secondary, error);
-}
 
 /* Next fit: a freed entry is used again as late as possible. 0: the lane is full. */
 static uint32_t lane_take(struct secondary *secondary)

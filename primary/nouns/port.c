@@ -4,8 +4,11 @@
  * which the front-end keeps to itself; it looks for our bits all the same. Bits that QEMU and
  * virtio-user answer for alone (MAC, STATUS) are not ours to offer.
  */
-#include "check.h"
 #include "port.h"
+
+#include <string.h>
+
+#include "check.h"
 #include "primary.h"
 #include "vu_wire.h"
 
@@ -37,4 +40,15 @@ uint64_t port_offered_features(const struct port *port)
 		features &= ~VIRTIO_BIT(VIRTIO_NET_F_MQ);
 	/* Not a virtio feature, and nothing works well without it. */
 	return features | VIRTIO_BIT(VU_F_PROTOCOL_FEATURES);
+}
+
+struct port *port_find(const struct primary *primary, const char *name)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct port *port = primary->ports[i];
+
+		if (port && !port->removing && strcmp(port->name, name) == 0)
+			return port;
+	}
+	return NULL;
 }

@@ -6,7 +6,7 @@
  * taken apart) or useless (no descriptors left): the kernel's backlog keeps the client meanwhile.
  * Connecting never blocks: a local socket is connected at once or not at all.
  */
-#include "port.h"
+#include "ports.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,13 +22,16 @@
 #include "cuse.h"
 #include "event.h"
 #include "fd.h"
-#include "headroom.h"
 #include "grant.h"
+#include "headroom.h"
 #include "journal.h"
+#include "port.h"
 #include "primary.h"
 #include "publish.h"
 #include "refusal.h"
 #include "session.h"
+#include "session_life.h"
+#include "session_message.h"
 #include "stream.h"
 
 #define BACKOFF_FIRST_NS (100 * NS_PER_MS)
@@ -269,17 +272,6 @@ static void close_socket(struct port *port)
 		unlink_socket(port);
 	port->listener_stored = 0;
 	foreign_close_socket(&port->foreign, &port->listener);
-}
-
-struct port *port_find(const struct primary *primary, const char *name)
-{
-	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
-		struct port *port = primary->ports[i];
-
-		if (port && !port->removing && strcmp(port->name, name) == 0)
-			return port;
-	}
-	return NULL;
 }
 
 static bool name_ok(const char *name)

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is sent to a secondary. */
+#ifndef PRIMARY_OUTBOX_H
+#define PRIMARY_OUTBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "attach.pb-c.h"
+
+struct secondary;
+struct state;
+
+/*
+ * Send, or queue when the peer's buffer is full. The descriptors are duplicated when queued; they
+ * stay the caller's. A peer whose queue is over its bound is cut off (its socket is shut down, its
+ * vrings are revoked); that is reported by the loop later, never from inside this call.
+ */
+void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *message,
+		    const int *fds, size_t nr_fds);
+
+/* It is behind with reading: nothing that a front-end can repeat at will should be added. */
+bool secondary_congested(const struct secondary *secondary);
+/* It has read everything it was sent. */
+bool secondary_idle(const struct secondary *secondary);
+/* PeerState: `name`, whose state it is, ran before what `secondary` runs now. */
+void secondary_send_state(struct secondary *secondary, const struct state *state, const char *name);
+
+#endif
