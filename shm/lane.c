@@ -29,11 +29,18 @@ bool hf_lane_can_fence(void)
 	return answer;
 }
 
+/* The quick one needs memory in the kernel (a mask of processors); the slow one does not. */
+static bool fence_everybody(void)
+{
+	return membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) == 0 ||
+	       membarrier(MEMBARRIER_CMD_GLOBAL) == 0;
+}
+
 void hf_lane_fence_all(void)
 {
 	/* Worked before and fails now: secondaries rely on it, going on would let a burst touch
 	 * memory that a front-end was told is its own. */
-	if (hf_lane_can_fence() && membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) < 0)
+	if (hf_lane_can_fence() && !fence_everybody())
 		abort();
 	/* Where there is none the secondaries were told to fence themselves; this is our half. */
 	hf_fence_full();

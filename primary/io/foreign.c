@@ -214,7 +214,8 @@ static _Noreturn void be_sweeper(const struct sweep *s, int hold)
 	while (!all_gone(s->fds, s->nr_fds) && getppid() == s->parent)
 		usleep(LOOK_US);
 	(void)!write(s->takers[1], takers, s->nr_fds * sizeof(pid_t)); /* the keeper tells */
-	while (poll(&go, 1, 10) == 0 && getppid() == s->parent)
+	/* Told, and nothing else: as long as it is the parent's, the table is not ours to empty. */
+	while (poll(&go, 1, 10) != 1 && getppid() == s->parent)
 		;
 	(void)close_range(0, ~0u, 0);
 	end();
@@ -234,6 +235,7 @@ static pid_t await_word(int told, pid_t child)
 {
 	struct pollfd fd = {.fd = told, .events = POLLIN};
 	pid_t pid = -1;
+	ssize_t n;
 
 	for (int ms = 0; ms < SWEEP_MS; ms += LOOK_MS) {
 		siginfo_t ended = {0};
@@ -244,7 +246,22 @@ static pid_t await_word(int told, pid_t child)
 		    ended.si_pid == child)
 			break;
 	}
-	return read(told, &pid, sizeof(pid)) == sizeof(pid) ? pid : -1;
+	do {
+		n = read(told, &pid, sizeof(pid));
+	} while (n < 0 && errno == EINTR);
+	return n == sizeof(pid) ? pid : -1;
+}
+
+/* It waits for this for ever, and we for its end. */
+static void let_sweeper_end(const struct sweep *s, pid_t sweeper)
+{
+	ssize_t n;
+
+	do {
+		n = write(s->go[1], "g", 1);
+	} while (n < 0 && errno == EINTR);
+	if (n != 1)
+		(void)kill(sweeper, SIGKILL);
 }
 
 /* 0 and *ret_keeper, a pidfd. */
@@ -267,7 +284,7 @@ static int sweep(struct sweep *s, int hold, int *ret_keeper)
 	if (error)
 		(void)kill(sweeper, SIGKILL); /* the table is still ours */
 	else
-		(void)!write(s->go[1], "g", 1);
+		let_sweeper_end(s, sweeper);
 	bury(sweeper);
 	return error;
 }
@@ -481,8 +498,11 @@ static enum waiting look(int socket, bool named)
 			     .msg_iovlen = 1,
 			     .msg_control = named ? &sender : NULL,
 			     .msg_controllen = named ? sizeof(sender) : 0};
-	ssize_t n = recvmsg(socket, &msg, MSG_PEEK | MSG_DONTWAIT);
+	ssize_t n;
 
+	do {
+		n = recvmsg(socket, &msg, MSG_PEEK | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
 	if (n >= 0 && (msg.msg_flags & MSG_CTRUNC))
 		return DESCRIPTORS;
 	if (is_end(n, &msg))

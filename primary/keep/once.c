@@ -25,12 +25,37 @@
 /* A message that came byte by byte takes a slot of the pipe for each. */
 #define PIPE_BYTES (1 << 20)
 
-static void drain(int pipe)
+static ssize_t read_some(int fd, void *bytes, size_t room)
+{
+	ssize_t n;
+
+	do {
+		n = read(fd, bytes, room);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* 0, or -errno: something may be left in it. */
+static int drain(int pipe)
 {
 	char bytes[512];
+	ssize_t n;
 
-	while (read(pipe, bytes, sizeof(bytes)) > 0)
-		;
+	do {
+		n = read_some(pipe, bytes, sizeof(bytes));
+	} while (n > 0);
+	return n == -EAGAIN ? 0 : (int)n;
+}
+
+/* Few bytes into a pipe: all of them or none. */
+static ssize_t write_whole(int pipe, const void *bytes, size_t len)
+{
+	ssize_t n;
+
+	do {
+		n = write(pipe, bytes, len);
+	} while (n < 0 && errno == EINTR);
+	return n;
 }
 
 static size_t left_in(int pipe)
@@ -63,8 +88,11 @@ int once_send(struct once *once, uint64_t id, int socket, const void *bytes, siz
 	if (!once)
 		return send_plainly(socket, bytes, len);
 	hf_store_release(&once->notes->sending, (uint64_t)0);
-	drain(once->answer[0]);
-	if (write(once->answer[1], bytes, len) != (ssize_t)len)
+	/* What is left of another answer would go out before this one. */
+	error = drain(once->answer[0]);
+	if (error)
+		return error;
+	if (write_whole(once->answer[1], bytes, len) != (ssize_t)len)
 		return -EPIPE;
 	hf_store_release(&once->notes->sending, id);
 	do {
@@ -74,7 +102,7 @@ int once_send(struct once *once, uint64_t id, int socket, const void *bytes, siz
 		return 0;
 	error = n < 0 ? -errno : -EPIPE;
 	hf_store_release(&once->notes->sending, (uint64_t)0);
-	drain(once->answer[0]);
+	(void)drain(once->answer[0]);
 	return error;
 }
 
@@ -83,8 +111,9 @@ bool once_was_sent(const struct once *once, uint64_t id)
 	return once->notes->sending == id && !left_in(once->answer[0]);
 }
 
+/* 0: also when there is less. */
 /* calls: recvfrom */
-static void consume_plainly(int socket, size_t len)
+static int consume_plainly(int socket, size_t len)
 {
 	char bytes[512];
 
@@ -94,20 +123,27 @@ static void consume_plainly(int socket, size_t len)
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && errno != EAGAIN)
+			return -errno;
 		if (n <= 0)
-			return;
+			return 0;
 		len -= (size_t)n;
 	}
+	return 0;
 }
 
 /* After a death the pipe has what is out already. */
-static void begin_consuming(struct once *once, uint64_t id)
+static int begin_consuming(struct once *once, uint64_t id)
 {
+	int error;
+
 	if (once->notes->consuming == id)
-		return;
+		return 0;
 	hf_store_release(&once->notes->consuming, (uint64_t)0);
-	drain(once->consumed[0]);
-	hf_store_release(&once->notes->consuming, id);
+	error = drain(once->consumed[0]);
+	if (!error)
+		hf_store_release(&once->notes->consuming, id);
+	return error;
 }
 
 static size_t was_consumed(const struct once *once, uint64_t id)
@@ -117,17 +153,18 @@ static size_t was_consumed(const struct once *once, uint64_t id)
 
 /* calls: setsockopt */
 /* calls: splice */
-void once_consume(struct once *once, uint64_t id, int socket, size_t len)
+int once_consume(struct once *once, uint64_t id, int socket, size_t len)
 {
-	int offset = -1;
+	int offset = -1, error;
 
 	/* Where a look began, a splice would begin as well. */
-	(void)setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
-	if (!once) {
-		consume_plainly(socket, len);
-		return;
-	}
-	begin_consuming(once, id);
+	if (setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset)) < 0)
+		return -errno;
+	if (!once)
+		return consume_plainly(socket, len);
+	error = begin_consuming(once, id);
+	if (error)
+		return error;
 	len -= was_consumed(once, id);
 	while (len) {
 		ssize_t n = splice(socket, NULL, once->consumed[1], NULL, len, SPLICE_F_NONBLOCK);
@@ -138,7 +175,7 @@ void once_consume(struct once *once, uint64_t id, int socket, size_t len)
 			break;
 		len -= (size_t)n;
 	}
-	consume_plainly(socket, len);
+	return consume_plainly(socket, len);
 }
 
 /* A copy of what is in the pipe. */
@@ -152,28 +189,27 @@ static ssize_t look_into(struct once *once, void *bytes, size_t room)
 	} while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n < 0 ? -errno : 0;
-	n = read(once->look[0], bytes, room);
-	drain(once->look[0]);
-	return n < 0 ? -errno : n;
-}
-
-static ssize_t take_plainly(int device, void *bytes, size_t room)
-{
-	ssize_t n = read(device, bytes, room);
-
-	return n < 0 ? -errno : n;
+	n = read_some(once->look[0], bytes, room);
+	(void)drain(once->look[0]);
+	return n;
 }
 
 /* calls: splice */
 ssize_t once_take(struct once *once, uint32_t slot, int device, void *bytes, size_t room)
 {
 	ssize_t n;
+	int error;
 
 	if (!once)
-		return take_plainly(device, bytes, room);
-	once_taken(once);
+		return read_some(device, bytes, room);
+	/* A request before it would be taken for this one's beginning. */
+	error = drain(once->taken[0]);
+	if (error)
+		return error;
 	hf_store_release(&once->notes->taking, (uint64_t)slot + 1);
-	n = splice(device, NULL, once->taken[1], NULL, room, SPLICE_F_NONBLOCK);
+	do {
+		n = splice(device, NULL, once->taken[1], NULL, room, SPLICE_F_NONBLOCK);
+	} while (n < 0 && errno == EINTR);
 	if (n <= 0)
 		return n < 0 ? -errno : 0;
 	return look_into(once, bytes, room);
@@ -182,7 +218,7 @@ ssize_t once_take(struct once *once, uint32_t slot, int device, void *bytes, siz
 void once_taken(struct once *once)
 {
 	if (once)
-		drain(once->taken[0]);
+		(void)drain(once->taken[0]);
 }
 
 ssize_t once_left(struct once *once, uint32_t slot, void *bytes, size_t room)

@@ -31,14 +31,15 @@ struct once {
 };
 
 /* Send `len` bytes (at most a pipe's atomic write) as the answer to message `id`. 0: all sent;
- * -EAGAIN: nothing sent, no room; -errno: the peer is gone. `once` NULL: plainly. */
+ * -EAGAIN: nothing sent, no room; -errno: the peer is gone, or it cannot be done. `once` NULL:
+ * plainly. */
 int once_send(struct once *once, uint64_t id, int socket, const void *bytes, size_t len);
 /* After a death: was the answer to `id` sent? */
 bool once_was_sent(const struct once *once, uint64_t id);
 
 /* Take `len` bytes of message `id` out of the socket, with whatever descriptors came along; after a
- * death, those that are still in it. */
-void once_consume(struct once *once, uint64_t id, int socket, size_t len);
+ * death, those that are still in it. 0; -errno: they are in it, and would be read again. */
+int once_consume(struct once *once, uint64_t id, int socket, size_t len);
 /* The device's next request, which stays ours until once_taken. Bytes; -errno: as its read(2) says.
  * `room` is at least what the device demands of a read. */
 ssize_t once_take(struct once *once, uint32_t slot, int device, void *bytes, size_t room);

@@ -183,18 +183,21 @@ static void end_refused(struct session *session, enum refusal reason, const char
 	session_end(session, refusal_name(reason));
 }
 
-/* Nothing is left to do for the message but to forget it. */
-static void consume(struct session *session)
+/* Nothing is left to do for the message but to forget it. 0; -errno: it would come once more. */
+static int consume(struct session *session)
 {
+	int error = 0;
+
 	journal_answered(session);
 	if (session->port->cuse)
 		cuse_forget(session);
 	else
-		once_consume(journal_once(session->primary), session->message_id, session->socket,
-			     session->in_socket);
+		error = once_consume(journal_once(session->primary), session->message_id,
+				     session->socket, session->in_socket);
 	journal_consumed(session);
 	session->in_socket = 0;
 	foreign_let_go(&session->port->foreign);
+	return error;
 }
 
 /* False: the session is over, or waits for room. */
@@ -204,8 +207,10 @@ static bool send_reply(struct session *session)
 	int error = session_flush(session);
 
 	if (!error) {
-		consume(session);
-		return true;
+		error = consume(session);
+		if (error)
+			session_end(session, strerror(-error));
+		return !error;
 	}
 	if (error == -EAGAIN) {
 		session->state = SESSION_REPLYING;
@@ -426,7 +431,7 @@ static bool message_refused(struct session *session)
 	else if (!never_offered) {
 		vu_msg_release(msg);
 		journal_ending(session); /* the next message is not answered by anybody */
-		consume(session);
+		(void)consume(session);
 		session_end(session, refusal_name(session->refused));
 		return false;
 	}
@@ -632,7 +637,7 @@ static void write_reply(struct session *session)
 	session->state = SESSION_READING;
 	loop_timer_clear(session->primary->loop, &session->deadline);
 	if (!error)
-		consume(session);
+		error = consume(session);
 	if (!error)
 		error = loop_modify(session->primary->loop, &session->source, READ_EVENTS);
 	if (error)

@@ -215,32 +215,36 @@ static void restore_lost(struct device *device)
 
 /* --- the session and its message --- */
 
-/* The steps after the message was acted on; see once.h. */
-static void restore_message(struct session *session, const struct journal_port *record)
+/* The steps after the message was acted on; see once.h. 0 or -errno: for another try. */
+static int restore_message(struct session *session, const struct journal_port *record)
 {
 	const struct journal_message *message = &record->message;
 	const struct journal_slot *slot = journal_slot(session->primary, session->device->slot);
 	struct once *once = journal_once(session->primary);
+	int error;
 
 	session->message_id = message->id;
 	/* A later one was refused, answered to nobody and taken out of the socket. */
 	if (!message->id || slot->consumed >= message->id)
-		return;
+		return 0;
 	session->in_socket = message->bytes;
 	session->reply.len = message->reply_bytes;
 	memcpy(session->reply.bytes, message->reply, sizeof(session->reply.bytes));
 	/* An answer that was given already is given to nobody. */
 	if (session->port->cuse)
-		return;
+		return 0;
 	if (slot->answered < message->id && message->reply_bytes &&
 	    !once_was_sent(once, message->id))
-		return;
+		return 0;
 	/* Now, as the next answer or message to anybody takes the traces away. */
 	session->reply.len = 0;
 	journal_answered(session);
-	once_consume(once, message->id, session->socket, session->in_socket);
+	error = once_consume(once, message->id, session->socket, session->in_socket);
+	if (error)
+		return error;
 	journal_consumed(session);
 	session->in_socket = 0;
+	return 0;
 }
 
 static int restore_session(struct port *port, const struct journal_port *record)
@@ -267,14 +271,12 @@ static int restore_session(struct port *port, const struct journal_port *record)
 		port->opening = record->opening;
 		session->owner_start = record->owner_start;
 		port->peer_pid = record->peer_pid;
-		restore_message(session, record);
-		return 0;
+		return restore_message(session, record);
 	}
 	if (socket < 0)
 		return 0;
 	port->peer_pid = stream_peer_pid(socket);
-	restore_message(session, record);
-	return 0;
+	return restore_message(session, record);
 }
 
 /* NULL: it goes on. */

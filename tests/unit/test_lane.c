@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "check.h"
+#include "faults.h"
 #include "lane.h"
 #include "suite.h"
 
@@ -179,6 +180,20 @@ static void contest_with(bool fence)
 	free(contest);
 }
 
+/* The kernel's memory is short: there is a way without. */
+static void a_barrier_that_fails_is_made_the_slow_way(void)
+{
+	uint32_t hit;
+
+	REQUIRE(hf_lane_register_membarrier() && hf_lane_can_fence());
+	faults_open();
+	faults_arm(0, FAULT_MAP, FAULT_ERROR, 1, 1);
+	hf_lane_fence_all(); /* or it aborts */
+	CHECK_EQ(faults_disarm(&hit), 2);
+	CHECK_EQ(hit, 1);
+	faults_close();
+}
+
 static void a_revoked_burst_never_touches_guest_memory_by_membarrier(void)
 {
 	REQUIRE(hf_lane_register_membarrier());
@@ -196,6 +211,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_lane_of_another_major_version_is_refused),
 	SENTENCE(a_burst_enters_with_its_grant_enabled_or_not),
 	SENTENCE(a_burst_without_its_grant_stays_out_and_quiet),
+	SENTENCE(a_barrier_that_fails_is_made_the_slow_way),
 	SENTENCE(a_revoked_burst_never_touches_guest_memory_by_membarrier),
 	SENTENCE(a_revoked_burst_never_touches_guest_memory_by_its_own_fence),
 };

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "faults.h"
 #include "fd_ledger.h"
 #include "journal_layout.h"
 #include "once.h"
@@ -290,6 +291,83 @@ static void without_pipes_it_is_done_plainly(void)
 	end();
 }
 
+/* The nth read, write or receive from here on fails. */
+static void fail(uint32_t kinds, uint32_t nth)
+{
+	faults_arm(0, kinds, FAULT_ERROR, nth, 1);
+}
+
+static void an_answer_never_goes_out_behind_the_rest_of_another(void)
+{
+	begin();
+	faults_open();
+	REQUIRE(write(once.answer[1], "old", 3) == 3);
+	fail(FAULT_TRANSFER, 1);
+	CHECK_EQ(once_send(&once, 5, ends[0], "answer", 6), -EIO);
+	faults_disarm(NULL);
+	CHECK(peer_has_nothing());
+	CHECK_EQ(once_send(&once, 5, ends[0], "answer", 6), 0);
+	CHECK(peer_has("answer"));
+	faults_close();
+	end();
+}
+
+/* Whoever took it for consumed would act on it twice. */
+static void a_message_that_stays_in_the_socket_is_said(void)
+{
+	begin();
+	faults_open();
+	send_message("first", NULL);
+	fail(FAULT_FILE, 1); /* where the look began */
+	CHECK_EQ(once_consume(&once, 5, ends[0], 5), -ENOBUFS);
+	fail(FAULT_TRANSFER, 1); /* the pipe */
+	CHECK_EQ(once_consume(&once, 5, ends[0], 5), -EIO);
+	fail(FAULT_TRANSFER, 1);
+	CHECK_EQ(once_consume(NULL, 5, ends[0], 5), -ENOMEM);
+	faults_disarm(NULL);
+	CHECK(left("first"));
+	CHECK_EQ(once_consume(&once, 5, ends[0], 5), 0);
+	CHECK(left(""));
+	faults_close();
+	end();
+}
+
+static void a_request_is_not_taken_behind_the_rest_of_another(void)
+{
+	char bytes[64];
+	int device[2];
+
+	begin();
+	faults_open();
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, device) == 0);
+	REQUIRE(send(device[1], "second", 6, 0) == 6);
+	REQUIRE(write(once.taken[1], "old", 3) == 3);
+	fail(FAULT_TRANSFER, 1);
+	CHECK_EQ(once_take(&once, 3, device[0], bytes, sizeof(bytes)), -EIO);
+	faults_disarm(NULL);
+	CHECK_EQ(once_take(&once, 3, device[0], bytes, sizeof(bytes)), 6);
+	CHECK_EQ(memcmp(bytes, "second", 6), 0);
+	close(device[0]);
+	close(device[1]);
+	faults_close();
+	end();
+}
+
+static void no_signal_gets_between(void)
+{
+	begin();
+	faults_open();
+	send_message("first", NULL);
+	faults_arm_every(0, FAULT_TRANSFER, FAULT_INTERRUPT, 2);
+	CHECK_EQ(once_send(&once, 5, ends[0], "answer", 6), 0);
+	CHECK_EQ(once_consume(&once, 5, ends[0], 5), 0);
+	faults_disarm(NULL);
+	CHECK(peer_has("answer"));
+	CHECK(left(""));
+	faults_close();
+	end();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(an_answer_arrives_whole_and_is_known_as_sent),
 	SENTENCE(a_request_that_was_taken_is_there_until_it_was_noted),
@@ -303,5 +381,9 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_look_does_not_move_where_consuming_begins),
 	SENTENCE(a_message_of_more_pieces_than_the_pipe_takes_goes_too),
 	SENTENCE(without_pipes_it_is_done_plainly),
+	SENTENCE(an_answer_never_goes_out_behind_the_rest_of_another),
+	SENTENCE(a_message_that_stays_in_the_socket_is_said),
+	SENTENCE(a_request_is_not_taken_behind_the_rest_of_another),
+	SENTENCE(no_signal_gets_between),
 };
 SUITE("once", sentences)
