@@ -216,6 +216,19 @@ int hf_directory_snapshot(const struct hf_directory *directory, uint32_t slot,
 	return -EBUSY;
 }
 
+/* What an earlier draft had more of is nobody's to read any more. */
+static void wipe(struct hf_shm_device *device, uint32_t nr_regions, uint32_t nr_vrings)
+{
+	static const struct hf_shm_device nothing;
+
+	if (nr_regions < device->nr_regions)
+		hf_words_write(&device->regions[nr_regions], nothing.regions,
+			       (device->nr_regions - nr_regions) * sizeof(nothing.regions[0]));
+	for (uint32_t i = nr_vrings; i < device->nr_vrings; i++)
+		hf_words_write((char *)&device->vrings[i] + SETUP_OFFSET,
+			       (const char *)&nothing.vrings[i] + SETUP_OFFSET, SETUP_BYTES);
+}
+
 int hf_directory_publish(const struct hf_directory *directory, uint32_t slot,
 			 const struct hf_shm_device *draft)
 {
@@ -228,6 +241,7 @@ int hf_directory_publish(const struct hf_directory *directory, uint32_t slot,
 	hf_seq_write_begin(&device->seq);
 	hf_write_once(&device->state, state);
 	hf_write_once(&device->generation, device->generation + 1);
+	wipe(device, draft->nr_regions, draft->nr_vrings);
 	hf_words_write((char *)device + first, (const char *)draft + first, HEAD_BYTES - first);
 	hf_words_write(device->regions, draft->regions,
 		       draft->nr_regions * sizeof(draft->regions[0]));

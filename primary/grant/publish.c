@@ -60,8 +60,6 @@ static void fill_device(struct hf_shm_device *to, const struct device *from)
 	to->features = from->features;
 	to->protocol_features = from->protocol_features;
 	to->nr_regions = from->memory.count;
-	/* Readers keep what is behind nr_vrings out of their copies, so a slot that had more vrings
-	 * before shows nothing of them. */
 	to->nr_vrings = device_nr_vrings(from);
 	to->kind = from->is_vhost_net;
 	to->node = from->node;

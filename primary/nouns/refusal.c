@@ -36,7 +36,8 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_RING_ADDRESS] = ADDRESSES,
 	[REFUSED_FOREIGN_FD] = "close(2) of descriptors that came with messages does not return: "
 			       "end who serves those files, and " RESTART,
-	[REFUSED_NO_RESOURCES] = "raise the limits of memory and open files of holdfastd",
+	[REFUSED_NO_RESOURCES] = "raise the limits of memory and open files of holdfastd; for "
+				  "memory on hugepages, reserve more (vm.nr_hugepages)",
 	[REFUSED_CALLER] =
 		"holdfastd must see the front-end's process: in the same pid namespace, or "
 		"one above",

@@ -110,14 +110,19 @@ static int32_t node_of(const struct hf_shm_region *region, const struct hf_mappe
 	return hf_node_of_page(first);
 }
 
-/* Can it be mapped, to read and to write? Its first page is, for a moment, and tells its node. */
+/*
+ * Can it be mapped, to read and to write? Its first page is, for a moment, and tells its node. All
+ * of it is when it lies on hugepages: the kernel reserves those that are not there yet for the file,
+ * or says that the pool has none, which the first touch would say with a SIGBUS.
+ */
 static int probe(struct hf_shm_region *region, int fd)
 {
 	struct hf_shm_region first = *region;
 	struct hf_guestmap *map;
 	int error;
 
-	first.size = min_u64(region->size, region->page_bytes);
+	if (region->page_bytes == (uint32_t)getpagesize())
+		first.size = min_u64(region->size, region->page_bytes);
 	error = hf_guestmap_create(&map, &first, &fd, 1);
 	if (error)
 		return error;

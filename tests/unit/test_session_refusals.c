@@ -294,6 +294,27 @@ static void a_file_of_an_ordinary_file_system_is_no_memory(void)
 	end();
 }
 
+/* Mapped it could be, page by page, as long as nobody touches it. */
+static void hugepages_that_the_pool_does_not_have_are_refused(void)
+{
+	const uint64_t more = 1ull << 40; /* than any test machine has */
+	struct vu_region region = {0, more, FRONT_USER + FRONT_MEMORY, 0};
+	struct vu_mem_reg reg = {.region = {more, more, FRONT_USER + 2 * more, 0}};
+	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
+
+	if (fd < 0 || ftruncate(fd, (off_t)more) < 0) {
+		printf("\n    skipped: no hugepages on this kernel\n    ");
+		close(fd);
+		return;
+	}
+	begin();
+	refused_table(&region, 1, &fd, REFUSED_NO_RESOURCES);
+	refused(VU_ADD_MEM_REG, &reg, sizeof(reg), &fd, 1, REFUSED_NO_RESOURCES);
+	CHECK(fake_granted(&front_port()->device.vrings[0]));
+	end();
+	close(fd);
+}
+
 static void unknown_and_overlapping_regions_are_neither_added_nor_removed(void)
 {
 	static const struct vu_region unknown[] = {
@@ -566,6 +587,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(odd_but_legal_regions_are_mapped),
 	CATALOGUE(memory_that_cannot_be_mapped_writable_is_refused, "[4] [M-9]"),
 	CATALOGUE(a_file_of_an_ordinary_file_system_is_no_memory, "[M-9]"),
+	CATALOGUE(hugepages_that_the_pool_does_not_have_are_refused, "[M-20]"),
 	CATALOGUE(unknown_and_overlapping_regions_are_neither_added_nor_removed, "[M-6]"),
 	CATALOGUE(only_an_eventfd_is_a_kick_a_call_or_an_error, "[23]"),
 	SENTENCE(event_descriptors_are_made_non_blocking),
