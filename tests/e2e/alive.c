@@ -8,6 +8,7 @@
 #include "suite.h"
 
 #define WAIT_MS	       20000
+#define LOOKS	       8
 #define BATCH	       16u
 #define MOST_ARGUMENTS 24u
 /* An allocator keeps a few pages more than before now and then; what leaks with each deed shows. */
@@ -65,8 +66,20 @@ static size_t anonymous_of(pid_t pid)
 	return kib << 10;
 }
 
+/* Connections of the test's own to the control socket may be on their way out. */
+static void wait_for_rest(pid_t pid)
+{
+	size_t fds = world_fds(pid, -1), now;
+
+	for (int same = 0; same < LOOKS; same = now == fds ? same + 1 : 0, fds = now) {
+		usleep(4000);
+		now = world_fds(pid, -1);
+	}
+}
+
 static void take_ledger(struct alive_ledger *ledger, pid_t pid)
 {
+	wait_for_rest(pid);
 	*ledger = (struct alive_ledger){.pid = pid,
 					.fds = world_fds(pid, -1),
 					.maps = world_maps(pid, -1),
