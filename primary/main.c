@@ -37,6 +37,7 @@
 #include "privilege.h"
 #include "program.h"
 #include "resume.h"
+#include "retire.h"
 #include "store.h"
 #include "supervise.h"
 #include "upgrade.h"

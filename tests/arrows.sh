@@ -24,7 +24,7 @@ primary/session	^primary/cuse ^primary/port primary/grant primary/keep primary/n
 primary/port	^primary/cuse primary/session primary/grant primary/keep primary/nouns primary/io base
 primary/cuse	primary/port primary/session primary/keep primary/nouns primary/program primary/io shm base
 primary/attach	primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/io proto shm base
-primary/control	^primary/succession primary/port primary/grant primary/keep primary/nouns primary/io proto shm base
+primary/control	^primary/succession primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/io proto shm base
 primary/succession	primary/control primary/attach primary/cuse primary/port primary/session primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/security primary/io shm base
 primary/supervise	primary/succession primary/program primary/security base
 primary		primary/supervise primary/succession primary/control primary/attach primary/cuse primary/port primary/grant primary/keep primary/nouns primary/program primary/security primary/io proto shm base

@@ -37,6 +37,8 @@
 #include "outbox.h"
 #include "primary.h"
 #include "refusal.h"
+#include "retire.h"
+#include "revoke.h"
 #include "secondary.h"
 #include "secondary_life.h"
 #include "stream.h"

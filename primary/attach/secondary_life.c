@@ -22,6 +22,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "death.h"
 #include "directory.h"
 #include "event.h"
 #include "fd.h"
@@ -33,6 +34,7 @@
 #include "lane_entries.h"
 #include "primary.h"
 #include "refusal.h"
+#include "revoke.h"
 #include "secondary.h"
 #include "secondary_publish.h"
 #include "secondary_request.h"
@@ -40,6 +42,7 @@
 #include "seq.h"
 #include "state.h"
 #include "store.h"
+#include "tell.h"
 #include "watch.h"
 
 /* A lane full of grants, each a packet of some 100 bytes, with a device's memory before. */

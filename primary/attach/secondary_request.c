@@ -23,6 +23,7 @@
 #include "ports.h"
 #include "primary.h"
 #include "refusal.h"
+#include "refused.h"
 #include "secondary.h"
 #include "state.h"
 

@@ -9,6 +9,7 @@
 #include "check.h"
 #include "clock.h"
 #include "control_answer.h"
+#include "device.h"
 #include "memory.h"
 #include "port.h"
 #include "primary.h"

@@ -8,7 +8,9 @@
 
 #include "check.h"
 #include "control_answer.h"
+#include "device.h"
 #include "grant.h"
+#include "lane_entries.h"
 #include "order.h"
 #include "publish.h"
 #include "secondary.h"

@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "control_answer.h"
+#include "device.h"
 #include "port.h"
 #include "primary.h"
 #include "refusal.h"

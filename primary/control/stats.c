@@ -6,7 +6,8 @@
 #include "stats.h"
 
 #include "clock.h"
-#include "grant.h"
+#include "device.h"
+#include "lane_entries.h"
 #include "order.h"
 #include "secondary.h"
 

@@ -2,8 +2,8 @@
 #include "blame.h"
 
 #include "event.h"
-#include "grant.h"
 #include "lane.h"
+#include "lane_entries.h"
 #include "port.h"
 #include "primary.h"
 #include "publish.h"

@@ -20,7 +20,6 @@
 #include "blame.h"
 #include "directory.h"
 #include "event.h"
-#include "grant.h"
 #include "journal.h"
 #include "lane.h"
 #include "lane_entries.h"
@@ -319,44 +318,4 @@ bool grant_vring_check_broken(struct vring *vring)
 		   vring->device->port->name, vring->owner->name, vring->index, 0, "%s",
 		   reason ? reason : "unknown reason");
 	return true;
-}
-
-const struct hf_lane_vring *grant_lane(const struct vring *vring)
-{
-	return vring->owner ? entry_of(vring) : NULL;
-}
-
-/* Next time it gets everything again; but never memory under a ring that runs. */
-static void forget_sent(const struct device *device, struct secondary *secondary)
-{
-	secondary_lane_unprepare(secondary, device->slot);
-	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
-		if (device->vrings[i].owner)
-			return;
-	secondary->devices[device->slot].mem_generation = 0;
-}
-
-int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t grant, int error)
-{
-	struct device *device = vring->device;
-
-	if (vring->owner != secondary || vring->grant != grant || vring->revoking)
-		return 0;
-	grant_vring_withdraw(vring);
-	hf_lane_fence_all();
-	/* Its leaving takes the vring back, with all that a revocation does. */
-	if (!grant_vring_quiet(vring))
-		return -EPROTO;
-	grant_vring_take_back(vring);
-	forget_sent(device, secondary);
-	if (vring->by_preparation) { /* once more, with everything */
-		grant_offer(device);
-		return 0;
-	}
-	vring->broken = true;
-	publish_device(device);
-	event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN, device->port->name,
-		   secondary->name, vring->index, 0, "cannot be run: %s",
-		   strerror(error < 0 && error > -4096 ? -error : EINVAL));
-	return 0;
 }

@@ -36,13 +36,15 @@
 #include "device.h"
 #include "grant.h"
 #include "journal.h"
+#include "life_signs.h"
+#include "lost.h"
 #include "outbox.h"
 #include "port.h"
 #include "primary.h"
+#include "revoke.h"
 #include "secondary.h"
 #include "secondary_publish.h"
 #include "state.h"
-#include "watch.h"
 
 #define FLUSH_NS (200 * NS_PER_MS)
 
@@ -118,7 +120,7 @@ static bool has_relief(const struct device *device)
 {
 	const struct secondary *next = grant_next_owner(device);
 
-	return next && next != device->owner && watch_outlives(next, device->owner);
+	return next && next != device->owner && life_signs_outlives(next, device->owner);
 }
 
 /* Does the device change hands? */

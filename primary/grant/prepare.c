@@ -17,7 +17,6 @@
 
 #include "check.h"
 #include "choose.h"
-#include "grant.h"
 #include "journal.h"
 #include "lane_entries.h"
 #include "outbox.h"

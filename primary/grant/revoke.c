@@ -19,26 +19,27 @@
  * pidfd does. A secondary that was stopped inside a burst would, when continued, store into
  * memory that the front-end was told is its own again.
  */
-#include "grant.h"
+#include "revoke.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 
-#include "blame.h"
 #include "check.h"
 #include "clock.h"
+#include "device.h"
 #include "event.h"
+#include "grant.h"
 #include "grant_vring.h"
-#include "handover.h"
 #include "history.h"
 #include "lane.h"
+#include "lost.h"
 #include "port.h"
 #include "primary.h"
 #include "publish.h"
+#include "revocation.h"
 #include "secondary.h"
-#include "waiting.h"
 
 #define WAIT_FIRST_NS	(20 * NS_PER_US)
 #define WAIT_LONGEST_NS NS_PER_MS
@@ -48,15 +49,6 @@ struct waiting {
 	uint32_t running; /* owner alive: look again */
 	uint32_t fenced;  /* owner killed: its pidfd will tell */
 };
-
-static bool covers_vring(const struct revocation *r, const struct vring *vring)
-{
-	if (r->secondary)
-		return vring->owner == r->secondary;
-	if (r->vring == GRANT_DEQUEUE_VRINGS)
-		return vring->index & 1;
-	return r->vring == GRANT_ALL_VRINGS || r->vring == vring->index;
-}
 
 /* Call `visit` for the devices it may cover; visit may free nothing. */
 static void each_device(struct revocation *r,
@@ -82,7 +74,7 @@ static void withdraw(struct revocation *r, struct device *device, void *context)
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		struct vring *vring = &device->vrings[i];
 
-		if (!vring->owner || vring->revoking || !covers_vring(r, vring))
+		if (!vring->owner || vring->revoking || !revocation_covers(r, vring))
 			continue;
 		grant_vring_withdraw(vring);
 		*withdrawn = true;
@@ -97,7 +89,7 @@ static void take_back_quiet(struct revocation *r, struct device *device, void *c
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		struct vring *vring = &device->vrings[i];
 
-		if (!vring->revoking || !covers_vring(r, vring))
+		if (!vring->revoking || !revocation_covers(r, vring))
 			continue;
 		if (vring->owner->killed) {
 			waiting->fenced++;
@@ -141,19 +133,6 @@ void revoke_cancel(struct revocation *r)
 {
 	if (r->active)
 		unlink_revocation(r);
-}
-
-bool revoke_covers(const struct vring *vring)
-{
-	const struct revocation *r = vring->device->primary->revocations;
-
-	for (; r; r = r->next) {
-		if (r->device == vring->device && covers_vring(r, vring))
-			return true;
-		if (r->secondary && vring->device->lost.id == r->secondary->id)
-			return true;
-	}
-	return false;
 }
 
 static void finish(struct revocation *r)
@@ -203,7 +182,7 @@ static void fence_owners(struct revocation *r, struct device *device, void *cont
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		struct vring *vring = &device->vrings[i];
 
-		if (vring->revoking && covers_vring(r, vring))
+		if (vring->revoking && revocation_covers(r, vring))
 			fence(vring->owner, *waited_ns);
 	}
 }
@@ -328,20 +307,6 @@ void grant_set_enabled(struct revocation *r, struct vring *vring, bool enabled)
 	start(r);
 }
 
-static void take_back_dead(struct device *device, struct secondary *secondary)
-{
-	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
-		struct vring *vring = &device->vrings[i];
-
-		if (vring->owner != secondary)
-			continue;
-		grant_vring_withdraw(vring);
-		grant_vring_take_back(vring);
-	}
-	grant_let_go(device, LOST_DIED, secondary->left_ns);
-	publish_device(device);
-}
-
 static struct revocation *first_without_vrings(struct primary *primary)
 {
 	struct revocation *r = primary->revocations;
@@ -355,27 +320,10 @@ static struct revocation *first_without_vrings(struct primary *primary)
 	return r;
 }
 
-void grant_secondary_died(struct primary *primary, struct secondary *secondary)
+void revoke_finish_idle(struct primary *primary)
 {
-	struct vring *suspect = NULL;
 	struct revocation *r;
 
-	secondary->dead = true;
-	if (!secondary->left_ns)
-		secondary->left_ns = hf_now_ns();
-	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
-		struct port *port = primary->ports[i];
-
-		if (port && port->device.owner == secondary) {
-			suspect = blame_death(&port->device, secondary, suspect);
-			take_back_dead(&port->device, secondary);
-		}
-	}
-	if (suspect)
-		blame_break(suspect, secondary);
-	handover_flushed(secondary, 0);
-	/* Who waited goes first: what they covered may be stopped now, and must not be offered. */
 	while ((r = first_without_vrings(primary)))
 		finish(r);
-	grant_offer_all(primary);
 }

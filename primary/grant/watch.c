@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Theory of operation. Two things are looked at, eight times within the limit:
+ * Theory of operation. Two things are looked at (life_signs.c), eight times within the limit:
  *
  *   silence  a secondary's heartbeat stands still, and so do the burst counters of all its vrings.
  *            Data threads that go on are a sign of life: whoever dispatches too rarely, or waits in
@@ -12,11 +12,6 @@
  *            Who only had no processor leaves it then, and has lost nothing; who does not by the
  *            fence's deadline is killed. That needs nobody who waits, but somebody who runs: it
  *            beats, or it uses processor time. Who does neither is stopped, not stuck.
- *
- * Heartbeats are looked at for change and never as a time: a secondary in a time namespace has
- * another clock, and one that lies about it deceives itself only.
- *
- * Our own pauses look like everybody's. When we come late by more than a period, all begins anew.
  */
 #include "watch.h"
 
@@ -26,128 +21,19 @@
 #include "attach.pb-c.h"
 #include "check.h"
 #include "clock.h"
-#include "directory.h"
 #include "event.h"
 #include "grant.h"
 #include "handover.h"
-#include "lane.h"
+#include "life_signs.h"
 #include "loop.h"
 #include "port.h"
 #include "primary.h"
 #include "process.h"
+#include "revoke.h"
 #include "secondary.h"
 
-#define LOOKS 8u /* within the limit */
-/* More than a heartbeat's period. */
-#define LATER_NS (750 * NS_PER_MS)
 /* Nothing is done about it: said so often at most. */
 #define SAY_AGAIN_NS (60 * NS_PER_S)
-
-struct watch {
-	struct primary *primary;
-	struct loop_timer timer;
-	uint64_t limit_ns;
-	uint64_t looked_ns; /* 0: never */
-};
-
-static void forget_burst(struct vring *vring)
-{
-	vring->seen.since_ns = 0;
-}
-
-/* Hostile words: whatever they say, it is only compared. */
-static void look_at_vring(struct vring *vring, uint64_t now)
-{
-	const struct hf_lane_vring *lane = grant_lane(vring);
-	uint64_t bursts = hf_read_once(&lane->counters[HF_COUNTER_BURSTS]) +
-			  hf_read_once(&lane->counters[HF_COUNTER_EMPTY_BURSTS]);
-	struct secondary_watch *s = &vring->owner->watch;
-	bool same = vring->seen.grant == vring->grant && vring->seen.bursts == bursts;
-
-	if (vring->seen.grant == vring->grant && !same)
-		s->alive_ns = now;
-	vring->seen.grant = vring->grant;
-	vring->seen.bursts = bursts;
-	if (vring->broken || hf_lane_quiescent(lane)) {
-		forget_burst(vring);
-		return;
-	}
-	s->busy = true;
-	if (!same || !vring->seen.since_ns)
-		vring->seen.since_ns = now;
-	if (!s->longest || vring->seen.since_ns < s->longest->seen.since_ns)
-		s->longest = vring;
-}
-
-static void look_at_device(struct device *device, uint64_t now)
-{
-	const struct hf_shm_device *slot =
-		hf_directory_device(&device->primary->directory, device->slot);
-	uint64_t nr_vrings = min_u64(slot->nr_vrings, HF_SHM_MAX_VRINGS);
-
-	for (uint64_t i = 0; i < nr_vrings; i++)
-		if (device->vrings[i].owner)
-			look_at_vring(&device->vrings[i], now);
-}
-
-static void look_at_heart(struct secondary *secondary, uint64_t now)
-{
-	const struct hf_lane_header *header = secondary->lane.base;
-	uint64_t beat = hf_read_once(&header->heartbeat_ns);
-	struct secondary_watch *s = &secondary->watch;
-
-	if (beat != s->beat || !s->alive_ns)
-		s->alive_ns = now;
-	s->beat = beat;
-	s->busy = false;
-	s->longest = NULL;
-}
-
-static void look_at_all(const struct primary *primary, uint64_t now)
-{
-	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
-		if (primary->secondaries[i])
-			look_at_heart(primary->secondaries[i], now);
-	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
-		if (primary->ports[i] && primary->ports[i]->device.owner)
-			look_at_device(&primary->ports[i]->device, now);
-}
-
-static void begin_anew_with(struct device *device)
-{
-	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
-		struct vring *vring = &device->vrings[i];
-
-		if (vring->owner && !vring->owner->watch.hung)
-			forget_burst(vring);
-	}
-}
-
-/* Who was seen to hang before does so until it shows life. */
-static void begin_anew(const struct primary *primary)
-{
-	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
-		if (primary->secondaries[i] && !primary->secondaries[i]->watch.hung)
-			primary->secondaries[i]->watch.alive_ns = 0;
-	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
-		if (primary->ports[i])
-			begin_anew_with(&primary->ports[i]->device);
-}
-
-/* Two that stopped at once had their last beats up to one apart, and whoever came later is no
- * better; so where nobody has a processor, nobody is relieved. */
-bool watch_outlives(const struct secondary *next, const struct secondary *hung)
-{
-	const struct watch *w = next->primary->watch;
-	uint64_t alive_ns = next->watch.alive_ns;
-
-	if (!w || next->watch.hung || !alive_ns)
-		return false;
-	return alive_ns >= hung->watch.alive_ns + max_u64(w->limit_ns / 2, LATER_NS) &&
-	       w->looked_ns - alive_ns < w->limit_ns;
-}
-
-/* --- what is done about it --- */
 
 /* It has shown no life. Does it use the processor all the same? Known after half a limit. */
 static bool is_running(const struct watch *w, struct secondary *secondary)
@@ -180,19 +66,9 @@ static void ask_back(struct vring *vring)
 {
 	struct revocation *asked = &vring->owner->watch.asked;
 
-	forget_burst(vring);
+	life_signs_forget_burst(vring);
 	asked->done = on_answered;
 	revoke_start(asked, vring->device, vring->index);
-}
-
-static bool is_stuck(const struct watch *w, const struct secondary_watch *s)
-{
-	return s->longest && w->looked_ns - s->longest->seen.since_ns >= w->limit_ns;
-}
-
-static bool is_silent(const struct watch *w, const struct secondary_watch *s)
-{
-	return w->looked_ns - s->alive_ns >= w->limit_ns;
 }
 
 /* May it be asked for the ring that it does not leave? */
@@ -201,19 +77,19 @@ static bool may_ask(const struct watch *w, struct secondary *secondary)
 	const struct secondary_watch *s = &secondary->watch;
 	const struct vring *vring = s->longest;
 
-	if (!is_stuck(w, s)) {
+	if (!life_signs_stuck(w, s)) {
 		secondary->watch.ran_at_ns = 0;
 		return false;
 	}
 	if (!w->primary->conf->fence || s->asked.active || vring->revoking || vring->device->moving)
 		return false;
-	return !is_silent(w, s) || is_running(w, secondary);
+	return !life_signs_silent(w, s) || is_running(w, secondary);
 }
 
 /* Without a fence, a burst that does not end would leave its device with nobody. */
 static bool may_relieve(const struct watch *w, const struct secondary *secondary)
 {
-	return is_silent(w, &secondary->watch) &&
+	return life_signs_silent(w, &secondary->watch) &&
 	       (w->primary->conf->fence || !secondary->watch.busy) &&
 	       handover_can_relieve(secondary);
 }
@@ -221,7 +97,7 @@ static bool may_relieve(const struct watch *w, const struct secondary *secondary
 static void say_hung(const struct watch *w, struct secondary *secondary, bool acting)
 {
 	struct secondary_watch *s = &secondary->watch;
-	const struct vring *vring = is_stuck(w, s) ? s->longest : NULL;
+	const struct vring *vring = life_signs_stuck(w, s) ? s->longest : NULL;
 	uint64_t now = w->looked_ns;
 
 	if (s->said || !secondary->nr_vrings ||
@@ -251,7 +127,7 @@ static void judge(const struct watch *w, struct secondary *secondary)
 	struct secondary_watch *s = &secondary->watch;
 	bool relieve, ask;
 
-	if (!is_silent(w, s) && !is_stuck(w, s)) {
+	if (!life_signs_silent(w, s) && !life_signs_stuck(w, s)) {
 		s->ran_at_ns = 0;
 		/* Asked for its ring, it is not out of the burst because we count anew. */
 		s->hung = s->asked.active;
@@ -273,10 +149,7 @@ void watch_look(struct primary *primary, uint64_t now)
 {
 	struct watch *w = primary->watch;
 
-	if (w->looked_ns && now - w->looked_ns > 2 * (w->limit_ns / LOOKS))
-		begin_anew(primary);
-	w->looked_ns = now;
-	look_at_all(primary, now);
+	life_signs_look(w, now);
 	for (uint32_t i = 0; i < primary->conf->max_secondaries && !primary->holding; i++) {
 		struct secondary *s = primary->secondaries[i];
 
@@ -290,7 +163,7 @@ static void on_timer(struct loop_timer *timer)
 	struct watch *w = container_of(timer, struct watch, timer);
 
 	watch_look(w->primary, hf_now_ns());
-	(void)loop_timer_set(w->primary->loop, timer, w->limit_ns / LOOKS);
+	(void)loop_timer_set(w->primary->loop, timer, w->limit_ns / LIFE_SIGNS_LOOKS);
 }
 
 void watch_device_gone(const struct device *device)
@@ -323,7 +196,7 @@ int watch_open(struct primary *primary)
 	w->limit_ns = primary->conf->hang_limit_ns;
 	w->timer = (struct loop_timer){.fire = on_timer};
 	primary->watch = w;
-	if (loop_timer_set(primary->loop, &w->timer, w->limit_ns / LOOKS) == 0)
+	if (loop_timer_set(primary->loop, &w->timer, w->limit_ns / LIFE_SIGNS_LOOKS) == 0)
 		return 0;
 	watch_close(primary);
 	return -ENOMEM;

@@ -21,8 +21,6 @@ void watch_close(struct primary *primary);
 /* One look, as the timer does it. `now_ns` is of hf_now_ns() and never goes back. */
 void watch_look(struct primary *primary, uint64_t now_ns);
 
-/* Did `next` show life so long after `hung` did that this one's rings may go to it? */
-bool watch_outlives(const struct secondary *next, const struct secondary *hung);
 /* Its session is over, it may be freed. */
 void watch_device_gone(const struct device *device);
 /* It may be freed. */

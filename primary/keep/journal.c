@@ -16,6 +16,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "device.h"
 #include "fd.h"
 #include "log.h"
 #include "order.h"

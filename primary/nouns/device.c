@@ -120,6 +120,14 @@ uint32_t device_nr_vrings(const struct device *device)
 	return n;
 }
 
+bool device_is_granted(const struct device *device)
+{
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		if (device->vrings[i].owner)
+			return true;
+	return false;
+}
+
 bool device_is_packed(const struct device *device)
 {
 	return device->features & VIRTIO_BIT(VIRTIO_F_RING_PACKED);

@@ -143,6 +143,8 @@ uint32_t device_nr_vrings(const struct device *device);
  * here, and would be the end of every guest's primary there. False: it cannot be read.
  */
 bool device_read(const struct device *device, uint64_t gpa, void *to, uint64_t bytes);
+/* Is any of its vrings granted? */
+bool device_is_granted(const struct device *device);
 /* Are its rings packed? */
 bool device_is_packed(const struct device *device);
 /* The position of a ring that was never used. */

@@ -13,6 +13,7 @@
 
 #include "device.h"
 #include "journal.h"
+#include "lane.h"
 #include "primary.h"
 #include "secondary.h"
 
@@ -204,4 +205,9 @@ void secondary_lane_free(struct secondary *secondary)
 		secondary->retiring = binding->next;
 		binding_free(secondary, binding);
 	}
+}
+
+const struct hf_lane_vring *grant_lane(const struct vring *vring)
+{
+	return vring->owner ? hf_lane_entry(vring->owner->lane.base, vring->lane_entry) : NULL;
 }

@@ -6,7 +6,9 @@
 #include <stdint.h>
 
 struct device;
+struct hf_lane_vring;
 struct secondary;
+struct vring;
 
 /*
  * Lane entry for a vring of the device's session; 0 when the lane is full or memory short. A vring
@@ -39,5 +41,8 @@ void secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, u
 
 /* All of them: the secondary goes. */
 void secondary_lane_free(struct secondary *secondary);
+
+/* Lane entry of a granted vring, or NULL. Hostile words: read once, bound, use. */
+const struct hf_lane_vring *grant_lane(const struct vring *vring);
 
 #endif

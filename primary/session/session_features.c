@@ -18,6 +18,7 @@
 #include "session_answer.h"
 #include "session_draft.h"
 #include "session_wait.h"
+#include "tell.h"
 #include "waiting.h"
 
 #define PROTOCOL_FEATURES                                                                          \

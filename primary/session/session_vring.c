@@ -30,10 +30,12 @@
 #include "handlers.h"
 #include "port.h"
 #include "primary.h"
+#include "revoke.h"
 #include "session.h"
 #include "session_answer.h"
 #include "session_draft.h"
 #include "session_wait.h"
+#include "tell.h"
 
 /* Offsets in a split ring. */
 #define INDEX_OFFSET	     2u

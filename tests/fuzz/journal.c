@@ -17,10 +17,13 @@
 
 #include "allowance.h"
 #include "cuse.h"
+#include "device.h"
 #include "fd.h"
+#include "grant.h"
 #include "handover.h"
 #include "primary_rig.h"
 #include "resume.h"
+#include "revoke.h"
 #include "secondary_life.h"
 #include "session.h"
 #include "session_life.h"

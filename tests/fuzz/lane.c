@@ -11,11 +11,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "device.h"
 #include "fd.h"
 #include "fuzz.h"
+#include "grant.h"
 #include "primary_rig.h"
 #include "publish.h"
 #include "recover.h"
+#include "revoke.h"
 #include "secondary_life.h"
 #include "secondary_publish.h"
 #include "turn.h"

@@ -17,6 +17,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "device.h"
 #include "fake_grants.h"
 #include "fd.h"
 #include "fuzz.h"

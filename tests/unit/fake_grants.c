@@ -5,7 +5,12 @@
 
 #include "event.h"
 #include "grant.h"
+#include "lost.h"
 #include "publish.h"
+#include "retire.h"
+#include "revocation.h"
+#include "revoke.h"
+#include "tell.h"
 #include "waiting.h"
 
 struct fake fake;

@@ -17,6 +17,7 @@
 #include "check.h"
 #include "clock.h"
 #include "control.h"
+#include "device.h"
 #include "fd.h"
 #include "guestmap.h"
 #include "lane.h"

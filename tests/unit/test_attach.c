@@ -14,6 +14,7 @@
 #include "check.h"
 #include "directory.h"
 #include "fd.h"
+#include "grant.h"
 #include "lane.h"
 #include "port.h"
 #include "ports.h"

@@ -12,7 +12,9 @@
 
 #include "check.h"
 #include "control.pb-c.h"
+#include "device.h"
 #include "fd.h"
+#include "grant.h"
 #include "lane.h"
 #include "port.h"
 #include "ports.h"

@@ -7,16 +7,22 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "death.h"
+#include "device.h"
 #include "fd.h"
+#include "grant.h"
 #include "lane.h"
 #include "lane_entries.h"
 #include "outbox.h"
 #include "primary_rig.h"
 #include "refusal.h"
+#include "retire.h"
+#include "revoke.h"
 #include "secondary_life.h"
 #include "secondary_request.h"
 #include "state.h"
 #include "suite.h"
+#include "tell.h"
 #include "waiting.h"
 
 #define VSWITCH	    HOLDFAST__ATTACH__ROLE__VSWITCH

@@ -4,9 +4,13 @@
 #include <string.h>
 
 #include "check.h"
+#include "death.h"
 #include "fd.h"
+#include "grant.h"
 #include "handover.h"
 #include "primary_rig.h"
+#include "retire.h"
+#include "revoke.h"
 #include "secondary_life.h"
 #include "suite.h"
 #include "waiting.h"

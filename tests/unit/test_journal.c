@@ -13,9 +13,11 @@
 
 #include "allowance.h"
 #include "clock.h"
+#include "device.h"
 #include "directory.h"
 #include "fd.h"
 #include "fd_ledger.h"
+#include "grant.h"
 #include "journal.h"
 #include "lane.h"
 #include "log.h"

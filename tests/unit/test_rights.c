@@ -13,6 +13,7 @@
 #include "../e2e/fuse_file.h"
 #include "choose.h"
 #include "fd.h"
+#include "grant.h"
 #include "lane_entries.h"
 #include "port.h"
 #include "ports.h"

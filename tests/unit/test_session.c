@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "device.h"
 #include "fake_grants.h"
 #include "front.h"
 #include "port.h"

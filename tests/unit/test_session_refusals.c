@@ -15,12 +15,14 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "device.h"
 #include "fake_grants.h"
 #include "fd_ledger.h"
 #include "front.h"
 #include "grant.h"
 #include "port.h"
 #include "refusal.h"
+#include "revocation.h"
 #include "session.h"
 #include "suite.h"
 

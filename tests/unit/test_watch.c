@@ -13,9 +13,13 @@
 
 #include "check.h"
 #include "clock.h"
+#include "death.h"
 #include "fd.h"
+#include "grant.h"
 #include "lane.h"
 #include "primary_rig.h"
+#include "retire.h"
+#include "revoke.h"
 #include "secondary.h"
 #include "suite.h"
 #include "waiting.h"
