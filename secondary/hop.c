@@ -202,10 +202,10 @@ static void publish_packed(struct hf_hop *hop, uint32_t places)
 	for (uint32_t i = 0; i < places; i += n) {
 		n = count_singles(hop, i, places);
 		if (likely(n)) {
-			hf_packed_use_singles(v, hop->id + i, n);
+			hf_packed_use_singles(v, hop->used + i, n);
 			continue;
 		}
-		hf_packed_use(v, hop->id[i], 0, hop->descs[i]);
+		hf_packed_use(v, hf_packed_id(hop->used[i]), 0, hop->descs[i]);
 		n = 1;
 	}
 }

@@ -70,7 +70,7 @@ struct hf_hop {
 	uint16_t first_piece[HF_MAX_BURST];
 
 	/* Packed: of the chain at place i, and the position behind the last. */
-	uint16_t id[HF_MAX_BURST];
+	uint64_t used[HF_MAX_BURST]; /* second word of its used descriptor */
 	uint16_t descs[HF_MAX_BURST];
 	uint16_t at;
 

@@ -8,15 +8,6 @@
 
 /* ---- peek */
 
-/* A packet that asks nothing, and its number, in whole words. */
-CORE void packet_peeked(struct hf_packet *p, uint32_t len, uint32_t total, uint32_t index)
-{
-	p->len = len;
-	p->total = total;
-	p->offload = (struct hf_offload){0};
-	p->peeked = (uint16_t)index;
-}
-
 /* Fronts of chains i … n - 1 of the run into packets, which get numbers from `index` on; stops
  * before one that needs more than a copy. Where it stopped. */
 CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
@@ -34,6 +25,8 @@ CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
 		uint8_t *to = p->data;
 		uint16_t asked;
 
+		prefetch_ahead(r, k, n, false);
+
 		/* flags and gso_type: when these are zero nothing is asked for, whatever the
 		 * rest says. */
 		__builtin_memcpy(&asked, from, sizeof(asked));
@@ -41,7 +34,8 @@ CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
 			break;
 		copy_frame(to, from + header, keep, is_short, NULL);
 		group |= to[0];
-		packet_peeked(p, keep, len, index + (uint32_t)(k - first));
+		packet_came(p, keep, len);
+		p->peeked = (uint16_t)(index + (k - first));
 	}
 	r->group = group;
 	return (uint32_t)k;
@@ -121,30 +115,26 @@ static void run_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint1
 		uint32_t n = look_dequeue(v, &run, at, want);
 
 		peek_run(hop, &run, n, packets, front);
-		use_dequeued(v, &run, at, n);
+		use_run(v, &run, at, n);
 		if (n != want)
 			return;
 	}
 }
 
-/* A run from hop->at on, at most `room` packets. Nothing is published yet, so the looks start
- * from a position that the ring has not come to. */
+/* A run from hop->at on, which the ring has not come to yet; at most `room` packets. */
 static void run_packed_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t room,
 			    uint32_t front)
 {
 	struct hf_vring *v = hop->source;
-	const uint16_t next = v->next, first = hop->places;
+	const uint32_t left = v->size - hf_packed_distance(v, v->next, hop->at);
+	const uint16_t first = hop->places;
 	struct hf_run run;
-	uint32_t n;
+	uint32_t n = hf_packed_run_from(v, hop->at, left, room < HF_RUN ? room : HF_RUN);
 
-	v->moved = hf_packed_distance(v, next, hop->at);
-	v->next = hop->at;
-	n = look_packed_dequeue(v, &run, hf_packed_run_length(v, room < HF_RUN ? room : HF_RUN));
-	v->next = next;
-	v->moved = 0;
+	n = look_packed_dequeue(v, &run, hop->at, n);
 	peek_run(hop, &run, n, packets, front);
 	for (uint32_t i = 0; i < n; i++) {
-		hop->id[first + i] = run.head[i];
+		hop->used[first + i] = run.used[i];
 		hop->descs[first + i] = 1;
 	}
 	hop->at = hf_packed_after(v, hop->at, n);
@@ -199,70 +189,18 @@ CORE bool front_is_simple(const struct hf_packet *p, uint32_t total)
 	return offload_is_none(p) && !p->next && p->len - 1u < total && p->total == total;
 }
 
-/* Packets, and chains from slot `at` on, that are simple; how many of `n`, which does not reach
- * beyond the ring's end. */
-LOOP uint32_t look_forward(struct hf_vring *v, struct hf_run *r, struct hf_packet *const *packets,
-			   const uint32_t *total, uint32_t at, uint32_t n)
+/* How many packets, from the first of `n` on, are simple; what their chains must hold is noted. */
+LOOP uint32_t ask_forward(struct hf_run *r, struct hf_packet *const *packets, const uint32_t *total,
+			  uint32_t n, uint32_t header)
 {
-	const uint16_t *ring = v->avail->ring + at;
-	const struct vring_desc *table = v->desc;
-	const uint32_t size = v->size, header = v->header_bytes;
-	struct window w = window_of(v);
 	uint32_t longest = 0;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		uint32_t head = hf_read_once(&ring[i]), len = total[i] + header;
-		struct vring_desc d;
-		uint8_t *to;
-
-		if (unlikely(head >= size || !front_is_simple(packets[i], total[i])))
-			break;
-		d = read_desc(&table[head]);
-		if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < len))
-			break;
-		if (unlikely(!window_find(v, &w, d.addr, len, &to)))
-			break;
-		prefetch_frame(to, true);
-		r->address[i] = to;
-		r->len[i] = len;
-		r->head[i] = (uint16_t)head;
-		longest |= len;
+	for (i = 0; i < n && likely(front_is_simple(packets[i], total[i])); i++) {
+		r->len[i] = total[i] + header;
+		longest |= r->len[i];
 	}
-	r->longest = longest;
-	return (uint32_t)i;
-}
-
-/* The same for chains of a packed ring from v->next on. */
-LOOP uint32_t look_packed_forward(struct hf_vring *v, struct hf_run *r,
-				  struct hf_packet *const *packets, const uint32_t *total,
-				  uint32_t n)
-{
-	const struct hf_packed_slot *slots = hf_packed_slot(v, v->next);
-	const uint16_t simple = hf_packed_avail_flags(v->next) | VRING_DESC_F_WRITE;
-	const uint32_t header = v->header_bytes;
-	struct window w = window_of(v);
-	uint32_t longest = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		uint64_t state = hf_load_acquire(&slots[i].state);
-		uint32_t len = total[i] + header;
-		uint8_t *to;
-
-		if (hf_packed_flags(state) != simple ||
-		    unlikely(!front_is_simple(packets[i], total[i])) ||
-		    unlikely((uint32_t)state < len))
-			break;
-		if (unlikely(!window_find(v, &w, hf_read_once(&slots[i].addr), len, &to)))
-			break;
-		prefetch_frame(to, true);
-		r->address[i] = to;
-		r->len[i] = len;
-		r->head[i] = (uint16_t)(state >> 32);
-		longest |= len;
-	}
-	r->longest = longest;
+	r->longer = longest > HF_COPY_SHORT;
 	return (uint32_t)i;
 }
 
@@ -277,7 +215,8 @@ CORE void copy_forward(struct hf_run *r, struct hf_packet *const *packets,
 		uint32_t len = p->len, left = r->len[i] - header - len;
 		uint8_t *to = r->address[i];
 
-		write_header(to, header);
+		prefetch_ahead(r, i, n, true);
+		write_header(to, header, len);
 		to += header;
 		copy_frame(to, front, len, is_short, NULL);
 		if (left)
@@ -307,7 +246,7 @@ LOOP void copy_forward_any(struct hf_run *r, struct hf_packet *const *packets,
 CORE void copy_run_forward(struct hf_run *r, struct hf_packet *const *packets,
 			   const uint8_t *const *rest, uint32_t n, uint32_t header)
 {
-	if (header == 12 && r->longest <= HF_COPY_SHORT)
+	if (header == 12 && !r->longer)
 		copy_forward_12_short(r, packets, rest, n);
 	else
 		copy_forward_any(r, packets, rest, n, header);
@@ -335,9 +274,10 @@ CORE uint32_t forward_run(const struct hf_hop *hop, struct hf_vring *v,
 	struct hf_run run;
 
 	n = know(hop, packets, n, total, rest, &known);
-	n = look_forward(v, &run, packets, known.total, at, n);
+	n = ask_forward(&run, packets, known.total, n, v->header_bytes);
+	n = look_enqueue(v, &run, at, n);
 	copy_run_forward(&run, packets, known.rest, n, v->header_bytes);
-	use_enqueued(v, &run, at, n);
+	use_run(v, &run, at, n);
 	tally_run(v, tally, &run, 0, n, packets);
 	return n;
 }
@@ -355,11 +295,13 @@ static uint16_t run_packed_forward(const struct hf_hop *hop, struct hf_vring *v,
 
 	n = n ? know(hop, packets, n, total, rest, &known) : 0;
 	if (n)
-		n = look_packed_forward(v, &run, packets, known.total, n);
+		n = ask_forward(&run, packets, known.total, n, v->header_bytes);
+	if (n)
+		n = look_packed_enqueue(v, &run, n);
 	if (!n)
 		return 0;
 	copy_run_forward(&run, packets, known.rest, n, v->header_bytes);
-	use_packed_enqueued(v, &run, n);
+	use_packed_run(v, &run, n);
 	tally_run(v, tally, &run, 0, n, packets);
 	v->budget -= (int32_t)n;
 	return (uint16_t)n;

@@ -236,9 +236,10 @@ static bool look_at_packed(struct hf_hop *hop, struct hf_packet *packet, uint32_
 	struct hf_packed_chain chain;
 	struct collector c;
 	struct vring_desc d;
+	const uint16_t at = hop->at;
 	int result;
 
-	if (!hf_packed_chain_start(v, &chain, hop->at, left))
+	if (!hf_packed_chain_start(v, &chain, at, left))
 		return false;
 	collector_open(&c, hop, packet, front);
 	while ((result = hf_packed_chain_next(v, &chain, &d)) > 0) {
@@ -255,7 +256,7 @@ static bool look_at_packed(struct hf_hop *hop, struct hf_packet *packet, uint32_
 		result = close_packet(&c);
 	if (result < 0)
 		note_drop(hop, result);
-	hop->id[hop->places] = chain.id;
+	hop->used[hop->places] = hf_packed_used_state(at, chain.id, 0);
 	hop->descs[hop->places++] = (uint16_t)chain.descs;
 	hop->at = chain.at;
 	return true;

@@ -93,6 +93,11 @@ static inline uint16_t hf_packed_flags(uint64_t state)
 	return (uint16_t)(state >> 48);
 }
 
+static inline uint16_t hf_packed_id(uint64_t state)
+{
+	return (uint16_t)(state >> 32);
+}
+
 static inline uint64_t hf_packed_state(uint16_t flags, uint16_t id, uint32_t len)
 {
 	return (uint64_t)flags << 48 | (uint64_t)id << 32 | len;
@@ -154,13 +159,20 @@ static inline uint32_t hf_packed_left(const struct hf_vring *v)
 	return v->size - v->moved;
 }
 
-/* Of a run: it goes neither round the ring's end nor through more than a lap. */
+/* Of a run from `position` on, with `left` before a lap is full: it goes neither round the ring's
+ * end nor through more than that lap. */
+static inline uint32_t hf_packed_run_from(const struct hf_vring *v, uint16_t position,
+					  uint32_t left, uint32_t wanted)
+{
+	uint64_t to_end = v->size - hf_packed_place(position);
+
+	return (uint32_t)min_u64(min_u64(wanted, HF_PACKED_RUN), min_u64(to_end, left));
+}
+
+/* Of one from v->next on. */
 static inline uint32_t hf_packed_run_length(const struct hf_vring *v, uint32_t wanted)
 {
-	uint64_t to_end = v->size - hf_packed_place(v->next);
-
-	return (uint32_t)min_u64(min_u64(wanted, HF_PACKED_RUN),
-				 min_u64(to_end, hf_packed_left(v)));
+	return hf_packed_run_from(v, v->next, hf_packed_left(v), wanted);
 }
 
 /* Publish the chain of `descs` descriptors at v->next. */
@@ -171,16 +183,16 @@ static inline void hf_packed_use(struct hf_vring *v, uint16_t id, uint32_t len, 
 	hf_packed_settle(v, descs);
 }
 
-/* Publish `n` dequeued chains of one descriptor each, in ring order; see hf_packed_run_length. */
-static inline void hf_packed_use_singles(struct hf_vring *v, const uint16_t *ids, uint32_t n)
+/* Publish `n` chains of one descriptor each, in ring order, each by its one store of used[i]; see
+ * hf_packed_run_length. */
+static inline void hf_packed_use_singles(struct hf_vring *v, const uint64_t *used, uint32_t n)
 {
 	struct hf_packed_slot *slots = hf_packed_slot(v, v->next);
-	const uint64_t flags = (uint64_t)hf_packed_used_flags(v->next) << 48;
 
 	hf_packed_intend(v, HF_INTENT_PACKED_SINGLES, n);
 #pragma GCC unroll 4
 	for (uint32_t i = 0; i < n; i++)
-		hf_packed_store(&slots[i], flags | (uint64_t)ids[i] << 32);
+		hf_packed_store(&slots[i], used[i]);
 	hf_packed_settle(v, n);
 }
 

@@ -34,9 +34,9 @@ struct hf_hop;
 /* What a look found. Addresses are of this process and good for all of len[i]. */
 struct hf_run {
 	uint8_t *address[HF_RUN];
-	uint32_t len[HF_RUN]; /* bytes there: of the header and the frame */
-	uint16_t head[HF_RUN];
-	uint32_t longest; /* no len[] has a bit that is not set here: at least as long as each */
+	uint64_t used[HF_RUN]; /* used entry, or second word of the used descriptor */
+	uint32_t len[HF_RUN];  /* bytes of the header and the frame, there or to be put there */
+	uint8_t longer;	       /* not 0: a len[i] is more than what is copied without a call */
 	uint8_t group; /* the copy: first bytes of the frames or-ed; bit 0: one is a group address
 			*/
 };

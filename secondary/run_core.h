@@ -7,116 +7,16 @@
  * negotiated. What the guest may change while we look is read with hf_read_once into a local, and
  * the local is checked and used.
  */
-#include "chain.h"
 #include "copy.h"
 #include "enqueue.h"
 #include "header.h"
+#include "look.h"
 #include "run.h"
 
 static_assert(offsetof(struct hf_offload, flags) == 0 && offsetof(struct hf_offload, gso_type) == 1,
 	      "one word");
 
-#define CORE static inline __attribute__((always_inline))
-#define LOOP static __attribute__((noinline))
-
-/* Of a frame that was only just looked at: its header and first bytes are wanted next, to read or
- * to write. */
-#define PREFETCH_LINES 2u
-
-CORE void prefetch_frame(const uint8_t *at, const int write)
-{
-	for (uint32_t i = 0; i < PREFETCH_LINES; i++) {
-		if (write)
-			hf_prefetch_write(at + 64 * i);
-		else
-			hf_prefetch_read(at + 64 * i);
-	}
-}
-
-/* A region's way into this process, in locals: nothing that is stored may change it. */
-struct window {
-	uint64_t gpa;
-	uint64_t size;
-	uint8_t *address;
-};
-
-CORE struct window window_of(const struct hf_vring *v)
-{
-	return (struct window){v->hot_gpa, v->hot_size, v->hot_address};
-}
-
-/*
- * Address of [gpa, gpa + len), len > 0, when it lies whole in a region, else NULL. Out of line: the
- * window is to be made anew after it.
- */
-LOOP uint8_t *find_elsewhere(struct hf_vring *v, uint64_t gpa, uint32_t len)
-{
-	return hf_vring_whole(v, gpa, len);
-}
-
-/* False: it does not. No sum overflows: a region that is mapped is far from that long. */
-CORE bool window_find(struct hf_vring *v, struct window *w, uint64_t gpa, uint32_t len,
-		      uint8_t **ret_address)
-{
-	uint64_t offset = gpa - w->gpa;
-
-	if (likely(offset < w->size && offset + len <= w->size)) {
-		*ret_address = w->address + offset;
-		return true;
-	}
-	*ret_address = find_elsewhere(v, gpa, len);
-	*w = window_of(v);
-	return *ret_address != NULL;
-}
-
-/* ---- look */
-
-/*
- * A descriptor of the ring's table, which is aligned: two loads, straight into registers. What
- * hf_desc_read makes of it is one vector that is taken apart again.
- */
-CORE struct vring_desc read_desc(const struct vring_desc *at)
-{
-	const uint64_t *words = (const void *)at;
-	uint64_t word = hf_read_once(words + 1);
-
-	return (struct vring_desc){.addr = hf_read_once(words),
-				   .len = (uint32_t)word,
-				   .flags = (uint16_t)(word >> 32)};
-}
-
-/* Chains from slot `at` of the available ring on that are simple to dequeue; how many of `n`, which
- * does not reach beyond the ring's end. */
-LOOP uint32_t look_dequeue(struct hf_vring *v, struct hf_run *r, uint32_t at, uint32_t n)
-{
-	const uint16_t *ring = v->avail->ring + at;
-	const struct vring_desc *table = v->desc;
-	const uint32_t size = v->size, header = v->header_bytes;
-	struct window w = window_of(v);
-	uint32_t longest = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++) {
-		uint32_t head = hf_read_once(&ring[i]);
-		struct vring_desc d;
-		uint8_t *from;
-
-		if (unlikely(head >= size))
-			break;
-		d = read_desc(&table[head]);
-		if (unlikely(d.flags || d.len <= header))
-			break;
-		if (unlikely(!window_find(v, &w, d.addr, d.len, &from)))
-			break;
-		prefetch_frame(from, false);
-		r->address[i] = from;
-		r->len[i] = d.len;
-		r->head[i] = (uint16_t)head;
-		longest |= d.len;
-	}
-	r->longest = longest;
-	return (uint32_t)i;
-}
+/* ---- what is asked for */
 
 /* hf_offload_is_none in one load. */
 CORE bool offload_is_none(const struct hf_packet *p)
@@ -134,47 +34,34 @@ CORE bool packet_is_simple(const struct hf_packet *p)
 	       p->total - 1u < HF_PACKET_MAX;
 }
 
-/* Packets, and chains from slot `at` on, that are simple to enqueue; how many of `n`, as above. */
-LOOP uint32_t look_enqueue(struct hf_vring *v, struct hf_run *r, struct hf_packet *const *packets,
-			   uint32_t at, uint32_t n)
+/* How many packets, from the first of `n` on, are simple; what their chains must hold is noted. */
+LOOP uint32_t ask_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint32_t n,
+			  uint32_t header)
 {
-	const uint16_t *ring = v->avail->ring + at;
-	const struct vring_desc *table = v->desc;
-	const uint32_t size = v->size, header = v->header_bytes;
-	struct window w = window_of(v);
 	uint32_t longest = 0;
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		uint32_t head = hf_read_once(&ring[i]), len = packets[i]->total + header;
-		struct vring_desc d;
-		uint8_t *to;
-
-		if (unlikely(head >= size || !packet_is_simple(packets[i])))
-			break;
-		d = read_desc(&table[head]);
-		if (unlikely(d.flags != VRING_DESC_F_WRITE || d.len < len))
-			break;
-		if (unlikely(!window_find(v, &w, d.addr, len, &to)))
-			break;
-		prefetch_frame(to, true);
-		r->address[i] = to;
-		r->len[i] = len;
-		r->head[i] = (uint16_t)head;
-		longest |= len;
+	for (i = 0; i < n && likely(packet_is_simple(packets[i])); i++) {
+		r->len[i] = packets[i]->total + header;
+		longest |= r->len[i];
 	}
-	r->longest = longest;
+	r->longer = longest > HF_COPY_SHORT;
 	return (uint32_t)i;
 }
 
 /* ---- copy */
 
-/* len, total and offload of a packet that asks nothing. */
-CORE void packet_came(struct hf_packet *p, uint32_t len)
+static_assert(offsetof(struct hf_packet, total) == offsetof(struct hf_packet, len) + 4 &&
+		      offsetof(struct hf_packet, offload) == offsetof(struct hf_packet, len) + 8 &&
+		      offsetof(struct hf_packet, peeked) == offsetof(struct hf_packet, len) + 18,
+	      "what a packet is told");
+
+/* len, total and offload of a packet that asks nothing. By two stores: stores are what a run of
+ * short packets waits for. */
+CORE void packet_came(struct hf_packet *p, uint32_t len, uint32_t total)
 {
-	p->len = len;
-	p->total = len;
-	p->offload = (struct hf_offload){0};
+	*(hf_bytes16 *)(void *)&p->len = (hf_bytes16){(uint64_t)total << 32 | len};
+	p->offload.csum_offset = 0;
 }
 
 /* Runs of short packets are copied without a call, which would cost the loop its registers. */
@@ -205,6 +92,8 @@ CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
 		uint8_t *to = p->data, *next = NULL;
 		uint16_t asked;
 
+		prefetch_ahead(r, k, n, false);
+
 		/* flags and gso_type: when these are zero nothing is asked for, whatever the
 		 * rest says. */
 		__builtin_memcpy(&asked, from, sizeof(asked));
@@ -214,7 +103,7 @@ CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
 			next = packets[k - first + (k + 1 < n)]->data;
 		copy_frame(to, from + header, len, is_short, next);
 		group |= to[0];
-		packet_came(p, len);
+		packet_came(p, len, len);
 	}
 	r->group = group;
 	return (uint32_t)k;
@@ -232,14 +121,16 @@ LOOP uint32_t copy_dequeue_any(struct hf_run *r, uint32_t i, uint32_t n,
 	return copy_dequeue(r, i, n, packets, header, false);
 }
 
-/* All zeros, and num_buffers 1 where it is there. */
-CORE void write_header(uint8_t *to, const uint32_t header)
+/* All zeros, and num_buffers 1 where it is there. In one store, which goes over the first bytes of
+ * the frame, before those are there; of a frame that has them. */
+CORE void write_header(uint8_t *to, const uint32_t header, uint32_t len)
 {
-	static const uint16_t csum_offset_and_buffers[2] = {0, 1};
+	const hf_bytes16 bytes = {0, header == 12 ? 1 << 16 : 0};
 
-	memset(to, 0, header == 12 ? 8 : header);
-	if (header == 12)
-		memcpy(to + 8, csum_offset_and_buffers, 4);
+	if (likely(len >= 16 - header))
+		*(hf_bytes16 *)(void *)to = bytes;
+	else
+		memcpy(to, &bytes, header);
 }
 
 CORE void copy_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint32_t n,
@@ -252,7 +143,8 @@ CORE void copy_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint3
 		uint32_t len = r->len[i] - header;
 		uint8_t *to = r->address[i];
 
-		write_header(to, header);
+		prefetch_ahead(r, i, n, true);
+		write_header(to, header, len);
 		/* The guest's lines, all at once: they come from another core's cache, and one
 		 * for each line copied comes too late. The first were asked for by the look. */
 		if (len > 64)
@@ -285,20 +177,12 @@ typedef uint64_t used_elem __attribute__((aligned(4), may_alias));
 
 /* Used entries of the run, from slot `at` on. Told that they do not overlap the run, the compiler
  * moves them by vectors. */
-LOOP void use_dequeued(struct hf_vring *v, const struct hf_run *restrict r, uint32_t at, uint32_t n)
+LOOP void use_run(struct hf_vring *v, const struct hf_run *restrict r, uint32_t at, uint32_t n)
 {
 	used_elem *restrict to = (used_elem *)(void *)v->used->ring + at;
 
 	for (uint32_t i = 0; i < n; i++)
-		to[i] = r->head[i];
-}
-
-LOOP void use_enqueued(struct hf_vring *v, const struct hf_run *restrict r, uint32_t at, uint32_t n)
-{
-	used_elem *restrict to = (used_elem *)(void *)v->used->ring + at;
-
-	for (uint32_t i = 0; i < n; i++)
-		to[i] = r->head[i] | (uint64_t)r->len[i] << 32;
+		to[i] = r->used[i];
 }
 
 /* ---- count */
@@ -343,7 +227,7 @@ CORE void take_run(struct hf_vring *v, struct hf_run *r, uint32_t n,
 	for (;; i = end + 1) {
 		int reason;
 
-		end = v->header_bytes == 12 && r->longest <= HF_COPY_SHORT
+		end = v->header_bytes == 12 && !r->longer
 			      ? copy_dequeue_12_short(r, i, n, packets + *got)
 			      : copy_dequeue_any(r, i, n, packets + *got, v->header_bytes);
 		tally_run(v, tally, r, i, end - i, packets + *got);
@@ -378,7 +262,7 @@ static void run_dequeue(struct hf_vring *v, struct hf_packet *const *packets, ui
 		uint32_t n = look_dequeue(v, &run, at, want);
 
 		take_run(v, &run, n, packets, got, tally);
-		use_dequeued(v, &run, at, n);
+		use_run(v, &run, at, n);
 		*used = (uint16_t)(*used + n);
 		if (n != want)
 			return;
@@ -394,13 +278,14 @@ static uint16_t run_enqueue(struct hf_vring *v, struct hf_packet *const *packets
 	while (done < count) {
 		uint32_t at = (uint32_t)(v->next + used + done) & v->mask;
 		uint32_t want = run_places(v, at, count - done);
-		uint32_t n = look_enqueue(v, &run, packets + done, at, want);
+		uint32_t n = ask_enqueue(&run, packets + done, want, v->header_bytes);
 
-		if (v->header_bytes == 12 && run.longest <= HF_COPY_SHORT)
+		n = look_enqueue(v, &run, at, n);
+		if (v->header_bytes == 12 && !run.longer)
 			copy_enqueue_12_short(&run, packets + done, n);
 		else
 			copy_enqueue_any(&run, packets + done, n, v->header_bytes);
-		use_enqueued(v, &run, at, n);
+		use_run(v, &run, at, n);
 		tally_run(v, tally, &run, 0, n, packets + done);
 		done += n;
 		if (n != want)
