@@ -308,7 +308,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_refused_session_ends_however_often_the_primary_dies),
 	SENTENCE(a_message_behind_a_refused_one_is_not_waited_for),
 	SENTENCE(a_session_whose_descriptors_could_not_be_kept_ends_with_its_primary),
-	SENTENCE(a_message_that_kills_each_primary_ends_its_session_only),
+	CATALOGUE(a_message_that_kills_each_primary_ends_its_session_only, "[F-9]"),
 	SENTENCE(a_port_removed_in_the_middle_of_a_message_stays_removed),
 	SENTENCE(a_new_port_of_a_removed_ones_name_stays),
 	SENTENCE(a_port_that_connects_has_one_session_after_a_death),

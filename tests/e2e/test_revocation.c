@@ -310,7 +310,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_standby_takes_over_when_the_owner_is_killed),
 	SENTENCE(a_secondary_that_leaves_hands_over_without_loss),
 	CATALOGUE(a_secondary_stopped_in_a_burst_is_fenced_and_its_rings_go_on, "[F-2]"),
-	SENTENCE(a_secondary_stopped_outside_a_burst_is_left_alone),
-	SENTENCE(a_secondary_killed_in_a_burst_loses_nothing_but_its_copy),
+	CATALOGUE(a_secondary_stopped_outside_a_burst_is_left_alone, "[F-2]"),
+	CATALOGUE(a_secondary_killed_in_a_burst_loses_nothing_but_its_copy, "[F-1] [F-6]"),
 };
 SUITE("revocation", sentences)

@@ -545,7 +545,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(buffers_of_one_byte_drop_each_packet_and_loop_none, "[35]"),
 	CATALOGUE(a_packet_is_whole_or_not_there, "[R-10]"),
 	CATALOGUE(a_buffer_smaller_than_a_header_keeps_its_place, "[R-10]"),
-	CATALOGUE(a_packet_that_fits_nowhere_holds_up_nobody, "[42]"),
+	CATALOGUE(a_packet_that_fits_nowhere_holds_up_nobody, "[42] [R-6]"),
 	CATALOGUE(a_ring_that_is_not_ready_returns_nothing_and_touches_nothing, "[42]"),
 	CATALOGUE(chains_of_a_driver_that_was_reset_do_not_come_again, "[43]"),
 	CATALOGUE(a_ring_that_was_full_for_long_goes_on_with_its_first_buffer, "[44]"),

@@ -171,6 +171,34 @@ static void a_failed_map_leaves_nothing_mapped(void)
 	close(fd);
 }
 
+/* Nor is it a child's. As the kernel says: dd, dc. */
+static void guest_memory_is_no_part_of_a_core_dump(void)
+{
+	struct hf_shm_region region = {.gpa = 0, .size = 8192};
+	int fd = file_of(8192);
+	struct hf_guestmap *map = NULL;
+	char line[512];
+	bool ours = false;
+	int flags = 0;
+	FILE *smaps;
+
+	REQUIRE(hf_guestmap_create(&map, &region, &fd, 1) == 0);
+	smaps = fopen("/proc/self/smaps", "re");
+	REQUIRE(smaps != NULL);
+	while (fgets(line, sizeof(line), smaps)) {
+		if (strstr(line, "memfd:region"))
+			ours = true;
+		if (!ours || strncmp(line, "VmFlags:", 8) != 0)
+			continue;
+		flags += strstr(line, " dd") && strstr(line, " dc");
+		ours = false;
+	}
+	fclose(smaps);
+	CHECK_EQ(flags, 1);
+	hf_guestmap_destroy(map);
+	close(fd);
+}
+
 static void an_empty_table_translates_nothing(void)
 {
 	struct hf_guestmap *map = NULL;
@@ -231,9 +259,10 @@ static const struct sentence sentences[] = {
 	SENTENCE(regions_at_odd_offsets_start_at_their_own_first_byte),
 	CATALOGUE(translation_checks_the_end_as_well_as_the_start, "[1]"),
 	CATALOGUE(a_region_past_the_end_of_its_file_is_refused, "[M-7]"),
-	SENTENCE(sizes_and_offsets_that_wrap_are_refused),
+	CATALOGUE(sizes_and_offsets_that_wrap_are_refused, "[3] [M-6]"),
 	SENTENCE(a_table_that_is_not_sorted_is_refused),
 	CATALOGUE(a_failed_map_leaves_nothing_mapped, "[4]"),
+	CATALOGUE(guest_memory_is_no_part_of_a_core_dump, "[F-9]"),
 	SENTENCE(an_empty_table_translates_nothing),
 	SENTENCE(a_hugetlb_region_inside_a_page_is_mapped_by_whole_pages),
 	SENTENCE(all_509_regions_are_found),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/nouns/session.h over a real socket: the states of rings, and what waits for a revocation. */
+/* primary/nouns/session.h over a real socket: the states of rings, and what waits for a revocation.
+ */
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -324,6 +325,25 @@ static void every_bit_that_is_not_offered_is_refused(void)
 	end();
 }
 
+static void every_protocol_bit_that_is_not_offered_is_refused(void)
+{
+	uint64_t offered;
+
+	begin();
+	front_greet(&front, VIRTIO_BIT(VU_F_PROTOCOL_FEATURES));
+	front_send(&front, VU_GET_PROTOCOL_FEATURES, 0, NULL, 0, NULL, 0);
+	offered = front_reply_u64(&front, VU_GET_PROTOCOL_FEATURES);
+	for (unsigned int bit = 0; bit < 64; bit++) {
+		uint64_t one = VIRTIO_BIT(bit), all = offered | one;
+		uint64_t before = device()->protocol_features;
+		bool good = offered & one;
+
+		CHECK_EQ(front_ask(&front, VU_SET_PROTOCOL_FEATURES, &all, 8, NULL, 0), !good);
+		CHECK_EQ(device()->protocol_features, good ? offered : before);
+	}
+	end();
+}
+
 static void running_rings_allow_the_same_features_again_and_no_others(void)
 {
 	uint64_t same, other;
@@ -597,6 +617,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(reset_owner_stops_and_disables_all_rings_and_keeps_the_rest),
 	SENTENCE(offered_features_follow_port_and_primary),
 	CATALOGUE(every_bit_that_is_not_offered_is_refused, "[M-11]"),
+	CATALOGUE(every_protocol_bit_that_is_not_offered_is_refused, "[M-11]"),
 	CATALOGUE(running_rings_allow_the_same_features_again_and_no_others, "[M-11]"),
 	SENTENCE(questions_are_answered),
 	CATALOGUE(who_revokes_without_end_is_read_slower_but_to_the_last_message, "[49]"),

@@ -194,13 +194,13 @@ static void another_kind_of_ring_begins_anew(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(a_packed_ring_has_any_size_up_to_32768),
-	SENTENCE(a_position_has_a_wrap_counter_and_lies_in_the_ring),
-	SENTENCE(a_position_beyond_a_size_that_came_later_is_a_fresh_ring),
-	SENTENCE(its_three_parts_lie_whole_inside_one_region),
+	CATALOGUE(a_packed_ring_has_any_size_up_to_32768, "[M-5] [P-7]"),
+	CATALOGUE(a_position_has_a_wrap_counter_and_lies_in_the_ring, "[M-14]"),
+	CATALOGUE(a_position_beyond_a_size_that_came_later_is_a_fresh_ring, "[M-14]"),
+	CATALOGUE(its_three_parts_lie_whole_inside_one_region, "[2] [M-10]"),
 	SENTENCE(a_fresh_packed_ring_waits_for_its_kick),
 	SENTENCE(any_trace_of_use_starts_a_packed_ring_at_once),
 	SENTENCE(a_stop_answers_both_positions_with_their_wrap_counters),
-	SENTENCE(another_kind_of_ring_begins_anew),
+	CATALOGUE(another_kind_of_ring_begins_anew, "[M-11]"),
 };
 SUITE("session, packed rings", sentences)

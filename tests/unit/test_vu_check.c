@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/session/vu_check.h: every request against every payload size, every number of descriptors and
- * every edge of its values, in all states. Pure: descriptors here are numbers that nothing opens.
+ * primary/session/vu_check.h: every request against every payload size, every number of descriptors
+ * and every edge of its values, in all states. Pure: descriptors here are numbers that nothing
+ * opens.
  */
 #include <string.h>
 
@@ -255,6 +256,7 @@ static int word(uint32_t request, uint64_t value)
 static void mtu_and_status_have_their_bounds(void)
 {
 	begin();
+	CHECK_EQ(word(VU_NET_SET_MTU, 0), REFUSED_PAYLOAD_VALUE);
 	CHECK_EQ(word(VU_NET_SET_MTU, 67), REFUSED_PAYLOAD_VALUE);
 	CHECK_EQ(word(VU_NET_SET_MTU, 68), -1);
 	CHECK_EQ(word(VU_NET_SET_MTU, 65535), -1);
@@ -406,9 +408,9 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_table_has_one_to_eight_regions, "[3] [6]"),
 	CATALOGUE(regions_that_are_empty_or_wrap_are_refused, "[3] [M-6]"),
 	SENTENCE(removing_a_region_ignores_its_offset),
-	SENTENCE(before_the_greeting_only_questions_are_answered),
-	SENTENCE(gated_requests_need_their_protocol_feature),
-	SENTENCE(enable_is_refused_only_when_bit_30_was_declined),
-	SENTENCE(a_started_ring_keeps_its_size_address_and_base),
+	CATALOGUE(before_the_greeting_only_questions_are_answered, "[M-3]"),
+	CATALOGUE(gated_requests_need_their_protocol_feature, "[M-3]"),
+	CATALOGUE(enable_is_refused_only_when_bit_30_was_declined, "[M-3]"),
+	CATALOGUE(a_started_ring_keeps_its_size_address_and_base, "[M-5]"),
 };
 SUITE("vu_check", sentences)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/session/vu_recv.h: bytes in any pieces, descriptors in any number, nothing lost or leaked. */
+/* primary/session/vu_recv.h: bytes in any pieces, descriptors in any number, nothing lost or
+ * leaked. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -192,6 +193,40 @@ static void more_descriptors_than_any_message_has_are_all_closed(void)
 	}
 }
 
+/* In two parts, and with the sender's credentials between them: the kernel puts them together. */
+static void descriptors_in_two_parts_beside_credentials_are_all_there_is(void)
+{
+	struct bytes m = message(VU_SET_MEM_TABLE, VU_VERSION, 8);
+	char control[2 * CMSG_SPACE(2 * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))] = {0};
+	struct iovec iov = {.iov_base = m.b, .iov_len = m.len};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control)};
+	const struct ucred who = {getpid(), getuid(), getgid()};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	int fds[4];
+
+	begin();
+	for (int i = 0; i < 4; i++)
+		fds[i] = eventfd(0, EFD_CLOEXEC);
+	for (int part = 0; part < 3; part++, c = CMSG_NXTHDR(&msg, c)) {
+		bool rights = part != 1;
+		size_t len = rights ? 2 * sizeof(int) : sizeof(who);
+
+		REQUIRE(c != NULL);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = rights ? SCM_RIGHTS : SCM_CREDENTIALS;
+		c->cmsg_len = CMSG_LEN(len);
+		memcpy(CMSG_DATA(c), rights ? (const void *)(fds + part) : &who, len);
+	}
+	REQUIRE(sendmsg(pair[THEIRS], &msg, MSG_NOSIGNAL) == (ssize_t)m.len);
+	hf_fd_close_all(fds, 4);
+	CHECK_EQ(receive(), VU_RECV_MESSAGE);
+	CHECK_EQ(raw.nr_fds, 4);
+	end();
+}
+
 static void descriptors_in_the_middle_of_a_message_are_refused(void)
 {
 	struct bytes m = message(VU_SET_VRING_KICK, VU_VERSION, 8);
@@ -282,10 +317,11 @@ static void a_close_between_messages_is_an_end_and_inside_one_a_refusal(void)
 
 static const struct sentence sentences[] = {
 	CATALOGUE(a_message_cut_at_any_byte_arrives_whole_with_its_descriptors, "[M-17]"),
-	SENTENCE(a_message_may_come_byte_by_byte),
+	CATALOGUE(a_message_may_come_byte_by_byte, "[M-17]"),
 	CATALOGUE(two_messages_in_one_write_come_out_one_after_the_other, "[M-17]"),
-	SENTENCE(descriptors_stay_with_the_message_they_were_sent_with),
-	SENTENCE(received_descriptors_are_close_on_exec),
+	CATALOGUE(descriptors_stay_with_the_message_they_were_sent_with, "[M-17]"),
+	CATALOGUE(received_descriptors_are_close_on_exec, "[M-2]"),
+	CATALOGUE(descriptors_in_two_parts_beside_credentials_are_all_there_is, "[M-2]"),
 	CATALOGUE(more_descriptors_than_any_message_has_are_all_closed, "[10] [M-2]"),
 	CATALOGUE(descriptors_in_the_middle_of_a_message_are_refused, "[M-2]"),
 	CATALOGUE(descriptors_lost_to_a_full_table_are_noticed, "[M-2]"),
