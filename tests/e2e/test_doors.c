@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Hostile peers at the two doors of local processes, attach and control: what no message is,
+ * packets that would cost much, descriptors by the thousand, connections that say nothing. Each
+ * costs its own connection; alive.h says what must hold besides.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "alive.h"
+#include "check.h"
+#include "fd.h"
+#include "frame.h"
+#include "suite.h"
+
+#define WAIT_MS 20000
+#define NR_FDS	253u
+
+static const char *const doors[] = {"attach", "control"};
+static struct alive a;
+static uint8_t packet[HF_FRAME_MAX_BYTES + 4096];
+
+/* A door that is crowded lets the next one in when somebody has left. */
+static int knock(const char *door)
+{
+	char path[128];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s.sock", a.world.dir, door);
+	fd = hf_seqpacket_connect(path);
+	for (int ms = 0; ms < WAIT_MS && fd < 0; ms++) {
+		usleep(1000);
+		fd = hf_seqpacket_connect(path);
+	}
+	REQUIRE(fd >= 0);
+	return fd;
+}
+
+static void say(int fd, size_t len, const int *fds, size_t nr_fds)
+{
+	struct front_end peer = {.socket = fd};
+
+	CHECK_EQ(front_end_send_bytes(&peer, packet, len, fds, nr_fds, 0), 0);
+}
+
+/* Read to the end that the primary makes. */
+static bool ends(int fd)
+{
+	static uint8_t answer[HF_FRAME_MAX_BYTES];
+	struct pollfd readable = {.fd = fd, .events = POLLIN};
+	ssize_t n = 1;
+
+	while (n > 0) {
+		if (poll(&readable, 1, WAIT_MS) != 1)
+			return false;
+		n = recv(fd, answer, sizeof(answer), 0);
+	}
+	return n == 0 || errno == ECONNRESET;
+}
+
+/* One packet, and that is the end. */
+static void ends_who_says(const char *door, size_t len, const int *fds, size_t nr_fds)
+{
+	int fd = knock(door);
+
+	say(fd, len, fds, nr_fds);
+	CHECK(ends(fd));
+	close(fd);
+}
+
+static void what_is_no_message_ends_its_connection(void)
+{
+	static const uint8_t starts[][6] = {
+		{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, /* a varint that goes on */
+		{0x12, 0xff, 0xff, 0xff, 0xff, 0x0f}, /* length 2^32 - 1 */
+		{0x12, 0x80, 0x80, 0x80, 0x80, 0x08}, /* 2^31 */
+		{0x12, 0x7f, 0, 0, 0, 0},	      /* more than there is */
+		{0x13, 0, 0, 0, 0, 0},		      /* a group */
+		{0x17, 0, 0, 0, 0, 0},		      /* a type that nobody has */
+	};
+	static const size_t sizes[] = {6, 100, HF_FRAME_MAX_BYTES, HF_FRAME_MAX_BYTES + 1,
+				       HF_FRAME_MAX_BYTES + 4096};
+
+	alive_open(&a, NULL);
+	for (size_t d = 0; d < ARRAY_SIZE(doors); d++)
+		for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+			for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
+				memset(packet, 0xff, sizeof(packet));
+				memcpy(packet, starts[i], sizeof(starts[i]));
+				ends_who_says(doors[d], sizes[s], NULL, 0);
+			}
+			alive_check_ledger(&a);
+		}
+	alive_check(&a);
+	alive_close(&a);
+}
+
+/* HF_TEST_LONG=1: a hundred thousand of them. */
+static void random_packets_end_or_are_answered(void)
+{
+	unsigned int seed = 7, rounds = suite_is_long() ? 50000 : 500;
+
+	alive_open(&a, NULL);
+	for (size_t d = 0; d < ARRAY_SIZE(doors); d++) {
+		for (unsigned int i = 0; i < rounds; i++) {
+			size_t len = 1 + (size_t)rand_r(&seed) % (i % 16 ? 64 : 4096);
+			int fd = knock(doors[d]);
+
+			for (size_t b = 0; b < len; b++)
+				packet[b] = (uint8_t)(rand_r(&seed) % (i % 2 ? 256 : 24));
+			say(fd, len, NULL, 0);
+			shutdown(fd, SHUT_WR);
+			CHECK(ends(fd));
+			close(fd);
+		}
+		alive_check_ledger(&a);
+	}
+	alive_check(&a);
+	alive_close(&a);
+}
+
+/* Each of the repeated fields is two bytes on the wire; empty ports of a Hello, and fields that
+ * nobody knows. */
+static void packets_that_would_cost_much_cost_nothing(void)
+{
+	static const uint8_t pieces[][3] = {{0x2a, 0, 0}, {0xf8, 0x07, 0}};
+	static const size_t lens[] = {2, 3};
+
+	alive_open(&a, NULL);
+	for (size_t d = 0; d < ARRAY_SIZE(doors); d++)
+		for (size_t p = 0; p < ARRAY_SIZE(pieces); p++) {
+			size_t inner = 0;
+
+			/* Field 2, of 65,532 bytes. */
+			memcpy(packet, "\x12\xfc\xff\x03", 4);
+			for (; inner + lens[p] <= 65532; inner += lens[p])
+				memcpy(packet + 4 + inner, pieces[p], lens[p]);
+			for (int i = 0; i < 50; i++) {
+				ends_who_says(doors[d], HF_FRAME_MAX_BYTES, NULL, 0);
+			}
+			alive_check_ledger(&a);
+		}
+	alive_check(&a);
+	alive_close(&a);
+}
+
+/* As many as a packet takes, with a message that is none; HF_TEST_LONG=1: a hundred thousand times.
+ */
+static void descriptors_by_the_thousand_are_all_closed(void)
+{
+	unsigned int rounds = suite_is_long() ? 50000 : 100;
+	int fds[NR_FDS], one = eventfd(0, EFD_CLOEXEC);
+
+	for (size_t i = 0; i < NR_FDS; i++)
+		fds[i] = one;
+	memset(packet, 0xff, 16);
+	alive_open(&a, NULL);
+	for (size_t d = 0; d < ARRAY_SIZE(doors); d++) {
+		for (unsigned int i = 0; i < rounds; i++)
+			ends_who_says(doors[d], 16, fds, i % 2 ? NR_FDS : 1 + i % NR_FDS);
+		alive_check_ledger(&a);
+	}
+	alive_check(&a);
+	close(one);
+	alive_close(&a);
+}
+
+/* A socket that is in its own queue is nobody's, and only the kernel's collector finds it. */
+static void a_socket_that_is_passed_over_itself_goes_away(void)
+{
+	alive_open(&a, NULL);
+	for (size_t d = 0; d < ARRAY_SIZE(doors); d++)
+		for (int i = 0; i < 50; i++) {
+			int fd = knock(doors[d]), twice[2];
+
+			twice[0] = fd;
+			twice[1] = fd;
+			packet[0] = 0xff;
+			say(fd, 1, twice, 2);
+			/* The primary may have ended it by now. */
+			(void)send(fd, packet, 1, MSG_NOSIGNAL);
+			close(fd);
+		}
+	alive_check(&a);
+	alive_close(&a);
+}
+
+static void who_comes_and_says_nothing_costs_nobody_anything(void)
+{
+	int fds[16];
+
+	alive_open(&a, NULL);
+	for (size_t d = 0; d < ARRAY_SIZE(doors); d++) {
+		for (size_t i = 0; i < 200; i++)
+			close(knock(doors[d]));
+		for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
+			fds[i] = knock(doors[d]);
+		alive_check_neighbour(&a);
+		hf_fd_close_all(fds, ARRAY_SIZE(fds));
+		alive_check_ledger(&a);
+	}
+	alive_check(&a);
+	alive_close(&a);
+}
+
+static const struct sentence sentences[] = {
+	CATALOGUE(what_is_no_message_ends_its_connection, "[C-1]"),
+	CATALOGUE(random_packets_end_or_are_answered, "[C-1]"),
+	CATALOGUE(packets_that_would_cost_much_cost_nothing, "[C-2]"),
+	CATALOGUE(descriptors_by_the_thousand_are_all_closed, "[C-6]"),
+	CATALOGUE(a_socket_that_is_passed_over_itself_goes_away, "[C-6]"),
+	CATALOGUE(who_comes_and_says_nothing_costs_nobody_anything, "[C-7]"),
+};
+SUITE("doors", sentences)
