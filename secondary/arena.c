@@ -2,7 +2,9 @@
 /*
  * Theory of operation. Each kind has its chunks: a small one on ordinary pages first, since most
  * processes serve a few devices, then large ones that are advised to be one large page each. A
- * chunk is cut from its front; what comes back goes into a list through its first word.
+ * chunk is cut from its front; what comes back goes into a list through its first word. Things are
+ * an odd number of lines apart, or the first lines of all of them, which every burst reads, would
+ * share a few sets of the first-level cache.
  */
 #include "arena.h"
 
@@ -77,7 +79,7 @@ static void *take(struct kind *k, size_t bytes)
 
 void *hf_arena_take(enum hf_arena_kind kind)
 {
-	size_t bytes = align_up(kinds[kind].bytes, HF_SHM_LINE);
+	size_t bytes = align_up(kinds[kind].bytes, HF_SHM_LINE) | HF_SHM_LINE;
 	void *thing;
 
 	pthread_mutex_lock(&lock);

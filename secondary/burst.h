@@ -10,23 +10,21 @@
 #include "notify.h"
 #include "vring.h"
 
-/* The first burst of a grant, and one after the call descriptor changed. Out of line. */
-void hf_burst_attend(struct hf_vring *vring);
+/* The first burst of a grant, and one of which something was asked. False: the device is not
+ * RUNNING, leave. Out of line. */
+bool hf_burst_attend(struct hf_vring *vring);
 
 /*
  * Enter a burst on vring `queue`: NULL when the device is not RUNNING, or the vring is not ours to
- * run. Otherwise nobody takes the ring away until hf_burst_end.
+ * run. Otherwise nobody takes the ring away until hf_burst_end. Without a budget yet.
  */
-static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t queue,
-					      bool *ret_enabled)
+static inline struct hf_vring *hf_burst_open(struct hf_device *device, uint16_t queue,
+					     bool *ret_enabled)
 {
-	struct hf_vring *v;
+	struct hf_vring *v = hf_device_vring(device, queue);
 	uint64_t mine;
 	uint32_t mind;
 
-	if (unlikely(queue >= HF_MAX_VRINGS) || unlikely(!hf_load_acquire(&device->running)))
-		return NULL;
-	v = hf_load_acquire(&device->vrings[queue]);
 	if (unlikely(!v))
 		return NULL;
 	/* Pairs with the release in hf_vring_setup: our grant shows the setup it came with. */
@@ -41,9 +39,41 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 			hf_count(v, HF_COUNTER_CALLS_WHILE_HELD, 1);
 		return NULL;
 	}
-	v->budget = HF_BURST_BUDGET;
-	if (unlikely(hf_read_once(&v->attention)))
-		hf_burst_attend(v);
+	if (unlikely(hf_read_once(&v->attention)) && !hf_burst_attend(v)) {
+		hf_burst_leave(v->lane);
+		return NULL;
+	}
+	return v;
+}
+
+/*
+ * The same as long as nothing is out of the ordinary, so that an empty burst, of which there are
+ * most, is without a call. NULL: hf_burst_open has to tell, at once, since `busy` may be set.
+ */
+static inline struct hf_vring *hf_burst_open_fast(struct hf_device *device, uint16_t queue,
+						  bool *ret_enabled)
+{
+	struct hf_vring *v = hf_device_vring(device, queue);
+	uint64_t mine;
+
+	if (unlikely(!v))
+		return NULL;
+	mine = hf_load_acquire(&v->my_grant);
+	if (unlikely(!mine || hf_read_once(&v->mind)))
+		return NULL;
+	if (unlikely(!hf_burst_enter(hf_read_once(&v->lane), hf_read_once(&v->grant_word), mine, 0,
+				     ret_enabled)))
+		return NULL;
+	return likely(!hf_read_once(&v->attention)) ? v : NULL;
+}
+
+static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t queue,
+					      bool *ret_enabled)
+{
+	struct hf_vring *v = hf_burst_open(device, queue, ret_enabled);
+
+	if (likely(v))
+		v->budget = HF_BURST_BUDGET;
 	return v;
 }
 

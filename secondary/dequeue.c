@@ -21,8 +21,8 @@
 #include "dequeue.h"
 #include "header.h"
 #include "notify.h"
-#include "rarp.h"
 #include "packed.h"
+#include "rarp.h"
 #include "run.h"
 #include "sink.h"
 
@@ -109,8 +109,7 @@ static __attribute__((noinline)) uint16_t dequeue_burst(struct hf_device *device
 	if (unlikely(v->broken))
 		goto out;
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
-	if (unlikely(hf_read_once(&device->rarp)) && count && enabled &&
-	    hf_rarp_take(device, packets[0])) {
+	if (unlikely(hf_rarp_asked(v)) && count && enabled && hf_rarp_take(device, v, packets[0])) {
 		got = 1;
 		hf_tally_packet(v, &tally, packets[0]);
 	}
@@ -145,23 +144,36 @@ static const void *announcement(const struct hf_vring *v)
 
 void hf_prefetch(const struct hf_device *device, uint16_t queue)
 {
-	const struct hf_vring *v =
-		queue < HF_MAX_VRINGS ? hf_load_acquire(&device->vrings[queue]) : NULL;
+	const struct hf_vring *v = hf_device_vring((struct hf_device *)(uintptr_t)device, queue);
 
-	if (!v || !hf_load_acquire(&v->my_grant))
+	/* Of one that was never granted these are nowhere, which harms nobody. */
+	if (!v)
 		return;
 	hf_prefetch_write(hf_read_once(&v->lane));
-	hf_prefetch_read(hf_read_once(&v->grant_word));
 	hf_prefetch_read(announcement(v));
+}
+
+static __attribute__((noinline)) uint16_t dequeue_slowly(struct hf_device *device, uint16_t queue,
+							 struct hf_packet *const *packets,
+							 uint16_t count)
+{
+	bool enabled;
+	struct hf_vring *v = hf_burst_open(device, queue, &enabled);
+
+	if (!v || hf_dequeue_is_empty(v))
+		return 0;
+	return dequeue_burst(device, v, packets, count, enabled);
 }
 
 uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 			  struct hf_packet *const *packets, uint16_t count)
 {
 	bool enabled;
-	struct hf_vring *v = hf_burst_begin(device, queue, &enabled);
+	struct hf_vring *v = hf_burst_open_fast(device, queue, &enabled);
 
-	if (unlikely(!v) || hf_dequeue_is_empty(device, v))
+	if (unlikely(!v))
+		return dequeue_slowly(device, queue, packets, count);
+	if (hf_dequeue_is_empty(v))
 		return 0;
 	return dequeue_burst(device, v, packets, count, enabled);
 }

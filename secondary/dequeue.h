@@ -13,23 +13,27 @@ void hf_dequeue_discard(struct hf_vring *vring, uint16_t ready);
 
 /*
  * Is it a burst on a ring that has nothing, of a device that has nothing to announce? Then it is
- * counted and over. Most bursts of a switch with many devices are; they touch a line each of
- * device, vring and lane, one that vrings share of the directory, and the guest's.
+ * counted and over. Else its budget is there. Most bursts of a switch with many devices are empty:
+ * they read a line of the vring, one that vrings share of the directory and the guest's, and write
+ * one of the lane.
  */
-static inline bool hf_dequeue_is_empty(struct hf_device *device, struct hf_vring *v)
+static inline bool hf_dequeue_is_empty(struct hf_vring *v)
 {
+	struct hf_lane_vring *lane = v->lane;
 	bool empty;
 
-	if (unlikely(hf_read_once(&v->attention) | hf_read_once(&device->rarp)))
-		return false;
-	if (likely(!v->packed))
+	if (unlikely(hf_read_once(&v->attention)))
+		empty = false;
+	else if (likely(!v->packed))
 		empty = v->avail_seen == v->next && hf_read_once(&v->avail->idx) == v->next;
 	else
 		empty = !hf_packed_is_available(hf_packed_look(v, v->next), v->next);
-	if (!empty)
+	if (!empty) {
+		v->budget = HF_BURST_BUDGET;
 		return false;
-	hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
-	hf_burst_leave(v->lane);
+	}
+	hf_count_in(lane, HF_COUNTER_EMPTY_BURSTS, 1);
+	hf_burst_leave(lane);
 	return true;
 }
 

@@ -18,6 +18,8 @@ struct hf_device *hf_device_create(struct hf_service *service, uint32_t slot, ui
 	device->slot = slot;
 	device->session = session;
 	device->node = -1;
+	for (unsigned int i = 0; i < HF_DEVICE_OWN; i++)
+		hf_vring_init(&device->own[i]);
 	return device;
 }
 
@@ -26,7 +28,8 @@ void hf_device_free(struct hf_device *device)
 	for (unsigned int i = 0; i < HF_MAX_VRINGS; i++) {
 		if (device->vrings[i])
 			hf_vring_destroy(device->vrings[i]);
-		hf_arena_give(HF_ARENA_VRING, device->vrings[i]);
+		if (i >= HF_DEVICE_OWN)
+			hf_arena_give(HF_ARENA_VRING, device->vrings[i]);
 	}
 	if (device->pending_fds)
 		hf_fd_close_all(device->pending_fds, device->pending_total);
@@ -49,6 +52,21 @@ int hf_device_put_map(struct hf_device *device, struct hf_guestmap *map)
 	return error;
 }
 
+static struct hf_vring *make_vring(void)
+{
+	struct hf_vring *v = hf_arena_take(HF_ARENA_VRING);
+
+	if (v)
+		hf_vring_init(v);
+	return v;
+}
+
+/* What a vring that was not there was not told. */
+static uint32_t lasting(const struct hf_device *device, uint32_t queue)
+{
+	return (device->running ? 0 : HF_ASKED_STAY) | (queue & 1 ? HF_ASKED_RARP : 0);
+}
+
 struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue)
 {
 	struct hf_vring *v;
@@ -58,10 +76,10 @@ struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue)
 	v = device->vrings[queue];
 	if (v)
 		return v;
-	v = hf_arena_take(HF_ARENA_VRING);
+	v = queue < HF_DEVICE_OWN ? &device->own[queue] : make_vring();
 	if (!v)
 		return NULL;
-	hf_vring_init(v);
+	hf_write_once(&v->asked, lasting(device, queue));
 	if (queue >= device->nr_vrings)
 		hf_write_once(&device->nr_vrings, (uint16_t)(queue + 1));
 	/* Data threads that find it see it initialised. */
@@ -111,9 +129,18 @@ bool hf_device_vring_enabled(const struct hf_device *device, uint16_t queue)
 void hf_device_set_running(struct hf_device *device, bool running)
 {
 	hf_store_release(&device->running, (uint32_t)running);
-	for (unsigned int i = 0; i < HF_MAX_VRINGS; i++)
-		if (device->vrings[i] && device->vrings[i]->lane)
-			hf_write_once(&device->vrings[i]->lane->running, (uint32_t)running);
+	for (unsigned int i = 0; i < HF_MAX_VRINGS; i++) {
+		struct hf_vring *v = device->vrings[i];
+
+		if (!v)
+			continue;
+		if (running)
+			(void)hf_take_bits(&v->asked, (uint32_t)HF_ASKED_STAY);
+		else
+			hf_or(&v->asked, HF_ASKED_STAY);
+		if (v->lane)
+			hf_write_once(&v->lane->running, (uint32_t)running);
+	}
 }
 
 bool hf_device_running(const struct hf_device *device)

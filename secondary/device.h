@@ -2,8 +2,9 @@
 /*
  * A device granted to this process: what the control thread keeps of it.
  *
- * Data threads read `running` and `vrings` and follow the latter; a vring, once there, stays until
- * the device is destroyed, which is after destroy_device has returned.
+ * Data threads find their vring by its number (hf_device_vring) and look at nothing else of the
+ * device: what of it concerns each burst is asked of each vring (HF_ASKED_…). A vring, once there,
+ * stays until the device is destroyed, which is after destroy_device has returned.
  */
 #ifndef SECONDARY_DEVICE_H
 #define SECONDARY_DEVICE_H
@@ -23,15 +24,19 @@ static_assert(HF_NAME_MAX + 1 == HF_SHM_NAME_BYTES, "the API and the ABI agree")
 
 #define HF_RARP_PENDING (1ull << 63)
 
+/* Vrings inside the device: most have one pair, and a burst on it reads a line less. */
+#define HF_DEVICE_OWN 2u
+
 struct hf_device {
-	/* Control thread writes, data threads read: for the first six vrings one line. */
-	uint32_t running;
-	uint64_t rarp; /* 0, or a MAC in its first six bytes and HF_RARP_PENDING: announce it */
+	struct hf_vring own[HF_DEVICE_OWN];
+	/* All that are there. Control thread writes, data threads read. */
 	struct hf_vring *vrings[HF_MAX_VRINGS];
+	uint64_t rarp; /* 0, or a MAC in its first six bytes and HF_RARP_PENDING: announce it */
 
 	/* The control thread's, constant between new_device and destroy_device but for the map. */
 	struct hf_service *service;
 	uint32_t slot;
+	uint32_t running; /* read by any thread */
 	uint64_t session;
 	uint64_t mem_generation; /* of the map */
 	uint64_t features;
@@ -62,5 +67,13 @@ int hf_device_put_map(struct hf_device *device, struct hf_guestmap *map);
 
 /* The vring, made when it is not there yet. NULL: no such number, or memory lacks. */
 struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue);
+
+/* The vring, or NULL. One that is not granted, and may never be, has no `my_grant`. Any thread. */
+static inline struct hf_vring *hf_device_vring(struct hf_device *device, uint16_t queue)
+{
+	if (likely(queue < HF_DEVICE_OWN))
+		return &device->own[queue];
+	return queue < HF_MAX_VRINGS ? hf_load_acquire(&device->vrings[queue]) : NULL;
+}
 
 #endif

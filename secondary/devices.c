@@ -19,6 +19,7 @@
 
 #include "fd.h"
 #include "log.h"
+#include "rarp.h"
 #include "rescue.h"
 
 struct hf_device **hf_grants_slot(struct hf_service *service, uint32_t slot)
@@ -289,6 +290,5 @@ void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__Devic
 	if (!device || m->mac.len != 6)
 		return;
 	memcpy(&rarp, m->mac.data, 6);
-	/* Partner: take_rarp. Only the latest counts. */
-	(void)hf_exchange(&device->rarp, rarp | HF_RARP_PENDING);
+	hf_rarp_ask(device, rarp | HF_RARP_PENDING);
 }

@@ -35,7 +35,7 @@ static void open_hop(struct hf_hop *hop, struct hf_device *device, struct hf_vri
 /* An announcement comes before what the guest sends. */
 static void look_at_rarp(struct hf_hop *hop, struct hf_packet *packet)
 {
-	if (!hf_rarp_take(hop->device, packet))
+	if (!hf_rarp_take(hop->device, hop->source, packet))
 		return;
 	hop->rarp = HF_RARP_PENDING;
 	memcpy(&hop->rarp, packet->data + 6, 6);
@@ -71,14 +71,14 @@ uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queu
 
 	if (unlikely(hop->source || !count))
 		return 0;
-	v = hf_burst_begin(device, queue, &enabled);
-	if (!v || hf_dequeue_is_empty(device, v))
+	v = hf_burst_open(device, queue, &enabled);
+	if (!v || hf_dequeue_is_empty(v))
 		return 0;
 	open_hop(hop, device, v);
 	if (unlikely(v->broken))
 		goto nothing;
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
-	if (unlikely(hf_read_once(&device->rarp)) && enabled)
+	if (unlikely(hf_rarp_asked(v)) && enabled)
 		look_at_rarp(hop, packets[0]);
 	front = front < HOP_FRONT_MIN ? HOP_FRONT_MIN : front;
 	if (v->packed) {
@@ -237,9 +237,8 @@ void hf_hop_complete(struct hf_hop *hop, uint16_t count)
 		places = place_of(hop, count);
 	else
 		count = hop->count;
-	/* Nobody announced it; a newer one counts more. */
 	if (unlikely(hop->rarp && !count))
-		hf_put_if_none(&hop->device->rarp, hop->rarp);
+		hf_rarp_give_back(hop->device, hop->rarp);
 	if (unlikely(hop->nr_drops))
 		count_drops(hop, places);
 	count_packets(hop, count);

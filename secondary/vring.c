@@ -109,7 +109,7 @@ void hf_vring_grant(struct hf_vring *v, uint64_t grant, uint16_t next, uint16_t 
 	v->call_due = v->err_due = false;
 	/* Only then look: of a handler that runs now (sigbus.c) either its asking stays, or what it
 	 * did before is seen. */
-	(void)hf_exchange(&v->asked, 0u);
+	(void)hf_take_bits(&v->asked, ~(uint32_t)HF_ASKED_LASTING);
 	if (hf_read_once(&v->map->gone))
 		hf_or(&v->asked, HF_ASKED_BREAK);
 	/* Last: a burst that sees our grant sees the whole set-up (hf_load_acquire in burst.h). */
@@ -167,7 +167,7 @@ void hf_vring_break(struct hf_vring *v, enum hf_counter reason)
 
 void hf_vring_do_asked(struct hf_vring *v)
 {
-	uint32_t asked = hf_exchange(&v->asked, 0u);
+	uint32_t asked = hf_take_bits(&v->asked, ~(uint32_t)HF_ASKED_LASTING);
 
 	if (asked & HF_ASKED_CALL)
 		v->call_due = true;

@@ -54,10 +54,16 @@ struct hf_vring_setup {
 	bool fence;	    /* no membarrier: bursts fence themselves */
 };
 
-/* What others ask of the data thread; see hf_vring_do_asked. */
+/*
+ * What others ask of the data thread. The first two are done once (hf_vring_do_asked); the last two
+ * hold until it is otherwise, and are of the device: so a burst need not look at that.
+ */
 enum {
 	HF_ASKED_CALL = 1u << 0,  /* control thread: the call descriptor changed, call once */
 	HF_ASKED_BREAK = 1u << 1, /* any thread that met it: the guest's memory is gone */
+	HF_ASKED_STAY = 1u << 2,  /* control thread: no bursts, the device is not RUNNING */
+	HF_ASKED_RARP = 1u << 3,  /* any thread: hf_device.rarp may have an announcement */
+	HF_ASKED_LASTING = HF_ASKED_STAY | HF_ASKED_RARP,
 };
 
 struct hf_packed_slot;
@@ -141,7 +147,7 @@ struct hf_vring {
 	bool write_seen;      /* a write was under way then */
 	bool silenced;	      /* a write hung: the guest is not called any more */
 	int kept_fd;	      /* a descriptor that was replaced, while a write may hang in it */
-};
+} __attribute__((aligned(HF_SHM_LINE)));
 
 static_assert(offsetof(struct hf_vring, desc) == HF_SHM_LINE, "lines of a burst");
 static_assert(offsetof(struct hf_vring, features) == 2 * HF_SHM_LINE, "lines of a burst");
@@ -166,15 +172,20 @@ void hf_vring_destroy(struct hf_vring *vring);
  * be trusted. `reason` is a HF_COUNTER_BREAK_…. Data thread, inside a burst.
  */
 void hf_vring_break(struct hf_vring *vring, enum hf_counter reason);
-/* Do what was asked (HF_ASKED_…). Data thread, inside a burst. */
+/* Do what was asked to be done once. Data thread, inside a burst. */
 void hf_vring_do_asked(struct hf_vring *vring);
 
-static inline void hf_count(struct hf_vring *v, enum hf_counter counter, uint64_t n)
+static inline void hf_count_in(struct hf_lane_vring *lane, enum hf_counter counter, uint64_t n)
 {
-	uint64_t *word = &v->lane->counters[counter];
+	uint64_t *word = &lane->counters[counter];
 
 	/* One writer: no read-modify-write instruction is needed for readers to see whole words. */
 	hf_write_once(word, *word + n);
+}
+
+static inline void hf_count(struct hf_vring *v, enum hf_counter counter, uint64_t n)
+{
+	hf_count_in(v->lane, counter, n);
 }
 
 /* Region lookup, out of line; remembers what it found. */

@@ -49,7 +49,7 @@ static inline bool hf_burst_enter(struct hf_lane_vring *lane, const uint64_t *gr
 		hf_fence_full();
 	}
 	now = hf_load_acquire(grant);
-	if (unlikely((now & ~HF_GRANT_ENABLED) != mine)) {
+	if (unlikely((now ^ mine) > HF_GRANT_ENABLED)) {
 		hf_store_release(&lane->busy, 0u);
 		return false;
 	}

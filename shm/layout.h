@@ -18,7 +18,7 @@
 
 #define HF_DIRECTORY_MAGIC 0x3152494454534648ull /* "HFSTDIR1" */
 #define HF_LANE_MAGIC	   0x31454e414c534648ull /* "HFSLANE1" */
-#define HF_ABI_MAJOR	   3u
+#define HF_ABI_MAJOR	   4u
 #define HF_ABI_MINOR	   0u
 
 #define HF_SHM_MAX_REGIONS 509u /* what CONFIGURE_MEM_SLOTS answers */
@@ -221,8 +221,11 @@ struct hf_lane_vring {
 	/* One writer, any reader. Those that every burst counts are in line 0, sizes in line 1. */
 	uint64_t counters[60];
 	uint64_t grant; /* the grant the position belongs to */
+	/* An odd number of lines in all: the first ones of all entries would share a few sets of
+	 * every cache otherwise. */
+	uint64_t reserved2[8];
 };
-static_assert(sizeof(struct hf_lane_vring) == 512, "ABI");
+static_assert(sizeof(struct hf_lane_vring) == 576, "ABI");
 static_assert(offsetof(struct hf_lane_vring, position) == 8, "one whole store");
 static_assert(HF_NR_COUNTERS <= 60, "counters fit their place");
 static_assert(offsetof(struct hf_lane_vring, counters[HF_COUNTER_UNDERSIZE_PACKETS]) == HF_SHM_LINE,

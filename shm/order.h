@@ -24,6 +24,8 @@
 #define hf_exchange(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
 #define hf_add(p, v)	  ((void)__atomic_fetch_add((p), (v), __ATOMIC_ACQ_REL))
 #define hf_or(p, v)	  ((void)__atomic_fetch_or((p), (v), __ATOMIC_ACQ_REL))
+/* Clear these bits; which of them were set. */
+#define hf_take_bits(p, bits) (__atomic_fetch_and((p), ~(bits), __ATOMIC_ACQ_REL) & (bits))
 
 /* Store v if *p is 0. */
 #define hf_put_if_none(p, v)                                                                       \

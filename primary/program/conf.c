@@ -389,7 +389,7 @@ static const struct option_row options[] = {
 	{"max-devices", "N", "ports that can exist at once (512)", set_max_devices},
 	{"max-secondaries", "N", "secondaries that can be attached at once (64)",
 	 set_max_secondaries},
-	{"lane-vrings", "N", "vrings that one secondary can run (4095)", set_lane_vrings},
+	{"lane-vrings", "N", "vrings that one secondary can run (3639)", set_lane_vrings},
 	{"fence-deadline", "MS", "how long a burst may hold up a revocation (1000)",
 	 set_fence_deadline},
 	{"no-fence", NULL, "do not kill a secondary that misses it; the front-end waits",

@@ -29,7 +29,7 @@ struct conf {
 	char run_dir[80];
 	uint32_t max_devices;	    /* default 512 */
 	uint32_t max_secondaries;   /* default 64 */
-	uint64_t lane_bytes;	    /* default 2 MiB: 4095 vrings */
+	uint64_t lane_bytes;	    /* default 2 MiB: 3639 vrings */
 	uint64_t fence_deadline_ns; /* how long a burst may hold up a revocation; default 1 s */
 	bool fence;		    /* kill a secondary that misses it; default true */
 	uint64_t hang_limit_ns; /* who shows no life for so long hangs; 0: nobody. Default 2 s */

@@ -139,7 +139,7 @@ static void memory_is_let_go_whose_session_ended_with_the_primary(void)
 {
 	static const char *const small[] = {
 		"--supervise", "--no-huge-pages", "--port", "p0", "--port", "p1", "--port",
-		"p2",	       "--lane-vrings",	  "15",	    NULL};
+		"p2",	       "--lane-vrings",	  "13",	    NULL};
 	static const struct session_shape many = {.queue_pairs = FE_MAX_PAIRS}, one;
 	struct front_end more[2];
 	pid_t pid, echo;

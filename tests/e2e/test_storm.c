@@ -404,11 +404,11 @@ static void attachments_by_the_hundred_leave_no_place_taken(void)
 	world_close(&world);
 }
 
-/* A lane of a page: seven vrings. */
+/* A lane of a page: six vrings. */
 static void sessions_by_the_hundred_leave_no_lane_entry_taken(void)
 {
 	static const char *const arguments[] = {
-		"--supervise", "--no-huge-pages", "--lane-vrings", "7", "--port", "p0", NULL};
+		"--supervise", "--no-huge-pages", "--lane-vrings", "6", "--port", "p0", NULL};
 	size_t before[4];
 
 	world_open(&world, arguments);

@@ -391,7 +391,7 @@ static void a_full_lane_leaves_vrings_idle_and_no_more(void)
 	int s;
 
 	rig_open(&rig);
-	rig.conf.lane_bytes = 4096; /* 7 vrings */
+	rig.conf.lane_bytes = 4096; /* 6 vrings */
 	secondary = rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
 	a = rig_port(&rig, "vm0", 4);
 	b = rig_port(&rig, "vm1", 4);
@@ -399,8 +399,8 @@ static void a_full_lane_leaves_vrings_idle_and_no_more(void)
 	for (int i = 0; i < 4; i++)
 		granted +=
 			(a->device.vrings[i].owner != NULL) + (b->device.vrings[i].owner != NULL);
-	CHECK_EQ(granted, 7);
-	CHECK_EQ(secondary->nr_vrings, 7);
+	CHECK_EQ(granted, 6);
+	CHECK_EQ(secondary->nr_vrings, 6);
 	take_all_back(&a->device);
 	take_all_back(&b->device);
 	hf_fd_close(&s);
@@ -435,15 +435,15 @@ static void vrings_that_found_no_entry_are_granted_when_one_is_free(void)
 	int s;
 
 	rig_open(&rig);
-	rig.conf.lane_bytes = 4096; /* 7 vrings */
+	rig.conf.lane_bytes = 4096; /* 6 vrings */
 	(void)rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
-	a = rig_port(&rig, "vm0", 6);
+	a = rig_port(&rig, "vm0", 5);
 	b = rig_port(&rig, "vm1", 4);
 	grant_offer_all(&rig.primary);
 	CHECK(b->device.vrings[0].owner && !b->device.vrings[3].owner);
 	session = a->device.session;
 	take_all_back(&a->device);
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 5; i++)
 		a->device.vrings[i].started = false;
 	grant_retire(&a->device);
 	say_retired(s, a->device.slot, session);

@@ -14,6 +14,7 @@
 
 #include "check.h"
 #include "notify.h"
+#include "rarp.h"
 #include "rig.h"
 #include "suite.h"
 
@@ -561,7 +562,7 @@ static void an_announcement_comes_first_and_is_not_lost(void)
 	post_buffers(&guests[1], SIZE);
 	put_frames(4);
 	memcpy(&rarp, mac, 6);
-	guests[0].device->rarp = rarp | HF_RARP_PENDING;
+	hf_rarp_ask(guests[0].device, rarp | HF_RARP_PENDING);
 	CHECK_EQ(peek(3), 3);
 	CHECK_EQ(packets[0].total, 64);
 	CHECK(!memcmp(packets[0].data + 6, mac, 6));
@@ -588,9 +589,9 @@ static void an_announcement_that_is_given_back_does_not_overwrite_a_newer_one(vo
 
 	open_guests(0);
 	put_frames(1);
-	guests[0].device->rarp = older;
+	hf_rarp_ask(guests[0].device, older);
 	CHECK_EQ(peek(2), 2);
-	guests[0].device->rarp = newer;
+	hf_rarp_ask(guests[0].device, newer);
 	hf_hop_complete(hop, 0);
 	CHECK_EQ(guests[0].device->rarp, newer);
 	CHECK_EQ(peek(1), 1);

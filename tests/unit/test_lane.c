@@ -18,6 +18,8 @@
 
 #define LANE_BYTES (64u * 1024u)
 
+#define ENTRY sizeof(struct hf_lane_vring)
+
 static void *new_lane(void)
 {
 	void *lane = aligned_alloc(4096, LANE_BYTES);
@@ -33,9 +35,10 @@ static void a_formatted_lane_verifies(void)
 
 	CHECK_EQ(hf_lane_verify(header, LANE_BYTES), 0);
 	CHECK_EQ(header->secondary_id, 42);
-	CHECK_EQ(header->entries, LANE_BYTES / 512);
-	CHECK((char *)hf_lane_entry(header, header->entries - 1) + 512 ==
-	      (char *)header + LANE_BYTES);
+	CHECK_EQ(header->entries, LANE_BYTES / ENTRY);
+	CHECK((char *)hf_lane_entry(header, header->entries - 1) + ENTRY ==
+	      (char *)header + header->entries * ENTRY);
+	CHECK(ENTRY / HF_SHM_LINE % 2 == 1); /* first lines spread over all sets of a cache */
 	CHECK_EQ(hf_lane_entry(header, 1)->busy, 0);
 	free(header);
 }
@@ -44,7 +47,7 @@ static void a_lane_that_is_damaged_is_refused(void)
 {
 	struct hf_lane_header *header = new_lane();
 
-	CHECK_EQ(hf_lane_verify(header, LANE_BYTES - 512), -EINVAL);
+	CHECK_EQ(hf_lane_verify(header, LANE_BYTES - ENTRY), -EINVAL);
 	CHECK_EQ(hf_lane_verify(header, 511), -EINVAL);
 	header->entries++;
 	CHECK_EQ(hf_lane_verify(header, LANE_BYTES), -EINVAL);
@@ -53,7 +56,7 @@ static void a_lane_that_is_damaged_is_refused(void)
 	header->entries = 2;
 	header->entry_bytes = 0;
 	CHECK_EQ(hf_lane_verify(header, LANE_BYTES), -EINVAL);
-	header->entry_bytes = 512;
+	header->entry_bytes = ENTRY;
 	header->magic ^= 1;
 	CHECK_EQ(hf_lane_verify(header, LANE_BYTES), -EINVAL);
 	free(header);

@@ -8,6 +8,7 @@
 #include <holdfast/device.h>
 #include <string.h>
 
+#include "rarp.h"
 #include "rig.h"
 #include "suite.h"
 
@@ -645,6 +646,52 @@ static void without_grant_or_running_nothing_is_touched(void)
 	close_rig();
 }
 
+/* Each vring is told by itself. */
+static void a_vring_that_comes_while_the_device_does_not_run_does_not_run_either(void)
+{
+	open_rig(V1, 16, 0);
+	hf_device_set_running(rig.device, false);
+	CHECK(hf_device_get_vring(rig.device, 3)->asked & HF_ASKED_STAY);
+	CHECK(rig.device->vrings[1]->asked & HF_ASKED_STAY);
+	hf_device_set_running(rig.device, true);
+	CHECK(!(hf_device_get_vring(rig.device, 3)->asked & HF_ASKED_STAY));
+	CHECK(!(hf_device_get_vring(rig.device, 5)->asked & HF_ASKED_STAY));
+	hf_vring_grant(rig.device->vrings[1], RIG_GRANT, at(0), 0);
+	CHECK(!(rig.device->vrings[1]->asked & HF_ASKED_STAY));
+	hf_device_set_running(rig.device, false);
+	hf_vring_grant(rig.device->vrings[1], RIG_GRANT, at(0), 0);
+	CHECK_EQ(dequeue(BURST), 0);
+	CHECK(rig.device->vrings[1]->fresh);
+	close_rig();
+}
+
+static void an_announcement_waits_for_a_burst_that_has_room_for_it(void)
+{
+	static const uint8_t mac[6] = {0x52, 0x54, 0, 1, 2, 3};
+	uint64_t rarp = HF_RARP_PENDING;
+
+	open_rig(V1, 16, 0);
+	CHECK_EQ(dequeue(BURST), 0);
+	memcpy(&rarp, mac, sizeof(mac));
+	hf_rarp_ask(rig.device, rarp);
+	CHECK_EQ(dequeue(0), 0);
+	rig.grants[1] = RIG_GRANT; /* disabled */
+	CHECK_EQ(dequeue(BURST), 0);
+	rig.grants[1] = RIG_GRANT | HF_GRANT_ENABLED;
+	CHECK_EQ(dequeue(BURST), 1);
+	CHECK(!memcmp(packets[0].data + 6, mac, sizeof(mac)));
+	CHECK_EQ(dequeue(BURST), 0);
+	CHECK(!rig.device->rarp && !hf_rarp_asked(rig.device->vrings[1]));
+	/* Another vring's burst was first: nothing is left, and that is found out once. */
+	hf_rarp_ask(rig.device, rarp);
+	rig.device->rarp = 0;
+	CHECK_EQ(dequeue(BURST), 0);
+	CHECK(!hf_rarp_asked(rig.device->vrings[1]));
+	/* A vring that comes later looks once, too. */
+	CHECK(hf_rarp_asked(hf_device_get_vring(rig.device, 3)));
+	close_rig();
+}
+
 static void a_disabled_ring_discards_and_supplies_nothing(void)
 {
 	struct piece piece = {0, 72, 0};
@@ -705,6 +752,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(with_event_index_a_kick_is_asked_for_at_the_next_chain),
 	SENTENCE(entries_are_counted_as_available_and_free),
 	CATALOGUE(without_grant_or_running_nothing_is_touched, "[42]"),
+	SENTENCE(a_vring_that_comes_while_the_device_does_not_run_does_not_run_either),
+	SENTENCE(an_announcement_waits_for_a_burst_that_has_room_for_it),
 	SENTENCE(a_disabled_ring_discards_and_supplies_nothing),
 	SENTENCE(the_lane_says_where_the_ring_is),
 };
