@@ -19,12 +19,8 @@ void cell_clear(struct cell *cell)
 
 static void set_text(struct cell *cell, const char *format, va_list args)
 {
-	char *text;
-
-	if (vasprintf(&text, format, args) < 0)
-		text = NULL; /* a table then shows the bare number or nothing */
 	free(cell->text);
-	cell->text = text;
+	cell->text = text_formatv(format, args);
 }
 
 void cell_text(struct cell *cell, const char *format, ...)

@@ -22,10 +22,8 @@
 __attribute__((format(printf, 2, 0))) static void put_error(struct cli *cli, const char *format,
 							    va_list args)
 {
-	char *line;
+	char *line = text_formatv(format, args);
 
-	if (vasprintf(&line, format, args) < 0)
-		line = text_copy("out of memory; free some and try again");
 	fputs("holdfast: ", cli->err);
 	text_put_safe(cli->err, line);
 	fputc('\n', cli->err);

@@ -54,7 +54,7 @@ char *libvirt_xml(const struct guest *guest)
 	FILE *stream = open_memstream(&xml, &size);
 
 	if (!stream)
-		return text_copy("");
+		text_no_memory();
 	fputs("<!-- in <domain>: memory that can be shared -->\n"
 	      "<memoryBacking>\n"
 	      "  <source type='memfd'/>\n"
@@ -71,6 +71,7 @@ char *libvirt_xml(const struct guest *guest)
 	if (guest->queues > 1)
 		fprintf(stream, "  <driver queues='%u'/>\n", guest->queues);
 	fputs("</interface>\n", stream);
-	fclose(stream);
+	if (fclose(stream))
+		text_no_memory();
 	return xml;
 }

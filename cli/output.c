@@ -153,8 +153,7 @@ void output_remark(struct output *out, const char *key, enum tone tone, const ch
 	va_list args;
 
 	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		text = text_copy("");
+	text = text_formatv(format, args);
 	va_end(args);
 	if (out->format == OUTPUT_TABLE) {
 		output_table_remark(out, tone, text);

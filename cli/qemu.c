@@ -108,8 +108,7 @@ __attribute__((format(printf, 2, 3))) static void add(struct qemu_args *args, co
 	char *text;
 
 	va_start(values, format);
-	if (vasprintf(&text, format, values) < 0)
-		text = text_copy("");
+	text = text_formatv(format, values);
 	va_end(values);
 	if (args->nr_args < QEMU_MAX_ARGS)
 		args->args[args->nr_args++] = text;
@@ -252,7 +251,7 @@ char *qemu_line(const struct qemu_choice *choice, const struct qemu_args *args)
 	FILE *stream = open_memstream(&line, &size);
 
 	if (!stream)
-		return text_copy("");
+		text_no_memory();
 	put_quoted(stream, choice->program);
 	for (size_t i = 0; i < args->nr_args; i++) {
 		fputc(' ', stream);
@@ -262,6 +261,7 @@ char *qemu_line(const struct qemu_choice *choice, const struct qemu_args *args)
 		fprintf(stream, " %d<>", CUSE_FD);
 		put_quoted(stream, args->redirect);
 	}
-	fclose(stream);
+	if (fclose(stream))
+		text_no_memory();
 	return line;
 }

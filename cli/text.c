@@ -7,7 +7,6 @@
  */
 #include "text.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +16,7 @@
 
 #define DISTANCE_MAX_WORD 31u
 
-static _Noreturn void out_of_memory(void)
+void text_no_memory(void)
 {
 	fputs("holdfast: out of memory; free some and try again\n", stderr);
 	exit(1);
@@ -28,7 +27,7 @@ void *text_alloc(size_t n, size_t size)
 	void *memory = calloc(n ? n : 1, size);
 
 	if (!memory)
-		out_of_memory();
+		text_no_memory();
 	return memory;
 }
 
@@ -37,7 +36,7 @@ void *text_grow(void *old, size_t n, size_t size)
 	void *memory = reallocarray(old, n, size);
 
 	if (!memory)
-		out_of_memory();
+		text_no_memory();
 	return memory;
 }
 
@@ -46,21 +45,27 @@ char *text_copy(const char *text)
 	char *copy = strdup(text);
 
 	if (!copy)
-		out_of_memory();
+		text_no_memory();
 	return copy;
+}
+
+char *text_formatv(const char *format, va_list args)
+{
+	char *text;
+
+	if (vasprintf(&text, format, args) < 0)
+		text_no_memory();
+	return text;
 }
 
 char *text_format(const char *format, ...)
 {
 	char *text;
 	va_list args;
-	int length;
 
 	va_start(args, format);
-	length = vasprintf(&text, format, args);
+	text = text_formatv(format, args);
 	va_end(args);
-	if (length < 0)
-		out_of_memory();
 	return text;
 }
 

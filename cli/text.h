@@ -3,17 +3,21 @@
 #ifndef CLI_TEXT_H
 #define CLI_TEXT_H
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
 #define TEXT_NUMBER_MAX 32 /* room for what text_size and text_age write */
 
-/* Memory or the end of the program: a command that ran out has nothing sensible left to do. */
+/* Memory or the end of the program: a command that ran out has nothing sensible left to do, and
+ * what it would print is not what is. */
+_Noreturn void text_no_memory(void);
 void *text_alloc(size_t n, size_t size);
 void *text_grow(void *old, size_t n, size_t size);
 char *text_copy(const char *text);
 __attribute__((format(printf, 1, 2))) char *text_format(const char *format, ...);
+__attribute__((format(printf, 1, 0))) char *text_formatv(const char *format, va_list args);
 
 /* Length of the UTF-8 character at `text` and its code point; 0 when it is not one. */
 size_t text_utf8(const char *text, uint32_t *ret_code);

@@ -131,10 +131,11 @@ void hf_on_device_memory(struct hf_service *service, const Holdfast__Attach__Dev
 	if (!*place)
 		put_device(service, place, hf_device_create(service, m->device, m->session));
 	device = *place;
-	if (!device)
+	if (!device || (m->first == 0 && pending_begin(device, m->mem_generation, m->total))) {
+		/* Attaching again brings everything. */
+		hf_attach_lost(service, "no memory for a device");
 		return;
-	if (m->first == 0 && pending_begin(device, m->mem_generation, m->total))
-		return;
+	}
 	if (!device->pending_fds || device->pending_generation != m->mem_generation ||
 	    device->pending_total != m->total || device->pending_have != m->first)
 		return;

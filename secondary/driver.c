@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "log.h"
 #include "service.h"
@@ -31,8 +32,13 @@ static int defer(struct hf_service *service)
 	struct hf_frame *frame = &service->request_frame;
 	struct hf_deferred *d = malloc(sizeof(*d) + frame->len);
 
-	if (!d)
+	/* Without it we would not know what we were granted: the next dispatch finds the end, and
+	 * attaching again brings everything. */
+	if (!d) {
+		hf_frame_close_fds(frame);
+		(void)shutdown(service->socket, SHUT_RDWR);
 		return -ENOMEM;
+	}
 	d->next = NULL;
 	d->frame = *frame;
 	d->frame.bytes = d->bytes;
@@ -92,9 +98,11 @@ int hf_request(struct hf_service *service, Holdfast__Attach__ToPrimary *message,
 		n = hf_frame_receive(service->socket, &service->request_frame);
 		if (n == -EAGAIN)
 			continue;
-		/* The connection's end is for the next dispatch to find. */
+		/* The connection's end is for the next dispatch to find; if a packet was lost, it
+		 * ends by that. */
 		if (n <= 0) {
 			hf_frame_close_fds(&service->request_frame);
+			(void)shutdown(service->socket, SHUT_RDWR);
 			return -ENOTCONN;
 		}
 		result = is_reply(service, message->request, &error, &value);

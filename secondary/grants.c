@@ -235,10 +235,10 @@ void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__Vring
 	struct hf_vring *v = device ? hf_device_get_vring(device, m->vring) : NULL;
 	int error;
 
-	if (!v || !word || have_grant(device, m, frame))
+	if (!device || !word || (v && have_grant(device, m, frame)))
 		return;
 	take_negotiated(device, m->features, m->mtu);
-	error = set_up_for_grant(device, v, m, word, frame);
+	error = v ? set_up_for_grant(device, v, m, word, frame) : -ENOMEM;
 	if (error) {
 		say_not_set_up(device, "run", m->vring, error);
 		refuse_grant(service, m, error);

@@ -125,6 +125,12 @@ static int device_new(struct hf_device *device, void *context)
 	const char *name = hf_device_name(device);
 	struct port *port = vswitch_add_port(context, &device_ops, device, name);
 
+	if (!port && errno == ENOMEM) {
+		say("port %s: no memory: its guest gets no packets from here; free some and start "
+		    "again",
+		    name);
+		return -ENOMEM;
+	}
 	if (!port) {
 		say("port %s: all %u ports of the switch are in use; serve fewer with --ports",
 		    name, MAX_PORTS);

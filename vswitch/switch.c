@@ -149,6 +149,7 @@ struct port *vswitch_add_port(struct vswitch *sw, const struct port_ops *ops, vo
 
 	while (id < MAX_PORTS && sw->ports[id])
 		id++;
+	errno = ENOSPC;
 	port = id < MAX_PORTS ? allocate_lines(1, sizeof(*port)) : NULL;
 	if (!port)
 		return NULL;

@@ -403,6 +403,7 @@ static void on_housekeeping(struct loop_timer *timer)
 	struct attach *attach = container_of(timer, struct attach, housekeeping);
 
 	grant_check_broken(attach->primary);
+	grant_offer_again(attach->primary);
 	revoke_look_again(attach->primary);
 	(void)loop_timer_set(attach->primary->loop, timer, HOUSEKEEPING_NS);
 }

@@ -37,8 +37,8 @@ static struct device *device_at(const struct primary *primary, uint32_t slot)
 /* Started and with nobody: may it be given away just now? */
 static bool vring_wanted(const struct vring *vring)
 {
-	return vring->started && !vring->broken && !vring->owner && !vring->device->moving &&
-	       !revoke_covers(vring);
+	return vring->started && !vring->broken && !vring->put_off && !vring->owner &&
+	       !vring->device->moving && !revoke_covers(vring);
 }
 
 static uint32_t count_wanted(const struct device *device)
@@ -173,5 +173,20 @@ void grant_check_broken(struct primary *primary)
 				broken |= grant_vring_check_broken(&device->vrings[v]);
 		if (broken)
 			publish_device(device);
+	}
+}
+
+void grant_offer_again(struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct device *device = device_at(primary, i);
+		bool any = false;
+
+		for (uint32_t v = 0; device && v < HF_SHM_MAX_VRINGS; v++) {
+			any |= device->vrings[v].put_off;
+			device->vrings[v].put_off = false;
+		}
+		if (any)
+			grant_offer(device);
 	}
 }

@@ -32,4 +32,6 @@ void grant_offer_all(struct primary *primary);
 
 /* Look for rings that their owners broke since the last call: event, and not offered again. */
 void grant_check_broken(struct primary *primary);
+/* Offer what was put off since the last call. */
+void grant_offer_again(struct primary *primary);
 #endif

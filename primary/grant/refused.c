@@ -22,6 +22,14 @@ static void forget_sent(const struct device *device, struct secondary *secondary
 		secondary->devices[device->slot].mem_generation = 0;
 }
 
+/* Nothing is wrong with the ring: its owner lacks memory or descriptors, or, for want of them, a
+ * map of the guest's memory. */
+static bool is_shortage(int error)
+{
+	return error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE ||
+	       error == -ENXIO;
+}
+
 int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t grant, int error)
 {
 	struct device *device = vring->device;
@@ -37,6 +45,13 @@ int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t gra
 	forget_sent(device, secondary);
 	if (vring->by_preparation) { /* once more, with everything */
 		grant_offer(device);
+		return 0;
+	}
+	if (is_shortage(error)) {
+		vring->put_off = true;
+		if (hf_log_allowed(&secondary->log_limit))
+			log_warning(secondary->tag, "cannot run vring %u of %s: %s; trying again",
+				    vring->index, device->tag, strerror(-error));
 		return 0;
 	}
 	vring->broken = true;

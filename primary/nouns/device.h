@@ -54,6 +54,7 @@ struct vring {
 	bool suspended; /* was started, then its memory went: starts again when it is back */
 	bool enabled;
 	bool broken;
+	bool put_off; /* its owner lacked what it takes: offered again in a moment */
 	bool ahead; /* resumed: it ran by a message that is to be handled again; base is behind that
 		     */
 	bool call_unsent; /* the owner has an older call descriptor; grant.c only */

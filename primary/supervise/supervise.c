@@ -15,8 +15,8 @@
  */
 #include "supervise.h"
 
-/* calls before the filter: bind clone flock kill poll ppoll recvmsg setsockopt signalfd4 socket umask
- * unlink unlinkat wait4 */
+/* calls before the filter: bind clock_nanosleep clone flock kill nanosleep poll ppoll recvmsg
+ * setsockopt signalfd4 socket umask unlink unlinkat wait4 */
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +55,7 @@
 #define END_NS		    (10 * NS_PER_S)
 #define DATAGRAM_BYTES	    4096u
 #define DATAGRAMS_PER_ROUND 256u
+#define POLL_AGAIN_US	    10000
 #define SPARE_FDS	    64u /* what we need ourselves */
 #define SWITCHES_EACH	    2u	/* one that runs, one that waits */
 
@@ -124,6 +125,7 @@ static _Noreturn void become_primary(const struct supervisor *s)
 	    tell_end(s->ended_ns) == 0 && keep_hand_on(s->keep, handon) == 0)
 		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(),
 				  s->argv);
+	log_error(TAG, "cannot execute the primary: %m; free memory or descriptors");
 	_exit(127);
 }
 
@@ -427,8 +429,9 @@ static void run(struct supervisor *s)
 	while (!s->ending || anybody_left(s)) {
 		int timeout = start_all_due(s);
 
+		/* The kernel's memory is short; nobody else would look after the children. */
 		if (poll(fds, ARRAY_SIZE(fds), timeout) < 0 && errno != EINTR)
-			return;
+			usleep(POLL_AGAIN_US);
 		read_some_datagrams(s);
 		on_signals(s);
 	}
@@ -459,6 +462,8 @@ static int open_notify(struct supervisor *s, const char *run_dir)
 		    : -1;
 	mode_t mask;
 
+	if (!dir)
+		return -errno;
 	free(dir);
 	if (n < 0 || (size_t)n >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
@@ -512,7 +517,7 @@ static void make_switches(struct supervisor *s, const struct conf *conf)
 int supervise(const struct conf *conf, char **argv)
 {
 	static struct supervisor s = {.notify = -1, .lock = -1, .signals = -1};
-	int error = *program_path() ? 0 : -ENOENT;
+	int error = !argv ? -ENOMEM : *program_path() ? 0 : -ENOENT;
 
 	s.argv = argv;
 	s.max_kept = most_descriptors();

@@ -920,7 +920,7 @@ static void the_end_of_a_session_does_not_forgive_a_ring(void)
 	close_blame(&rig, port);
 }
 
-static int refuse(struct secondary *secondary, const struct vring *vring, uint64_t life)
+static int refuse(struct secondary *secondary, const struct vring *vring, uint64_t life, int error)
 {
 	Holdfast__Attach__VringRefused refused = HOLDFAST__ATTACH__VRING_REFUSED__INIT;
 	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
@@ -930,7 +930,7 @@ static int refuse(struct secondary *secondary, const struct vring *vring, uint64
 	refused.session = vring->device->session;
 	refused.vring = vring->index;
 	refused.grant = vring->grant;
-	refused.error = -ENOMEM;
+	refused.error = error;
 	refused.life = life;
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_VRING_REFUSED;
 	message.vring_refused = &refused;
@@ -952,17 +952,47 @@ static void a_refusal_of_what_an_earlier_life_said_breaks_no_ring(void)
 	vring = &port->device.vrings[1];
 	grant_offer(&port->device);
 	grant = vring->grant;
-	CHECK_EQ(refuse(owner, vring, 7), 0);
+	CHECK_EQ(refuse(owner, vring, 7, -EINVAL), 0);
 	CHECK(vring->owner == owner && vring->grant == grant && !vring->broken);
 	CHECK_EQ(rig_grant_word(vring) & ~HF_GRANT_ENABLED, grant);
-	CHECK_EQ(refuse(owner, vring, 0), 0);
+	CHECK_EQ(refuse(owner, vring, 0, -EINVAL), 0);
 	CHECK(vring->owner == NULL && vring->broken);
 	take_all_back(&port->device);
 	hf_fd_close(&s);
 	rig_close(&rig);
 }
 
+/* Or one switch without memory would take the guest's ring from all others. */
+static void a_ring_that_its_owner_has_no_memory_for_is_offered_again(void)
+{
+	static const int shortages[] = {-ENOMEM, -EMFILE, -ENXIO};
+	struct secondary *owner;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	owner = rig_secondary(&rig, "owner", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 2);
+	vring = &port->device.vrings[1];
+	grant_offer(&port->device);
+	for (size_t i = 0; i < sizeof(shortages) / sizeof(shortages[0]); i++) {
+		uint64_t grant = vring->grant;
+
+		CHECK_EQ(refuse(owner, vring, 0, shortages[i]), 0);
+		grant_offer(&port->device); /* not at once */
+		CHECK(vring->owner == NULL && !vring->broken);
+		grant_offer_again(&rig.primary);
+		CHECK(vring->owner == owner && vring->grant != grant);
+	}
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
 static const struct sentence sentences[] = {
+	SENTENCE(a_ring_that_its_owner_has_no_memory_for_is_offered_again),
 	SENTENCE(a_refusal_of_what_an_earlier_life_said_breaks_no_ring),
 	SENTENCE(who_waits_is_prepared_and_takes_over_without_descriptors),
 	SENTENCE(what_changes_is_sent_to_those_who_wait),
