@@ -16,11 +16,11 @@
 #include "cuse_look.h"
 #include "fd.h"
 #include "foreign.h"
+#include "headroom.h"
 #include "port.h"
 #include "primary.h"
 #include "session.h"
 #include "session_answer.h"
-#include "store.h"
 
 #define FROM_GUEST                                                                                 \
 	(VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_HOST_TSO4) |                      \
@@ -48,7 +48,7 @@ bool fill_owner(struct session *session, const struct cuse_call *call, struct cu
 		(void)session_refuse(session, REFUSED_VRING_STATE, "%s", "it has an owner");
 		return false;
 	}
-	if (!store_takes(session->primary->store, &caller->pidfd, 1)) {
+	if (!headroom_for_message(session->device, &caller->pidfd, 1, 0)) {
 		(void)session_refuse(session, REFUSED_NO_RESOURCES, "%s", "1 descriptor more");
 		return false;
 	}

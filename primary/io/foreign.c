@@ -522,8 +522,6 @@ bool foreign_in_queue(int socket)
 	bool packets = has_packets(socket);
 	enum waiting waiting = BYTES;
 
-	if (is_listener(socket))
-		return is_readable(socket);
 	look_from(socket, 0);
 	name_senders(socket, packets);
 	for (int i = 0; i < LOOKS && waiting == BYTES; i++)
@@ -577,15 +575,9 @@ static void take_all(int socket)
 /* Takes out of the queue what others would close; its own end closes it. */
 static _Noreturn void be_drain(int socket)
 {
-	int one;
-
 	(void)prctl(PR_SET_NAME, "holdfastd-drain");
 	close_others(&socket, 1);
-	if (is_listener(socket))
-		while ((one = accept4(socket, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-			take_all(one);
-	else
-		take_all(socket);
+	take_all(socket);
 	end();
 }
 
@@ -612,6 +604,16 @@ static void start_drain(struct foreign *foreign, int socket)
 	hf_fd_close_all(told, 2);
 }
 
+/* A listener that is shut reads as one with somebody in its queue for ever: only to accept says
+ * whether there is. */
+static void close_queued(struct foreign *foreign, int listener)
+{
+	int one;
+
+	while ((one = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		foreign_close_socket(foreign, &one);
+}
+
 /* calls: shutdown getsockopt setsockopt recvfrom recvmsg accept4 */
 void foreign_close_socket(struct foreign *foreign, int *socket)
 {
@@ -620,7 +622,9 @@ void foreign_close_socket(struct foreign *foreign, int *socket)
 	/* Another process may hold it as well: the other side sees the end by this. And nothing
 	 * more comes into its queue. */
 	(void)shutdown(*socket, SHUT_RDWR);
-	if (descriptors_after_all(*socket))
+	if (is_listener(*socket))
+		close_queued(foreign, *socket);
+	else if (descriptors_after_all(*socket))
 		start_drain(foreign, *socket);
 	hf_fd_close(socket);
 }

@@ -48,7 +48,7 @@ int foreign_discard(struct foreign *foreign, int *fds, size_t nr_fds);
 /* The message is consumed. */
 void foreign_let_go(struct foreign *foreign);
 
-/* Do descriptors come with what waits to be read, or accepted? Reads nothing. Who is told so closes
+/* Do descriptors come with what waits to be read? Reads nothing. Who is told so closes
  * the socket. */
 bool foreign_in_queue(int socket);
 /* Shut down and close a socket of a peer, or a listener, whatever waits in its queue. `foreign`

@@ -45,6 +45,8 @@
 /* Of the 128 KiB that one string of the environment may have. */
 #define NAMES_BYTES (120u * 1024)
 #define NAME_BYTES  16u
+/* What one takes, about. */
+#define USUAL_NAME_BYTES 8u
 
 /* Free when there is neither a descriptor nor a reference, here or there. */
 struct entry {
@@ -274,27 +276,45 @@ void store_notify(struct store *store, const char *text)
 		say(store, text, 0, -1);
 }
 
+/* So many names fit into so many bytes. */
+static uint32_t names_in(size_t bytes)
+{
+	return bytes > NAME_BYTES ? (uint32_t)((bytes - NAME_BYTES) / USUAL_NAME_BYTES) : 0;
+}
+
+/* Nobody is worse off without a holder, but that such a primary cannot be upgraded. */
+static bool names_count(const struct store *store)
+{
+	return !store->nobody;
+}
+
 uint32_t store_max(const struct store *store)
 {
-	return store ? store->max : UINT32_MAX;
+	if (!store)
+		return UINT32_MAX;
+	return names_count(store) ? (uint32_t)min_u64(store->max, names_in(NAMES_BYTES))
+				  : store->max;
 }
 
 uint32_t store_room(const struct store *store)
 {
+	uint32_t room;
+
 	if (!store)
 		return UINT32_MAX;
-	return store->nr_order < store->max ? store->max - store->nr_order : 0;
+	room = store->nr_order < store->max ? store->max - store->nr_order : 0;
+	return names_count(store)
+		       ? (uint32_t)min_u64(room, names_in(NAMES_BYTES - store->names_bytes))
+		       : room;
 }
 
-bool store_takes(const struct store *store, const int *fds, size_t nr_fds)
+uint32_t store_needs(const struct store *store, const int *fds, size_t nr_fds)
 {
-	uint32_t room = store_room(store), needed = 0;
+	uint32_t needed = 0;
 
-	if (room >= nr_fds)
-		return true;
-	for (size_t i = 0; i < nr_fds; i++)
+	for (size_t i = 0; store && i < nr_fds; i++)
 		needed += !is_kept(store, fds[i]);
-	return needed <= room;
+	return needed;
 }
 
 bool store_pending(const struct store *store)
@@ -425,8 +445,7 @@ static int enter(struct store *store, uint32_t number, char kind, int fd)
 
 	if (!error && store->entries[number].fd >= 0)
 		error = -EEXIST;
-	/* Nobody is worse off without a holder, but that such a primary cannot be upgraded. */
-	if (!error && !store->nobody && store->names_bytes + NAME_BYTES > NAMES_BYTES)
+	if (!error && names_count(store) && store->names_bytes + NAME_BYTES > NAMES_BYTES)
 		error = -ENOSPC;
 	if (error) {
 		hf_fd_close(&fd);
@@ -451,7 +470,7 @@ static uint32_t free_number(const struct store *store)
 int store_put(struct store *store, uint32_t number, char kind, int fd)
 {
 	char text[80], name[NAME_BYTES];
-	int copy = store_room(store) ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	int copy = store->nr_order < store->max ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 	int error = copy >= 0 ? enter(store, number, kind, copy) : -EMFILE;
 
 	if (error)

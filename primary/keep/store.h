@@ -61,8 +61,8 @@ void store_drop_listeners(struct store *store, bool (*named)(const void *context
 /* How many more it keeps, and how many at all ($FDSTORE); without a store any number. */
 uint32_t store_room(const struct store *store);
 uint32_t store_max(const struct store *store);
-/* Would it keep these as well? What it has already needs no room. */
-bool store_takes(const struct store *store, const int *fds, size_t nr_fds);
+/* How much room these would take: what it has already needs none. Without a store 0. */
+uint32_t store_needs(const struct store *store, const int *fds, size_t nr_fds);
 
 /* Is something still on its way to the holder? Until it is not, a death would lose it. No longer
  * than a second: a holder that stands still must not stop us. */

@@ -79,6 +79,7 @@ void device_reset(struct device *device)
 	device->status = 0;
 	device->status_seen = false;
 	device->node = -1;
+	device->descriptors.now = device->descriptors.most = 0;
 	device->rarp_unsent = false;
 }
 

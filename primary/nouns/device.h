@@ -117,6 +117,9 @@ struct device {
 	uint32_t regions_stored[HF_SHM_MAX_REGIONS]; /* their numbers in the store */
 	uint64_t mem_generation;
 	int node;
+	struct {
+		uint32_t now, most; /* that the session has, and once had; headroom.h */
+	} descriptors;
 
 	struct vring vrings[HF_SHM_MAX_VRINGS];
 

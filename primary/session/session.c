@@ -39,6 +39,7 @@
 #include "foreign.h"
 #include "grant.h"
 #include "handlers.h"
+#include "headroom.h"
 #include "journal.h"
 #include "port.h"
 #include "ports.h"
@@ -51,7 +52,6 @@
 #include "session_life.h"
 #include "session_message.h"
 #include "session_wait.h"
-#include "store.h"
 #include "stream.h"
 #include "tell.h"
 #include "vu_check.h"
@@ -392,6 +392,7 @@ static const char *message_name(const struct vu_msg *msg, char *room, size_t siz
 static bool settle_message(struct session *session)
 {
 	vu_msg_release(&session->msg);
+	headroom_note(session->device);
 	settle_ahead(session);
 	if (!journal_store(session)) {
 		session->state = SESSION_STORING;
@@ -453,12 +454,28 @@ static bool finish_message(struct session *session, enum vu_outcome outcome)
 	return settle_message(session);
 }
 
+/* How many descriptors of the session its message's are in the place of. */
+static uint32_t count_replaced(const struct session *session, const struct vu_msg *msg)
+{
+	const struct device *device = session->device;
+	vu_handler *handle = msg->rule->handle;
+
+	if (handle == vu_set_mem_table)
+		return device->memory.count;
+	if (handle == vu_set_vring_kick)
+		return device->vrings[msg->index].kick >= 0;
+	if (handle == vu_set_vring_call)
+		return device->vrings[msg->index].call >= 0;
+	return handle == vu_set_vring_err && device->vrings[msg->index].err >= 0;
+}
+
 /* Not what a successor could not be given: the guest would not survive our death. */
 static enum vu_outcome carry_out(struct session *session)
 {
 	struct vu_msg *msg = &session->msg;
 
-	if (!store_takes(session->primary->store, msg->fds, msg->nr_fds))
+	if (!headroom_for_message(session->device, msg->fds, msg->nr_fds,
+				  count_replaced(session, msg)))
 		return session_refuse(session, REFUSED_NO_RESOURCES, "%u descriptors more",
 				      (unsigned int)msg->nr_fds);
 	return msg->rule->handle(session, msg);
@@ -728,6 +745,7 @@ int session_watch(struct session *session)
 static enum vu_outcome took_over(struct session *session, struct vu_msg *msg)
 {
 	(void)msg;
+	headroom_note(session->device);
 	settle_but_ahead(session);
 	journal_clean(session);
 	if (session->reply.len)
@@ -764,6 +782,7 @@ int session_create(struct port *port, int socket)
 	port->session = session;
 	port->sessions++;
 	port->device.session = session->number;
+	headroom_note(&port->device);
 	/* Before all that takes time: until it is stored, our death ends the connection. */
 	journal_port(port);
 	error = session_watch(session);
