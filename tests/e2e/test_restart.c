@@ -331,9 +331,17 @@ static void ports_front_ends_and_secondaries_may_come_and_go_at_once(void)
 	REQUIRE(attaching > 0);
 	REQUIRE(pthread_create(&thread, NULL, visit, NULL) == 0);
 	for (unsigned int i = 0; i < rounds; i++) {
+		unsigned int whole = atomic_load(&sessions_whole);
+
 		world_add_port(&a.world, "x", false, NULL);
 		if (i % 4)
 			usleep((i % 16) * 300);
+		/* Now and then somebody gets to the end of his set-up. */
+		for (int ms = 0; i % 40 == 1 && ms < WAIT_MS; ms++) {
+			if (atomic_load(&sessions_whole) != whole)
+				break;
+			usleep(1000);
+		}
 		CHECK_EQ(world_del_port(&a.world, "x"), 0);
 		CHECK(world_counter(&a.world, "refused.lane_out_of_range") == 0);
 	}
