@@ -236,10 +236,10 @@ static void a_primary_that_was_stopped_takes_nobody_for_hung(void)
 }
 
 static const struct sentence sentences[] = {
-	SENTENCE(a_stopped_switch_is_relieved_and_stands_by_when_it_goes_on),
-	SENTENCE(a_switch_stopped_in_a_burst_is_killed_and_never_writes_again),
-	SENTENCE(an_endless_loop_in_a_burst_is_ended_and_the_standby_goes_on),
-	SENTENCE(an_endless_loop_in_a_burst_is_ended_though_nobody_stands_by),
+	CATALOGUE(a_stopped_switch_is_relieved_and_stands_by_when_it_goes_on, "[F-2]"),
+	CATALOGUE(a_switch_stopped_in_a_burst_is_killed_and_never_writes_again, "[F-2]"),
+	CATALOGUE(an_endless_loop_in_a_burst_is_ended_and_the_standby_goes_on, "[F-2]"),
+	CATALOGUE(an_endless_loop_in_a_burst_is_ended_though_nobody_stands_by, "[F-2]"),
 	SENTENCE(a_switch_in_a_debugger_is_left_alone_if_nobody_stands_by),
 	SENTENCE(two_that_hang_do_not_relieve_each_other),
 	SENTENCE(a_primary_that_was_stopped_takes_nobody_for_hung),

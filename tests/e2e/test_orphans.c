@@ -209,8 +209,8 @@ static void a_stopped_owner_is_fenced_by_the_next_primary(void)
 static const struct sentence sentences[] = {
 	CATALOGUE(a_ring_without_owner_goes_on_after_the_primarys_death, "[F-3]"),
 	CATALOGUE(so_it_does_when_both_die_at_once, "[F-5]"),
-	SENTENCE(so_it_does_when_the_owner_died_inside_a_burst),
-	SENTENCE(the_front_end_is_answered_where_its_rings_stand),
-	SENTENCE(a_stopped_owner_is_fenced_by_the_next_primary),
+	CATALOGUE(so_it_does_when_the_owner_died_inside_a_burst, "[F-5]"),
+	CATALOGUE(the_front_end_is_answered_where_its_rings_stand, "[X-5]"),
+	CATALOGUE(a_stopped_owner_is_fenced_by_the_next_primary, "[F-2] [F-5]"),
 };
 SUITE("orphans", sentences)

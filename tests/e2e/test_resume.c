@@ -321,7 +321,7 @@ static void what_was_survived_is_counted_on(void)
 
 static const struct sentence sentences[] = {
 	SENTENCE(an_idle_session_outlives_its_primary),
-	SENTENCE(a_set_up_completes_whatever_message_the_primary_dies_at),
+	CATALOGUE(a_set_up_completes_whatever_message_the_primary_dies_at, "[F-3]"),
 	SENTENCE_OF("vhost-user", a_set_up_completes_when_it_dies_in_the_middle_of_any_message),
 	CATALOGUE(no_packet_is_lost_in_a_storm_of_deaths, "[F-3]"),
 	CATALOGUE(a_primary_that_dies_while_it_takes_over_is_taken_over, "[X-5]"),

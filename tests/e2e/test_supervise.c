@@ -276,8 +276,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(holdfast_vswitch_has_its_warm_standby),
 	SENTENCE(a_switch_that_dies_is_relieved_and_started_again),
 	CATALOGUE(both_die_and_come_back, "[F-5]"),
-	SENTENCE(the_primary_dies_and_switches_run_on),
-	SENTENCE(primary_and_switch_die_at_once),
+	CATALOGUE(the_primary_dies_and_switches_run_on, "[F-3]"),
+	CATALOGUE(primary_and_switch_die_at_once, "[F-5]"),
 	SENTENCE(the_supervisor_dies_and_all_run_on),
 	SENTENCE(a_switch_that_cannot_start_is_tried_with_back_off),
 };

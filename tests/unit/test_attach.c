@@ -254,6 +254,13 @@ static void what_is_not_a_hello_is_refused(void)
 	rig_message_free(answer);
 	hf_fd_close(&fd);
 
+	fd = dial(&rig); /* a number, and nothing that it is the number of */
+	REQUIRE(send(fd, "\x08\x01", 2, 0) == 2);
+	answer = answer_on(&rig, fd);
+	CHECK(answer && answer->body_case == TO_SECONDARY(REFUSED));
+	rig_message_free(answer);
+	hf_fd_close(&fd);
+
 	fd = dial(&rig); /* descriptors that nobody asked for */
 	request.body_case = TO_PRIMARY(HELLO);
 	request.hello = &hello;
@@ -267,7 +274,7 @@ static void what_is_not_a_hello_is_refused(void)
 	hf_fd_close(&fd);
 	rig_until(&rig, NULL, NULL, 5);
 	CHECK(rig.primary.secondaries[0] == NULL);
-	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_MESSAGE], 3);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_MESSAGE], 4);
 	rig_close(&rig);
 }
 
@@ -696,21 +703,21 @@ static const struct sentence sentences[] = {
 	SENTENCE(welcome_brings_a_directory_to_read_and_a_lane_to_write),
 	SENTENCE(another_major_version_is_refused_naming_both),
 	CATALOGUE(bad_names_roles_and_patterns_are_refused, "[C-3]"),
-	CATALOGUE(what_is_not_a_hello_is_refused, "[C-1]"),
+	CATALOGUE(what_is_not_a_hello_is_refused, "[C-1] [C-3]"),
 	SENTENCE(who_says_nothing_has_two_seconds),
 	CATALOGUE(a_name_is_given_once, "[C-4]"),
 	CATALOGUE(a_name_that_a_rule_let_in_keeps_nobody_out_who_may_all, "[C-4]"),
 	SENTENCE(a_full_table_says_so),
 	SENTENCE(a_crowd_at_the_door_is_bounded),
-	{"another_user_is_refused [C-4]", another_user_is_refused},
-	SENTENCE(a_rule_lets_its_user_in),
+	CATALOGUE(another_user_is_refused, "[C-4]"),
+	CATALOGUE(a_rule_lets_its_user_in, "[C-4]"),
 	SENTENCE(those_that_a_rule_lets_in_have_half_of_the_places),
-	SENTENCE(a_process_that_died_in_the_handshake_is_not_let_in),
+	CATALOGUE(a_process_that_died_in_the_handshake_is_not_let_in, "[C-4]"),
 	SENTENCE(who_attaches_is_offered_what_waits),
 	SENTENCE(bye_is_answered_by_the_end_of_the_connection),
 	SENTENCE(a_secondary_adds_and_removes_ports),
 	SENTENCE(features_are_switched_for_one_port_or_all),
-	SENTENCE(what_is_not_in_the_protocol_ends_the_attachment),
+	CATALOGUE(what_is_not_in_the_protocol_ends_the_attachment, "[C-1] [C-3]"),
 	SENTENCE(coming_and_going_leaves_no_descriptors),
 };
 SUITE("attach", sentences)

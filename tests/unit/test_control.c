@@ -1042,10 +1042,10 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_follower_that_does_not_read_is_cut_off),
 	SENTENCE(a_reader_that_stops_costs_one_packet),
 	SENTENCE(health_names_what_is_wrong),
-	SENTENCE(an_unknown_request_or_protocol_is_answered),
+	CATALOGUE(an_unknown_request_or_protocol_is_answered, "[C-3]"),
 	CATALOGUE(garbage_and_descriptors_end_the_connection, "[C-1]"),
 	SENTENCE(more_clients_than_places_are_told),
-	SENTENCE(another_user_is_refused_in_words),
+	CATALOGUE(another_user_is_refused_in_words, "[C-4]"),
 	{"a_rule_lets_look_or_operate_and_never_execute [C-4]",
 	 a_rule_lets_look_or_operate_and_never_execute},
 };

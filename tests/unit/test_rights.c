@@ -301,6 +301,43 @@ static void numbers_of_no_device_do_no_harm(void)
 	close_scene(&s);
 }
 
+/* Of its own ring, with what was right once, or for another life of the primary. */
+static void numbers_that_were_right_before_do_no_harm(void)
+{
+	Holdfast__Attach__VringRefused refused = HOLDFAST__ATTACH__VRING_REFUSED__INIT;
+	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+	const struct device *device;
+	uint64_t grant;
+	struct scene s;
+
+	open_scene(&s, ROLE(VSWITCH));
+	device = &s.own->device;
+	grant = rig_grant_word(&device->vrings[0]) & ~1ull;
+	request.body_case = TO_PRIMARY(VRING_REFUSED);
+	request.vring_refused = &refused;
+	for (int old = 0; old < 4; old++) {
+		refused.device = device->slot;
+		refused.session = device->session - (old == 0);
+		refused.vring = 0;
+		refused.grant = grant - 2 * (old == 1) + 2 * (old == 2);
+		refused.life = old == 3 ? UINT64_MAX : 0;
+		refused.error = INT32_MIN;
+		REQUIRE(hf_frame_send(s.stranger_socket, &request.base, NULL, 0) == 0);
+	}
+	rig_until(&s.rig, NULL, NULL, 50);
+	CHECK(device->owner == s.stranger);
+	CHECK_EQ(rig_grant_word(&device->vrings[0]) & ~1ull, grant);
+	/* What is said of it now is believed. */
+	refused.session = device->session;
+	refused.grant = grant;
+	refused.life = 0;
+	refused.error = -ENOMEM;
+	REQUIRE(hf_frame_send(s.stranger_socket, &request.base, NULL, 0) == 0);
+	rig_until(&s.rig, NULL, NULL, 50);
+	CHECK(device->vrings[0].owner != s.stranger);
+	close_scene(&s);
+}
+
 static void an_observer_is_sent_no_descriptor(void)
 {
 	struct scene s;
@@ -433,6 +470,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(what_another_one_runs_is_not_its_to_change_whatever_its_rule, "[C-5]"),
 	CATALOGUE(saying_that_another_ones_memory_is_gone_changes_nothing, "[C-5]"),
 	CATALOGUE(numbers_of_no_device_do_no_harm, "[C-3]"),
+	CATALOGUE(numbers_that_were_right_before_do_no_harm, "[C-3]"),
 	SENTENCE(an_observer_is_sent_no_descriptor),
 	SENTENCE(the_state_of_who_ran_more_is_not_for_it),
 	SENTENCE(a_state_that_could_hang_us_is_refused_and_not_closed_by_us),

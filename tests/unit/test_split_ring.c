@@ -746,7 +746,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_burst_stops_where_the_buffers_end_and_goes_on_there),
 	SENTENCE(a_packet_of_segments_is_gathered),
 	SENTENCE(a_call_is_made_when_the_guest_asks_by_flag),
-	SENTENCE(the_first_burst_calls_even_when_it_moves_nothing),
+	CATALOGUE(the_first_burst_calls_even_when_it_moves_nothing, "[50]"),
 	CATALOGUE(a_call_is_made_when_used_passes_used_event, "[R-8]"),
 	SENTENCE(kicks_are_off_until_asked_for),
 	SENTENCE(with_event_index_a_kick_is_asked_for_at_the_next_chain),
