@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Two steps, because what stands at 3, 4, … may be one of those to be passed: first each is
- * duplicated behind the range, then copied to its place. Everything else is close-on-exec.
+ * duplicated behind the range, then copied to its place. Everything else is close-on-exec, but the
+ * file that is executed: a script's interpreter opens it by that number (program_begin closes it).
  */
 #include "handon.h"
 
@@ -109,22 +110,45 @@ static int copy_behind(const struct handon *handon, int *copies)
 	return 0;
 }
 
-/* calls: dup2 dup3 */
-int handon_exec(struct handon *handon, const char *program, char **argv)
+/* Behind the range as well, and open after exec. -1: none. */
+static int copy_image(const struct handon *handon, int image, int *ret_copy)
 {
-	int *copies = calloc(handon->count + 1, sizeof(int));
+	*ret_copy = image < 0 ? -1 : fcntl(image, F_DUPFD, FIRST_FD + (int)handon->count);
+	return image >= 0 && *ret_copy < 0 ? -errno : 0;
+}
+
+static void execute(const char *program, int image, char **argv)
+{
+	char by_number[32];
+
+	if (image < 0) {
+		execv(program, argv);
+		return;
+	}
+	snprintf(by_number, sizeof(by_number), "/proc/self/fd/%d", image);
+	if (program_tell_path(program) == 0 && program_tell_image(image) == 0)
+		execv(by_number, argv);
+}
+
+/* calls: dup2 dup3 */
+int handon_exec(struct handon *handon, const char *program, int image, char **argv)
+{
+	int *copies = calloc(handon->count + 1, sizeof(int)), copy = -1;
 	int error = copies ? set_environment(handon) : -ENOMEM;
 
 	if (!error)
+		error = copy_image(handon, image, &copy);
+	if (!error)
 		error = copy_behind(handon, copies);
 	if (error) {
+		hf_fd_close(&copy);
 		free(copies);
 		return error;
 	}
 	for (size_t i = 0; i < handon->count; i++)
 		if (dup2(copies[i], FIRST_FD + (int)i) < 0)
 			_exit(127);
-	execv(program, argv);
+	execute(program, copy, argv);
 	/* What stood at those numbers is gone: there is no way back but a new beginning. */
 	program_tell_failed(-errno);
 	execv(PROGRAM_OWN_IMAGE, argv);

@@ -3,6 +3,7 @@
  * What exec keeps is descriptors and the environment; what is small goes the second way.
  *
  *   HOLDFAST_PROGRAM     the path of the program, when it is started by PROGRAM_OWN_IMAGE
+ *   HOLDFAST_IMAGE       the number of the descriptor it was executed by
  *   HOLDFAST_UPGRADE     "NS VERSION" of the one before it
  *   HOLDFAST_EXEC_ERROR  why the one that was meant did not come: -errno of exec
  */
@@ -14,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "confine.h"
+#include "fd.h"
 #include "journal_layout.h"
 
 static char path[PATH_MAX];
@@ -51,12 +54,26 @@ static void find_before(const char *upgrade, const char *error)
 	before.error = error ? atoi(error) : 0;
 }
 
+/* The kernel names a process by the file's name, which was a number. */
+/* calls: prctl */
+static void forget_image(const char *image)
+{
+	int fd = image ? atoi(image) : -1;
+
+	if (fd <= STDERR_FILENO)
+		return;
+	hf_fd_close(&fd);
+	(void)prctl(PR_SET_NAME, "holdfastd");
+}
+
 void program_begin(void)
 {
 	find_path(getenv("HOLDFAST_PROGRAM"));
+	forget_image(getenv("HOLDFAST_IMAGE"));
 	find_before(getenv("HOLDFAST_UPGRADE"), getenv("HOLDFAST_EXEC_ERROR"));
 	confine_hear();
 	unsetenv("HOLDFAST_PROGRAM");
+	unsetenv("HOLDFAST_IMAGE");
 	unsetenv("HOLDFAST_UPGRADE");
 	unsetenv("HOLDFAST_EXEC_ERROR");
 }
@@ -69,6 +86,14 @@ const char *program_path(void)
 int program_tell_path(const char *told)
 {
 	return setenv("HOLDFAST_PROGRAM", told, 1) < 0 ? -ENOMEM : 0;
+}
+
+int program_tell_image(int fd)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", fd);
+	return setenv("HOLDFAST_IMAGE", text, 1) < 0 ? -ENOMEM : 0;
 }
 
 void program_tell_failed(int error)
@@ -101,6 +126,8 @@ int program_tell_upgrade(uint64_t left_ns)
 
 void program_untell_upgrade(void)
 {
+	unsetenv("HOLDFAST_PROGRAM");
+	unsetenv("HOLDFAST_IMAGE");
 	unsetenv("HOLDFAST_UPGRADE");
 	confine_untell();
 }

@@ -21,6 +21,8 @@ const char *program_path(void);
 /* Tell the program to come its path, where the kernel will say another (PROGRAM_OWN_IMAGE). 0 or
  * -ENOMEM. */
 int program_tell_path(const char *path);
+/* And which descriptor is the file it was executed by: it closes it. 0 or -ENOMEM. */
+int program_tell_image(int fd);
 /* Tell our own image that it is executed in the place of one that could not be (-errno). */
 void program_tell_failed(int error);
 

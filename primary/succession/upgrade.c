@@ -57,6 +57,7 @@ static void fail(struct upgrade *u, int error, const char *reason)
 {
 	u->phase = IDLE;
 	u->error = error;
+	upgrade_check_forget(&u->check);
 	snprintf(u->reason, sizeof(u->reason), "%.255s: %s", u->check.path, reason);
 	log_warning(TAG, "not upgraded: %s", u->reason);
 }
@@ -180,6 +181,7 @@ void upgrade_forbid(struct primary *primary)
 		tell(u, -ESHUTDOWN);
 	if (primary->holding)
 		hold(primary, false);
+	upgrade_check_forget(&u->check);
 	u->phase = FORBIDDEN;
 }
 
@@ -241,7 +243,7 @@ static int execute(struct upgrade *u)
 	if (!error)
 		error = store_hand_on(primary->store, handon);
 	if (!error)
-		error = handon_exec(handon, u->check.path, primary->conf->argv);
+		error = handon_exec(handon, u->check.path, u->check.program, primary->conf->argv);
 	program_untell_upgrade();
 	store_notify(primary->store, "READY=1\nSTATUS=serving"); /* again */
 	handon_destroy(handon);

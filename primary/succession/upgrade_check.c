@@ -212,7 +212,8 @@ static int count(char **argv)
 }
 
 /* Our own signals are blocked and ignored here; all descriptors but these are close-on-exec. */
-static int prepare(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *actions, int output)
+static int prepare(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *actions, int output,
+		   int program)
 {
 	sigset_t none, defaults;
 
@@ -224,8 +225,10 @@ static int prepare(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *ac
 	posix_spawnattr_setpgroup(attributes, 0);
 	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 						     POSIX_SPAWN_SETPGROUP);
+	/* Onto itself: it is not close-on-exec, for the interpreter of a script. */
 	return posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0) ||
-			       posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO)
+			       posix_spawn_file_actions_adddup2(actions, output, STDOUT_FILENO) ||
+			       posix_spawn_file_actions_adddup2(actions, program, program)
 		       ? -ENOMEM
 		       : 0;
 }
@@ -234,6 +237,7 @@ static int prepare(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *ac
 static int spawn(struct upgrade_check *check, char **argv, int output)
 {
 	static char question[] = "--abi";
+	char by_number[32];
 	int n = count(argv), error;
 	char **with = calloc((size_t)n + 2, sizeof(char *));
 	posix_spawn_file_actions_t actions;
@@ -245,10 +249,10 @@ static int spawn(struct upgrade_check *check, char **argv, int output)
 	with[n] = question;
 	posix_spawnattr_init(&attributes);
 	posix_spawn_file_actions_init(&actions);
-	error = prepare(&attributes, &actions, output);
+	snprintf(by_number, sizeof(by_number), "/proc/self/fd/%d", check->program);
+	error = prepare(&attributes, &actions, output, check->program);
 	if (!error)
-		error = -posix_spawn(&check->pid, check->path, &actions, &attributes, with,
-				     environ);
+		error = -posix_spawn(&check->pid, by_number, &actions, &attributes, with, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
 	free(with);
@@ -310,17 +314,24 @@ static bool is_ours(const struct stat *st)
 	       !(st->st_mode & S_IWOTH);
 }
 
+static int open_program(struct upgrade_check *check)
+{
+	check->program = open(check->path, O_PATH | O_CLOEXEC);
+	if (check->program < 0 || fstat(check->program, &check->file) < 0)
+		return -errno;
+	if (!S_ISREG(check->file.st_mode))
+		return -EACCES;
+	return is_ours(&check->file) ? 0 : -EKEYREJECTED;
+}
+
 /* calls: pipe2 */
 static int start(struct upgrade_check *check, char **argv)
 {
 	int ends[2], error;
 
-	if (stat(check->path, &check->file) < 0)
-		return -errno;
-	if (!S_ISREG(check->file.st_mode))
-		return -EACCES;
-	if (!is_ours(&check->file))
-		return -EKEYREJECTED;
+	error = open_program(check);
+	if (error)
+		return error;
 	if (pipe2(ends, O_CLOEXEC) < 0)
 		return -errno;
 	check->output = ends[0];
@@ -346,7 +357,7 @@ int upgrade_check_start(struct upgrade_check *check, struct loop *loop, const ch
 		return -EBUSY;
 	}
 	check->loop = loop;
-	check->pidfd = check->output = -1;
+	check->pidfd = check->output = check->program = -1;
 	check->ended = (struct loop_source){.ready = on_ended, .fd = -1};
 	check->deadline = (struct loop_timer){.fire = on_deadline};
 	check->late = false;
@@ -354,17 +365,29 @@ int upgrade_check_start(struct upgrade_check *check, struct loop *loop, const ch
 		memcpy(check->path, path, strlen(path) + 1);
 		error = start(check, argv);
 	}
-	if (error)
+	if (error) {
 		*ret_reason = explain(error);
+		upgrade_check_forget(check);
+	}
 	return error;
+}
+
+void upgrade_check_forget(struct upgrade_check *check)
+{
+	if (check->loop)
+		hf_fd_close(&check->program);
+}
+
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+	return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+	       a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
 bool upgrade_check_unchanged(const struct upgrade_check *check)
 {
-	struct stat now;
+	struct stat open, there;
 
-	return stat(check->path, &now) == 0 && now.st_dev == check->file.st_dev &&
-	       now.st_ino == check->file.st_ino && now.st_size == check->file.st_size &&
-	       now.st_mtim.tv_sec == check->file.st_mtim.tv_sec &&
-	       now.st_mtim.tv_nsec == check->file.st_mtim.tv_nsec;
+	return fstat(check->program, &open) == 0 && is_same(&open, &check->file) &&
+	       stat(check->path, &there) == 0 && is_same(&there, &check->file);
 }

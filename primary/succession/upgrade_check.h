@@ -2,7 +2,8 @@
 /*
  * May this program take over from us? It is run with our own arguments and --abi: so it also says
  * whether it still knows them. In a process group of its own, against a deadline, while the loop
- * runs on.
+ * runs on. The file is opened once: what is looked at, run and then executed is that one, whatever
+ * stands at its path meanwhile.
  */
 #ifndef PRIMARY_UPGRADE_CHECK_H
 #define PRIMARY_UPGRADE_CHECK_H
@@ -21,6 +22,7 @@ struct upgrade_check {
 	/* Its own; zero at first. */
 	struct loop *loop;
 	char path[4096];
+	int program;	  /* open for being executed, from a good start to upgrade_check_forget */
 	struct stat file; /* as it was when it was run */
 	pid_t pid;	  /* 0: nothing under way */
 	bool late;	  /* it was killed; `done` has run, or will not */
@@ -41,7 +43,9 @@ int upgrade_check_start(struct upgrade_check *check, struct loop *loop, const ch
 void upgrade_check_cancel(struct upgrade_check *check);
 /* The same when the loop does not run any more. */
 void upgrade_check_close(struct upgrade_check *check);
-/* Is it still the file that was run? */
+/* The program is not wanted any more. Also without a start, and again. */
+void upgrade_check_forget(struct upgrade_check *check);
+/* Is it as it was when it was run, and does it still stand at its path? */
 bool upgrade_check_unchanged(const struct upgrade_check *check);
 
 /* The judgement alone: does what a program said to --abi fit us? 0; -EBADMSG: it is no holdfastd;

@@ -123,7 +123,7 @@ static _Noreturn void become_primary(const struct supervisor *s)
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
 	    setenv("FDSTORE", max, 1) == 0 && program_tell_path(program_path()) == 0 &&
 	    tell_end(s->ended_ns) == 0 && keep_hand_on(s->keep, handon) == 0)
-		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(),
+		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(), -1,
 				  s->argv);
 	log_error(TAG, "cannot execute the primary: %m; free memory or descriptors");
 	_exit(127);

@@ -18,7 +18,7 @@
 #include "world.h"
 
 #define PACKETS 40u
-#define MOST	60u /* of one kind, without HF_TEST_LONG */
+#define MOST	25u /* of one kind, without HF_TEST_LONG */
 #define WAIT_NS (20 * NS_PER_S)
 
 static struct world world;

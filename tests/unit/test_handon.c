@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/program/handon.h and program.h: what a program finds that a process became. A shell looks; when
- * it is this very image that is executed, `look` does, before main.
+ * primary/program/handon.h and program.h: what a program finds that a process became. A shell
+ * looks; when it is this very image that is executed, `look` does, before main.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,11 +23,15 @@
 __attribute__((constructor)) static void look(void)
 {
 	const struct program_before *before;
+	const char *image = getenv("HOLDFAST_IMAGE");
+	int fd = image ? atoi(image) : -1;
 
 	if (!getenv(OWN))
 		return;
 	program_begin();
 	before = program_before();
+	if (fcntl(fd, F_GETFD) >= 0)
+		printf("%d is open ", fd);
 	printf("%s %s %d %llu %s\n", getenv("LISTEN_FDS"), program_path(), before->error,
 	       (unsigned long long)before->left_ns, before->version);
 	fflush(stdout);
@@ -77,7 +82,7 @@ static void shell(struct handon *handon, const char *script)
 	char *argv[] = {(char *)(uintptr_t) "sh", (char *)(uintptr_t) "-c",
 			(char *)(uintptr_t)script, NULL};
 
-	(void)handon_exec(handon, "/bin/sh", argv);
+	(void)handon_exec(handon, "/bin/sh", -1, argv);
 }
 
 static void become_three(void)
@@ -126,7 +131,7 @@ static void become_many(void)
 	(void)file_with("not for anybody", 500);
 	for (int i = 0; i < 200; i++)
 		handon_add(handon, "k1", file_with("x", 3));
-	(void)handon_exec(handon, "/bin/ls", argv);
+	(void)handon_exec(handon, "/bin/ls", -1, argv);
 }
 
 static void nothing_else_goes_along(void)
@@ -208,7 +213,7 @@ static void without_room_for_them_nothing_has_changed(void)
 	tight = old;
 	tight.rlim_cur = 40;
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &tight) == 0);
-	CHECK(handon_exec(handon, "/bin/sh", argv) < 0);
+	CHECK(handon_exec(handon, "/bin/sh", -1, argv) < 0);
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
 	CHECK_EQ(fds_open(), before);
 	close(fd);
@@ -225,7 +230,7 @@ static void become_what_is_not_there(void)
 	program_begin();
 	handon_add(handon, "k1", file_with("x", 3));
 	(void)program_tell_upgrade(1234567);
-	(void)handon_exec(handon, "/nonexistent/program", argv);
+	(void)handon_exec(handon, "/nonexistent/program", -1, argv);
 }
 
 static void what_cannot_be_executed_leaves_the_image_that_runs(void)
@@ -236,6 +241,63 @@ static void what_cannot_be_executed_leaves_the_image_that_runs(void)
 	snprintf(wanted, sizeof(wanted), "1 /usr/sbin/holdfastd %d 1234567 ", -ENOENT);
 	CHECK(strncmp(said, wanted, strlen(wanted)) == 0);
 	CHECK(strlen(said) > strlen(wanted) + 1); /* and its version */
+}
+
+/* A program that says `word`, at `path`; open for being executed. */
+static int put_program(const char *path, const char *word)
+{
+	FILE *file = fopen(path, "we");
+
+	REQUIRE(file != NULL);
+	fprintf(file, "#!/bin/sh\necho %s $HOLDFAST_PROGRAM \"$@\"\n", word);
+	REQUIRE(fclose(file) == 0 && chmod(path, 0755) == 0);
+	return open(path, O_PATH | O_CLOEXEC);
+}
+
+static char program_at[64];
+
+static void become_what_was_opened(void)
+{
+	static char name[] = "x", argument[] = "--argument";
+	char *argv[] = {name, argument, NULL};
+	struct handon *handon = handon_create();
+	int image = put_program(program_at, "opened"), later;
+
+	/* Where it stands another file's number would be. */
+	handon_add(handon, "a", image);
+	unlink(program_at);
+	later = put_program(program_at, "put-there");
+	handon_add(handon, "b", later);
+	(void)handon_exec(handon, program_at, image, argv);
+}
+
+static void what_was_opened_is_executed_whatever_stands_at_the_path(void)
+{
+	char expected[160];
+
+	snprintf(program_at, sizeof(program_at), "/tmp/hf-handon-%d", getpid());
+	CHECK_EQ(say(become_what_was_opened), 0);
+	snprintf(expected, sizeof(expected), "opened %s --argument\n", program_at);
+	CHECK(strcmp(said, expected) == 0);
+	unlink(program_at);
+}
+
+static void become_ourselves_by_number(void)
+{
+	static char name[] = "x";
+	char *argv[] = {name, NULL};
+	struct handon *handon = handon_create();
+	int image = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+
+	setenv(OWN, "fds", 1);
+	(void)handon_exec(handon, "/where/it/was", image, argv);
+}
+
+static void the_descriptor_it_was_executed_by_is_closed_and_the_path_known(void)
+{
+	CHECK_EQ(say(become_ourselves_by_number), 0);
+	CHECK(strstr(said, " /where/it/was ") != NULL);
+	CHECK(strstr(said, "is open") == NULL);
 }
 
 static void become_ourselves(void)
@@ -264,6 +326,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(all_that_are_not_refused_arrive),
 	SENTENCE(without_room_for_them_nothing_has_changed),
 	SENTENCE(what_cannot_be_executed_leaves_the_image_that_runs),
+	SENTENCE(what_was_opened_is_executed_whatever_stands_at_the_path),
+	SENTENCE(the_descriptor_it_was_executed_by_is_closed_and_the_path_known),
 	SENTENCE(rubbish_from_an_earlier_program_says_nothing),
 };
 SUITE("handon", sentences)
