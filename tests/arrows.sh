@@ -20,11 +20,11 @@ primary/nouns	primary/program primary/io proto shm base
 primary/keep	primary/nouns primary/program primary/io proto shm base
 primary/secondaries	primary/keep primary/nouns primary/io proto shm
 primary/grant	primary/secondaries primary/keep primary/nouns primary/security primary/io proto shm base
-primary/session	^primary/cuse ^primary/port primary/grant primary/keep primary/nouns primary/program primary/io shm base
-primary/port	^primary/cuse primary/session primary/grant primary/keep primary/nouns primary/io base
+primary/session	primary/grant primary/keep primary/nouns primary/program primary/io shm base
+primary/port	primary/session primary/grant primary/keep primary/nouns primary/io shm base
 primary/cuse	primary/port primary/session primary/keep primary/nouns primary/program primary/io shm base
-primary/attach	primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/io proto shm base
-primary/control	^primary/succession primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/io proto shm base
+primary/attach	primary/cuse primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/io proto shm base
+primary/control	^primary/succession primary/cuse primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/io proto shm base
 primary/succession	primary/control primary/attach primary/cuse primary/port primary/session primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/security primary/io shm base
 primary/supervise	primary/succession primary/program primary/security base
 primary		primary/supervise primary/succession primary/control primary/attach primary/cuse primary/port primary/grant primary/keep primary/nouns primary/program primary/security primary/io proto shm base

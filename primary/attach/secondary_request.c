@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "check.h"
+#include "cuse.h"
 #include "feature.h"
 #include "frame.h"
 #include "grant.h"

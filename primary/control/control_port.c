@@ -10,6 +10,7 @@
 
 #include "check.h"
 #include "control_answer.h"
+#include "cuse.h"
 #include "device.h"
 #include "layout.h"
 #include "port.h"

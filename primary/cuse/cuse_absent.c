@@ -3,12 +3,15 @@
 #include <errno.h>
 
 #include "cuse.h"
+#include "door.h"
 
-int cuse_new(struct port *port)
+static int make(struct port *port)
 {
 	(void)port;
 	return -EOPNOTSUPP;
 }
+
+const struct door vhost_net_door = {.make = make};
 
 int cuse_make_early(struct conf *conf, bool again)
 {
@@ -17,72 +20,12 @@ int cuse_make_early(struct conf *conf, bool again)
 	return 0;
 }
 
-int cuse_open(struct port *port, const char **ret_reason)
-{
-	(void)port;
-	*ret_reason = "this build has no vhost-cuse";
-	return -EOPNOTSUPP;
-}
-
-void cuse_restore(struct port *port)
-{
-	(void)port;
-}
-
-void cuse_go_on(struct port *port)
-{
-	(void)port;
-}
-
 void cuse_drop_early(struct primary *primary)
 {
 	(void)primary;
 }
 
-void cuse_session_ended(struct port *port)
+void cuse_restore(struct port *port)
 {
 	(void)port;
-}
-
-void cuse_close(struct port *port)
-{
-	(void)port;
-}
-
-void cuse_free(struct port *port)
-{
-	(void)port;
-}
-
-int cuse_wake(struct port *port)
-{
-	(void)port;
-	return -EOPNOTSUPP;
-}
-
-int cuse_watch(struct session *session)
-{
-	(void)session;
-	return -EOPNOTSUPP;
-}
-
-void cuse_unwatch(struct session *session)
-{
-	(void)session;
-}
-
-void cuse_answer(struct session *session)
-{
-	(void)session;
-}
-
-void cuse_forget(struct session *session)
-{
-	(void)session;
-}
-
-int cuse_error(enum refusal reason)
-{
-	(void)reason;
-	return -EOPNOTSUPP;
 }

@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cuse.h"
 #include "cuse_look.h"
+#include "cuse_owner.h"
 #include "fd.h"
 #include "foreign.h"
 #include "headroom.h"
@@ -55,7 +55,7 @@ bool fill_owner(struct session *session, const struct cuse_call *call, struct cu
 	session->owner_start = caller->start;
 	session->socket = hf_fd_take(&caller->pidfd);
 	session->port->peer_pid = caller->pid;
-	if (cuse_watch(session) < 0) {
+	if (cuse_owner_watch(session) < 0) {
 		hf_fd_close(&session->socket);
 		(void)session_refuse(session, REFUSED_NO_RESOURCES, "%s", "cannot watch it");
 		return false;

@@ -15,7 +15,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "cuse.h"
+#include "cuse_error.h"
 #include "cuse_fill.h"
 #include "handlers.h"
 #include "port.h"
@@ -24,6 +24,7 @@
 #include "session_answer.h"
 #include "vu_msg.h"
 #include "vu_recv.h"
+#include "vu_rule.h"
 
 /* What the caller gets back. */
 enum out { OUT_NOTHING, OUT_U64, OUT_STATE };
@@ -37,41 +38,6 @@ struct row {
 	fill_raw *fill;		   /* NULL: known, and not served */
 	const struct vu_rule *own; /* a rule that vhost-user has not */
 };
-
-/* --- refusing --- */
-
-int cuse_error(enum refusal reason)
-{
-	switch (reason) {
-	case REFUSED_UNKNOWN_REQUEST:
-		return -ENOTTY;
-	case REFUSED_UNSUPPORTED_REQUEST:
-	case REFUSED_UNSUPPORTED_FEATURE:
-		return -EOPNOTSUPP;
-	case REFUSED_NO_OWNER:
-	case REFUSED_NOT_THE_OWNER:
-	case REFUSED_MEMORY_HIDDEN:
-		return -EPERM;
-	case REFUSED_VRING_INDEX:
-		return -ENOBUFS;
-	case REFUSED_VRING_STATE:
-	case REFUSED_SECOND_CLIENT:
-		return -EBUSY;
-	case REFUSED_REGION_TABLE_FULL:
-		return -E2BIG;
-	case REFUSED_REGION_MAP:
-	case REFUSED_RING_ADDRESS:
-		return -EFAULT;
-	case REFUSED_EVENT_FD:
-		return -EBADF;
-	case REFUSED_NO_RESOURCES:
-		return -ENOMEM;
-	case REFUSED_CALLER:
-		return -EOWNERDEAD;
-	default:
-		return -EINVAL;
-	}
-}
 
 /* --- the table --- */
 

@@ -10,13 +10,19 @@
 #include "conf.h"
 #include "cuse.h"
 #include "cuse_device.h"
+#include "cuse_error.h"
+#include "cuse_owner.h"
+#include "cuse_queue.h"
 #include "cuse_request.h"
+#include "cuse_session.h"
+#include "door.h"
 #include "fd.h"
 #include "journal.h"
 #include "log.h"
 #include "once.h"
 #include "order.h"
 #include "port.h"
+#include "port_listen.h"
 #include "primary.h"
 #include "session.h"
 
@@ -25,9 +31,19 @@
 #define PERMIT_AGAIN_NS (200 * NS_PER_MS)
 #define PERMIT_TIMES	10u
 
+static void go_on(struct port *port)
+{
+	struct loop *loop = port->primary->loop;
+
+	if (port->removing || port->listener < 0 || port->listener_source.fd >= 0)
+		return;
+	if (loop_add(loop, &port->listener_source, port->listener, EPOLLIN) < 0)
+		(void)loop_timer_set(loop, &port->cuse->hold, AGAIN_NS);
+}
+
 static void on_hold_over(struct loop_timer *timer)
 {
-	cuse_go_on(container_of(timer, struct cuse, hold)->port);
+	go_on(container_of(timer, struct cuse, hold)->port);
 }
 
 /* --- the device --- */
@@ -132,7 +148,7 @@ static int take_early(const struct conf *conf, const char *name)
 	return -1;
 }
 
-int cuse_open(struct port *port, const char **ret_reason)
+static int open_device(struct port *port, const char **ret_reason)
 {
 	const struct conf *conf = port->primary->conf;
 	const char *name = port->path + strlen("/dev/");
@@ -151,16 +167,6 @@ int cuse_open(struct port *port, const char **ret_reason)
 	port->listener = fd;
 	on_permit(&port->cuse->permit);
 	return 0;
-}
-
-void cuse_go_on(struct port *port)
-{
-	struct loop *loop = port->primary->loop;
-
-	if (port->removing || port->listener < 0 || port->listener_source.fd >= 0)
-		return;
-	if (loop_add(loop, &port->listener_source, port->listener, EPOLLIN) < 0)
-		(void)loop_timer_set(loop, &port->cuse->hold, AGAIN_NS);
 }
 
 void cuse_restore(struct port *port)
@@ -198,7 +204,7 @@ void cuse_restore(struct port *port)
 	(void)cuse_wake(port);
 }
 
-int cuse_new(struct port *port)
+static int make_queue(struct port *port)
 {
 	struct cuse *cuse = calloc(1, sizeof(*cuse));
 
@@ -214,13 +220,13 @@ int cuse_new(struct port *port)
 	return 0;
 }
 
-void cuse_close(struct port *port)
+static void close_device(struct port *port)
 {
 	if (port->listener >= 0)
 		cuse_device_abort(port->path + strlen("/dev/"));
 }
 
-void cuse_free(struct port *port)
+static void free_queue(struct port *port)
 {
 	struct loop *loop = port->primary->loop;
 	struct cuse *cuse = port->cuse;
@@ -231,3 +237,48 @@ void cuse_free(struct port *port)
 	free(cuse);
 	port->cuse = NULL;
 }
+
+static int open_port(struct port *port, const char **ret_reason)
+{
+	int error = open_device(port, ret_reason);
+
+	if (error)
+		return error;
+	journal_port(port);
+	port_listen_again(port);
+	return 0;
+}
+
+static void retry(struct port *port)
+{
+	const char *reason = "";
+
+	if (port->listener < 0)
+		(void)open_port(port, &reason); /* says why not */
+	else
+		port_listen_again(port);
+}
+
+/* A device hands nothing over while the session is not at rest, and an owner's death is always
+ * heard. */
+static void rest(struct session *session)
+{
+	(void)session;
+}
+
+const struct door vhost_net_door = {
+	.max_regions = VU_RAW_REGIONS,
+	.make = make_queue,
+	.open = open_port,
+	.retry = retry,
+	.close = close_device,
+	.session_ended = cuse_session_ended,
+	.free = free_queue,
+	.begin = cuse_owner_watch,
+	.disown = cuse_owner_forget,
+	.listen = cuse_session_listen,
+	.rest = rest,
+	.send = cuse_session_send,
+	.consume = cuse_session_consume,
+	.error = cuse_error,
+};

@@ -51,20 +51,11 @@ static inline uint32_t request_number(const struct cuse *cuse, const struct requ
 	return (uint32_t)(r - cuse->requests);
 }
 
-/* cuse.c: it was answered. */
+/* It was answered. */
 void request_forget(struct cuse *cuse, struct request *r);
 /* Answer without data, 0 or -errno, and forget it. */
 void request_refuse(struct cuse *cuse, struct request *r, int error);
-/* A message of the kernel, whole. */
-void cuse_take(struct cuse *cuse, const uint8_t *bytes, size_t len);
-void cuse_on_device(struct loop_source *source, uint32_t events);
-void cuse_on_again(struct loop_timer *timer);
-
-/* cuse_session.c: each may be the end of session and port. */
-void cuse_on_open(struct cuse *cuse, struct request *r);
-void cuse_on_release(struct cuse *cuse, struct request *r);
-void cuse_on_ioctl(struct cuse *cuse, struct request *r);
-/* Was it asked of the file that the session is known by? */
-bool cuse_is_of_session(const struct cuse *cuse, const struct request *r);
+/* The session may have become free for a message. 0 or -ENOMEM. */
+int cuse_wake(struct port *port);
 
 #endif

@@ -3,23 +3,26 @@
  * What a request does to the port's session, and the session's answers to it. The file that a
  * front-end has open is known by its session's number.
  */
+#include "cuse_session.h"
+
 #include <errno.h>
 #include <string.h>
-#include <sys/epoll.h>
 
 #include "check.h"
 #include "conf.h"
-#include "cuse.h"
 #include "cuse_caller.h"
 #include "cuse_channel.h"
+#include "cuse_error.h"
 #include "cuse_ioctl.h"
 #include "cuse_request.h"
-#include "fd.h"
 #include "headroom.h"
 #include "journal.h"
 #include "port.h"
+#include "port_listen.h"
+#include "ports.h"
 #include "primary.h"
 #include "session.h"
+#include "session_end.h"
 #include "session_life.h"
 #include "session_message.h"
 
@@ -136,6 +139,8 @@ void cuse_session_ended(struct port *port)
 			request_refuse(cuse, r, -EIO);
 	}
 	(void)cuse_wake(port);
+	if (!port_session_over(port))
+		port_listen_again(port);
 }
 
 /* --- ioctls --- */
@@ -172,7 +177,9 @@ void cuse_on_ioctl(struct cuse *cuse, struct request *r)
 		break;
 	case CUSE_STEP_HANDLE:
 		r->state = REQUEST_IN_HAND;
-		session_handle(port->session, next.rule, request_number(cuse, r));
+		journal_handling(primary, port->session->number);
+		(void)session_handle(port->session, next.rule, request_number(cuse, r));
+		journal_handling(primary, 0);
 		break;
 	}
 }
@@ -186,7 +193,7 @@ static struct request *in_hand(const struct session *session)
 	return r && r->state == REQUEST_IN_HAND ? r : NULL;
 }
 
-void cuse_answer(struct session *session)
+int cuse_session_send(struct session *session)
 {
 	int channel = session->port->listener;
 	struct request *r = in_hand(session);
@@ -195,45 +202,26 @@ void cuse_answer(struct session *session)
 	int n;
 
 	if (!r || !session->reply.len)
-		return;
+		return 0;
 	memcpy(&in, r->bytes + sizeof(struct fuse_in_header), sizeof(in));
 	n = cuse_ioctl_answer(session, in.cmd, &bytes);
 	if (n < 0)
 		cuse_say_error(channel, r->unique, n);
 	else
 		cuse_say_ioctl(channel, r->unique, &bytes, (size_t)n);
+	return 0;
 }
 
-void cuse_forget(struct session *session)
+int cuse_session_consume(struct session *session)
 {
 	struct request *r = in_hand(session);
 
 	if (r)
 		request_forget(session->port->cuse, r);
+	return 0;
 }
 
-/* --- the owner --- */
-
-static void on_owner_gone(struct loop_source *source, uint32_t events)
+int cuse_session_listen(struct session *session)
 {
-	struct session *session = container_of(source, struct session, source);
-
-	(void)events;
-	loop_remove(session->primary->loop, source);
-	session_end(session, "the front-end's process is gone");
-}
-
-int cuse_watch(struct session *session)
-{
-	session->source.ready = on_owner_gone;
-	if (session->socket < 0)
-		return 0;
-	return loop_add(session->primary->loop, &session->source, session->socket, EPOLLIN);
-}
-
-void cuse_unwatch(struct session *session)
-{
-	loop_remove(session->primary->loop, &session->source);
-	hf_fd_close(&session->socket);
-	session->stored = 0;
+	return cuse_wake(session->port);
 }

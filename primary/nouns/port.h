@@ -14,6 +14,7 @@
 #include "rate.h"
 
 struct cuse;
+struct door;
 struct primary;
 struct session;
 
@@ -25,6 +26,7 @@ struct port {
 	char name[64];
 	char path[108];
 	bool client;
+	const struct door *door;
 	struct cuse *cuse; /* a character device, path; NULL: a socket */
 	uint32_t queue_pairs;
 	uint64_t features_disabled; /* by `feature disable PORT` */

@@ -93,7 +93,6 @@ struct session {
 	bool in_hand;		    /* a message is: from its check until it is acted on */
 	uint64_t message_id;	    /* of the last one in hand; never used twice */
 	uint32_t in_socket;	    /* its bytes, not consumed yet; of vhost-net: which request */
-	const struct vu_rule *rule; /* of vhost-net's message in hand; NULL: vhost-user */
 	vu_resume *resume;	    /* WAITING: the second half of the message */
 	struct memory_draft *next_memory; /* session_mem.c: table that waits to be put in force */
 	struct vu_region removed[SESSION_REMEMBERED]; /* session_mem.c: the last ones, a ring */

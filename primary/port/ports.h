@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Ports come and go. Server mode listens on the socket; client mode
- * connects, and tries again forever with back-off (100 ms … 2 s). At most one session at a time;
- * a second client is refused at once, the first one is not disturbed.
+ * Ports come and go. In server mode one listens on its socket; in client mode it connects, and
+ * tries again forever with back-off (100 ms … 2 s). At most one session at a time; a second client
+ * is refused at once, the first one is not disturbed.
  */
 #ifndef PRIMARY_PORTS_H
 #define PRIMARY_PORTS_H
@@ -10,9 +10,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "layout.h"
+
+struct door;
 struct journal_port;
 struct port;
 struct primary;
+
+#define PORT_MAX_QUEUE_PAIRS (HF_SHM_MAX_VRINGS / 2)
 
 /*
  * Create and start a port. `path` NULL or "": RUN_DIR/NAME.sock. *ret_reason (a static or
@@ -21,15 +26,11 @@ struct primary;
  */
 int port_add(struct primary *primary, const char *name, const char *path, bool client,
 	     uint32_t queue_pairs, const char **ret_reason);
-/* The same with a character device /dev/DEVICE (NULL or "": NAME) in place of a socket. One queue
- * pair: 0 or 1. -EOPNOTSUPP: not in this build; -ENOENT: the kernel has none. */
-int port_add_cuse(struct primary *primary, const char *name, const char *device,
-		  uint32_t queue_pairs, const char **ret_reason);
-/* The device was cut off. */
-void port_listener_lost(struct port *port, const char *why);
+
 /* A port that an earlier life had (resume.c): its record taken over, the rest is the caller's; then
  * port_go_on. NULL: no memory. */
-struct port *port_adopt(struct primary *primary, uint32_t slot, const struct journal_port *record);
+struct port *port_adopt(struct primary *primary, uint32_t slot, const struct journal_port *record,
+			const struct door *door);
 void port_go_on(struct port *port);
 /* What their sessions waited for is in the store. */
 void port_stored_all(struct primary *primary);
@@ -47,7 +48,18 @@ bool port_all_at_rest(const struct primary *primary);
 /* All ports at once, at the end of the primary's life: sockets removed, nothing waits. */
 void port_destroy_all(struct primary *primary);
 
-/* session.c tells: the connection is over and everything is revoked; accept or connect again. */
-void port_session_ended(struct port *port);
+/* --- for doors --- */
+
+/* May there be one of that name? What can be said without a port. 0 or -errno with *ret_reason. */
+int port_check_new(const struct primary *primary, const char *name, const char **ret_reason);
+/* 0; -ENOMEM or -EOPNOTSUPP with *ret_reason. */
+int port_new(struct primary *primary, const char *name, const struct door *door,
+	     uint32_t queue_pairs, struct port **ret_port, const char **ret_reason);
+/* One that was not started. */
+void port_abandon(struct port *port);
+/* Its path is there. It is freed on failure. */
+int port_start(struct port *port, const char **ret_reason);
+/* The session is over and everything is revoked. True: so is the port. */
+bool port_session_over(struct port *port);
 
 #endif

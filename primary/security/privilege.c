@@ -156,10 +156,12 @@ int privilege_make_run_dir(const struct conf *conf)
 
 /* --- becoming it --- */
 
+#ifdef HAVE_CAP_NG
 static bool is_already(const struct privilege_user *user)
 {
 	return getuid() == user->uid && geteuid() == user->uid;
 }
+#endif
 
 int privilege_check(const struct conf *conf)
 {

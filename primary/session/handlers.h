@@ -5,8 +5,6 @@
 
 #include "session.h"
 
-void memory_draft_free(struct memory_draft *draft);
-
 typedef enum vu_outcome vu_handler(struct session *session, struct vu_msg *msg);
 /* session_features.c */
 vu_handler vu_get_features, vu_set_features, vu_set_owner, vu_reset_owner;

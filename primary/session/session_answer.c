@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the front-end, the log and the counters are told: replies and refusals. */
+#include "session_answer.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cuse.h"
 #include "device.h"
+#include "door.h"
 #include "event.h"
-#include "journal.h"
 #include "port.h"
 #include "session.h"
-#include "session_answer.h"
 
 enum vu_outcome session_refuse(struct session *session, enum refusal reason, const char *format,
 			       ...)
@@ -80,13 +80,8 @@ enum vu_outcome session_reply_state(struct session *session, uint32_t index, uin
 
 int session_flush(struct session *session)
 {
-	int error = 0;
+	int error = session->port->door->send(session);
 
-	if (session->port->cuse)
-		cuse_answer(session);
-	else if (session->reply.len)
-		error = once_send(journal_once(session->primary), session->message_id,
-				  session->socket, session->reply.bytes, session->reply.len);
 	if (!error)
 		session->reply.len = 0;
 	return error;

@@ -9,8 +9,8 @@
  */
 #include <string.h>
 
-#include "cuse.h"
 #include "device.h"
+#include "door.h"
 #include "grant.h"
 #include "handlers.h"
 #include "port.h"
@@ -19,6 +19,7 @@
 #include "session_draft.h"
 #include "session_wait.h"
 #include "tell.h"
+#include "vring_stop.h"
 #include "waiting.h"
 
 #define PROTOCOL_FEATURES                                                                          \
@@ -113,8 +114,8 @@ static enum vu_outcome after_reset(struct session *session, struct vu_msg *msg)
 		device->vrings[i].enabled = false;
 		vring_rest(&device->vrings[i]);
 	}
-	if (session->port->cuse)
-		cuse_unwatch(session);
+	if (session->port->door->disown)
+		session->port->door->disown(session);
 	session_settle(session, SESSION_ALL_VRINGS);
 	return VU_DONE;
 }

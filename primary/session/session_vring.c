@@ -1,26 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Rings: set up, start, stop.
- *
- * A ring has two states that know nothing of each other. Enabled or disabled is a word of the
- * front-end. Stopped or started is not: the protocol has no "start", a ring starts when the guest
- * first kicks it, which is when its kick descriptor becomes readable. We only poll it, the ring's
- * owner reads it: a kick is never lost between the two.
- *
- * Waiting for a kick alone would hang a ring that was in use before: the back-end before us may
- * have taken the kick, or have told the guest not to kick at all (used->flags, avail_event) and
- * died; nobody would ever kick again. So a ring that shows any trace of use is started at once.
- * Starting early does no harm, since an empty ring moves no packets; starting late is a dead link.
- *
- * vhost-net has a start: NET_SET_BACKEND. A ring of such a device runs from there until the backend
- * is taken away, and keeps its kick beyond.
- */
-#include <endian.h>
-#include <errno.h>
+/* Rings: set up, started and stopped by a front-end. When they start is in session_draft.c. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -36,137 +18,11 @@
 #include "session_draft.h"
 #include "session_wait.h"
 #include "tell.h"
-
-/* Offsets in a split ring. */
-#define INDEX_OFFSET	     2u
-#define USED_EVENT_OFFSET(n) (4u + 8u * (uint64_t)(n))
-/* Offset in a packed ring's descriptor, and in its event suppression structures. */
-#define DESC_FLAGS_OFFSET  14u
-#define EVENT_FLAGS_OFFSET 2u
+#include "vring_stop.h"
 
 static struct vring *named(struct session *session, const struct vu_msg *msg)
 {
 	return &session->device->vrings[msg->index];
-}
-
-/* --- starting --- */
-
-/* A 16-bit word of a ring, little-endian as the ring is. False: cannot be read. */
-static bool read_word(const struct device *device, uint64_t gpa, uint16_t *ret_word)
-{
-	if (!device_read(device, gpa, ret_word, sizeof(*ret_word)))
-		return false;
-	*ret_word = le16toh(*ret_word);
-	return true;
-}
-
-/* Packed: no descriptor was ever made available, and nobody has asked not to be kicked. */
-static bool packed_is_fresh(const struct vring *vring)
-{
-	uint16_t first, kicks;
-
-	if (!read_word(vring->device, vring->desc_gpa + DESC_FLAGS_OFFSET, &first) ||
-	    !read_word(vring->device, vring->used_gpa + EVENT_FLAGS_OFFSET, &kicks))
-		return true;
-	return !first && !kicks;
-}
-
-/* Was the ring, as far as can be seen, never used since the driver laid it out? */
-static bool ring_is_fresh(const struct vring *vring)
-{
-	const struct device *device = vring->device;
-	uint16_t avail_idx, used_flags, used_idx, avail_event = 0;
-
-	if (vring->base != device_first_base(device))
-		return false;
-	if (device_is_packed(device))
-		return packed_is_fresh(vring);
-	if (!read_word(device, vring->avail_gpa + INDEX_OFFSET, &avail_idx) ||
-	    !read_word(device, vring->used_gpa, &used_flags) ||
-	    !read_word(device, vring->used_gpa + INDEX_OFFSET, &used_idx))
-		return true;
-	if ((device->features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX)) &&
-	    !read_word(device, vring->used_gpa + USED_EVENT_OFFSET(vring->size), &avail_event))
-		return true;
-	return !avail_idx && !used_flags && !used_idx && !avail_event;
-}
-
-/*
- * Entries between used->idx and base were taken by a back-end before us and never given back: it
- * died. Rings are completed in order here, so going on from used->idx serves them again, and
- * going on from base would lose them for good. A base further away than the ring is long says
- * nothing of that kind, and is the front-end's word. A packed ring has no index that would tell.
- */
-static void settle_base(struct session *session, struct vring *vring)
-{
-	uint16_t used_idx;
-
-	/* The size may have come behind the base. */
-	if (device_is_packed(vring->device) && (vring->base & 0x7fff) >= vring->size)
-		vring->base = device_first_base(vring->device);
-	vring->base_used = vring->base;
-	if (device_is_packed(vring->device) ||
-	    !read_word(vring->device, vring->used_gpa + INDEX_OFFSET, &used_idx) ||
-	    used_idx == vring->base || (uint16_t)(vring->base - used_idx) > vring->size)
-		return;
-	if (hf_log_allowed(&session->log_limit))
-		log_notice(vring->device->tag,
-			   "vring %u: %u buffers were in flight in an earlier back-end, serving "
-			   "them again",
-			   vring->index, (uint16_t)(vring->base - used_idx));
-	vring->base = used_idx;
-	vring->base_used = used_idx;
-}
-
-static void start(struct session *session, struct vring *vring)
-{
-	loop_remove(session->primary->loop, &vring->kick_source);
-	/* Back after its memory was away: the position was read at the revocation. */
-	if (!vring->suspended)
-		settle_base(session, vring);
-	vring->suspended = false;
-	vring->started = true;
-	if (!(session->device->features & VIRTIO_BIT(VU_F_PROTOCOL_FEATURES)))
-		vring->enabled = true;
-}
-
-static void on_kick(struct loop_source *source, uint32_t events)
-{
-	struct vring *vring = container_of(source, struct vring, kick_source);
-	struct session *session = vring->device->port->session;
-
-	(void)events;
-	/* Also while a message waits: what its revocation covers is not granted before it is done.
-	 */
-	start(session, vring);
-	session_settle(session, vring->index);
-}
-
-void vring_try_start(struct session *session, struct vring *vring)
-{
-	struct loop *loop = session->primary->loop;
-	bool watched = vring->kick_source.fd >= 0;
-
-	if (vring->started || !vring_configured(vring))
-		return;
-	if (vring->suspended || vring->kick < 0 || vring->device->is_vhost_net ||
-	    (!watched && !ring_is_fresh(vring))) {
-		start(session, vring);
-		return;
-	}
-	if (watched)
-		return;
-	vring->kick_source.ready = on_kick;
-	/* Without the watch we might never hear of the guest; starting now is the lesser evil. */
-	if (loop_add(loop, &vring->kick_source, vring->kick, EPOLLIN) < 0)
-		start(session, vring);
-}
-
-void vring_stop(struct session *session, struct vring *vring)
-{
-	loop_remove(session->primary->loop, &vring->kick_source);
-	vring->started = false;
-	vring->suspended = false;
 }
 
 /* --- set-up, while stopped (vu_table.c) --- */
@@ -234,18 +90,6 @@ enum vu_outcome vu_set_vring_addr(struct session *session, struct vu_msg *msg)
 }
 
 /* --- stopping --- */
-
-void vring_rest(struct vring *vring)
-{
-	if (!vring->device->is_vhost_net) {
-		hf_fd_close(&vring->kick);
-		vring->stored.kick = 0;
-		vring->has_kick = false;
-	}
-	vring->has_backend = false;
-	vring->broken = false;
-	vring->setup++;
-}
 
 /* A packed ring's answer has both positions. */
 static uint32_t base_of(const struct vring *vring)

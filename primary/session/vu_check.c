@@ -11,7 +11,7 @@
 #include "check.h"
 #include "device.h"
 #include "fd.h"
-#include "vu_table.h"
+#include "vu_rule.h"
 
 #define RING_MAX_SIZE  32768u
 #define SPLIT_MAX_BASE 0xffffu
@@ -118,11 +118,11 @@ static bool region_ok(const struct vu_region *region)
 	       add_ok(region->file_offset, region->size, &end) && end <= INT64_MAX;
 }
 
-static bool check_memory(struct vu_msg *msg, const struct vu_raw *raw,
-			 const struct vu_state *state, enum refusal *ret_reason)
+static bool check_memory(struct vu_msg *msg, const struct vu_raw *raw, const struct vu_state *state,
+			 enum refusal *ret_reason)
 {
 	const size_t head = offsetof(struct vu_mem_table, regions);
-	const uint32_t most = state->rule ? VU_RAW_REGIONS : VU_MAX_TABLE_REGIONS;
+	const uint32_t most = state->max_regions;
 	struct vu_region *regions = msg->memory.regions;
 	uint32_t count;
 
@@ -233,10 +233,10 @@ static bool check_rules(const struct vu_msg *msg, const struct vu_state *state,
 	return true;
 }
 
-bool vu_check(struct vu_raw *raw, const struct vu_state *state, struct vu_msg *msg,
-	      enum refusal *ret_reason)
+bool vu_check(struct vu_raw *raw, const struct vu_rule *rule, const struct vu_state *state,
+	      struct vu_msg *msg, enum refusal *ret_reason)
 {
-	*msg = (struct vu_msg){.rule = state->rule ? state->rule : vu_rule(raw->header.request),
+	*msg = (struct vu_msg){.rule = rule,
 			       .request = raw->header.request,
 			       .need_reply = raw->header.flags & VU_NEED_REPLY,
 			       .nr_fds = raw->nr_fds};

@@ -23,18 +23,18 @@ struct vu_rule;
 /* What the rules look at beside the message. */
 struct vu_state {
 	const struct device *device;
-	uint32_t nr_vrings; /* the port's limit */
-	/* Of a transport with rules of its own, instead of those by vu_rule; NULL: vhost-user. */
-	const struct vu_rule *rule;
+	uint32_t nr_vrings;   /* the port's limit */
+	uint32_t max_regions; /* in one message, at most VU_RAW_REGIONS */
 	bool greeted;
 };
 
 /*
- * Check and convert. The descriptors move from `raw` to `msg` in any case. False: *ret_reason;
- * request, rule, need_reply and descriptors of `msg` are valid even then.
+ * Check and convert; `rule` NULL: there is none for the request. The descriptors move from `raw` to
+ * `msg` in any case. False: *ret_reason; request, rule, need_reply and descriptors of `msg` are
+ * valid even then.
  */
-bool vu_check(struct vu_raw *raw, const struct vu_state *state, struct vu_msg *msg,
-	      enum refusal *ret_reason);
+bool vu_check(struct vu_raw *raw, const struct vu_rule *rule, const struct vu_state *state,
+	      struct vu_msg *msg, enum refusal *ret_reason);
 
 /* Close the descriptors that nobody took. */
 void vu_msg_release(struct vu_msg *msg);

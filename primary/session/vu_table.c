@@ -22,6 +22,12 @@
 		.name = text, .payload = VU_PAYLOAD_##kind, .min_fds = fds, .max_fds = fds,        \
 		.gate = gate_bit, .flags = rules, .handle = handler                                \
 	}
+/* Its descriptors are in the place of earlier ones. */
+#define REPLACING(text, kind, what, rules, handler)                                                \
+	{                                                                                          \
+		.name = text, .payload = VU_PAYLOAD_##kind, .gate = VU_NO_GATE, .flags = rules,    \
+		.replaces = VU_REPLACES_##what, .handle = handler                                  \
+	}
 /* Never offered by us: a front-end that sends it anyway is told no, and may go on. */
 #define DECLINED(text)                                                                             \
 	{                                                                                          \
@@ -39,7 +45,7 @@ static const struct vu_rule rules[VU_NR_REQUESTS] = {
 	[VU_SET_FEATURES] = SERVED("SET_FEATURES", U64, 0, ANY, GREETED, vu_set_features),
 	[VU_SET_OWNER] = SERVED("SET_OWNER", NONE, 0, ANY, 0, vu_set_owner),
 	[VU_RESET_OWNER] = SERVED("RESET_OWNER", NONE, 0, ANY, 0, vu_reset_owner),
-	[VU_SET_MEM_TABLE] = SERVED("SET_MEM_TABLE", MEMORY, 0, ANY, GREETED, vu_set_mem_table),
+	[VU_SET_MEM_TABLE] = REPLACING("SET_MEM_TABLE", MEMORY, MEMORY, GREETED, vu_set_mem_table),
 	[VU_SET_LOG_BASE] = DECLINED("SET_LOG_BASE"),
 	[VU_SET_LOG_FD] = DECLINED("SET_LOG_FD"),
 	[VU_SET_VRING_NUM] = SERVED("SET_VRING_NUM", STATE, 0, ANY, STOPPED, vu_set_vring_num),
@@ -47,9 +53,9 @@ static const struct vu_rule rules[VU_NR_REQUESTS] = {
 	[VU_SET_VRING_BASE] = SERVED("SET_VRING_BASE", STATE, 0, ANY, STOPPED, vu_set_vring_base),
 	[VU_GET_VRING_BASE] = SERVED("GET_VRING_BASE", STATE, 0, ANY, 0, vu_get_vring_base),
 	[VU_SET_VRING_KICK] =
-		SERVED("SET_VRING_KICK", VRING_FD, 0, ANY, GREETED, vu_set_vring_kick),
-	[VU_SET_VRING_CALL] = SERVED("SET_VRING_CALL", VRING_FD, 0, ANY, 0, vu_set_vring_call),
-	[VU_SET_VRING_ERR] = SERVED("SET_VRING_ERR", VRING_FD, 0, ANY, 0, vu_set_vring_err),
+		REPLACING("SET_VRING_KICK", VRING_FD, KICK, GREETED, vu_set_vring_kick),
+	[VU_SET_VRING_CALL] = REPLACING("SET_VRING_CALL", VRING_FD, CALL, 0, vu_set_vring_call),
+	[VU_SET_VRING_ERR] = REPLACING("SET_VRING_ERR", VRING_FD, ERR, 0, vu_set_vring_err),
 	[VU_GET_PROTOCOL_FEATURES] =
 		SERVED("GET_PROTOCOL_FEATURES", NONE, 0, ANY, 0, vu_get_protocol_features),
 	[VU_SET_PROTOCOL_FEATURES] =

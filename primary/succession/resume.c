@@ -22,6 +22,7 @@
 #include "cuse.h"
 #include "device.h"
 #include "directory.h"
+#include "door.h"
 #include "fd.h"
 #include "grant.h"
 #include "grant_vring.h"
@@ -39,6 +40,7 @@
 #include "secondary.h"
 #include "secondary_life.h"
 #include "session.h"
+#include "session_end.h"
 #include "session_life.h"
 #include "state.h"
 #include "store.h"
@@ -296,7 +298,8 @@ static const char *why_end(struct session *session, bool whole)
 
 static int restore_port(struct primary *primary, uint32_t slot, const struct journal_port *record)
 {
-	struct port *port = port_adopt(primary, slot, record);
+	struct port *port = port_adopt(primary, slot, record,
+				       record->cuse ? &vhost_net_door : &vhost_user_door);
 	struct device *device;
 	bool whole;
 	int error = 0;

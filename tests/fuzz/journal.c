@@ -21,11 +21,13 @@
 #include "fd.h"
 #include "grant.h"
 #include "handover.h"
+#include "ports.h"
 #include "primary_rig.h"
 #include "resume.h"
 #include "revoke.h"
 #include "secondary_life.h"
 #include "session.h"
+#include "session_end.h"
 #include "session_life.h"
 #include "store.h"
 #include "turn.h"
@@ -245,9 +247,7 @@ static void forget_heir(void)
 		if (heir.ports[i]) {
 			hf_fd_close(&heir.ports[i]->listener);
 			device_reset(&heir.ports[i]->device);
-			if (heir.ports[i]->cuse)
-				cuse_free(heir.ports[i]);
-			free(heir.ports[i]);
+			port_abandon(heir.ports[i]);
 		}
 	for (uint32_t i = 0; i < RIG_SECONDARIES; i++)
 		if (heir.secondaries[i])

@@ -18,6 +18,7 @@
 #include "check.h"
 #include "clock.h"
 #include "device.h"
+#include "door.h"
 #include "fake_grants.h"
 #include "fd.h"
 #include "fuzz.h"
@@ -27,6 +28,7 @@
 #include "port.h"
 #include "primary.h"
 #include "session.h"
+#include "session_end.h"
 #include "session_life.h"
 #include "vu_wire.h"
 
@@ -106,6 +108,7 @@ static void begin(void)
 	fake_reset();
 	*port = (struct port){.primary = &primary,
 			      .name = "p",
+			      .door = &vhost_user_door,
 			      .listener = -1,
 			      .client = true, /* so that nothing listens again */
 			      .queue_pairs = NR_VRINGS / 2};

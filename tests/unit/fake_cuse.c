@@ -8,6 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "cuse.h"
 #include "cuse_device.h"
 #include "fd.h"
 #include "front.h"

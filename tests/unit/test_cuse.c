@@ -21,6 +21,7 @@
 #include "port.h"
 #include "ports.h"
 #include "session.h"
+#include "session_end.h"
 #include "session_life.h"
 #include "suite.h"
 

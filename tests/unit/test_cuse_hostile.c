@@ -21,6 +21,7 @@
 
 #include "check.h"
 #include "cuse.h"
+#include "cuse_request.h"
 #include "cuse_wire.h"
 #include "device.h"
 #include "fake_cuse.h"

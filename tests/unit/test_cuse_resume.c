@@ -17,6 +17,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "cuse.h"
 #include "cuse_wire.h"
 #include "directory.h"
 #include "fake_cuse.h"
@@ -36,6 +37,7 @@
 #include "session_life.h"
 #include "store.h"
 #include "suite.h"
+#include "vring_stop.h"
 
 #define FEATURES (1ull << 32 | 1ull << 15)
 #define MEMORY	 (1u << 20)

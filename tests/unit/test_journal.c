@@ -25,6 +25,7 @@
 #include "resume.h"
 #include "secondary_life.h"
 #include "session.h"
+#include "session_end.h"
 #include "session_life.h"
 #include "store.h"
 #include "stream.h"

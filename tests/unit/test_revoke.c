@@ -685,8 +685,10 @@ static void a_killed_burst_is_recovered_where_the_guest_saw_it(void)
 
 	rig_open(&rig);
 	port = rig_port(&rig, "vm0", 1);
-	for (int i = 0; i < 60; i++)
+	for (int i = 0; i < 60; i++) {
+		port->device.vrings[0].deaths = 0; /* each is the first: blame.h */
 		kill_once(&rig, &port->device.vrings[0], &wrong);
+	}
 	CHECK_EQ(wrong, 0);
 	CHECK_EQ(rig.primary.refusals[REFUSED_LANE_LIES], 0);
 	CHECK_EQ(rig_events(&rig, EVENT(SECONDARY_DIED), NULL), 60);

@@ -11,6 +11,7 @@
 #include "suite.h"
 #include "vu_check.h"
 #include "vu_msg.h"
+#include "vu_rule.h"
 #include "vu_table.h"
 
 #define ALL_PROTOCOL (VIRTIO_BIT(VU_PROTOCOL_CONFIGURE_MEM_SLOTS) | VIRTIO_BIT(VU_PROTOCOL_STATUS))
@@ -27,7 +28,7 @@ static void begin(void)
 	device.features = VIRTIO_BIT(VU_F_PROTOCOL_FEATURES);
 	device.features_set = true;
 	device.protocol_features = ALL_PROTOCOL;
-	state = (struct vu_state){.device = &device, .nr_vrings = 4, .greeted = true};
+	state = (struct vu_state){.device = &device, .nr_vrings = 4, .max_regions = VU_MAX_TABLE_REGIONS, .greeted = true};
 }
 
 /* -1: accepted, else the reason. Descriptors that are never used have impossible numbers. */
@@ -41,7 +42,7 @@ static int check(uint32_t request, const void *payload, size_t size, uint32_t nr
 	raw.nr_fds = nr_fds;
 	for (uint32_t i = 0; i < nr_fds; i++)
 		raw.fds[i] = 1000000 + (int)i;
-	if (!vu_check(&raw, &state, &msg, &reason)) {
+	if (!vu_check(&raw, vu_rule(request), &state, &msg, &reason)) {
 		CHECK_EQ(raw.nr_fds, 0);
 		CHECK_EQ(msg.nr_fds, nr_fds);
 		return (int)reason;

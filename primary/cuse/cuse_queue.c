@@ -22,38 +22,29 @@
  * lengths by the kernel's framing, compared once more; the rest in cuse_ioctl.c and vu_check.c.
  */
 /* clang-format on */
-#include "cuse.h"
+#include "cuse_queue.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "check.h"
 #include "clock.h"
 #include "cuse_channel.h"
 #include "cuse_request.h"
+#include "cuse_session.h"
+#include "fd.h"
 #include "journal.h"
 #include "once.h"
 #include "port.h"
-#include "ports.h"
+#include "port_listen.h"
 #include "primary.h"
 #include "session.h"
-#include "session_life.h"
-#include "session_message.h"
+#include "session_end.h"
+#include "session_pause.h"
 
 #define REQUESTS_PER_ROUND 64u
 #define HOLDING_NS	   (5 * NS_PER_MS)
-
-void request_forget(struct cuse *cuse, struct request *r)
-{
-	journal_request(cuse->port, request_number(cuse, r), 0, NULL, 0);
-	r->state = REQUEST_NONE;
-}
-
-void request_refuse(struct cuse *cuse, struct request *r, int error)
-{
-	cuse_say_error(cuse->port->listener, r->unique, error);
-	request_forget(cuse, r);
-}
 
 /* --- whose turn it is --- */
 
@@ -147,11 +138,6 @@ static void begin_next(struct cuse *cuse)
 void cuse_on_again(struct loop_timer *timer)
 {
 	begin_next(container_of(timer, struct cuse, again));
-}
-
-int cuse_wake(struct port *port)
-{
-	return loop_timer_set(port->primary->loop, &port->cuse->again, 0);
 }
 
 /* --- from the kernel --- */
@@ -283,7 +269,15 @@ static void lost(struct cuse *cuse, int error)
 		  port->path, strerrordesc_np(-error));
 	for (uint32_t i = 0; i < CUSE_REQUESTS; i++)
 		forget_device(cuse, &cuse->requests[i]);
-	port_listener_lost(port, strerrordesc_np(-error));
+	snprintf(port->last_error, sizeof(port->last_error), "%s was cut off: %s", port->path,
+		 strerrordesc_np(-error));
+	loop_remove(port->primary->loop, &port->listener_source);
+	port->listener_stored = 0;
+	hf_fd_close(&port->listener);
+	journal_port(port);
+	port_arm_retry(port, PORT_BACKOFF_LAST_NS);
+	if (port->session)
+		session_end(port->session, "the device was cut off");
 }
 
 /* A request at a time: what it begins may be the end of the port. */

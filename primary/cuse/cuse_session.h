@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What requests do to the port's session, and its answers; see door.h. */
+#ifndef PRIMARY_CUSE_SESSION_H
+#define PRIMARY_CUSE_SESSION_H
+
+#include <stdbool.h>
+
+#include "cuse_request.h"
+
+struct port;
+struct session;
+
+/* Each may be the end of session and port. */
+void cuse_on_open(struct cuse *cuse, struct request *r);
+void cuse_on_release(struct cuse *cuse, struct request *r);
+void cuse_on_ioctl(struct cuse *cuse, struct request *r);
+/* Was it asked of the file that the session is known by? */
+bool cuse_is_of_session(const struct cuse *cuse, const struct request *r);
+
+void cuse_session_ended(struct port *port);
+int cuse_session_listen(struct session *session);
+int cuse_session_send(struct session *session);
+int cuse_session_consume(struct session *session);
+
+#endif
