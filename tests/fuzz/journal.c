@@ -11,24 +11,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "allowance.h"
-#include "cuse.h"
-#include "device.h"
-#include "fd.h"
 #include "grant.h"
 #include "handover.h"
-#include "ports.h"
-#include "primary_rig.h"
+#include "lives.h"
 #include "resume.h"
-#include "revoke.h"
-#include "secondary_life.h"
-#include "session.h"
-#include "session_end.h"
-#include "session_life.h"
 #include "store.h"
 #include "turn.h"
 
@@ -76,44 +64,15 @@ int __wrap_shutdown(int socket, int how)
 	return 0;
 }
 
-static void make_session(void)
-{
-	int sockets[2];
-
-	FUZZ_HOLDS(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) ==
-		   0);
-	port = rig_port(&rig, "p", 2);
-	port->queue_pairs = 1;
-	for (uint32_t i = 0; i < 2; i++) {
-		struct vring *vring = &port->device.vrings[i];
-		uint64_t user = port->device.memory.regions[0].user_addr;
-
-		vring->desc_user = user + vring->desc_gpa;
-		vring->avail_user = user + vring->avail_gpa;
-		vring->used_user = user + vring->used_gpa;
-	}
-	port->session = session_new(port, sockets[0]);
-	FUZZ_HOLDS(port->session != NULL);
-	port->session->number = port->device.session;
-	port->session->greeted = true;
-	port->session->messages = 12;
-	port->device.features = 1ull << 32 | 1ull << 15;
-	port->device.features_set = true;
-	journal_port(port);
-}
-
 static void set_up_once(void)
 {
 	struct secondary *secondary;
 	int socket;
 
-	unsetenv("NOTIFY_SOCKET");
 	rig_open(&rig);
 	hf_log_set_level(0);
-	FUZZ_HOLDS(store_open(p->loop, &p->store) == 0);
-	FUZZ_HOLDS(store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd) == 0);
-	FUZZ_HOLDS(journal_create(p) == 0);
-	make_session();
+	lives_begin(p);
+	port = lives_session(&rig, 2, 1, &socket);
 	secondary = rig_secondary(&rig, "vsw", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket);
 	FUZZ_HOLDS(journal_secondary(secondary) == 0);
 	journal_welcomed(secondary);
@@ -184,26 +143,6 @@ static void damage(const struct record *r)
 
 /* ---- the next life */
 
-static void inherit(void)
-{
-	heir_conf = rig.conf;
-	heir = (struct primary){.conf = &heir_conf, .loop = loop_create()};
-	heir.events = events_create();
-	heir.ports = calloc(RIG_PORTS, sizeof(heir.ports[0]));
-	heir.secondaries = calloc(RIG_SECONDARIES, sizeof(heir.secondaries[0]));
-	heir.next_grant = 1000;
-	FUZZ_HOLDS(heir.loop && heir.events && heir.ports && heir.secondaries);
-	FUZZ_HOLDS(store_open(heir.loop, &heir.store) == 0);
-	for (uint32_t i = 1; i < 40; i++) {
-		int fd = store_get(p->store, i);
-
-		if (fd < 0)
-			continue;
-		FUZZ_HOLDS(store_put(heir.store, i, 'x', fd) == 0);
-		close(fd);
-	}
-}
-
 static void take_over(void)
 {
 	if (journal_adopt(&heir))
@@ -234,33 +173,6 @@ static void check_ports(void)
 		FUZZ_HOLDS(memchr(taken->path, 0, sizeof(taken->path)));
 		FUZZ_HOLDS(taken->device.memory.count <= HF_SHM_MAX_REGIONS);
 	}
-}
-
-static void forget_heir(void)
-{
-	for (uint32_t i = 0; i < RIG_PORTS; i++)
-		if (heir.ports[i] && heir.ports[i]->session)
-			session_destroy(heir.ports[i]->session);
-	while (heir.revocations)
-		revoke_cancel(heir.revocations);
-	for (uint32_t i = 0; i < RIG_PORTS; i++)
-		if (heir.ports[i]) {
-			hf_fd_close(&heir.ports[i]->listener);
-			device_reset(&heir.ports[i]->device);
-			port_abandon(heir.ports[i]);
-		}
-	for (uint32_t i = 0; i < RIG_SECONDARIES; i++)
-		if (heir.secondaries[i])
-			secondary_destroy(heir.secondaries[i]);
-	if (heir.directory_memory.base)
-		hf_memory_destroy(&heir.directory_memory);
-	journal_close(&heir);
-	store_close(heir.store);
-	events_destroy(heir.events);
-	loop_destroy(heir.loop);
-	allowance_destroy(&heir);
-	free(heir.ports);
-	free(heir.secondaries);
 }
 
 static void put_back_part(void *base, const uint8_t *then, const void *at, size_t len)
@@ -298,9 +210,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	put_back();
 	while (fuzz_next(&input, &r))
 		damage(&r);
-	inherit();
+	heir_conf = rig.conf;
+	lives_inherit(&heir, p, &heir_conf);
 	take_over();
 	check_ports();
-	forget_heir();
+	lives_forget(&heir);
 	return 0;
 }

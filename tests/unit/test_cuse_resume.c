@@ -25,10 +25,10 @@
 #include "fd_ledger.h"
 #include "front.h"
 #include "journal.h"
+#include "lives.h"
 #include "once.h"
 #include "port.h"
 #include "ports.h"
-#include "primary_rig.h"
 #include "publish.h"
 #include "resume.h"
 #include "session.h"
@@ -91,13 +91,10 @@ static void begin(void)
 	const char *reason = "";
 
 	signal(SIGPIPE, SIG_IGN);
-	unsetenv("NOTIFY_SOCKET");
 	open_before = fds_open();
 	rig_open(&rig);
 	now = p;
-	REQUIRE(store_open(p->loop, &p->store) == 0);
-	REQUIRE(store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd) == 0);
-	REQUIRE(journal_create(p) == 0);
+	lives_begin(p);
 	kernel = (struct kernel){.socket = -1, .thread = (uint32_t)gettid()};
 	REQUIRE(port_add_cuse(p, "c", NULL, 0, &reason) == 0);
 	file = memfd_create("guest", MFD_CLOEXEC);
@@ -127,28 +124,10 @@ static void front_end_comes(void)
 /* The first life is over at this instant; what it had open in its own name is not used any more. */
 static void die(void)
 {
-	struct primary *p = &rig.primary;
-
-	heir = (struct primary){.conf = &rig.conf, .loop = loop_create()};
-	heir.events = events_create();
-	heir.ports = calloc(RIG_PORTS, sizeof(heir.ports[0]));
-	heir.secondaries = calloc(RIG_SECONDARIES, sizeof(heir.secondaries[0]));
-	heir.next_grant = 1000;
+	lives_inherit(&heir, &rig.primary, &rig.conf);
 	heir.next_session = 1000;
 	heir.features_enabled = port_supported_features();
-	REQUIRE(heir.loop && heir.events && heir.ports && heir.secondaries);
-	REQUIRE(store_open(heir.loop, &heir.store) == 0);
-	for (uint32_t i = 1; i < 200; i++) {
-		int fd = store_get(p->store, i);
-
-		if (fd < 0)
-			continue;
-		REQUIRE(store_put(heir.store, i, 'x', fd) == 0);
-		close(fd);
-	}
-	REQUIRE(hf_memory_adopt(&heir.directory_memory, store_get(heir.store, STORE_DIRECTORY)) ==
-		0);
-	REQUIRE(hf_directory_adopt(&heir.directory, &heir.directory_memory) == 0);
+	lives_inherit_directory(&heir);
 	REQUIRE(journal_adopt(&heir) == 0);
 	REQUIRE(resume_secondaries(&heir) == 0 && resume_ports(&heir) == 0);
 	now = &heir;
@@ -161,9 +140,7 @@ static void forget_life(struct primary *p)
 	now = p;
 	front_turn();
 	port_destroy_all(p);
-	journal_close(p);
-	store_close(p->store);
-	p->store = NULL;
+	lives_end(p);
 }
 
 static void end(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/keep/journal.h and resume.h: what a life writes, the next one reads; what was being written
- * when it died does not count; what another release wrote is refused.
+ * primary/keep/journal.h and resume.h: what a life writes, the next one reads; what was being
+ * written when it died does not count; what another release wrote is refused.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +20,8 @@
 #include "grant.h"
 #include "journal.h"
 #include "lane.h"
+#include "lives.h"
 #include "log.h"
-#include "primary_rig.h"
 #include "resume.h"
 #include "secondary_life.h"
 #include "session.h"
@@ -41,49 +41,22 @@ static int open_before;
 static void begin(void)
 {
 	signal(SIGPIPE, SIG_IGN);
-	unsetenv("NOTIFY_SOCKET");
 	open_before = fds_open();
 	rig_open(&rig);
-	REQUIRE(store_open(p->loop, &p->store) == 0);
-	REQUIRE(store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd) == 0);
-	REQUIRE(journal_create(p) == 0);
+	lives_begin(p);
 	hf_log_set_level(0); /* refusals say so */
 }
 
 static void end(void)
 {
-	journal_close(p);
-	store_close(p->store);
-	p->store = NULL;
+	lives_end(p);
 	rig_close(&rig);
 	CHECK_EQ(fds_open(), open_before);
 }
 
-/* A port with a front-end in the middle of its life, written down. */
 static void make_session(uint32_t nr_vrings)
 {
-	int sockets[2];
-
-	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, sockets) == 0);
-	port = rig_port(&rig, "p", nr_vrings);
-	port->queue_pairs = 4;
-	for (uint32_t i = 0; i < nr_vrings; i++) {
-		struct vring *vring = &port->device.vrings[i];
-		uint64_t user = port->device.memory.regions[0].user_addr;
-
-		vring->desc_user = user + vring->desc_gpa;
-		vring->avail_user = user + vring->avail_gpa;
-		vring->used_user = user + vring->used_gpa;
-	}
-	port->session = session_new(port, sockets[0]);
-	REQUIRE(port->session != NULL);
-	front = sockets[1];
-	port->session->number = port->device.session;
-	port->session->greeted = true;
-	port->session->messages = 12;
-	port->device.features = 1ull << 32 | 1ull << 15;
-	port->device.features_set = true;
-	journal_port(port);
+	port = lives_session(&rig, nr_vrings, 4, &front);
 }
 
 static void end_session(void)
@@ -94,59 +67,6 @@ static void end_session(void)
 	hf_fd_close(&session->socket);
 	free(session);
 	hf_fd_close(&front);
-}
-
-/* ---- the next life, of the same descriptors */
-
-static void inherit(void)
-{
-	heir = (struct primary){.conf = &rig.conf, .loop = loop_create()};
-	heir.events = events_create();
-	heir.ports = calloc(RIG_PORTS, sizeof(heir.ports[0]));
-	heir.secondaries = calloc(RIG_SECONDARIES, sizeof(heir.secondaries[0]));
-	heir.next_grant = 1000;
-	REQUIRE(heir.loop && heir.events && heir.ports && heir.secondaries);
-	REQUIRE(store_open(heir.loop, &heir.store) == 0);
-	for (uint32_t i = 1; i < 200; i++) {
-		int fd = store_get(p->store, i);
-
-		if (fd < 0)
-			continue;
-		REQUIRE(store_put(heir.store, i, 'x', fd) == 0);
-		close(fd);
-	}
-}
-
-static void inherit_directory(void)
-{
-	REQUIRE(hf_memory_adopt(&heir.directory_memory, store_get(heir.store, STORE_DIRECTORY)) ==
-		0);
-	REQUIRE(hf_directory_adopt(&heir.directory, &heir.directory_memory) == 0);
-}
-
-static void forget_heir(void)
-{
-	for (uint32_t i = 0; i < RIG_PORTS; i++)
-		if (heir.ports[i] && heir.ports[i]->session)
-			session_destroy(heir.ports[i]->session);
-	for (uint32_t i = 0; i < RIG_PORTS; i++)
-		if (heir.ports[i]) {
-			hf_fd_close(&heir.ports[i]->listener);
-			device_reset(&heir.ports[i]->device);
-			free(heir.ports[i]);
-		}
-	for (uint32_t i = 0; i < RIG_SECONDARIES; i++)
-		if (heir.secondaries[i])
-			secondary_destroy(heir.secondaries[i]);
-	if (heir.directory_memory.base)
-		hf_memory_destroy(&heir.directory_memory);
-	journal_close(&heir);
-	store_close(heir.store);
-	events_destroy(heir.events);
-	loop_destroy(heir.loop);
-	allowance_destroy(&heir);
-	free(heir.ports);
-	free(heir.secondaries);
 }
 
 /* ---- copies */
@@ -166,14 +86,14 @@ static void what_was_written_is_read(void)
 	CHECK_EQ(record->nr_regions, 1);
 	CHECK_EQ(record->nr_vrings, 2);
 	CHECK(record->socket && record->region_fds[0] && record->vrings[1].kick);
-	inherit();
+	lives_inherit(&heir, p, &rig.conf);
 	CHECK_EQ(journal_adopt(&heir), 0);
 	CHECK_EQ(heir.journal->header->lives, 1);
 	record = journal_valid_port(&heir, 0);
 	REQUIRE(record != NULL);
 	CHECK(strcmp(record->name, "p") == 0);
 	CHECK_EQ(record->features, port->device.features);
-	forget_heir();
+	lives_forget(&heir);
 	end_session();
 	end();
 }
@@ -282,10 +202,10 @@ static void a_message_is_noted_step_by_step(void)
 
 static void check_adopt(int error)
 {
-	inherit();
+	lives_inherit(&heir, p, &rig.conf);
 	CHECK_EQ(journal_adopt(&heir), error);
 	CHECK_EQ(heir.journal == NULL, error != 0);
-	forget_heir();
+	lives_forget(&heir);
 }
 
 static void what_another_release_wrote_is_refused(void)
@@ -353,13 +273,13 @@ static void a_header_that_leads_out_of_the_journal_is_refused(void)
 static void without_a_journal_there_is_nothing_to_adopt(void)
 {
 	begin();
-	inherit();
+	lives_inherit(&heir, p, &rig.conf);
 	store_release(heir.store, STORE_JOURNAL);
 	CHECK_EQ(journal_adopt(&heir), -ENOENT);
 	CHECK_EQ(store_put(heir.store, STORE_JOURNAL, 'j', rig.primary.journal->once.answer[0]), 0);
 	CHECK(journal_adopt(&heir) < 0); /* no memory at all */
 	CHECK(heir.journal == NULL);
-	forget_heir();
+	lives_forget(&heir);
 	end();
 }
 
@@ -414,7 +334,7 @@ static void numbers_listeners_and_positions_are_words_of_their_own(void)
 	close(fd);
 	fd = listen_at("second"); /* another one */
 	journal_listener(p, false, fd);
-	inherit();
+	lives_inherit(&heir, p, &rig.conf);
 	REQUIRE(journal_adopt(&heir) == 0);
 	CHECK_EQ(heir.journal->header->next_grant, 77);
 	CHECK_EQ(heir.journal->header->next_session, 78);
@@ -428,7 +348,7 @@ static void numbers_listeners_and_positions_are_words_of_their_own(void)
 	CHECK_EQ(journal_take_listener(&heir, false), -1);
 	remove_file("first");
 	close(fd);
-	forget_heir();
+	lives_forget(&heir);
 	end_session();
 	end();
 }
@@ -437,9 +357,9 @@ static void numbers_listeners_and_positions_are_words_of_their_own(void)
 
 static struct port *take_over(void)
 {
-	inherit();
+	lives_inherit(&heir, p, &rig.conf);
 	REQUIRE(journal_adopt(&heir) == 0);
-	inherit_directory();
+	lives_inherit_directory(&heir);
 	REQUIRE(resume_secondaries(&heir) == 0);
 	REQUIRE(resume_ports(&heir) == 0);
 	REQUIRE(heir.ports[0] != NULL);
@@ -482,7 +402,7 @@ static void a_session_goes_on_as_it_was(void)
 	/* Nothing was taken from who runs it. */
 	CHECK_EQ(rig_grant_word(&port->device.vrings[1]),
 		 taken->device.vrings[1].grant | HF_GRANT_ENABLED);
-	forget_heir();
+	lives_forget(&heir);
 	close(socket);
 	end_session();
 	end();
@@ -498,14 +418,14 @@ static struct journal_port *damaged(void)
 /* The port is gone, nobody runs its rings, and nothing was read where nothing is. */
 static void check_given_up(void)
 {
-	inherit();
+	lives_inherit(&heir, p, &rig.conf);
 	REQUIRE(journal_adopt(&heir) == 0);
-	inherit_directory();
+	lives_inherit_directory(&heir);
 	REQUIRE(resume_ports(&heir) == 0);
 	CHECK(heir.ports[0] == NULL);
 	CHECK(journal_valid_port(&heir, 0) == NULL);
 	CHECK_EQ(rig_grant_word(&port->device.vrings[0]), 0);
-	forget_heir();
+	lives_forget(&heir);
 	end_session();
 	end();
 }
@@ -536,7 +456,7 @@ static void a_session_whose_memory_table_is_damaged_ends(void)
 	CHECK_EQ(taken->device.memory.count, 0);
 	resume_go_on(&heir);
 	CHECK(taken->session == NULL);
-	forget_heir();
+	lives_forget(&heir);
 	end_session();
 	end();
 }
@@ -559,7 +479,7 @@ static void an_odd_count_in_the_directory_is_made_even(void)
 	CHECK_EQ(slot->seq & 1u, 0);
 	REQUIRE(hf_directory_snapshot(&p->directory, 0, &copy) == 0);
 	CHECK_EQ(copy.nr_vrings, 2);
-	forget_heir();
+	lives_forget(&heir);
 	end_session();
 	end();
 }
@@ -576,7 +496,7 @@ static void a_message_that_was_begun_takes_everything_back(void)
 	resume_go_on(&heir);
 	REQUIRE(taken->session != NULL);
 	CHECK_EQ(journal_slot(&heir, 0)->dirty, 0);
-	forget_heir();
+	lives_forget(&heir);
 	end_session();
 	end();
 }
@@ -590,10 +510,10 @@ static void what_a_session_needs_and_is_lost_ends_it(void)
 	begin();
 	make_session(2);
 	lost = port->device.regions_stored[0];
-	inherit();
+	lives_inherit(&heir, p, &rig.conf);
 	store_release(heir.store, lost);
 	REQUIRE(journal_adopt(&heir) == 0);
-	inherit_directory();
+	lives_inherit_directory(&heir);
 	REQUIRE(resume_ports(&heir) == 0);
 	taken = heir.ports[0];
 	REQUIRE(taken != NULL);
@@ -601,7 +521,7 @@ static void what_a_session_needs_and_is_lost_ends_it(void)
 	resume_go_on(&heir);
 	CHECK(taken->session == NULL);
 	CHECK_EQ(recv(front, &byte, 1, MSG_DONTWAIT), 0); /* it sees the end */
-	forget_heir();
+	lives_forget(&heir);
 	end_session();
 	end();
 }
@@ -627,7 +547,7 @@ static void an_answered_message_is_consumed_and_not_answered_again(void)
 	CHECK_EQ(recv(port->session->socket, bytes, sizeof(bytes), MSG_PEEK), 4);
 	CHECK(memcmp(bytes, "next", 4) == 0);
 	CHECK_EQ(heir.ports[0]->session->reply.len, 0);
-	forget_heir();
+	lives_forget(&heir);
 	end_session();
 	end();
 }
@@ -646,7 +566,7 @@ static void one_that_was_acted_on_is_answered_then(void)
 	CHECK_EQ(heir.ports[0]->session->reply.len, 3);
 	CHECK_EQ(heir.ports[0]->session->in_socket, 20);
 	CHECK_EQ(heir.ports[0]->session->message_id, port->session->message_id);
-	forget_heir();
+	lives_forget(&heir);
 	end_session();
 	end();
 }
