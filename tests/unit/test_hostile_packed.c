@@ -6,13 +6,9 @@
  *
  * A DROP_ or BREAK_ counter without a case here or there fails one of the two suites.
  */
-#include <holdfast/burst.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-
-#include "rig.h"
-#include "suite.h"
 
 #define V1	  HF_FEATURE(HF_F_VERSION_1)
 #define PACKED	  HF_FEATURE(HF_F_RING_PACKED)
@@ -21,23 +17,12 @@
 #define CSUM	  HF_FEATURE(VIRTIO_NET_F_CSUM)
 #define EVENT_IDX HF_FEATURE(HF_F_EVENT_IDX)
 
-#define SIZE  15u
-#define FRAME 60u
-#define ROOM  9000u
-#define HOLE  (2ull << 20) /* guest memory ends here */
+#define SIZE 15u
+#define RING PACKED
+#include "drops.h"
 
 #define AVAIL 0x0080u
 #define USED  0x8000u
-
-static struct rig rig;
-static struct driver *d;  /* the ring of the case */
-static uint16_t writable; /* DRIVER_WRITE in the ring to the guest */
-static uint64_t met[HF_NR_COUNTERS];
-
-static uint64_t slot(uint32_t i)
-{
-	return rig.buffers + 4096ull * i;
-}
 
 /* The position `n` descriptors into what the guest puts. */
 static uint16_t at(uint32_t n)
@@ -218,20 +203,7 @@ static void checksum_behind_the_frame(void)
 	one(slot(0), sizeof(bytes), 0);
 }
 
-static const struct drop {
-	const char *what;
-	void (*post)(void);
-	enum hf_counter reason;
-	uint64_t features;
-	bool dequeue, enqueue;
-} drops[] = {
-#define BOTH true, true
-#define FROM true, false
-#define TO   false, true
-#define CASE(post, reason, features, where)                                                        \
-	{                                                                                          \
-#post, post, HF_COUNTER_DROP_##reason, features, where                             \
-	}
+static const struct drop drops[] = {
 	CASE(table_one_longer_than_the_ring, LOOP, INDIRECT, BOTH),
 	CASE(table_of_no_bytes, BAD_INDIRECT, INDIRECT, BOTH),
 	CASE(table_of_half_an_entry, BAD_INDIRECT, INDIRECT, BOTH),
@@ -257,90 +229,6 @@ static const struct drop {
 	CASE(larger_than_anything, TOO_BIG, 0, FROM),
 	CASE(checksum_behind_the_frame, BAD_HEADER, CSUM, FROM),
 };
-
-static void open_ring(uint16_t queue, uint64_t features)
-{
-	struct rig_shape shape = {.features = V1 | PACKED | features, .size = SIZE, .memory = HOLE};
-
-	REQUIRE(rig_create(&rig, &shape));
-	d = queue ? &rig.tx : &rig.rx;
-	writable = queue ? 0 : DRIVER_WRITE;
-}
-
-static void close_ring(uint16_t queue)
-{
-	for (unsigned int i = 0; i < HF_NR_COUNTERS; i++)
-		met[i] += rig_counter(&rig, queue, (enum hf_counter)i);
-	CHECK_EQ(driver_check(d), 0);
-	rig_destroy(&rig);
-}
-
-static void put_good(uint16_t queue)
-{
-	uint8_t bytes[12 + FRAME] = {0};
-	struct piece piece = {slot(50), queue ? sizeof(bytes) : 2048, writable};
-
-	if (queue) {
-		memset(bytes + 12, 0x77, FRAME);
-		guest_write(&rig.guest, piece.gpa, bytes, sizeof(bytes));
-	}
-	REQUIRE(driver_put(d, &piece, 1) >= 0);
-}
-
-/* One packet in the direction of the ring; did the good one arrive? */
-static uint16_t move_one(uint16_t queue)
-{
-	static uint8_t bytes[ROOM];
-	struct hf_packet packet = {.data = bytes, .room = ROOM}, *pointer = &packet;
-	uint16_t n;
-
-	memset(bytes, queue ? 0 : 0x77, FRAME);
-	if (!queue)
-		packet.len = packet.total = FRAME;
-	n = queue ? hf_dequeue_burst(rig.device, 1, &pointer, 1)
-		  : hf_enqueue_burst(rig.device, 0, &pointer, 1);
-	if (n)
-		CHECK_EQ(packet.total, FRAME);
-	if (n && queue)
-		CHECK(bytes[0] == 0x77 && bytes[FRAME - 1] == 0x77);
-	return n;
-}
-
-static uint64_t refusals(uint16_t queue)
-{
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < HF_NR_COUNTERS; i++)
-		if (strncmp(hf_shm_counter_name(i), "drop_", 5) == 0)
-			sum += rig_counter(&rig, queue, (enum hf_counter)i);
-	return sum;
-}
-
-static void check_drop(const struct drop *c, uint16_t queue)
-{
-	unsigned int before = CU_get_number_of_failure_records();
-	struct driver_used used = {0};
-	uint16_t moved = 0;
-
-	open_ring(queue, c->features);
-	c->post();
-	put_good(queue);
-	driver_publish(d);
-	for (int i = 0; i < 2 && !moved; i++)
-		moved = move_one(queue);
-	CHECK_EQ(moved, 1);
-	CHECK_EQ(rig_counter(&rig, queue, c->reason), 1);
-	CHECK_EQ(refusals(queue), 1);
-	CHECK(driver_consume(d, &used));
-	CHECK_EQ(used.len, 0);
-	CHECK(driver_consume(d, &used));
-	CHECK_EQ(used.len, queue ? 0 : 12 + FRAME);
-	CHECK(!driver_consume(d, &used));
-	CHECK_EQ(d->descs_free, SIZE);
-	close_ring(queue);
-	if (CU_get_number_of_failure_records() != before)
-		printf("    in case %s, vring %u\n", c->what, queue);
-}
 
 static void a_bad_chain_from_the_guest_costs_itself_only(void)
 {

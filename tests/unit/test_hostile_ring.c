@@ -6,32 +6,15 @@
  *
  * A DROP_ or BREAK_ counter without a case fails the suite.
  */
-#include <holdfast/burst.h>
-#include <string.h>
-
-#include "rig.h"
-#include "suite.h"
-
 #define V1	 HF_FEATURE(HF_F_VERSION_1)
 #define MRG	 HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
 #define INDIRECT HF_FEATURE(HF_F_INDIRECT_DESC)
 #define CSUM	 HF_FEATURE(VIRTIO_NET_F_CSUM)
 #define TSO4	 HF_FEATURE(VIRTIO_NET_F_HOST_TSO4)
 
-#define SIZE  16u
-#define FRAME 60u
-#define ROOM  9000u
-#define HOLE  (2ull << 20) /* guest memory ends here */
-
-static struct rig rig;
-static struct driver *d;  /* the ring of the case */
-static uint16_t writable; /* DRIVER_WRITE in the ring to the guest */
-static uint64_t met[HF_NR_COUNTERS];
-
-static uint64_t slot(uint32_t i)
-{
-	return rig.buffers + 4096ull * i;
-}
+#define SIZE 16u
+#define RING 0ull
+#include "drops.h"
 
 /* A chain of one descriptor whose fields are then spoiled. */
 static int one(uint64_t gpa, uint32_t len, uint16_t flags)
@@ -297,20 +280,7 @@ static void only_ecn(void)
 	with_header(1, 0x80, 100, 34, 16);
 }
 
-static const struct drop {
-	const char *what;
-	void (*post)(void);
-	enum hf_counter reason;
-	uint64_t features; /* beside VERSION_1 */
-	bool dequeue, enqueue;
-} drops[] = {
-#define BOTH true, true
-#define FROM true, false
-#define TO   false, true
-#define CASE(post, reason, features, where)                                                        \
-	{                                                                                          \
-#post, post, HF_COUNTER_DROP_##reason, features, where                             \
-	}
+static const struct drop drops[] = {
 	CASE(loop_of_one, LOOP, 0, BOTH),
 	CASE(loop_of_two, LOOP, 0, BOTH),
 	CASE(loop_with_bytes, LOOP, 0, FROM),
@@ -352,90 +322,6 @@ static const struct drop {
 	CASE(only_ecn, BAD_HEADER, CSUM | TSO4, FROM),
 };
 
-static void open_ring(uint16_t queue, uint64_t features)
-{
-	struct rig_shape shape = {.features = V1 | features, .size = SIZE, .memory = HOLE};
-
-	REQUIRE(rig_create(&rig, &shape));
-	d = queue ? &rig.tx : &rig.rx;
-	writable = queue ? 0 : DRIVER_WRITE;
-}
-
-static void close_ring(uint16_t queue)
-{
-	for (unsigned int i = 0; i < HF_NR_COUNTERS; i++)
-		met[i] += rig_counter(&rig, queue, (enum hf_counter)i);
-	CHECK_EQ(driver_check(d), 0);
-	rig_destroy(&rig);
-}
-
-static void post_good(uint16_t queue)
-{
-	uint8_t bytes[12 + FRAME] = {0};
-	struct piece piece = {slot(50), queue ? sizeof(bytes) : 2048, writable};
-
-	if (queue) {
-		memset(bytes + 12, 0x77, FRAME);
-		guest_write(&rig.guest, piece.gpa, bytes, sizeof(bytes));
-	}
-	REQUIRE(driver_put(d, &piece, 1) >= 0);
-}
-
-/* One packet in the direction of the ring; did the good one arrive? */
-static uint16_t move_one(uint16_t queue)
-{
-	static uint8_t bytes[ROOM];
-	struct hf_packet packet = {.data = bytes, .room = ROOM}, *pointer = &packet;
-	uint16_t n;
-
-	memset(bytes, queue ? 0 : 0x77, FRAME);
-	if (!queue)
-		packet.len = packet.total = FRAME;
-	n = queue ? hf_dequeue_burst(rig.device, 1, &pointer, 1)
-		  : hf_enqueue_burst(rig.device, 0, &pointer, 1);
-	if (n)
-		CHECK_EQ(packet.total, FRAME);
-	if (n && queue)
-		CHECK(bytes[0] == 0x77 && bytes[FRAME - 1] == 0x77);
-	return n;
-}
-
-/* All refusals together. */
-static uint64_t refusals(uint16_t queue)
-{
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < HF_NR_COUNTERS; i++)
-		if (strncmp(hf_shm_counter_name(i), "drop_", 5) == 0)
-			sum += rig_counter(&rig, queue, (enum hf_counter)i);
-	return sum;
-}
-
-static void check_drop(const struct drop *c, uint16_t queue)
-{
-	unsigned int before = CU_get_number_of_failure_records();
-	struct driver_used used = {0};
-	uint16_t moved = 0;
-
-	open_ring(queue, c->features);
-	c->post();
-	post_good(queue);
-	driver_publish(d);
-	for (int i = 0; i < 2 && !moved; i++)
-		moved = move_one(queue);
-	CHECK_EQ(moved, 1);
-	CHECK_EQ(rig_counter(&rig, queue, c->reason), 1);
-	CHECK_EQ(refusals(queue), 1);
-	CHECK(driver_consume(d, &used));
-	CHECK_EQ(used.len, 0);
-	CHECK(driver_consume(d, &used));
-	CHECK_EQ(used.len, queue ? 0 : 12 + FRAME);
-	CHECK(!driver_consume(d, &used));
-	close_ring(queue);
-	if (CU_get_number_of_failure_records() != before)
-		printf("    in case %s, vring %u\n", c->what, queue);
-}
-
 static void a_bad_chain_from_the_guest_costs_itself_only(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(drops); i++)
@@ -470,7 +356,7 @@ static void check_broken(uint16_t queue, enum hf_counter reason, uint16_t used_i
 static void check_avail_jump(uint16_t queue, uint16_t jump)
 {
 	open_ring(queue, 0);
-	post_good(queue);
+	put_good(queue);
 	guest_write16(&rig.guest, d->avail + 2, jump);
 	check_broken(queue, HF_COUNTER_BREAK_AVAIL_IDX, 0);
 	close_ring(queue);
@@ -492,7 +378,7 @@ static void an_available_index_of_a_full_ring_is_legal(void)
 
 	open_ring(1, 0);
 	for (uint32_t i = 0; i < SIZE; i++)
-		post_good(1);
+		put_good(1);
 	driver_publish(d);
 	while (move_one(1))
 		got++;
@@ -518,7 +404,7 @@ static void a_head_out_of_range_breaks_the_ring(void)
 static void what_came_before_a_bad_head_is_still_delivered(void)
 {
 	open_ring(1, 0);
-	post_good(1);
+	put_good(1);
 	driver_put_head(d, SIZE);
 	driver_publish(d);
 	CHECK_EQ(move_one(1), 1);
@@ -568,7 +454,7 @@ static void metadata_outside_the_packet_drops_the_packet(void)
 	struct hf_packet *pointer = &packet;
 
 	open_ring(0, 0);
-	post_good(0);
+	put_good(0);
 	driver_publish(d);
 	CHECK_EQ(hf_enqueue_burst(rig.device, 0, &pointer, 1), 1);
 	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_BAD_METADATA), 1);
@@ -581,7 +467,7 @@ static void a_disabled_ring_drops_what_the_guest_sends(void)
 	open_ring(1, 0);
 	rig.grants[1] &= ~HF_GRANT_ENABLED;
 	for (int i = 0; i < 5; i++)
-		post_good(1);
+		put_good(1);
 	driver_publish(d);
 	for (int i = 0; i < 5; i++)
 		CHECK_EQ(move_one(1), 0);
