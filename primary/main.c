@@ -42,6 +42,7 @@
 #include "supervise.h"
 #include "upgrade.h"
 #include "watch.h"
+#include "watchdog.h"
 
 #define TAG	      "holdfastd"
 #define STOP_LOOK_NS  (5 * NS_PER_MS)
@@ -487,6 +488,18 @@ static void stop_watch(struct holdfastd *d)
 	watch_close(&d->primary);
 }
 
+static int start_watchdog(struct holdfastd *d)
+{
+	struct primary *p = &d->primary;
+
+	return watchdog_open(p->loop, p->store, &p->watchdog) ? out_of_memory() : 0;
+}
+
+static void stop_watchdog(struct holdfastd *d)
+{
+	watchdog_close(d->primary.watchdog);
+}
+
 static int start_control(struct holdfastd *d)
 {
 	return said("control", control_open(&d->primary));
@@ -516,6 +529,7 @@ static const struct part {
 	{take_lock, drop_lock},
 	{make_loop, free_loop},
 	{open_store, close_store},
+	{start_watchdog, stop_watchdog},
 	{open_upgrade, close_upgrade},
 	{make_tables, free_tables},
 	{watch_signals, forget_signals},

@@ -26,7 +26,7 @@ primary/cuse	primary/port primary/session primary/keep primary/nouns primary/pro
 primary/attach	primary/cuse primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/io proto shm base
 primary/control	^primary/succession primary/cuse primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/io proto shm base
 primary/succession	primary/control primary/attach primary/cuse primary/port primary/session primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/security primary/io shm base
-primary/supervise	primary/succession primary/program primary/security base
+primary/supervise	primary/succession primary/program primary/security primary/io base
 primary		primary/supervise primary/succession primary/control primary/attach primary/cuse primary/port primary/grant primary/keep primary/nouns primary/program primary/security primary/io proto shm base
 secondary	include proto shm base
 cli		proto base

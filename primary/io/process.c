@@ -64,6 +64,15 @@ uint64_t process_ran_ns(pid_t pid)
 	return (user + system) * (NS_PER_S / (unsigned long)ticks);
 }
 
+char process_state(pid_t pid)
+{
+	char text[1024], state = 0;
+	const char *words = read_stat(pid, text, sizeof(text));
+
+	/* The third. */
+	return words && sscanf(words, " %c", &state) == 1 ? state : 0;
+}
+
 /* calls: pidfd_open pidfd_send_signal poll ppoll */
 int process_end(pid_t pid, uint64_t start)
 {

@@ -13,6 +13,9 @@ uint64_t process_start(pid_t pid);
 /* Processor time that its threads, dead ones too, have used so far; 0: there is no such process. */
 uint64_t process_ran_ns(pid_t pid);
 
+/* As proc(5) has it, stat: 'R', 'S', 'D', 'T', 't', 'Z'; 0: there is no such process. */
+char process_state(pid_t pid);
+
 /*
  * Kill it and wait until it is dead, for seconds at most: not from the loop. 0: it does not live
  * any more. -EBUSY: it was killed and does not die; -EPERM: not ours to kill.

@@ -28,6 +28,7 @@ struct history;
 struct journal;
 struct store;
 struct watch;
+struct watchdog;
 struct user_allowance;
 
 /* What was survived so far; `holdfast stats`. */
@@ -57,6 +58,7 @@ struct primary {
 	struct history *history; /* NULL: events and totals end with us */
 	struct attach *attach;
 	struct control *control;
+	struct watchdog *watchdog;	/* NULL: nobody asks */
 	struct store *store;		/* NULL: unit tests */
 	struct journal *journal;	/* the same */
 	struct revocation *revocations; /* active ones; revoke.c */

@@ -27,6 +27,7 @@
 #define MESSAGE_RATE	 500u
 #define MESSAGE_BURST	 16384u
 #define MAX_MESSAGES	 1000000u
+#define WATCHDOG_S	 30
 #define GREET_DEADLINE_S 30u
 
 struct option_row {
@@ -234,6 +235,16 @@ static int set_hang_limit(struct conf *conf, const char *argument)
 	return 0;
 }
 
+static int set_watchdog(struct conf *conf, const char *argument)
+{
+	uint64_t seconds;
+	int error = parse_number(argument, 0, 3600, &seconds);
+
+	if (!error)
+		conf->watchdog_ns = seconds * NS_PER_S;
+	return error;
+}
+
 /* N[,BURST] */
 static int set_message_rate(struct conf *conf, const char *argument)
 {
@@ -437,6 +448,10 @@ static const struct option_row options[] = {
 	{"supervise", NULL,
 	 "run it as a child that may crash: its sessions survive, it is started again",
 	 set_supervise},
+	{"watchdog", "SECONDS",
+	 "with --supervise: a primary whose loop does not come round for so long is ended and "
+	 "started again (30; 0: never)",
+	 set_watchdog},
 	{"run", "COMMAND",
 	 "with --supervise: run this switch, and the same once more to stand by; both are started "
 	 "again; $HOLDFAST_INSTANCE in it is 1 and 2; may be given up to 8 times",
@@ -506,6 +521,7 @@ static void set_defaults(struct conf *conf)
 	conf->fence_deadline_ns = NS_PER_S;
 	conf->fence = true;
 	conf->hang_limit_ns = 2 * NS_PER_S;
+	conf->watchdog_ns = WATCHDOG_S * NS_PER_S;
 	conf->message_rate = MESSAGE_RATE;
 	conf->message_burst = MESSAGE_BURST;
 	conf->greet_deadline_ns = GREET_DEADLINE_S * NS_PER_S;

@@ -32,6 +32,8 @@ struct conf {
 	uint64_t lane_bytes;	    /* default 2 MiB: 3639 vrings */
 	uint64_t fence_deadline_ns; /* how long a burst may hold up a revocation; default 1 s */
 	bool fence;		    /* kill a secondary that misses it; default true */
+	uint64_t watchdog_ns; /* with --supervise: a primary that says nothing for so long hangs; 0:
+			       * never. Default 30 s */
 	uint64_t hang_limit_ns; /* who shows no life for so long hangs; 0: nobody. Default 2 s */
 	uint32_t message_rate;	/* messages a second of a port; 0: as many as come. Default 500 */
 	uint32_t message_burst; /* and so many at once; default 16,384 */

@@ -41,6 +41,7 @@
 #include "log.h"
 #include "privilege.h"
 #include "program.h"
+#include "pulse.h"
 #include "resume.h"
 #include "supervise_keep.h"
 
@@ -56,8 +57,9 @@
 #define DATAGRAM_BYTES	    4096u
 #define DATAGRAMS_PER_ROUND 256u
 #define POLL_AGAIN_US	    10000
-#define SPARE_FDS	    64u /* what we need ourselves */
-#define SWITCHES_EACH	    2u	/* one that runs, one that waits */
+#define ABORT_NS	    (5 * NS_PER_S) /* for a core to be written */
+#define SPARE_FDS	    64u		   /* what we need ourselves */
+#define SWITCHES_EACH	    2u		   /* one that runs, one that waits */
 
 struct child {
 	const char *command; /* of a switch; NULL: the primary */
@@ -79,12 +81,14 @@ struct supervisor {
 	struct child primary;
 	struct child switches[CONF_MAX_RUNS * SWITCHES_EACH];
 	size_t nr_switches;
-	bool was_ready;	   /* ever */
-	bool ready;	   /* this life */
-	bool reloading;	   /* it is becoming another program */
-	bool own_image;	   /* what the path holds did not become ready: start what we are */
-	uint32_t crashes;  /* of ready primaries, soon after their start, in a row */
-	uint64_t ended_ns; /* the last time that the primary was seen to die; 0: never */
+	bool was_ready;	     /* ever */
+	bool ready;	     /* this life */
+	bool reloading;	     /* it is becoming another program */
+	bool own_image;	     /* what the path holds did not become ready: start what we are */
+	uint32_t crashes;    /* of ready primaries, soon after their start, in a row */
+	struct pulse pulse;  /* of a primary that is ready */
+	uint64_t kill_at_ns; /* it was told to dump core, and may not manage to; 0: it was not */
+	uint64_t ended_ns;   /* the last time that the primary was seen to die; 0: never */
 	bool ending;
 	uint64_t end_by_ns;
 	int status;
@@ -113,6 +117,20 @@ static int tell_end(uint64_t ended_ns)
 	return setenv(RESUME_ENDED_NS, text, 1);
 }
 
+/* As systemd asks for them; whoever asks us does not ask our child. */
+static int ask_for_signs(const struct supervisor *s)
+{
+	char usec[24], pid[24];
+
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+	if (!s->pulse.limit_ns)
+		return 0;
+	snprintf(usec, sizeof(usec), "%llu", (unsigned long long)(s->pulse.limit_ns / NS_PER_US));
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	return setenv("WATCHDOG_USEC", usec, 1) || setenv("WATCHDOG_PID", pid, 1) ? -1 : 0;
+}
+
 static _Noreturn void become_primary(const struct supervisor *s)
 {
 	struct handon *handon = handon_create();
@@ -121,8 +139,9 @@ static _Noreturn void become_primary(const struct supervisor *s)
 	prepare_child();
 	snprintf(max, sizeof(max), "%zu", s->max_kept);
 	if (handon && setenv("NOTIFY_SOCKET", s->notify_path, 1) == 0 &&
-	    setenv("FDSTORE", max, 1) == 0 && program_tell_path(program_path()) == 0 &&
-	    tell_end(s->ended_ns) == 0 && keep_hand_on(s->keep, handon) == 0)
+	    setenv("FDSTORE", max, 1) == 0 && ask_for_signs(s) == 0 &&
+	    program_tell_path(program_path()) == 0 && tell_end(s->ended_ns) == 0 &&
+	    keep_hand_on(s->keep, handon) == 0)
 		(void)handon_exec(handon, s->own_image ? PROGRAM_OWN_IMAGE : program_path(), -1,
 				  s->argv);
 	log_error(TAG, "cannot execute the primary: %m; free memory or descriptors");
@@ -137,6 +156,8 @@ static _Noreturn void become_switch(const struct child *child)
 	prepare_child();
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("FDSTORE");
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
 	snprintf(instance, sizeof(instance), "%zu", child->instance);
 	(void)setenv("HOLDFAST_INSTANCE", instance, 1);
 	snprintf(line, sizeof(line), "exec %s", child->command);
@@ -203,6 +224,7 @@ static void primary_ready(struct supervisor *s)
 		s->own_image = false;
 	s->ready = true;
 	s->reloading = false;
+	pulse_felt(&s->pulse);
 	if (s->was_ready)
 		return;
 	s->was_ready = true;
@@ -214,6 +236,8 @@ static void primary_said(struct supervisor *s, enum keep_said said)
 {
 	if (said == KEEP_READY)
 		primary_ready(s);
+	if (said == KEEP_ALIVE)
+		pulse_felt(&s->pulse);
 	if (said == KEEP_RELOADING) {
 		s->ready = false;
 		s->reloading = true;
@@ -310,6 +334,7 @@ static void primary_died(struct supervisor *s, int status)
 	while (read_datagram(s))
 		;
 	s->primary.pid = 0;
+	s->kill_at_ns = 0;
 	if (s->ending || is_final(s, status)) {
 		begin_end(s, exit_status(status));
 		return;
@@ -405,6 +430,27 @@ static void start_due(struct supervisor *s, struct child *child, uint64_t now, u
 		*next = min_u64(*next, child->start_at_ns);
 }
 
+/* Does a primary that was ready come round no more? SIGABRT leaves a core to look at. */
+static void watch_primary(struct supervisor *s, uint64_t now, uint64_t *next)
+{
+	if (!s->primary.pid || !s->ready || !s->pulse.limit_ns)
+		return;
+	if (!s->kill_at_ns && pulse_stopped(&s->pulse, s->primary.pid, now)) {
+		log_error(
+			TAG,
+			"the primary has not come round for %llu s: ending it (SIGABRT), the next "
+			"one goes on with its sessions",
+			(unsigned long long)(s->pulse.limit_ns / NS_PER_S));
+		kill(s->primary.pid, SIGABRT);
+		s->kill_at_ns = now + ABORT_NS;
+	}
+	if (s->kill_at_ns && now >= s->kill_at_ns) {
+		kill(s->primary.pid, SIGKILL);
+		s->kill_at_ns = now + ABORT_NS;
+	}
+	*next = min_u64(*next, s->kill_at_ns ? s->kill_at_ns : now + pulse_wait_ns(&s->pulse, now));
+}
+
 /* Start who is due; milliseconds until the next one is, -1 none. */
 static int start_all_due(struct supervisor *s)
 {
@@ -415,6 +461,7 @@ static int start_all_due(struct supervisor *s)
 	if (s->ending)
 		return now >= s->end_by_ns ? 1000 : (int)((s->end_by_ns - now) / NS_PER_MS) + 1;
 	start_due(s, &s->primary, now, &next);
+	watch_primary(s, now, &next);
 	for (size_t i = 0; i < s->nr_switches; i++)
 		start_due(s, &s->switches[i], now, &next);
 	return next == UINT64_MAX ? -1 : (int)((next - now) / NS_PER_MS) + 1;
@@ -520,6 +567,7 @@ int supervise(const struct conf *conf, char **argv)
 	int error = !argv ? -ENOMEM : *program_path() ? 0 : -ENOENT;
 
 	s.argv = argv;
+	s.pulse.limit_ns = conf->watchdog_ns;
 	s.max_kept = most_descriptors();
 	s.keep = keep_create(s.max_kept);
 	if (!error && !s.keep)

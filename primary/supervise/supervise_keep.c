@@ -134,6 +134,8 @@ enum keep_said keep_datagram(struct keep *keep, char *text, int *fds, size_t nr_
 			said = KEEP_READY;
 		else if (strcmp(line, "RELOADING=1") == 0)
 			said = KEEP_RELOADING;
+		else if (strcmp(line, "WATCHDOG=1") == 0)
+			said = KEEP_ALIVE;
 		if (strncmp(line, "FDNAME=", 7) == 0)
 			name = line + 7;
 	}

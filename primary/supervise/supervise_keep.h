@@ -16,6 +16,7 @@ void keep_destroy(struct keep *keep); /* closes all */
 enum keep_said {
 	KEEP_NOTHING,
 	KEEP_READY,	/* READY=1 */
+	KEEP_ALIVE,	/* WATCHDOG=1 */
 	KEEP_RELOADING, /* RELOADING=1: as good as not started until it is ready again */
 };
 /* One datagram, NUL-terminated in place; its descriptors become the keep's, or are closed. */

@@ -28,6 +28,8 @@ enum {
 enum {
 	FAULT_ERROR,	 /* the error that belongs to the function */
 	FAULT_INTERRUPT, /* EINTR; what no signal interrupts is not counted */
+	FAULT_HANG,	 /* it sleeps for ever */
+	FAULT_SPIN,	 /* it never sleeps again */
 	FAULT_SHORT,	 /* half of the bytes; what cannot be cut is not counted */
 };
 

@@ -116,11 +116,22 @@ static bool is_due(const char *name, void *from)
 	return due;
 }
 
+static void stay(bool due)
+{
+	while (due)
+		if (page->how == FAULT_HANG)
+			(void)poll(NULL, 0, 1000);
+}
+
 /* 0, or the error to fail with. */
 static int fault(uint32_t kind, int error, bool interruptible, const char *name, void *from)
 {
 	if (!is_armed(kind))
 		return 0;
+	if (page->how == FAULT_HANG || page->how == FAULT_SPIN) {
+		stay(is_due(name, from));
+		return 0;
+	}
 	if (page->how == FAULT_INTERRUPT)
 		error = interruptible ? EINTR : 0;
 	else if (page->how != FAULT_ERROR)
