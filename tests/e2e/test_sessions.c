@@ -134,19 +134,27 @@ static void run_all_sessions(void)
 		close_session(&sessions[i]);
 }
 
-/* What it holds when nothing changes any more: a slow machine is long at giving back. */
-static void settle(pid_t pid, size_t *fds, size_t *maps)
+/* The primary, then its secondaries. */
+static pid_t process(uint32_t i)
 {
-	size_t before;
+	return i ? world.secondaries[i - 1].pid : world.primary;
+}
 
-	*fds = world_fds(pid, -1);
-	*maps = world_maps(pid, -1);
+/* What all of them hold when nothing changes any more: a slow machine is long at giving back. */
+static void settle(size_t *fds, size_t *maps)
+{
+	size_t before, now = 0;
+
 	do {
-		before = *fds + *maps;
+		before = now;
+		now = 0;
 		usleep(1000000);
-		*fds = world_fds(pid, -1);
-		*maps = world_maps(pid, -1);
-	} while (*fds + *maps != before);
+		for (uint32_t i = 0; i <= NR_SECONDARIES; i++) {
+			fds[i] = world_fds(process(i), -1);
+			maps[i] = world_maps(process(i), -1);
+			now += fds[i] + maps[i];
+		}
+	} while (now != before);
 }
 
 static void sessions_on_4_secondaries(uint32_t count)
@@ -171,15 +179,11 @@ static void sessions_on_4_secondaries(uint32_t count)
 	 * it: one that is neither mapped nor open by anybody is free. */
 	for (int round = 0; round < 3; round++) {
 		run_all_sessions();
-		for (uint32_t s = 0; s <= NR_SECONDARIES; s++) {
-			pid_t pid = s ? world.secondaries[s - 1].pid : world.primary;
-
-			if (round) {
-				CHECK(world_fds_become(pid, fds[s]));
-				CHECK(world_maps_become(pid, -1, maps[s]));
-			} else {
-				settle(pid, &fds[s], &maps[s]);
-			}
+		if (!round)
+			settle(fds, maps);
+		for (uint32_t i = 0; i <= NR_SECONDARIES; i++) {
+			CHECK(world_fds_become(process(i), fds[i]));
+			CHECK(world_maps_become(process(i), -1, maps[i]));
 		}
 	}
 	world_close(&world);
