@@ -61,7 +61,7 @@ static void stop_and_look(void)
 		CHECK_EQ(base, driver_used_idx(&bad.rings[1 - ring]));
 	}
 	guest_declare(&bad.guest, 0, bad.guest.size, false);
-	usleep(suite_is_long() ? 1000000 : 2000);
+	usleep(suite_is_long() ? 100000 : 2000);
 	CHECK_EQ(guest_strays(&bad.guest), 0);
 }
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/fuse.h>
 #include <pthread.h>
 #include <sched.h>
@@ -488,6 +489,33 @@ static void memory_without_any_descriptor_is_found_by_its_map(void)
 	end();
 }
 
+/* Root's privileges, or none but what its files give it. */
+static void be_privileged(bool privileged)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2];
+
+	REQUIRE(syscall(SYS_capget, &header, data) == 0);
+	for (int i = 0; i < 2; i++)
+		data[i].effective = privileged ? data[i].permitted : 0;
+	REQUIRE(syscall(SYS_capset, &header, data) == 0);
+}
+
+static void memory_that_we_may_not_open_is_refused_by_name(void)
+{
+	void *at;
+
+	begin();
+	at = map(-1, MEMORY, 0, MAP_SHARED | MAP_ANONYMOUS);
+	be_privileged(false);
+	CHECK_EQ(kernel_memory(handle, at, MEMORY), -EPERM);
+	be_privileged(true);
+	CHECK_EQ(primary.refusals[REFUSED_MEMORY_HIDDEN], 1);
+	CHECK_EQ(kernel_memory(handle, memory, MEMORY), 0);
+	munmap(at, MEMORY);
+	end();
+}
+
 /* We may write to any file; the caller would do it by us. */
 static void memory_that_the_caller_may_only_read_is_refused(void)
 {
@@ -871,6 +899,7 @@ int main(void)
 		CATALOGUE(several_files_with_gaps_and_offsets_are_each_found, "[53] [U-4]"),
 		CATALOGUE(files_on_disk_are_not_opened, "[U-4]"),
 		CATALOGUE(memory_without_any_descriptor_is_found_by_its_map, "[U-4]"),
+		CATALOGUE(memory_that_we_may_not_open_is_refused_by_name, "[U-4]"),
 		CATALOGUE(memory_that_the_caller_may_only_read_is_refused, "[U-4]"),
 		CATALOGUE(a_hundred_thousand_maps_are_bounded, "[U-4]"),
 		CATALOGUE(a_file_that_was_exchanged_meanwhile_is_not_even_opened, "[U-4]"),
