@@ -27,6 +27,14 @@ struct bench_memory {
 	uint64_t shared;  /* between them */
 };
 
+/* Of the process that has the sessions, with all that there are. */
+struct bench_cost {
+	uint32_t files;	   /* descriptors that are open */
+	double idle_us;	   /* of processor, in a second in which nothing is asked */
+	double version_us; /* until it has answered the shortest of requests: median */
+	double list_us;	   /* until it has listed all ports */
+};
+
 struct backend_ops {
 	const char *name;
 	void (*stop)(struct backend *backend);
@@ -48,6 +56,8 @@ struct backend_ops {
 	uint32_t (*enqueue_each)(struct backend *backend, uint32_t devices, uint32_t times);
 	/* Not timed. Bytes that it takes now, without guests' memory. */
 	void (*memory)(struct backend *backend, struct bench_memory *ret);
+	/* NULL: there is no such process. 0 or -errno. */
+	int (*cost)(struct backend *backend, struct bench_cost *ret);
 
 	/* Not timed. Make the BENCH_BURST packets of `enqueue` frames numbered from `sequence`. */
 	void (*stamp)(struct backend *backend, uint32_t size, uint64_t sequence, bool fill);

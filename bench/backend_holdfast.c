@@ -21,6 +21,7 @@
 #include "holdfastd.h"
 #include "memory_taken.h"
 #include "options.h"
+#include "primary_cost.h"
 
 #define ROOM	    2048u /* of a packet; more for jumbo frames */
 #define FRONT	    64u	  /* bytes of a frame that a hop looks at */
@@ -235,6 +236,13 @@ static void measure_memory(struct backend *backend, struct bench_memory *ret)
 				     .shared = memory_of_files(h->daemon.pid, "memfd:holdfast")};
 }
 
+static int measure_cost(struct backend *backend, struct bench_cost *ret)
+{
+	struct holdfast *h = (void *)backend;
+
+	return primary_cost(h->daemon.pid, h->daemon.run_dir, h->nr_ports, ret);
+}
+
 static void stamp(struct backend *backend, uint32_t size, uint64_t sequence, bool fill)
 {
 	struct holdfast *h = (void *)backend;
@@ -298,6 +306,7 @@ static const struct backend_ops holdfast_ops = {
 	.dequeue_each = dequeue_each,
 	.enqueue_each = enqueue_each,
 	.memory = measure_memory,
+	.cost = measure_cost,
 	.stamp = stamp,
 	.take = take,
 	.look = look,

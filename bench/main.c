@@ -17,27 +17,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "check.h"
 #include "cycles.h"
 #include "elsewhere.h"
-#include "measure.h"
-#include "options.h"
 #include "report.h"
 
-#define MAX_RESULTS (OPTIONS_LIST * OPTIONS_LIST * 2 * 2 * 2 * 4)
 /* Free pages of 2 MiB: DPDK's pool, the guests, Holdfast's directory and packets. */
-#define HUGE_NEEDED	40u
-#define PAIR		2u /* devices, where nobody asked for more */
-#define FILES_NEEDED	(64u * 1024)
-#define PAIRS_WHEN_IDLE 8u
-
-struct bench {
-	struct options options;
-	struct side sides[2]; /* Holdfast, DPDK */
-	double hz;
-	struct result results[MAX_RESULTS];
-	uint32_t nr_results;
-};
+#define HUGE_NEEDED  40u
+#define PAIR	     2u /* devices, where nobody asked for more */
+#define FILES_NEEDED (64u * 1024)
 
 static uint32_t free_huge_pages(void)
 {
@@ -80,9 +69,7 @@ static int plug_one(struct bench *b, struct side *side, const struct front_shape
 	return 0;
 }
 
-/* `n` devices in all. */
-static int plug_side(struct bench *b, struct side *side, uint32_t n,
-		     const struct front_shape *shape)
+int bench_plug(struct bench *b, struct side *side, uint32_t n, const struct front_shape *shape)
 {
 	int error = 0;
 
@@ -93,12 +80,12 @@ static int plug_side(struct bench *b, struct side *side, uint32_t n,
 
 static int plug_up_to(struct bench *b, uint32_t n, const struct front_shape *shape)
 {
-	int error = plug_side(b, &b->sides[0], n, shape);
+	int error = bench_plug(b, &b->sides[0], n, shape);
 
-	return error ? error : plug_side(b, &b->sides[1], n, shape);
+	return error ? error : bench_plug(b, &b->sides[1], n, shape);
 }
 
-static void unplug_all(struct bench *b)
+void bench_unplug(struct bench *b)
 {
 	for (uint32_t i = 0; i < 2; i++) {
 		struct side *side = &b->sides[i];
@@ -111,10 +98,10 @@ static void unplug_all(struct bench *b)
 	}
 }
 
-static void keep(struct bench *b, const struct result *result)
+void bench_keep(struct bench *b, const struct result *result)
 {
 	report_row(result, b->hz);
-	if (b->nr_results < MAX_RESULTS)
+	if (b->nr_results < BENCH_RESULTS)
 		b->results[b->nr_results++] = *result;
 }
 
@@ -124,7 +111,7 @@ static int run_case(struct bench *b, const struct bench_case *c)
 	int error = measure(b->sides, c, b->options.slices, b->options.slice_ms, &result);
 
 	if (!error)
-		keep(b, &result);
+		bench_keep(b, &result);
 	return error;
 }
 
@@ -144,7 +131,7 @@ static int run_cases(struct bench *b, const struct bench_op *ops, struct bench_c
 	return error;
 }
 
-static struct bench_case case_of(const struct front_shape *shape)
+struct bench_case bench_case_of(const struct front_shape *shape)
 {
 	return (struct bench_case){.ring = shape->packed ? "packed" : "split",
 				   .entries = shape->size,
@@ -156,100 +143,21 @@ static struct bench_case case_of(const struct front_shape *shape)
 /* Devices come, are measured, and go. */
 static int run_pair(struct bench *b, const struct front_shape *shape)
 {
-	struct bench_case c = case_of(shape);
+	struct bench_case c = bench_case_of(shape);
 	int error = plug_up_to(b, PAIR, shape);
 
 	for (uint32_t k = 0; !error && k < b->options.nr_placements; k++) {
 		c.two_cores = b->options.two_cores[k];
 		error = run_cases(b, bench_ops, c);
 	}
-	unplug_all(b);
-	return error;
-}
-
-/* KiB of each, one after the other: the process is one. */
-enum { OF_PROCESS, OF_PRIMARY, OF_SHARED, OF_ALL, PARTS };
-
-/* What `n` devices of this shape take on one side. They stay plugged. */
-static int weigh(struct bench *b, struct side *side, uint32_t n, const struct front_shape *shape,
-		 double ret[PARTS])
-{
-	const struct backend_ops *ops = side->backend->ops;
-	struct bench_memory before, after;
-	int error;
-
-	ops->memory(side->backend, &before);
-	error = plug_side(b, side, n, shape);
-	ops->memory(side->backend, &after);
-	ret[OF_PROCESS] = (double)(int64_t)(after.process - before.process) / 1024;
-	ret[OF_PRIMARY] = (double)(int64_t)(after.primary - before.primary) / 1024;
-	ret[OF_SHARED] = (double)(int64_t)(after.shared - before.shared) / 1024;
-	ret[OF_ALL] = ret[OF_PROCESS] + ret[OF_PRIMARY] + ret[OF_SHARED];
-	return error;
-}
-
-/* Rows for one device, or one vring, of `n`: all of it, and the parts that only we have. */
-static void keep_weights(struct bench *b, const struct bench_case *at, const struct bench_op *ops,
-			 double kib[2][PARTS], double n)
-{
-	for (uint32_t i = 0; i < PARTS; i++) {
-		bool all = i == OF_ALL;
-		struct result r = {.c = *at,
-				   .holdfast = kib[0][i] / n,
-				   .dpdk = all ? kib[1][i] / n : 0,
-				   .ratio = all ? kib[1][i] / kib[0][i] : 0};
-
-		r.c.op = &ops[i];
-		keep(b, &r);
-	}
-}
-
-static const struct bench_op per_device[PARTS] = {{.name = "memory-switch", .unit = "KiB/device"},
-						  {.name = "memory-primary", .unit = "KiB/device"},
-						  {.name = "memory-shared", .unit = "KiB/device"},
-						  {.name = "memory", .unit = "KiB/device"}};
-static const struct bench_op per_vring[PARTS] = {{.name = "memory-switch", .unit = "KiB/vring"},
-						 {.name = "memory-primary", .unit = "KiB/vring"},
-						 {.name = "memory-shared", .unit = "KiB/vring"},
-						 {.name = "memory", .unit = "KiB/vring"}};
-
-/*
- * Devices with one pair of rings, and then more of them with more pairs: two sums for two unknowns,
- * what a device takes and what a vring does. The first ones stay, or what they leave behind would
- * be used again.
- */
-static int run_idle(struct bench *b, struct front_shape shape)
-{
-	uint32_t n = b->options.devices[b->options.nr_devices - 1] / 2;
-	double few[2][PARTS], many[2][PARTS], vring[2][PARTS], device[2][PARTS];
-	double more = n * (PAIRS_WHEN_IDLE - 1.0) * FRONT_RINGS;
-	struct bench_case c = case_of(&shape);
-	int error = 0;
-
-	c.devices = 2 * n;
-	for (uint32_t i = 0; !error && i < 2; i++) {
-		shape.pairs = 1;
-		error = weigh(b, &b->sides[i], n, &shape, few[i]);
-		shape.pairs = PAIRS_WHEN_IDLE;
-		if (!error)
-			error = weigh(b, &b->sides[i], 2 * n, &shape, many[i]);
-		for (uint32_t k = 0; k < PARTS; k++) {
-			vring[i][k] = many[i][k] - few[i][k];
-			device[i][k] = few[i][k] - vring[i][k] / more * n * FRONT_RINGS;
-		}
-	}
-	if (!error) {
-		keep_weights(b, &c, per_device, device, n);
-		keep_weights(b, &c, per_vring, vring, more);
-	}
-	unplug_all(b);
+	bench_unplug(b);
 	return error;
 }
 
 /* More and more devices. */
 static int run_many(struct bench *b, const struct front_shape *shape)
 {
-	struct bench_case c = case_of(shape);
+	struct bench_case c = bench_case_of(shape);
 	int error = 0;
 
 	for (uint32_t i = 0; !error && i < b->options.nr_devices; i++) {
@@ -258,7 +166,7 @@ static int run_many(struct bench *b, const struct front_shape *shape)
 		if (!error)
 			error = run_cases(b, bench_ops_many, c);
 	}
-	unplug_all(b);
+	bench_unplug(b);
 	return error;
 }
 
@@ -272,7 +180,7 @@ static int run_shape(struct bench *b, uint16_t entries, bool packed, bool mergea
 				    .frame = options_longest(o)};
 
 	if (o->idle)
-		return run_idle(b, shape);
+		return idle_run(b, shape);
 	return o->nr_devices ? run_many(b, &shape) : run_pair(b, &shape);
 }
 
@@ -281,13 +189,12 @@ static int run_all(struct bench *b)
 	const struct options *o = &b->options;
 	int error = 0;
 
-	report_header(b->hz, hf_burst_level(), options_first(o));
+	if (!b->nr_results)
+		report_header(b->hz, hf_burst_level(), options_first(o));
 	for (uint32_t p = 0; p < o->nr_packed; p++)
 		for (uint32_t i = 0; i < o->nr_entries; i++)
 			for (uint32_t j = 0; !error && j < o->nr_mergeable; j++)
 				error = run_shape(b, o->entries[i], o->packed[p], o->mergeable[j]);
-	if (!error && o->json)
-		error = report_json(o->json, b->results, b->nr_results, b->hz, options_first(o));
 	return error;
 }
 
@@ -354,21 +261,31 @@ static int start(struct bench *b)
 	return 0;
 }
 
+int bench_run(struct bench *b)
+{
+	int error = start(b);
+
+	if (!error)
+		error = run_all(b);
+	for (uint32_t i = 0; i < 2; i++)
+		if (b->sides[i].backend)
+			b->sides[i].backend->ops->stop(b->sides[i].backend);
+	elsewhere_stop();
+	if (b->options.dir[0])
+		rmdir(b->options.dir);
+	return error;
+}
+
 int main(int argc, char **argv)
 {
 	static struct bench b;
-	int error = options_parse(&b.options, argc, argv);
+	struct options *o = &b.options;
+	int error = options_parse(o, argc, argv);
 
 	if (error)
 		return error < 0 ? 2 : 0;
-	error = start(&b);
-	if (!error)
-		error = run_all(&b);
-	for (uint32_t i = 0; i < 2; i++)
-		if (b.sides[i].backend)
-			b.sides[i].backend->ops->stop(b.sides[i].backend);
-	elsewhere_stop();
-	if (b.options.dir[0])
-		rmdir(b.options.dir);
+	error = o->idle ? idle_run_apart(&b) : bench_run(&b);
+	if (!error && o->json)
+		error = report_json(o->json, b.results, b.nr_results, b.hz, options_first(o));
 	return error ? 1 : 0;
 }

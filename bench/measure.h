@@ -38,7 +38,8 @@ struct bench_op {
 	const char *name;
 	const char *unit;
 	bool frames;
-	/* One round, timed. 0, or -EBADMSG after a line when packets were lost or wrong. */
+	/* NULL: not in rounds, a row of something else. One round, timed. 0, or -EBADMSG after a
+	 * line when packets were lost or wrong. */
 	int (*round)(struct side *side, const struct bench_case *c, struct round *ret);
 	/* One round, not timed, in which every byte is compared. NULL: nothing to compare. */
 	int (*verify)(struct side *side, const struct bench_case *c);

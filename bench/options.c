@@ -21,7 +21,7 @@ static const char help[] =
 	"  --json FILE        write the results as JSON as well\n"
 	"  --op NAME          only dequeue, enqueue, hop, direct or poll\n"
 	"  --devices N[,N]…   go from device to device instead, so many of them (up to 1000)\n"
-	"  --idle             with --devices: what memory they take, and each of their vrings\n"
+	"  --idle             with --devices: what they take while nothing moves, and each of their vrings\n"
 	"  --floor            no Holdfast: what the guests' own lines cost, without any check\n"
 	"  --sizes N[,N]…     bytes of a frame, 30 to 9018 (64,1518)\n"
 	"  --ring WORD        split, packed or both (both)\n"

@@ -75,6 +75,32 @@ pid_t control_pid(const char *run_dir)
 	return pid;
 }
 
+int control_list(const char *run_dir)
+{
+	Holdfast__Control__PortListRequest list = HOLDFAST__CONTROL__PORT_LIST_REQUEST__INIT;
+	request_t request = HOLDFAST__CONTROL__REQUEST__INIT;
+	bool more = true;
+	int fd, n = 0;
+
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_LIST;
+	request.port_list = &list;
+	fd = ask(run_dir, &request);
+	if (fd < 0)
+		return fd;
+	while (more) {
+		response_t *response = answer(fd);
+
+		if (response && response->body_case == HOLDFAST__CONTROL__RESPONSE__BODY_PORT_LIST)
+			n += (int)response->port_list->n_ports;
+		else
+			n = -EPROTO;
+		more = n >= 0 && response->more;
+		done(response);
+	}
+	hf_fd_close(&fd);
+	return n;
+}
+
 int control_hand_over(const char *run_dir, const char *to)
 {
 	Holdfast__Control__HandoverRequest handover = HOLDFAST__CONTROL__HANDOVER_REQUEST__INIT;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the benchmark of pauses asks the primary, over its control socket. */
+/* What the benchmarks ask the primary, over its control socket. */
 #ifndef BENCH_PAUSE_CONTROL_H
 #define BENCH_PAUSE_CONTROL_H
 
@@ -9,6 +9,9 @@
 
 /* The process that answers as primary; 0: nobody, within two seconds. */
 pid_t control_pid(const char *run_dir);
+
+/* How many ports it lists; -errno. */
+int control_list(const char *run_dir);
 
 /* Ask for a hand-over of all ports; a socket for control_handed_over, or -errno. */
 int control_hand_over(const char *run_dir, const char *to);

@@ -36,7 +36,7 @@ void report_row(const struct result *r, double hz)
 		printf("%9.2f  %9.1f %9.2f  %6.2f\n", hz / r->holdfast / 1e6, r->dpdk,
 		       hz / r->dpdk / 1e6, r->ratio);
 	else
-		printf("%9s  %9.1f %9s  %6.2f\n", "KiB", r->dpdk, "KiB", r->ratio);
+		printf("%9s  %9.1f %9s  %6.2f  %s\n", "", r->dpdk, "", r->ratio, r->c.op->unit);
 	fflush(stdout);
 }
 
