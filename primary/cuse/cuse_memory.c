@@ -104,6 +104,13 @@ static bool on_map(const char *line, void *context)
 	return true;
 }
 
+/* What we lack ourselves is not the caller's fault. */
+static enum refusal why_not(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM ? REFUSED_NO_RESOURCES
+									: REFUSED_MEMORY_HIDDEN;
+}
+
 static int fault(struct cuse_memory_fault *ret, enum refusal reason, const char *what,
 		 uint64_t address)
 {
@@ -124,8 +131,7 @@ static int look_at_maps(const struct cuse_caller *caller, struct wanted *wanted,
 		return fault(ret, REFUSED_NO_RESOURCES, "more than 8 MiB of maps, region",
 			     wanted->regions[0].address);
 	if (error)
-		return fault(ret, REFUSED_MEMORY_HIDDEN, strerror(-error),
-			     wanted->regions[0].address);
+		return fault(ret, why_not(error), strerror(-error), wanted->regions[0].address);
 	for (uint32_t i = 0; i < wanted->count; i++) {
 		const struct cuse_region *region = &wanted->regions[i];
 
@@ -322,7 +328,7 @@ static int open_region(const struct cuse_caller *caller, const struct cuse_regio
 		return by_descriptor;
 	if (fd == -ENOENT)
 		return -EAGAIN;
-	return fault(ret, REFUSED_MEMORY_HIDDEN, strerror(-fd), region->address);
+	return fault(ret, why_not(fd), strerror(-fd), region->address);
 }
 
 static int open_all(const struct cuse_caller *caller, const struct wanted *wanted, int *fds,

@@ -66,6 +66,17 @@ void faults_arm(pid_t pid, uint32_t kinds, uint32_t how, uint32_t nth, uint32_t 
 	arm(&as);
 }
 
+void faults_arm_error(pid_t pid, uint32_t kinds, int error, uint32_t nth)
+{
+	const struct fault_page as = {.pid = (uint32_t)pid,
+				      .kinds = kinds,
+				      .nth = nth,
+				      .times = 1,
+				      .error = (uint32_t)error};
+
+	arm(&as);
+}
+
 void faults_arm_every(pid_t pid, uint32_t kinds, uint32_t how, uint32_t every)
 {
 	const struct fault_page as = {

@@ -40,6 +40,7 @@ struct fault_page {
 	uint32_t how;
 	uint32_t nth;	/* from 1; 0: none fails */
 	uint32_t times; /* in a row */
+	uint32_t error; /* not 0: instead of the function's own */
 	uint32_t every; /* not 0: each of so many, instead */
 	/* What the shim says: calls counted, calls failed since it was armed, and of the first one
 	 * that failed its name and who called it, as an offset into `object`. */

@@ -136,6 +136,8 @@ static int fault(uint32_t kind, int error, bool interruptible, const char *name,
 		error = interruptible ? EINTR : 0;
 	else if (page->how != FAULT_ERROR)
 		error = 0;
+	if (error && page->error)
+		error = (int)page->error;
 	return error && is_due(name, from) ? error : 0;
 }
 

@@ -27,6 +27,7 @@
 #include "device.h"
 #include "fake_cuse.h"
 #include "fake_grants.h"
+#include "faults.h"
 #include "fd.h"
 #include "fd_ledger.h"
 #include "front.h"
@@ -392,6 +393,44 @@ static void two_openers_tables_do_not_mix(void)
 }
 
 /* --- the caller's memory --- */
+
+/* Each look at it fails in turn, with this error; how often the session was refused for `reason`.
+ */
+static uint64_t refused_when_looks_fail(int error, enum refusal reason)
+{
+	uint32_t hit = 1;
+	uint64_t refused;
+	void *ours;
+
+	begin();
+	faults_open();
+	ours = map(file, MEMORY, 0, MAP_SHARED);
+	for (uint32_t nth = 1; hit; nth++) {
+		int answer;
+
+		faults_arm_error(0, FAULT_DESCRIPTOR, error, nth);
+		answer = kernel_memory(handle, ours, MEMORY);
+		faults_disarm(&hit);
+		CHECK(hit || !answer);
+	}
+	CHECK_EQ(kernel_memory(handle, ours, MEMORY), 0);
+	refused = primary.refusals[reason];
+	munmap(ours, MEMORY);
+	faults_close();
+	end();
+	return refused;
+}
+
+static void memory_that_we_may_not_look_at_is_refused_by_name(void)
+{
+	CHECK(refused_when_looks_fail(EPERM, REFUSED_MEMORY_HIDDEN) > 0);
+}
+
+static void a_look_without_descriptors_is_no_fault_of_the_caller(void)
+{
+	CHECK(refused_when_looks_fail(EMFILE, REFUSED_NO_RESOURCES) > 0);
+	CHECK_EQ(refused_when_looks_fail(EMFILE, REFUSED_MEMORY_HIDDEN), 0);
+}
 
 static void private_memory_is_refused_by_name(void)
 {
@@ -895,6 +934,8 @@ int main(void)
 		CATALOGUE(a_table_that_changes_between_phases_is_refused, "[53] [U-1]"),
 		CATALOGUE(ranges_that_are_empty_or_wrap_are_refused, "[U-1]"),
 		CATALOGUE(two_openers_tables_do_not_mix, "[53] [U-2]"),
+		SENTENCE(memory_that_we_may_not_look_at_is_refused_by_name),
+		SENTENCE(a_look_without_descriptors_is_no_fault_of_the_caller),
 		CATALOGUE(private_memory_is_refused_by_name, "[U-4]"),
 		CATALOGUE(several_files_with_gaps_and_offsets_are_each_found, "[53] [U-4]"),
 		CATALOGUE(files_on_disk_are_not_opened, "[U-4]"),

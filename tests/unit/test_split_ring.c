@@ -4,9 +4,11 @@
  * what arrives, what is called, where indices wrap. What hostile guests do is in
  * test_hostile_ring.c; test_reference.c compares the bursts with a reference on random images.
  */
+#include <fcntl.h>
 #include <holdfast/burst.h>
 #include <holdfast/device.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "rarp.h"
 #include "rig.h"
@@ -534,6 +536,28 @@ static void a_call_is_made_when_the_guest_asks_by_flag(void)
 	close_rig();
 }
 
+static void calls_are_counted_and_so_are_those_that_fail(void)
+{
+	struct hf_vring *v;
+
+	open_rig(V1, 16, 0);
+	v = rig.device->vrings[0];
+	for (uint32_t i = 0; i < 4; i++)
+		post_buffer(i, 2048);
+	make_packets(4, 60, 0);
+	for (int i = 0; i < 2; i++)
+		hf_enqueue_burst(rig.device, 0, pointers, 1);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_GUEST_NOTIFICATIONS), 2);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_GUEST_NOTIFICATIONS_ERROR), 0);
+	close(v->call_fd);
+	v->call_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	for (int i = 0; i < 2; i++) /* it is the next burst that counts it */
+		hf_enqueue_burst(rig.device, 0, pointers, 1);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_GUEST_NOTIFICATIONS), 4);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_GUEST_NOTIFICATIONS_ERROR), 1);
+	close_rig();
+}
+
 static void the_first_burst_calls_even_when_it_moves_nothing(void)
 {
 	open_rig(V1, 16, 0);
@@ -746,6 +770,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_burst_stops_where_the_buffers_end_and_goes_on_there),
 	SENTENCE(a_packet_of_segments_is_gathered),
 	SENTENCE(a_call_is_made_when_the_guest_asks_by_flag),
+	SENTENCE(calls_are_counted_and_so_are_those_that_fail),
 	CATALOGUE(the_first_burst_calls_even_when_it_moves_nothing, "[50]"),
 	CATALOGUE(a_call_is_made_when_used_passes_used_event, "[R-8]"),
 	SENTENCE(kicks_are_off_until_asked_for),
