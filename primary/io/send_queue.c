@@ -137,6 +137,14 @@ static int enqueue(struct send_queue *queue, uint8_t *bytes, size_t len, const i
 	return 0;
 }
 
+/* No room with the peer; or the kernel lacks memory, or has too many descriptors under way: none of
+ * it is the peer's fault, or for long. The socket may be writable meanwhile: then the loop tries
+ * again at each turn. */
+static bool is_later(int error)
+{
+	return error == -EAGAIN || error == -ENOBUFS || error == -ETOOMANYREFS;
+}
+
 int send_queue_send(struct send_queue *queue, int socket, const ProtobufCMessage *message,
 		    const int *fds, size_t nr_fds)
 {
@@ -148,7 +156,7 @@ int send_queue_send(struct send_queue *queue, int socket, const ProtobufCMessage
 		return error;
 	/* Nothing may overtake what waits. */
 	error = queue->first ? -EAGAIN : hf_frame_send_packed(socket, bytes, len, fds, nr_fds);
-	if (error == -EAGAIN) {
+	if (is_later(error)) {
 		error = enqueue(queue, bytes, len, fds, nr_fds);
 		if (!error)
 			return 0;
@@ -164,7 +172,7 @@ int send_queue_flush(struct send_queue *queue, int socket)
 		int error = hf_frame_send_packed(socket, packet->bytes, packet->len, packet->fds,
 						 packet->nr_fds);
 
-		if (error == -EAGAIN)
+		if (is_later(error))
 			return 0;
 		if (error)
 			return error;
