@@ -16,7 +16,6 @@
 #include "clock.h"
 #include "layout.h"
 #include "log.h"
-#include "program.h"
 
 #define DEFAULT_RUN_DIR "/run/holdfast"
 #define MAX_QUEUE_PAIRS (HF_SHM_MAX_VRINGS / 2)
@@ -470,24 +469,15 @@ static void print_help(const char *program)
 	printf("  --help, --version, --abi\n");
 }
 
-static void print_abi(void)
-{
-	char line[128];
-
-	program_abi(line, sizeof(line));
-	puts(line);
-	printf("calls %s\n", confine_calls());
-}
-
 /* Options that print and end. */
-static bool is_question(const char *program, const char *argument)
+static bool is_question(struct conf *conf, const char *program, const char *argument)
 {
 	if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0)
 		print_help(program);
 	else if (strcmp(argument, "--version") == 0)
 		printf("holdfastd %s\n", HOLDFAST_VERSION);
 	else if (strcmp(argument, "--abi") == 0)
-		print_abi();
+		conf->asked_abi = true;
 	else
 		return false;
 	return true;
@@ -558,6 +548,11 @@ static int complain_value(const struct option_row *row, const char *value)
 	return -EINVAL;
 }
 
+bool conf_is_open(const struct conf *conf)
+{
+	return conf->attach_rules.count || conf->control_rules.count;
+}
+
 int conf_parse(struct conf *conf, int argc, char **argv)
 {
 	set_defaults(conf);
@@ -566,7 +561,7 @@ int conf_parse(struct conf *conf, int argc, char **argv)
 		const struct option_row *row;
 		const char *value = NULL;
 
-		if (is_question(argv[0], argv[i]))
+		if (is_question(conf, argv[0], argv[i]))
 			return 1;
 		row = find_option(argv[i], &value);
 		if (!row)

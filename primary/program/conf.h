@@ -51,6 +51,7 @@ struct conf {
 	enum confine_mode seccomp;
 	bool cuse; /* vhost-cuse ports are wanted: keep what they need */
 	int log_level;
+	bool asked_abi;				/* --abi, which main answers */
 	struct conf_port ports[CONF_MAX_PORTS]; /* created at start */
 	size_t nr_ports;
 	char **argv; /* all of it; main's */
@@ -59,6 +60,8 @@ struct conf {
 	size_t nr_runs;
 };
 
+/* Has somebody else than our user to get into the run directory? */
+bool conf_is_open(const struct conf *conf);
 /* 0: run; > 0: help or version was printed, exit with 0; -EINVAL: one line was printed, exit 2. */
 int conf_parse(struct conf *conf, int argc, char **argv);
 

@@ -20,7 +20,6 @@
 
 #include "confine.h"
 #include "fd.h"
-#include "journal_layout.h"
 
 static char path[PATH_MAX];
 static struct program_before before;
@@ -103,12 +102,6 @@ void program_tell_failed(int error)
 	snprintf(text, sizeof(text), "%d", error);
 	(void)setenv("HOLDFAST_EXEC_ERROR", text, 1);
 	(void)program_tell_path(path);
-}
-
-void program_abi(char *line, size_t size)
-{
-	snprintf(line, size, "abi %u journal %u port-record %zu secondary-record %zu", HF_ABI_MAJOR,
-		 JOURNAL_VERSION, sizeof(struct journal_slot), sizeof(struct journal_secondary));
 }
 
 const struct program_before *program_before(void)

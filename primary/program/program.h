@@ -12,6 +12,10 @@
 /* This very image, also when its file was replaced or removed. */
 #define PROGRAM_OWN_IMAGE "/proc/self/exe"
 
+/* In the environment: when the life before ended, if somebody saw it (nanoseconds of
+ * CLOCK_MONOTONIC). */
+#define PROGRAM_ENDED_NS "HOLDFAST_ENDED_NS"
+
 /* First of all: reads, and takes out of the environment, what an earlier program left there. */
 void program_begin(void);
 
@@ -25,13 +29,6 @@ int program_tell_path(const char *path);
 int program_tell_image(int fd);
 /* Tell our own image that it is executed in the place of one that could not be (-errno). */
 void program_tell_failed(int error);
-
-/*
- * What a successor must have in common with us to take over: names and numbers, one line without
- * its end. `--abi` prints it; a release that can take over from others prints a line for each
- * behind its own.
- */
-void program_abi(char *line, size_t size);
 
 /* What an upgraded program knows of the one before it. */
 struct program_before {

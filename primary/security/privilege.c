@@ -5,14 +5,16 @@
  *   CAP_KILL                 a secondary of another user that does not leave a guest's memory is
  *                            killed; without it only those of our own user could attach
  *   CAP_SYS_PTRACE,          with --cuse: who opens a vhost-cuse device has its memory looked up in
- *   CAP_CHECKPOINT_RESTORE,  /proc/PID/map_files, and its event descriptors taken by pidfd_getfd(2);
- *   CAP_DAC_READ_SEARCH      map_files and fd there are directories that only its user may enter
+ *   CAP_CHECKPOINT_RESTORE,  /proc/PID/map_files, and its event descriptors taken by
+ * pidfd_getfd(2); CAP_DAC_READ_SEARCH      map_files and fd there are directories that only its
+ * user may enter
  */
 #include "privilege.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +26,6 @@
 
 #include "allow.h"
 #include "check.h"
-#include "conf.h"
 #include "fd.h"
 #include "log.h"
 
@@ -83,17 +84,17 @@ int privilege_find(struct privilege_user *user, const char *text)
 /* --- the run directory --- */
 
 /* calls before the filter: setfsuid setfsgid */
-void privilege_lend(const struct conf *conf)
+void privilege_lend(const struct privilege_user *user)
 {
-	if (!conf->user.given || geteuid() != 0)
+	if (!user->given || geteuid() != 0)
 		return;
-	(void)setfsgid(conf->user.gid);
-	(void)setfsuid(conf->user.uid);
+	(void)setfsgid(user->gid);
+	(void)setfsuid(user->uid);
 }
 
-void privilege_take_back(const struct conf *conf)
+void privilege_take_back(const struct privilege_user *user)
 {
-	if (!conf->user.given || geteuid() != 0)
+	if (!user->given || geteuid() != 0)
 		return;
 	(void)setfsuid(0);
 	(void)setfsgid(getegid());
@@ -103,7 +104,7 @@ void privilege_take_back(const struct conf *conf)
 static int open_parent(const char *path, char *name, size_t size)
 {
 	size_t len = strlen(path), parent;
-	char directory[sizeof(((struct conf *)NULL)->run_dir)];
+	char directory[PATH_MAX];
 	int fd;
 
 	while (len > 1 && path[len - 1] == '/')
@@ -133,23 +134,21 @@ static int give_away(int parent, const char *name, const struct privilege_user *
 
 /* By descriptors: what stands at the path may be another thing from one call to the next. */
 /* calls: mkdirat */
-int privilege_make_run_dir(const struct conf *conf)
+int privilege_make_run_dir(const char *run_dir, bool open, const struct privilege_user *user)
 {
-	/* Whom a rule lets in has to get there. */
-	bool open = conf->attach_rules.count || conf->control_rules.count;
-	char name[sizeof(conf->run_dir)];
-	int parent = open_parent(conf->run_dir, name, sizeof(name));
+	char name[NAME_MAX + 1];
+	int parent = open_parent(run_dir, name, sizeof(name));
 	int error = parent < 0 ? parent : 0;
 
 	if (!error && mkdirat(parent, name, open ? 0755 : 0750) < 0)
 		error = -errno;
-	if (!error && conf->user.given && geteuid() == 0)
-		error = give_away(parent, name, &conf->user);
+	if (!error && user->given && geteuid() == 0)
+		error = give_away(parent, name, user);
 	hf_fd_close(&parent);
 	if (error == -EEXIST)
 		return 0;
 	if (error)
-		log_error(TAG, "cannot create %s: %s; create it, or use --run-dir", conf->run_dir,
+		log_error(TAG, "cannot create %s: %s; create it, or use --run-dir", run_dir,
 			  strerror(-error));
 	return error;
 }
@@ -163,9 +162,9 @@ static bool is_already(const struct privilege_user *user)
 }
 #endif
 
-int privilege_check(const struct conf *conf)
+int privilege_check(const struct privilege_user *user)
 {
-	if (!conf->user.given)
+	if (!user->given)
 		return 0;
 #ifndef HAVE_CAP_NG
 	log_error(TAG,
@@ -173,7 +172,7 @@ int privilege_check(const struct conf *conf)
 		  "the service manager choose the user");
 	return -ENOSYS;
 #else
-	if (geteuid() != 0 && !is_already(&conf->user)) {
+	if (geteuid() != 0 && !is_already(user)) {
 		log_error(TAG, "--user: only root can become another user; start it as root");
 		return -EPERM;
 	}
@@ -184,7 +183,7 @@ int privilege_check(const struct conf *conf)
 #ifdef HAVE_CAP_NG
 
 /* calls: capget capset prctl */
-static int keep_capabilities(const struct conf *conf, capng_select_t set)
+static int keep_capabilities(bool cuse, capng_select_t set)
 {
 	static const struct {
 		unsigned int number;
@@ -198,7 +197,7 @@ static int keep_capabilities(const struct conf *conf, capng_select_t set)
 	if (capng_get_caps_process() < 0)
 		return -errno;
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
-		have[i] = (!kept[i].cuse || conf->cuse) &&
+		have[i] = (!kept[i].cuse || cuse) &&
 			  capng_have_capability(CAPNG_PERMITTED, kept[i].number);
 	capng_clear(CAPNG_SELECT_ALL);
 	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
@@ -223,20 +222,20 @@ static int change_user(const struct privilege_user *user)
 	return 0;
 }
 
-static int become(const struct conf *conf)
+static int become(const struct privilege_user *user, bool cuse)
 {
 	int error = 0;
 
 	/* While root still can; where it cannot, nothing that is executed gets any by no_new_privs.
 	 */
 	if (geteuid() == 0)
-		(void)keep_capabilities(conf, CAPNG_SELECT_BOUNDS);
-	if (!is_already(&conf->user))
-		error = change_user(&conf->user);
+		(void)keep_capabilities(cuse, CAPNG_SELECT_BOUNDS);
+	if (!is_already(user))
+		error = change_user(user);
 	if (!error)
-		error = keep_capabilities(conf, CAPNG_SELECT_CAPS);
+		error = keep_capabilities(cuse, CAPNG_SELECT_CAPS);
 	if (!error)
-		error = keep_capabilities(conf, CAPNG_SELECT_AMBIENT);
+		error = keep_capabilities(cuse, CAPNG_SELECT_AMBIENT);
 	if (!error && !capng_have_capability(CAPNG_EFFECTIVE, CAP_KILL))
 		log_warning(TAG,
 			    "without CAP_KILL secondaries of other users cannot attach; start it "
@@ -246,17 +245,18 @@ static int become(const struct conf *conf)
 
 #else
 
-static int become(const struct conf *conf)
+static int become(const struct privilege_user *user, bool cuse)
 {
-	(void)conf;
+	(void)user;
+	(void)cuse;
 	return -ENOSYS;
 }
 
 #endif
 
-int privilege_drop(const struct conf *conf)
+int privilege_drop(const struct privilege_user *user, bool cuse)
 {
-	int error = conf->user.given ? become(conf) : 0;
+	int error = user->given ? become(user, cuse) : 0;
 
 	if (!error && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		error = -errno;

@@ -12,8 +12,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-struct conf;
-
 /* --user NAME[:GROUP] */
 struct privilege_user {
 	bool given;
@@ -25,17 +23,18 @@ struct privilege_user {
  */
 int privilege_find(struct privilege_user *user, const char *text);
 
-/* Can this process become conf->user? 0 or -errno, said. */
-int privilege_check(const struct conf *conf);
-/* The run directory, for that user. 0 or -errno, said. */
-int privilege_make_run_dir(const struct conf *conf);
-/* Become that user, with the capabilities that the primary needs and no more; from then on no
- * program gives this process or a child any (no_new_privs). 0 or -errno, said. */
-int privilege_drop(const struct conf *conf);
+/* Can this process become that user? 0 or -errno, said. */
+int privilege_check(const struct privilege_user *user);
+/* The run directory, for that user; `open`: others have to get there. 0 or -errno, said. */
+int privilege_make_run_dir(const char *run_dir, bool open, const struct privilege_user *user);
+/* Become that user, with the capabilities that the primary needs (`cuse`: for vhost-cuse, too) and
+ * no more; from then on no program gives this process or a child any (no_new_privs). 0 or -errno,
+ * said. */
+int privilege_drop(const struct privilege_user *user, bool cuse);
 
 /* For root, who stays root: what is opened between the two is opened with that user's rights, so
  * whatever it has put in the way leads nowhere that it could not go itself. */
-void privilege_lend(const struct conf *conf);
-void privilege_take_back(const struct conf *conf);
+void privilege_lend(const struct privilege_user *user);
+void privilege_take_back(const struct privilege_user *user);
 
 #endif

@@ -35,6 +35,7 @@
 #include "port.h"
 #include "ports.h"
 #include "primary.h"
+#include "program.h"
 #include "publish.h"
 #include "repeat.h"
 #include "secondary.h"
@@ -425,9 +426,9 @@ void resume_go_on(struct primary *primary)
 
 uint64_t resume_away_ns(void)
 {
-	const char *text = getenv(RESUME_ENDED_NS);
+	const char *text = getenv(PROGRAM_ENDED_NS);
 	uint64_t ended_ns = text ? strtoull(text, NULL, 10) : 0, now = hf_now_ns();
 
-	unsetenv(RESUME_ENDED_NS); /* it is of this life only, whatever we may execute */
+	unsetenv(PROGRAM_ENDED_NS); /* it is of this life only, whatever we may execute */
 	return ended_ns && ended_ns < now ? now - ended_ns : 0;
 }

@@ -6,10 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* In the environment: when the life before ended, if somebody saw it (nanoseconds of
- * CLOCK_MONOTONIC). */
-#define RESUME_ENDED_NS "HOLDFAST_ENDED_NS"
-
 struct primary;
 
 /*

@@ -13,7 +13,6 @@
 #include "attach.h"
 #include "check.h"
 #include "clock.h"
-#include "control.h"
 #include "event.h"
 #include "handon.h"
 #include "journal.h"
@@ -39,6 +38,7 @@ struct upgrade {
 	struct upgrade_waiter *waiter; /* CHECKING; NULL: gone */
 	struct loop_timer timer;       /* SETTLING */
 	uint64_t settle_by_ns;
+	const struct upgrade_above *above;
 	uint64_t pause_ns; /* that this life began with */
 	int error;	   /* of the last try */
 	char reason[560];
@@ -50,7 +50,7 @@ static void hold(struct primary *primary, bool on)
 {
 	primary->holding = on;
 	attach_hold(primary, on);
-	control_hold(primary, on);
+	primary->upgrade->above->hold(primary, on);
 }
 
 static void fail(struct upgrade *u, int error, const char *reason)
@@ -89,7 +89,7 @@ static bool at_rest(const struct primary *primary)
 {
 	return !primary->handovers && !primary->revocations && !store_pending(primary->store) &&
 	       port_all_at_rest(primary) && secondaries_at_rest(primary) &&
-	       attach_at_rest(primary) && control_at_rest(primary);
+	       attach_at_rest(primary) && primary->upgrade->above->at_rest(primary);
 }
 
 static void on_look(struct loop_timer *timer)
@@ -185,13 +185,14 @@ void upgrade_forbid(struct primary *primary)
 	u->phase = FORBIDDEN;
 }
 
-int upgrade_open(struct primary *primary)
+int upgrade_open(struct primary *primary, const struct upgrade_above *above)
 {
 	struct upgrade *u = calloc(1, sizeof(*u));
 
 	if (!u)
 		return -ENOMEM;
 	u->primary = primary;
+	u->above = above;
 	u->timer.fire = on_look;
 	u->check.done = on_checked;
 	primary->upgrade = u;
@@ -205,6 +206,7 @@ void upgrade_close(struct primary *primary)
 	if (!u)
 		return;
 	upgrade_check_close(&u->check);
+	upgrade_check_forget(&u->check);
 	loop_timer_clear(primary->loop, &u->timer);
 	free(u);
 	primary->upgrade = NULL;

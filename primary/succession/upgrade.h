@@ -27,8 +27,16 @@ struct upgrade_waiter {
 	struct upgrade *upgrade; /* NULL: not waiting */
 };
 
+/* Who asks is above us, and has to come to rest as well: the control socket. */
+struct upgrade_above {
+	/* Accept nobody new, or somebody again. */
+	void (*hold)(struct primary *primary, bool hold);
+	/* Has every request its whole answer? */
+	bool (*at_rest)(const struct primary *primary);
+};
+
 /* Sets primary->upgrade. 0 or -ENOMEM. */
-int upgrade_open(struct primary *primary);
+int upgrade_open(struct primary *primary, const struct upgrade_above *above);
 void upgrade_close(struct primary *primary);
 
 /* `binary` absolute, or empty: the path we were started from. 0, and `checked` is called; -errno

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "abi.h"
 #include "check.h"
 #include "clock.h"
 #include "confine.h"
@@ -79,7 +80,7 @@ int upgrade_check_judge(char *said, char *reason, size_t size)
 {
 	char ours[LINE_BYTES], *first = NULL, *line;
 
-	program_abi(ours, sizeof(ours));
+	abi_line(ours, sizeof(ours));
 	while ((line = strsep(&said, "\n"))) {
 		if (strcmp(line, ours) == 0)
 			return 0;

@@ -42,7 +42,6 @@
 #include "privilege.h"
 #include "program.h"
 #include "pulse.h"
-#include "resume.h"
 #include "supervise_keep.h"
 
 #define TAG		 "supervisor"
@@ -114,7 +113,7 @@ static int tell_end(uint64_t ended_ns)
 	if (!ended_ns)
 		return 0;
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)ended_ns);
-	return setenv(RESUME_ENDED_NS, text, 1);
+	return setenv(PROGRAM_ENDED_NS, text, 1);
 }
 
 /* As systemd asks for them; whoever asks us does not ask our child. */
@@ -573,14 +572,14 @@ int supervise(const struct conf *conf, char **argv)
 	if (!error && !s.keep)
 		error = -ENOMEM;
 	if (!error)
-		error = privilege_make_run_dir(conf);
+		error = privilege_make_run_dir(conf->run_dir, conf_is_open(conf), &conf->user);
 	/* The directory is the primary's user's, and so is what lies in it. */
-	privilege_lend(conf);
+	privilege_lend(&conf->user);
 	if (!error)
 		error = take_lock(&s, conf->run_dir);
 	if (!error)
 		error = open_notify(&s, conf->run_dir);
-	privilege_take_back(conf);
+	privilege_take_back(&conf->user);
 	if (!error)
 		error = open_signals(&s);
 	if (error) {
@@ -595,10 +594,10 @@ int supervise(const struct conf *conf, char **argv)
 		run(&s);
 	}
 	keep_destroy(s.keep);
-	privilege_lend(conf);
+	privilege_lend(&conf->user);
 	if (s.notify >= 0)
 		(void)unlink(s.notify_path);
-	privilege_take_back(conf);
+	privilege_take_back(&conf->user);
 	hf_fd_close(&s.notify);
 	hf_fd_close(&s.lock);
 	hf_fd_close(&s.signals);

@@ -65,7 +65,7 @@ static int make(const char *run_dir)
 
 	conf.user = (struct privilege_user){.given = true, .uid = USER, .gid = USER};
 	snprintf(conf.run_dir, sizeof(conf.run_dir), "%s", run_dir);
-	return privilege_make_run_dir(&conf);
+	return privilege_make_run_dir(conf.run_dir, conf_is_open(&conf), &conf.user);
 }
 
 static bool begin(void)

@@ -3,6 +3,7 @@
  * primary/succession/upgrade.h: what the next program is told of the holder, and what keeps a primary from
  * becoming one. How it goes on is in e2e/primary_upgrade.
  */
+#include "abi.h"
 #include "upgrade.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include "store.h"
 #include "suite.h"
 
+static const struct upgrade_above above = {control_hold, control_at_rest};
 static struct rig rig;
 static struct primary *p = &rig.primary;
 static struct holder holder;
@@ -45,7 +47,7 @@ static void make_program(void)
 	char abi[128];
 	FILE *file;
 
-	program_abi(abi, sizeof(abi));
+	abi_line(abi, sizeof(abi));
 	snprintf(program, sizeof(program), "%s/program", rig.dir);
 	file = fopen(program, "we");
 	REQUIRE(file != NULL);
@@ -67,7 +69,7 @@ static void begin(void)
 	REQUIRE(store_open(p->loop, &p->store) == 0);
 	REQUIRE(store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd) == 0);
 	REQUIRE(journal_create(p) == 0);
-	REQUIRE(upgrade_open(p) == 0);
+	REQUIRE(upgrade_open(p, &above) == 0);
 	REQUIRE(attach_open(p) == 0 && control_open(p) == 0);
 	REQUIRE(store_keeps(p->store) == STORE_KEEPS);
 	make_program();

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "abi.h"
 #include "fd_ledger.h"
 #include "journal_layout.h"
 #include "loop.h"
@@ -29,7 +30,7 @@ static const char *ours(void)
 {
 	static char line[128];
 
-	program_abi(line, sizeof(line));
+	abi_line(line, sizeof(line));
 	return line;
 }
 
