@@ -3,17 +3,24 @@
  * Rings that end whoever runs them. Such a one is granted to switch after switch, and each that
  * dies takes all its other guests down for a moment. A ring is blamed for a death when its owner
  * died inside a burst of it, and had not ended one since it was granted; the third time in a row it
- * is broken, until it is set up anew. What its front-end cannot get rid of is the count: after that
- * one more death is enough, until a burst on it ends.
+ * is broken for a minute, and twice as long, up to 16, after each further death. It may have been
+ * the switch all the time, a bad release say, so no ring is broken for ever: with a good one it
+ * comes back by itself. A burst that ends is forgiveness; a new set-up is one more try, and what a
+ * front-end cannot get rid of is the count.
  *
  * A switch that is killed from outside, however often, has ended bursts on the rings that it polls,
  * so nobody is blamed. Of several that are to blame one is broken at a time, a source before a
  * destination: in a hop both are in a burst, and a destination that is innocent ends its next one.
+ * Where it was the destination after all, its turn comes with the next death, and the source's wait
+ * is over.
  */
 #ifndef PRIMARY_BLAME_H
 #define PRIMARY_BLAME_H
 
+#include <stdint.h>
+
 struct device;
+struct primary;
 struct secondary;
 struct vring;
 
@@ -21,8 +28,10 @@ struct vring;
  * of these and `suspect`, or NULL. */
 struct vring *blame_death(struct device *device, const struct secondary *secondary,
 			  struct vring *suspect);
-/* All its owner ran is taken back: it is granted to nobody. */
+/* All its owner ran is taken back: it is granted to nobody for a while. */
 void blame_break(struct vring *vring, const struct secondary *owner);
+/* Offer those again whose time is over. From a timer, each second or so. */
+void blame_forgive(struct primary *primary, uint64_t now);
 /* Taken back from an owner that lives: has it ended a burst? */
 void blame_survived(struct vring *vring);
 

@@ -67,6 +67,7 @@ struct vring {
 	bool by_preparation;		   /* the grant relied on what its owner was sent before */
 	bool revoking;			   /* a revocation waits for its owner */
 	uint8_t deaths;			   /* of owners, that it is to blame for; blame.h */
+	uint64_t forgiven_ns;		   /* broken for them until then; 0: it is not */
 	uint64_t counters[HF_NR_COUNTERS]; /* of past grants; the lane has the present one's */
 
 	/* watch.c only: what it saw last. */

@@ -37,7 +37,7 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_FOREIGN_FD] = "close(2) of descriptors that came with messages does not return: "
 			       "end who serves those files, and " RESTART,
 	[REFUSED_NO_RESOURCES] = "raise the limits of memory and open files of holdfastd; for "
-				  "memory on hugepages, reserve more (vm.nr_hugepages)",
+				 "memory on hugepages, reserve more (vm.nr_hugepages)",
 	[REFUSED_CALLER] =
 		"holdfastd must see the front-end's process: in the same pid namespace, or "
 		"one above",
@@ -50,8 +50,9 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_RACED] = RESTART,
 	[REFUSED_GREET_DEADLINE] = "is the front-end stopped? " RESTART " (--greet-deadline)",
 	[REFUSED_THROTTLED] = "raise --message-rate if the front-end is a good one",
-	[REFUSED_ENDS_OWNERS] = "switches died in bursts of it, one after the other; restart the "
-				"guest to have it tried once more, and look into why they died",
+	[REFUSED_ENDS_OWNERS] =
+		"switches died in bursts of it, one after the other; it is tried "
+		"again by and by, or when its guest restarts: look into why they died",
 	[REFUSED_SECOND_CLIENT] = "a port serves one front-end; add another port",
 	[REFUSED_ATTACH_PEER] = "run it as root or as the user of holdfastd, or --allow-attach it",
 	[REFUSED_ATTACH_RIGHTS] = "give it a wider pattern (--allow-attach)",

@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "blame.h"
+#include "clock.h"
 #include "death.h"
 #include "device.h"
 #include "fd.h"
@@ -863,6 +865,8 @@ static void a_ring_whose_first_burst_ends_three_owners_is_run_by_nobody(void)
 	CHECK(vring->owner == NULL && vring->broken);
 	vring->broken = false;
 	grant_offer(&port->device);
+	die_in(&rig, port, 0, 0); /* it is not in a burst of it */
+	CHECK(vring->owner != NULL && !vring->broken);
 	die_in(&rig, port, 0, 1);
 	for (int i = 0; i < 2; i++)
 		die_in(&rig, port, 1u << 2, 0);
@@ -903,6 +907,74 @@ static void of_a_hops_two_rings_the_source_is_broken_first(void)
 	CHECK(destination->broken);
 	CHECK_EQ(rig.primary.refusals[REFUSED_ENDS_OWNERS], 2);
 	close_blame(&rig, port);
+}
+
+/* Or a bad release of a switch would leave rings behind that only their guests can heal. */
+static void a_broken_ring_is_tried_again_after_a_while_and_after_longer_ones(void)
+{
+	uint64_t minute = 60 * NS_PER_S, wait = minute;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+
+	open_blame(&rig, &port);
+	vring = &port->device.vrings[1];
+	for (int i = 0; i < 2; i++)
+		die_in(&rig, port, 1u << 1, 0);
+	for (int i = 0; i < 6; i++, wait = wait < 16 * minute ? 2 * wait : wait) {
+		uint64_t before = hf_now_ns();
+
+		die_in(&rig, port, 1u << 1, 0);
+		CHECK(vring->broken && !vring->owner);
+		blame_forgive(&rig.primary, before + wait - 1);
+		CHECK(vring->broken && !vring->owner);
+		blame_forgive(&rig.primary, hf_now_ns() + wait);
+		CHECK(!vring->broken && vring->owner);
+	}
+	die_in(&rig, port, 1u << 1, 1);
+	CHECK(vring->owner && vring->deaths == 1);
+	/* One that was broken in an earlier life of the primary's. */
+	vring->deaths = 3;
+	vring->broken = true;
+	blame_forgive(&rig.primary, hf_now_ns());
+	CHECK(vring->broken);
+	blame_forgive(&rig.primary, hf_now_ns() + minute);
+	CHECK(!vring->broken);
+	/* And one that the guest broke stays so. */
+	vring->deaths = 0;
+	vring->broken = true;
+	blame_forgive(&rig.primary, hf_now_ns() + 100 * minute);
+	CHECK(vring->broken);
+	close_blame(&rig, port);
+}
+
+/* One whose ring ends switches, and one who only sends to him. */
+static void a_destination_that_ends_switches_leaves_no_other_guest_broken(void)
+{
+	struct vring *source, *destination;
+	struct port *guilty, *innocent;
+	struct rig rig;
+
+	rig_open(&rig);
+	(void)rig_secondary(&rig, "first", VSWITCH, NULL, &blame_socket);
+	guilty = rig_port(&rig, "vm0", 2);
+	innocent = rig_port(&rig, "vm1", 2);
+	grant_offer_all(&rig.primary);
+	destination = &guilty->device.vrings[0];
+	source = &innocent->device.vrings[1];
+	for (int i = 0; i < 3; i++) {
+		if (source->owner)
+			rig_lane(source)->busy = 1;
+		die_in(&rig, guilty, 1u << 0, 0);
+	}
+	CHECK(source->broken && !destination->broken);
+	die_in(&rig, guilty, 1u << 0, 0);
+	CHECK(destination->broken);
+	blame_forgive(&rig.primary, hf_now_ns());
+	CHECK(!source->broken && source->owner);
+	CHECK(destination->broken);
+	take_all_back(&innocent->device);
+	close_blame(&rig, guilty);
 }
 
 static void the_end_of_a_session_does_not_forgive_a_ring(void)
@@ -1000,6 +1072,8 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_ring_whose_first_burst_ends_three_owners_is_run_by_nobody, "[F-1]"),
 	CATALOGUE(deaths_from_outside_break_no_ring, "[F-1]"),
 	SENTENCE(of_a_hops_two_rings_the_source_is_broken_first),
+	SENTENCE(a_broken_ring_is_tried_again_after_a_while_and_after_longer_ones),
+	SENTENCE(a_destination_that_ends_switches_leaves_no_other_guest_broken),
 	SENTENCE(the_end_of_a_session_does_not_forgive_a_ring),
 	SENTENCE(the_first_vswitch_that_serves_the_port_gets_it),
 	SENTENCE(standbys_come_after_vswitches_by_priority),
