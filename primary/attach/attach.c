@@ -177,21 +177,20 @@ static struct secondary *namesake(const struct primary *primary, const char *nam
 	return NULL;
 }
 
-/* Is the name another's? Not if a rule let that one in and this one may all: a name is no more than
- * a word, and would keep a switch of root's out. */
-static bool name_taken(const struct newcomer *newcomer, const char *name)
+/* A rule let that one in, and this one may all: a name is no more than a word, and would keep a
+ * switch of root's out. */
+static bool outranks(const struct newcomer *newcomer, const struct secondary *namesake)
 {
-	const struct primary *primary = newcomer->attach->primary;
-	struct secondary *s = namesake(primary, name);
+	return newcomer->allowed == ALLOW_ANY_PORT && namesake->allowed != ALLOW_ANY_PORT;
+}
 
-	if (!s || newcomer->allowed != ALLOW_ANY_PORT || s->allowed == ALLOW_ANY_PORT)
-		return s;
-	log_warning(s->tag,
+static void cut_off(struct secondary *namesake)
+{
+	log_warning(namesake->tag,
 		    "cut off: a secondary that may serve any port has come with its name; give "
 		    "this one another: --name");
-	refusal_count(newcomer->attach->primary, REFUSED_ATTACH_NAME);
-	secondary_leave(s, false); /* may be its end */
-	return false;
+	refusal_count(namesake->primary, REFUSED_ATTACH_NAME);
+	secondary_leave(namesake, false); /* may be its end */
 }
 
 /* Whom a rule lets in cannot take the places of those who may all. */
@@ -218,10 +217,10 @@ static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hel
 		   struct attach_refused *refused)
 {
 	struct attach *attach = newcomer->attach;
-	struct secondary *secondary;
+	struct secondary *secondary, *other = namesake(attach->primary, hello->name);
 	int pidfd, error;
 
-	if (name_taken(newcomer, hello->name)) {
+	if (other && !outranks(newcomer, other)) {
 		attach_refuse(refused, -EEXIST, REFUSED_ATTACH_NAME,
 			      "a secondary named %s is attached; give this one another: --name",
 			      hello->name);
@@ -262,6 +261,9 @@ static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hel
 		return false;
 	if (!secondary->storing)
 		begin(secondary);
+	/* Not before this one is in: or its ports would be with nobody. */
+	if (other)
+		cut_off(other);
 	return true;
 }
 

@@ -21,6 +21,9 @@
 #define RIGHT	    8u
 #define RIGHT_SHARE 32u
 
+/* Of a secondary: socket, pidfd, lane and state, and the store's of each. */
+#define NUMBERS_OF_SECONDARY 8u
+
 /* Of one of the two. */
 struct room {
 	uint64_t of, left;
@@ -63,7 +66,8 @@ static struct room kept(const struct primary *primary)
 		.of = store_max(primary->store), .left = store_room(primary->store), .each = 1};
 }
 
-/* There are at least so many: those below one that the kernel gave, and those of sessions. */
+/* There are at least so many: those below one that the kernel gave, and those of sessions and
+ * secondaries. */
 static uint64_t count_used(const struct primary *primary, int fd)
 {
 	uint64_t used = 0;
@@ -71,6 +75,9 @@ static uint64_t count_used(const struct primary *primary, int fd)
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
 		if (primary->ports[i])
 			used += 2 * (primary->ports[i]->device.descriptors.now + 1);
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
+		if (primary->secondaries[i])
+			used += NUMBERS_OF_SECONDARY;
 	return max_u64(used, (uint64_t)fd + 1);
 }
 

@@ -321,6 +321,29 @@ static void a_name_that_a_rule_let_in_keeps_nobody_out_who_may_all(void)
 	rig_close(&rig);
 }
 
+/* Or its ports would be with nobody. */
+static void who_is_not_let_in_leaves_the_one_of_its_name_alone(void)
+{
+	Holdfast__Attach__Hello hello = good_hello();
+	struct secondary *stranger;
+	int fds[RIG_SECONDARIES];
+	struct rig rig;
+	char name[32];
+
+	open_attach(&rig);
+	stranger = rig_secondary(&rig, "vsw", ROLE(VSWITCH), "a*", &fds[0]);
+	stranger->allowed = 1;
+	for (uint32_t i = 1; i < RIG_SECONDARIES; i++) {
+		snprintf(name, sizeof(name), "other%u", i);
+		(void)rig_secondary(&rig, name, ROLE(VSWITCH), NULL, &fds[i]);
+	}
+	CHECK_EQ(refused(&rig, &hello, "places for secondaries are taken"), -EBUSY);
+	CHECK(!stranger->leaving);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_NAME], 0);
+	hf_fd_close_all(fds, RIG_SECONDARIES);
+	rig_close(&rig);
+}
+
 static void a_name_is_given_once(void)
 {
 	Holdfast__Attach__Hello hello = good_hello();
@@ -707,6 +730,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(who_says_nothing_has_two_seconds),
 	CATALOGUE(a_name_is_given_once, "[C-4]"),
 	CATALOGUE(a_name_that_a_rule_let_in_keeps_nobody_out_who_may_all, "[C-4]"),
+	SENTENCE(who_is_not_let_in_leaves_the_one_of_its_name_alone),
 	SENTENCE(a_full_table_says_so),
 	SENTENCE(a_crowd_at_the_door_is_bounded),
 	CATALOGUE(another_user_is_refused, "[C-4]"),

@@ -111,6 +111,24 @@ static void an_exchange_takes_nothing_from_anybody(void)
 	end();
 }
 
+/* A low number is free again as soon as anybody has gone. */
+static void a_low_number_does_not_hide_what_secondaries_have(void)
+{
+	struct secondary *secondaries[LIMIT / 8] = {NULL};
+	struct secondary *one = (struct secondary *)(void *)secondaries; /* nobody looks into it */
+
+	begin(1);
+	primary.secondaries = secondaries;
+	conf.max_secondaries = LIMIT / 8;
+	CHECK(headroom_for_new(&primary, NEW_FRONT_END, 3));
+	for (size_t i = 0; i < LIMIT / 8 - 8; i++)
+		secondaries[i] = one;
+	CHECK(!headroom_for_new(&primary, NEW_FRONT_END, 3));
+	primary.secondaries = NULL;
+	conf.max_secondaries = 0;
+	end();
+}
+
 static void who_is_new_comes_after_what_is_owed(void)
 {
 	uint32_t owed = 2 * (40 - 5);
@@ -151,6 +169,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_a_session_once_had_it_may_have_again),
 	SENTENCE(an_exchange_takes_nothing_from_anybody),
 	SENTENCE(who_is_new_comes_after_what_is_owed),
+	SENTENCE(a_low_number_does_not_hide_what_secondaries_have),
 	SENTENCE(all_that_a_session_holds_is_counted),
 };
 SUITE("headroom", sentences)
