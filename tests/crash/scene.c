@@ -10,7 +10,6 @@
 #include "packed.h"
 
 #define OWNER_GRANT RIG_GRANT
-#define HEIR_GRANT  (RIG_GRANT + 2)
 #define MEMORY	    65536u
 #define SLOT	    256u
 #define BUFFER	    48u /* mergeable: a short packet fits */
@@ -393,7 +392,7 @@ static bool flags_at(void *context, uint16_t place, uint16_t *ret_flags)
 /* Where the heir begins: as read_position() of the primary finds out. */
 static struct recovered recover(struct scene *s)
 {
-	struct recover_lane lane = recover_read_lane(&s->shared->lanes[0]);
+	struct recover_lane lane = recover_read_lane(&s->shared->lanes[s->lane]);
 	uint16_t guest_used = driver_used_idx(s->driver);
 	struct recover_ring ring = {flags_at, s};
 	struct recovered r;
@@ -471,6 +470,25 @@ static void guest_goes_on(struct scene *s)
 	guest_posts(s, SCENE_PACKETS);
 }
 
+/* A lane of its own, a number of its own. */
+static bool grant_next(struct scene *s, struct recovered from)
+{
+	s->lane++;
+	return grant(s, s->lane, OWNER_GRANT + 2ull * s->lane, from);
+}
+
+int scene_inherit(struct scene *s)
+{
+	struct recovered from = recover(s);
+
+	return grant_next(s, from) ? from.leftovers : -1;
+}
+
+void scene_empty_burst(struct scene *s)
+{
+	(void)run_burst(s, 0);
+}
+
 void scene_take_over(struct scene *s)
 {
 	uint32_t all = entries_between(s, 0, SCENE_PACKETS);
@@ -482,7 +500,7 @@ void scene_take_over(struct scene *s)
 	if (!s->is_first)
 		guest_goes_on(s);
 	s->called = false;
-	scene_expect(s, grant(s, 1, HEIR_GRANT, from), "the heir's ring can't be set up");
+	scene_expect(s, grant_next(s, from), "the heir's ring can't be set up");
 	heir_bursts(s);
 	if (s->shape->dequeue)
 		judge_dequeue(s);

@@ -52,7 +52,7 @@ struct scene_shape {
 
 /* What outlives the owner: memory of both. */
 struct scene_shared {
-	struct hf_lane_vring lanes[2]; /* the owner's, the heir's */
+	struct hf_lane_vring lanes[3]; /* the owner's, the heirs' */
 	uint64_t grant;
 	uint32_t returned;  /* what the burst said, and that it did */
 	uint32_t forwarded; /* packets of it */
@@ -64,6 +64,7 @@ struct scene {
 	struct rig rig;
 	struct driver *driver;
 	struct scene_shared *shared;
+	uint32_t lane; /* of who has the ring, or had it last */
 	uint32_t header_bytes;
 	uint32_t posted;	      /* packets (dequeue), or packets there is room for */
 	uint32_t next_slot;	      /* of guest memory */
@@ -88,7 +89,11 @@ bool scene_open(struct scene *scene, const struct scene_shape *shape);
 void scene_close(struct scene *scene);
 /* The owner's part, in a process of its own. */
 void scene_burst(struct scene *scene);
-/* All that follows the owner's death, and the verdict. */
+/* The owner is dead, and an heir is granted the ring; what its part is then finds nothing to do but
+ * what the owner has left. How many leftovers there are; -1: it cannot be set up. */
+int scene_inherit(struct scene *scene);
+void scene_empty_burst(struct scene *scene);
+/* All that follows the last owner's death, and the verdict. */
 void scene_take_over(struct scene *scene);
 /* A fault unless `good`; the first one is printed. */
 void scene_expect(struct scene *scene, bool good, const char *what);

@@ -252,6 +252,68 @@ static void sweep(const struct scene_shape *shape)
 	CHECK_EQ(tally.faults, 0);
 }
 
+/* ---- the heir dies as well */
+
+/* Where the second chain of a packet is used and the first one is not: it is left over. */
+static uint32_t step_with_leftovers(void)
+{
+	const uint32_t *elements = tally.track.elements;
+
+	for (uint32_t i = 0; i + 1 < SCENE_MAX_CHAINS; i++)
+		if (elements[i + 1] && elements[i] > elements[i + 1])
+			return elements[i + 1];
+	return 0;
+}
+
+static void run_empty_burst(void *scene)
+{
+	scene_empty_burst(scene);
+}
+
+/* The owner after step `k`, its heir after step `h` of its first burst (0: where that ends). Steps
+ * that the heir did. */
+static uint32_t crash_twice(uint32_t k, uint32_t h)
+{
+	uint32_t done = 0;
+	struct scene s;
+	pid_t pid;
+
+	REQUIRE(scene_open(&s, tally.shape));
+	REQUIRE((pid = start_owner(&s)) > 0);
+	REQUIRE(go_to_step(&s, pid, k) && step_kill(pid));
+	CHECK(scene_inherit(&s) > 0);
+	REQUIRE((pid = step_start(run_empty_burst, &s)) > 0);
+	while ((!h || done < h) && step_resume(pid))
+		done++;
+	if (h && done == h)
+		CHECK(step_kill(pid));
+	scene_take_over(&s);
+	if (s.faults)
+		printf("    … its heir killed at step %u\n", h);
+	tally.faults += s.faults != 0;
+	tally.points++;
+	scene_close(&s);
+	return done;
+}
+
+static void an_heir_may_die_while_it_repairs_what_was_left(void)
+{
+	static const struct scene_shape shape = {"an heir that dies", false, true, false, true};
+	uint32_t k, steps;
+
+	memset(&tally, 0, sizeof(tally));
+	tally.shape = &shape;
+	record_track();
+	tally.can_run_free = watchpoints_work();
+	k = step_with_leftovers();
+	REQUIRE(k > 0);
+	steps = crash_twice(k, 0);
+	for (uint32_t h = 1; h <= steps; h++)
+		(void)crash_twice(k, h);
+	printf("\n    %u crash points of the heir\n    ", tally.points);
+	CHECK_EQ(tally.faults, 0);
+}
+
 #define SWEEP(sentence, dequeue, mergeable, wraps, packed)                                         \
 	static void sentence(void)                                                                 \
 	{                                                                                          \
@@ -307,6 +369,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_packed_mergeable_enqueue_burst_may_end_at_any_instruction, "[F-1] [X-1]"),
 	CATALOGUE(a_packed_mergeable_enqueue_burst_may_end_at_any_instruction_while_the_index_wraps,
 		  "[F-9] [X-1]"),
+	CATALOGUE(an_heir_may_die_while_it_repairs_what_was_left, "[X-5]"),
 };
 
 int main(void)
