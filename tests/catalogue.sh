@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Is each case of the catalogue of hostile inputs (catalogue.txt) in the name of a test? The names
 # are sentences with ids in square brackets behind them: CATALOGUE(sentence, "[27] [R-1]").
-# And is each reason to refuse something (refusal.h) in a test, by its word or by its counter?
-# Usage: catalogue.sh [TREE]. Exit 1 and one line per case or reason without a test, or tag without a case.
+# Usage: catalogue.sh [TREE]. Exit 1 and one line per case without a test, or tag without a case.
 set -eu
 cd "${1:-$(dirname "$0")/..}"
 
@@ -34,11 +33,6 @@ grep -v '^#' "$table" | grep -E '^[^ ]+ missing: ' >"$work/missing" || true
 	comm -12 "$work/without" "$work/tags" | sed 's/.*/[&] has a test: say so in the table/'
 } >"$work/wrong"
 
-grep -oE '^\sX\([A-Z_]+, "[a-z_]+"' "$(find primary -name refusal.h)" | sed 's/.*X(//; s/, "/ /; s/"//' |
-	while read -r word counter; do
-		grep -rqE "REFUSED_$word\\b|refused\\.$counter\\b" tests --include='*.c' ||
-			echo "no test has REFUSED_$word, or refused.$counter"
-	done >>"$work/wrong"
 sed 's/^/without a test: /' "$work/missing"
 echo "$(wc -l <"$work/ids") cases, $(comm -12 "$work/ids" "$work/tags" | wc -l) with tests," \
 	"$(grep -cE '^[^ ]+ skip: ' "$table") skipped, $(wc -l <"$work/missing") missing"
