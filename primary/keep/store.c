@@ -7,8 +7,10 @@
  * Datagrams leave in order. When the holder is slow they wait in a queue with duplicates of their
  * descriptors, and store_pending says so: whoever must not go on before a descriptor is safe waits
  * for `drained`; the loop never waits. A holder that stands still is not waited for longer than a
- * second: survival is worth less than service. One that is gone for good is said once, and from
- * then on everything works as without one.
+ * second: survival is worth less than service. A datagram that cannot be sent or queued fails
+ * alone. A holder that is gone for good is said once, and no descriptor goes there any more; what
+ * keeps this process alive (the signs of the watchdog) is tried all the same, and overtakes what
+ * waits.
  *
  * A number that a record names is taken even when nothing is stored under it (the holder had no
  * room): given out again, it would turn the record into one that names a stranger's descriptor. So
@@ -41,6 +43,8 @@
 #define MAX_NUMBERS (1u << 20)
 #define RETRY_NS    NS_PER_MS
 #define WAIT_MS	    500
+#define SIGN	    "WATCHDOG=1"
+#define LOST	    "HOLDFAST_KEEPER_LOST"
 #define LATE_NS	    NS_PER_S
 /* Of the 128 KiB that one string of the environment may have. */
 #define NAMES_BYTES (120u * 1024)
@@ -68,6 +72,7 @@ struct store {
 	int socket;
 	bool nobody; /* there never was a holder: `lost` from the beginning */
 	bool lost;
+	bool sign; /* one is to be sent */
 	bool late; /* what waits has waited too long */
 	uint64_t waiting_since_ns;
 	struct entry *entries; /* by number */
@@ -112,7 +117,15 @@ static int send_now(const struct store *store, const char *text, int fd)
 
 static bool is_full(int error)
 {
-	return error == -EAGAIN || error == -ENOBUFS || error == -ETOOMANYREFS || error == -EINTR;
+	return error == -EAGAIN || error == -ENOBUFS || error == -ENOMEM ||
+	       error == -ETOOMANYREFS || error == -EINTR;
+}
+
+/* Its socket is closed. Every other error is of the datagram. */
+static bool is_gone(int error)
+{
+	return error == -ECONNREFUSED || error == -ENOTCONN || error == -ECONNRESET ||
+	       error == -EPIPE || error == -EBADF;
 }
 
 static void drop_first(struct store *store)
@@ -139,6 +152,24 @@ static void lose(struct store *store, int error)
 		drop_first(store);
 }
 
+static void send_sign(struct store *store)
+{
+	if (store->sign && store->socket >= 0 && !is_full(send_now(store, SIGN, -1)))
+		store->sign = false;
+}
+
+/* One datagram; its descriptor has not reached the holder, or is not taken out there. */
+static void has_failed(struct store *store, int error)
+{
+	if (is_gone(error))
+		lose(store, error);
+	else if (hf_log_allowed(&store->log_limit))
+		log_warning(TAG,
+			    "cannot tell who keeps our descriptors about one: %s; a crash would "
+			    "end its session; free memory or descriptors",
+			    strerror(-error));
+}
+
 static bool is_free(const struct store *store, uint32_t number)
 {
 	const struct entry *entry = &store->entries[number];
@@ -163,17 +194,18 @@ static void has_left(struct store *store, uint32_t number, bool stores)
 
 static void flush(struct store *store)
 {
+	send_sign(store);
 	while (store->first && !store->lost) {
 		int error = send_now(store, store->first->text, store->first->fd);
 
 		if (is_full(error))
 			return;
-		if (error) {
-			lose(store, error);
-		} else {
+		if (error)
+			has_failed(store, error);
+		else
 			has_left(store, store->first->number, store->first->fd >= 0);
+		if (store->first)
 			drop_first(store);
-		}
 	}
 }
 
@@ -212,7 +244,8 @@ static void on_retry(struct loop_timer *timer)
 		caught_up(store);
 }
 
-static void queue(struct store *store, const char *text, uint32_t number, int fd)
+/* 0 or -ENOMEM. */
+static int queue(struct store *store, const char *text, uint32_t number, int fd)
 {
 	size_t len = strlen(text) + 1;
 	struct datagram *d = malloc(sizeof(*d) + len);
@@ -224,8 +257,7 @@ static void queue(struct store *store, const char *text, uint32_t number, int fd
 	    loop_timer_set(store->loop, &store->retry, RETRY_NS) < 0) {
 		hf_fd_close(&copy);
 		free(d);
-		lose(store, -ENOMEM);
-		return;
+		return -ENOMEM;
 	}
 	if (!store->first)
 		store->waiting_since_ns = hf_now_ns();
@@ -233,22 +265,25 @@ static void queue(struct store *store, const char *text, uint32_t number, int fd
 	memcpy(d->text, text, len);
 	*store->last = d;
 	store->last = &d->next;
+	return 0;
 }
 
-static void say(struct store *store, const char *text, uint32_t number, int fd)
+/* 0, also when there is nobody; -errno: just this one has failed. */
+static int say(struct store *store, const char *text, uint32_t number, int fd)
 {
 	int error;
 
 	if (store->lost)
-		return;
+		return 0;
 	/* Nothing may overtake what waits. */
 	error = store->first ? -EAGAIN : send_now(store, text, fd);
-	if (is_full(error))
-		queue(store, text, number, fd);
-	else if (error)
-		lose(store, error);
-	else
+	if (!error)
 		has_left(store, number, fd >= 0);
+	if (is_full(error))
+		error = queue(store, text, number, fd);
+	if (error)
+		has_failed(store, error);
+	return store->lost ? 0 : error;
 }
 
 /* What is taken out before it has left need not leave: so no more waits than is stored, here or
@@ -272,8 +307,17 @@ static bool never_mind(struct store *store, uint32_t number)
 
 void store_notify(struct store *store, const char *text)
 {
-	if (store)
-		say(store, text, 0, -1);
+	if (store && store->lost && store->socket >= 0)
+		(void)send_now(store, text, -1);
+	else if (store)
+		(void)say(store, text, 0, -1);
+}
+
+bool store_alive(struct store *store)
+{
+	store->sign = true;
+	send_sign(store);
+	return !store->sign;
 }
 
 /* So many names fit into so many bytes. */
@@ -458,6 +502,14 @@ static int enter(struct store *store, uint32_t number, char kind, int fd)
 	return 0;
 }
 
+static void leave(struct store *store, uint32_t number)
+{
+	take_out_of_order(store, number);
+	store->names_bytes -= name_bytes(store, number);
+	hf_fd_close(&store->entries[number].fd);
+	look_here_first(store, number);
+}
+
 static uint32_t free_number(const struct store *store)
 {
 	uint32_t i = store->hint < STORE_FIRST_FREE ? STORE_FIRST_FREE : store->hint;
@@ -478,8 +530,12 @@ int store_put(struct store *store, uint32_t number, char kind, int fd)
 	store->entries[number].references = 1;
 	name_of(store, number, name, sizeof(name));
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
-	say(store, text, number, fd);
-	return 0;
+	error = say(store, text, number, fd);
+	if (error) {
+		store->entries[number].references = 0;
+		leave(store, number);
+	}
+	return error;
 }
 
 static bool is_kept(const struct store *store, int fd)
@@ -534,15 +590,12 @@ static void take_out(struct store *store, uint32_t number)
 	if (!never_mind(store, number)) {
 		name_of(store, number, name, sizeof(name));
 		snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-		say(store, text, number, -1);
+		(void)say(store, text, number, -1);
 	}
-	take_out_of_order(store, number);
-	store->names_bytes -= name_bytes(store, number);
 	/* Who still waits at a socket that nobody will accept from learns it now. */
 	if (entry->kind == STORE_LISTENER)
 		(void)shutdown(entry->fd, SHUT_RDWR);
-	hf_fd_close(&entry->fd);
-	look_here_first(store, number);
+	leave(store, number);
 }
 
 static bool is_stored(const struct store *store, uint32_t number)
@@ -673,7 +726,7 @@ int store_open(struct loop *loop, struct store **ret_store)
 		log_warning(TAG, "cannot use $NOTIFY_SOCKET: %s; a crash will end all sessions",
 			    strerror(-store->socket));
 	store->nobody = !path;
-	store->lost = store->socket < 0;
+	store->lost = store->socket < 0 || getenv(LOST);
 	store->last = &store->first;
 	store->retry.fire = on_retry;
 	store->max = most_kept();
@@ -691,8 +744,9 @@ int store_hand_on(const struct store *store, struct handon *handon)
 		name_of(store, i, name, sizeof(name));
 		error = handon_add(handon, name, store->entries[i].fd);
 	}
-	/* Who listens there now, or again, has other things by our names. */
-	if (!error && store->lost && !store->nobody && setenv("NOTIFY_SOCKET", "", 1) < 0)
+	/* Who listens there now, or again, has other things by our names; but it may be the one who
+	 * asks for signs. */
+	if (!error && store->lost && !store->nobody && setenv(LOST, "1", 1) < 0)
 		error = -ENOMEM;
 	return error;
 }

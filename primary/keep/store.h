@@ -88,5 +88,8 @@ enum store_keeps store_keeps(const struct store *store);
 
 /* READY=1, STATUS=…: lines of sd_notify(3). */
 void store_notify(struct store *store, const char *text);
+/* WATCHDOG=1: before all that waits, and also to a holder that is lost. False: its socket is full,
+ * and the sign goes before the next datagram, or say it again. */
+bool store_alive(struct store *store);
 
 #endif

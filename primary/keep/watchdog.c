@@ -12,6 +12,8 @@
 
 /* So often within the time that was asked for: one of them may come late. */
 #define SIGNS 4u
+/* One that found no room is tried again. */
+#define AGAIN_NS (10 * NS_PER_MS)
 
 struct watchdog {
 	struct loop *loop;
@@ -30,14 +32,16 @@ static uint64_t asked_ns(void)
 	return min_u64(strtoull(usec, NULL, 10), UINT32_MAX) * NS_PER_US;
 }
 
-/* What could not be said is said next time: a holder that does not read must not make a queue. */
+/* One sign waits at most: a holder that does not read must not make a queue. */
 static void on_timer(struct loop_timer *timer)
 {
 	struct watchdog *watchdog = container_of(timer, struct watchdog, timer);
 
-	if (store_at_rest(watchdog->store))
-		store_notify(watchdog->store, "WATCHDOG=1");
-	(void)loop_timer_set(watchdog->loop, timer, watchdog->period_ns);
+	uint64_t next_ns = watchdog->period_ns;
+
+	if (!store_alive(watchdog->store))
+		next_ns = min_u64(next_ns, AGAIN_NS);
+	(void)loop_timer_set(watchdog->loop, timer, next_ns);
 }
 
 int watchdog_open(struct loop *loop, struct store *store, struct watchdog **ret_watchdog)

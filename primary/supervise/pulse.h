@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Does the primary still come round? It says so (WATCHDOG=1). What counts against it is only time
- * in which it could have: not when it was stopped or is being debugged (somebody's will), nor when
+ * Does the primary still come round? It says so (WATCHDOG=1), or says anything. What counts against it
+ * is only time in which it could have: not when it was stopped or is being debugged (somebody's will), nor when
  * it wanted the processor and got none, nor what we were late ourselves, because the machine is
  * busy or slept.
  */

@@ -233,10 +233,10 @@ static void primary_ready(struct supervisor *s)
 
 static void primary_said(struct supervisor *s, enum keep_said said)
 {
+	/* Whatever it was, its loop came round to say it. */
+	pulse_felt(&s->pulse);
 	if (said == KEEP_READY)
 		primary_ready(s);
-	if (said == KEEP_ALIVE)
-		pulse_felt(&s->pulse);
 	if (said == KEEP_RELOADING) {
 		s->ready = false;
 		s->reloading = true;

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* primary/keep/watchdog.h: what who asked for it hears while the loop comes round. */
+#include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "log.h"
 #include "loop.h"
 #include "store.h"
 #include "suite.h"
@@ -115,10 +118,97 @@ static void a_holder_that_does_not_read_gets_no_more_than_its_socket_takes(void)
 	end();
 }
 
+/* Room in the holder's socket for one more is none for its descriptor: nobody has a free one. */
+static uint32_t add_without_descriptors(int fd)
+{
+	int next = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	struct rlimit was, low;
+	uint32_t number;
+
+	close(next);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &was) == 0);
+	low = was;
+	low.rlim_cur = (rlim_t)next + 1;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &low) == 0);
+	number = store_add(store, 'x', fd);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &was) == 0);
+	return number;
+}
+
+static void fill_holder(void)
+{
+	for (int i = 0; i < 2000 && store_at_rest(store); i++)
+		store_notify(store, "STATUS=much");
+	REQUIRE(!store_at_rest(store));
+}
+
+static void what_cannot_be_kept_costs_neither_the_holder_nor_a_sign(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	uint32_t number;
+
+	begin("40000", NULL);
+	hf_log_set_level(0);
+	fill_holder();
+	CHECK_EQ(add_without_descriptors(fd), 0);
+	CHECK_EQ(store_keeps(store), STORE_KEEPS);
+	(void)signs(20 * NS_PER_MS); /* reads all, at the end */
+	store_flush(store);
+	CHECK(signs(400 * NS_PER_MS) > 0);
+	number = store_add(store, 'x', fd);
+	CHECK_EQ(number, STORE_FIRST_FREE);
+	store_reference(store, number);
+	store_release(store, number);
+	close(fd);
+	end();
+}
+
+static void a_sign_does_not_wait_behind_descriptors(void)
+{
+	char text[64];
+	ssize_t n;
+	int before = 0;
+
+	begin("40000", NULL);
+	fill_holder();
+	for (int i = 0; i < 100; i++)
+		store_notify(store, "STATUS=more");
+	CHECK_EQ(signs(60 * NS_PER_MS), 0); /* it reads what was there, and the sign comes first */
+	store_flush(store);
+	while ((n = recv(holder, text, sizeof(text), MSG_DONTWAIT)) > 0 &&
+	       (n != 10 || memcmp(text, "WATCHDOG=1", 10) != 0))
+		before++;
+	CHECK(n > 0);
+	CHECK_EQ(before, 0);
+	end();
+}
+
+/* An earlier life lost it: nothing is kept there, and who asks still asks. */
+static void a_life_that_inherits_a_lost_holder_gives_signs_all_the_same(void)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	char text[64] = "";
+
+	setenv("HOLDFAST_KEEPER_LOST", "1", 1);
+	begin("40000", NULL);
+	unsetenv("HOLDFAST_KEEPER_LOST");
+	CHECK_EQ(store_keeps(store), STORE_LOST);
+	CHECK(store_add(store, 'x', fd) != 0);
+	store_notify(store, "READY=1");
+	CHECK_EQ(recv(holder, text, sizeof(text), MSG_DONTWAIT), 7);
+	CHECK(memcmp(text, "READY=1", 7) == 0);
+	CHECK(signs(400 * NS_PER_MS) > 0);
+	close(fd);
+	end();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(who_asked_hears_it_four_times_within_the_time),
 	SENTENCE(who_did_not_ask_hears_nothing),
 	SENTENCE(what_was_asked_of_another_process_is_not_asked_of_us),
 	SENTENCE(a_holder_that_does_not_read_gets_no_more_than_its_socket_takes),
+	SENTENCE(what_cannot_be_kept_costs_neither_the_holder_nor_a_sign),
+	SENTENCE(a_sign_does_not_wait_behind_descriptors),
+	SENTENCE(a_life_that_inherits_a_lost_holder_gives_signs_all_the_same),
 };
 SUITE("watchdog", sentences)
