@@ -53,10 +53,10 @@ static inline struct hf_vring *hf_burst_open(struct hf_device *device, uint16_t 
 static inline struct hf_vring *hf_burst_open_fast(struct hf_device *device, uint16_t queue,
 						  bool *ret_enabled)
 {
-	struct hf_vring *v = hf_device_vring(device, queue);
+	struct hf_vring *v = &device->own[queue % HF_DEVICE_OWN];
 	uint64_t mine;
 
-	if (unlikely(!v))
+	if (unlikely(queue >= HF_DEVICE_OWN) && !(v = hf_device_vring(device, queue)))
 		return NULL;
 	mine = hf_load_acquire(&v->my_grant);
 	if (unlikely(!mine || hf_read_once(&v->mind)))

@@ -160,7 +160,7 @@ static __attribute__((noinline)) uint16_t dequeue_slowly(struct hf_device *devic
 	bool enabled;
 	struct hf_vring *v = hf_burst_open(device, queue, &enabled);
 
-	if (!v || hf_dequeue_is_empty(v))
+	if (!v || hf_dequeue_is_empty(v, false))
 		return 0;
 	return dequeue_burst(device, v, packets, count, enabled);
 }
@@ -173,7 +173,7 @@ uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 
 	if (unlikely(!v))
 		return dequeue_slowly(device, queue, packets, count);
-	if (hf_dequeue_is_empty(v))
+	if (hf_dequeue_is_empty(v, true))
 		return 0;
 	return dequeue_burst(device, v, packets, count, enabled);
 }

@@ -15,14 +15,15 @@ void hf_dequeue_discard(struct hf_vring *vring, uint16_t ready);
  * Is it a burst on a ring that has nothing, of a device that has nothing to announce? Then it is
  * counted and over. Else its budget is there. Most bursts of a switch with many devices are empty:
  * they read a line of the vring, one that vrings share of the directory and the guest's, and write
- * one of the lane.
+ * one of the lane. `usual`: of hf_burst_open_fast, which has looked for what is out of the
+ * ordinary.
  */
-static inline bool hf_dequeue_is_empty(struct hf_vring *v)
+static inline bool hf_dequeue_is_empty(struct hf_vring *v, const bool usual)
 {
 	struct hf_lane_vring *lane = v->lane;
 	bool empty;
 
-	if (unlikely(hf_read_once(&v->attention)))
+	if (!usual && hf_read_once(&v->attention))
 		empty = false;
 	else if (likely(!v->packed))
 		empty = v->avail_seen == v->next && hf_read_once(&v->avail->idx) == v->next;

@@ -62,18 +62,13 @@ static void peek_packed(struct hf_hop *hop, struct hf_packet *const *packets, ui
 		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
 }
 
-uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
-		     struct hf_packet *const *packets, uint16_t count, uint32_t front)
+/* At a ring that has something, or is not as it mostly is. */
+static __attribute__((noinline)) uint16_t peek(struct hf_hop *hop, struct hf_device *device,
+					       struct hf_vring *v, struct hf_packet *const *packets,
+					       uint16_t count, bool enabled, uint32_t front)
 {
-	struct hf_vring *v;
 	uint16_t ready;
-	bool enabled;
 
-	if (unlikely(hop->source || !count))
-		return 0;
-	v = hf_burst_open(device, queue, &enabled);
-	if (!v || hf_dequeue_is_empty(v))
-		return 0;
 	open_hop(hop, device, v);
 	if (unlikely(v->broken))
 		goto nothing;
@@ -106,6 +101,35 @@ nothing:
 	hop->source = NULL;
 	hf_burst_end(v);
 	return 0;
+}
+
+static __attribute__((noinline)) uint16_t peek_slowly(struct hf_hop *hop, struct hf_device *device,
+						      uint16_t queue,
+						      struct hf_packet *const *packets,
+						      uint16_t count, uint32_t front)
+{
+	bool enabled;
+	struct hf_vring *v = hf_burst_open(device, queue, &enabled);
+
+	if (!v || hf_dequeue_is_empty(v, false))
+		return 0;
+	return peek(hop, device, v, packets, count, enabled, front);
+}
+
+uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
+		     struct hf_packet *const *packets, uint16_t count, uint32_t front)
+{
+	struct hf_vring *v;
+	bool enabled;
+
+	if (unlikely(hop->source || !count))
+		return 0;
+	v = hf_burst_open_fast(device, queue, &enabled);
+	if (unlikely(!v))
+		return peek_slowly(hop, device, queue, packets, count, front);
+	if (hf_dequeue_is_empty(v, true))
+		return 0;
+	return peek(hop, device, v, packets, count, enabled, front);
 }
 
 static void copy_one(struct hf_hop *hop, struct hf_packet *packet)
