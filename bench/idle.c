@@ -2,10 +2,10 @@
 /*
  * What devices take while nothing moves.
  *
- * Theory of operation. Memory: devices with one pair of rings, and then more of them with more
- * pairs: two sums for two unknowns, what a device takes and what a vring does. The first ones stay,
- * or what they leave behind would be used again; and so would what one shape of rings leaves
- * behind, wherefore each is measured in a process of its own, which tells the rows through a pipe.
+ * Theory of operation. Memory: devices with one pair of rings, and then as many with more pairs,
+ * which tells what each further vring takes. The first ones stay, or what they leave behind would
+ * be used again; and so would what one shape of rings leaves behind, wherefore each is measured in
+ * a process of its own, which tells the rows through a pipe.
  * With all sessions up, what they cost the primary: descriptors, processor, and how long it takes
  * to answer.
  */
@@ -19,7 +19,11 @@
 #include "cycles.h"
 #include "fd.h"
 
-#define PAIRS_WHEN_IDLE 8u
+/* Of the further devices: many, so that what vrings take shows; few, where otherwise there would be
+ * more descriptors than a process mostly may have. */
+#define PAIRS_MANY   8u
+#define PAIRS_FEW    2u
+#define DEVICES_MANY 400u
 
 /* KiB of each, one after the other: the process is one. */
 enum { OF_PROCESS, OF_PRIMARY, OF_SHARED, OF_ALL, PARTS };
@@ -67,7 +71,8 @@ static void keep(struct bench *b, const struct bench_case *at, const struct benc
 	bench_keep(b, &r);
 }
 
-/* Rows for one device, or one vring, of `n`: all of it, and the parts that only we have. */
+/* Rows for one device with a pair of rings, or one further vring, of `n`: all of it, and the parts
+ * that only we have. */
 static void keep_weights(struct bench *b, const struct bench_case *at, const struct bench_op *ops,
 			 double kib[2][PARTS], double n)
 {
@@ -91,8 +96,9 @@ static void keep_cost(struct bench *b, const struct bench_case *at)
 int idle_run(struct bench *b, struct front_shape shape)
 {
 	uint32_t n = b->options.devices[b->options.nr_devices - 1] / 2;
-	double few[2][PARTS], many[2][PARTS], vring[2][PARTS], device[2][PARTS];
-	double more = n * (PAIRS_WHEN_IDLE - 1.0) * FRONT_RINGS;
+	double few[2][PARTS], many[2][PARTS], vring[2][PARTS];
+	const uint32_t pairs = 2 * n > DEVICES_MANY ? PAIRS_FEW : PAIRS_MANY;
+	double more = n * (pairs - 1.0) * FRONT_RINGS;
 	struct bench_case c = bench_case_of(&shape);
 	int error = 0;
 
@@ -100,16 +106,14 @@ int idle_run(struct bench *b, struct front_shape shape)
 	for (uint32_t i = 0; !error && i < 2; i++) {
 		shape.pairs = 1;
 		error = weigh(b, &b->sides[i], n, &shape, few[i]);
-		shape.pairs = PAIRS_WHEN_IDLE;
+		shape.pairs = pairs;
 		if (!error)
 			error = weigh(b, &b->sides[i], 2 * n, &shape, many[i]);
-		for (uint32_t k = 0; k < PARTS; k++) {
+		for (uint32_t k = 0; k < PARTS; k++)
 			vring[i][k] = many[i][k] - few[i][k];
-			device[i][k] = few[i][k] - vring[i][k] / more * n * FRONT_RINGS;
-		}
 	}
 	if (!error) {
-		keep_weights(b, &c, per_device, device, n);
+		keep_weights(b, &c, per_device, few, n);
 		keep_weights(b, &c, per_vring, vring, more);
 		keep_cost(b, &c);
 	}

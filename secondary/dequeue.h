@@ -26,10 +26,11 @@ static inline bool hf_dequeue_is_empty(struct hf_vring *v, const bool usual)
 	if (!usual && hf_read_once(&v->attention))
 		empty = false;
 	else if (likely(!v->packed))
-		empty = v->avail_seen == v->next && hf_read_once(&v->avail->idx) == v->next;
+		empty = likely(v->avail_seen == v->next) &&
+			likely(hf_read_once(&v->avail->idx) == v->next);
 	else
 		empty = !hf_packed_is_available(hf_packed_look(v, v->next), v->next);
-	if (!empty) {
+	if (unlikely(!empty)) {
 		v->budget = HF_BURST_BUDGET;
 		return false;
 	}

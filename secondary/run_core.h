@@ -148,7 +148,7 @@ CORE void copy_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint3
 		/* The guest's lines, all at once: they come from another core's cache, and one
 		 * for each line copied comes too late. The first were asked for by the look. */
 		if (len > 64)
-			hf_prefetch_all(r->address[i + 1 < n ? i + 1 : i], len + 64);
+			hf_prefetch_all(r->address[i + 1 < n ? i + 1 : i] + 64, len);
 		copy_frame(to + header, from, len, is_short, NULL);
 		group |= from[0];
 	}
