@@ -81,6 +81,7 @@ static void set_up_once(void)
 	primary = (struct primary){.conf = &conf,
 				   .loop = loop_create(),
 				   .ports = calloc(1, sizeof(struct port *)),
+				   .secondaries = calloc(1, sizeof(struct secondary *)),
 				   .next_session = 1,
 				   .features_enabled = UINT64_MAX};
 	port = calloc(1, sizeof(*port));

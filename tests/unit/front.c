@@ -39,9 +39,10 @@ void front_begin(void)
 	primary = (struct primary){.conf = &front_conf,
 				   .loop = loop_create(),
 				   .ports = calloc(4, sizeof(struct port *)),
+				   .secondaries = calloc(1, sizeof(struct secondary *)),
 				   .next_session = 1,
 				   .features_enabled = UINT64_MAX};
-	REQUIRE(primary.loop != NULL && primary.ports != NULL);
+	REQUIRE(primary.loop && primary.ports && primary.secondaries);
 	REQUIRE(port_add(&primary, "p", NULL, false, 2, &reason) == 0);
 }
 
@@ -51,6 +52,7 @@ void front_end(void)
 	port_destroy_all(&primary);
 	loop_destroy(primary.loop);
 	free(primary.ports);
+	free(primary.secondaries);
 	CHECK_EQ(rmdir(dir), 0);
 	CHECK_EQ(fds_open(), baseline);
 }

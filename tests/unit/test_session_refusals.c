@@ -20,6 +20,7 @@
 #include "fd_ledger.h"
 #include "front.h"
 #include "grant.h"
+#include "memory.h"
 #include "port.h"
 #include "refusal.h"
 #include "revocation.h"
@@ -329,7 +330,7 @@ static void a_file_of_an_ordinary_file_system_is_no_memory(void)
 /* Mapped it could be, page by page, as long as nobody touches it. */
 static void hugepages_that_the_pool_does_not_have_are_refused(void)
 {
-	const uint64_t more = 1ull << 40; /* than any test machine has */
+	const uint64_t more = (hf_huge_pages_free(NULL) + 4096ull) << 21;
 	struct vu_region region = {0, more, FRONT_USER + FRONT_MEMORY, 0};
 	struct vu_mem_reg reg = {.region = {more, more, FRONT_USER + 2 * more, 0}};
 	int fd = memfd_create("huge", MFD_CLOEXEC | MFD_HUGETLB);
