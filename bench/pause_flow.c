@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pause_flow.h"
 
+#include "check.h"
 #include "clock.h"
 #include "frames.h"
 
@@ -35,6 +36,7 @@ static void send_due(struct flow *f, uint64_t now)
 
 	for (; f->due_ns <= now && n < AT_ONCE && may_send(f); n++) {
 		f->seen[f->next % FLOW_HISTORY] = 0;
+		f->sent_ns[f->next % FLOW_HISTORY] = now;
 		front_post_frame(&f->from->rings[FRONT_DEQUEUE], FLOW_FRAME, f->next++);
 		f->due_ns += f->period_ns;
 	}
@@ -78,6 +80,9 @@ static void note_arrival(struct flow *f, const uint8_t *frame, uint32_t len, uin
 		return;
 	}
 	note_number(f, number);
+	if (f->delays)
+		f->delays[min_u64((now - f->sent_ns[number % FLOW_HISTORY]) / NS_PER_US,
+				  FLOW_DELAYS - 1)]++;
 	f->counts.came++;
 	f->arrivals++;
 	if (now - f->last_ns > f->gap_ns) {

@@ -16,6 +16,7 @@
 
 #define FLOW_FRAME   64u
 #define FLOW_HISTORY 1024u /* numbers back; more than a ring */
+#define FLOW_DELAYS  10000u
 
 struct flow_counts {
 	uint64_t sent, came;
@@ -40,6 +41,10 @@ struct flow {
 	uint64_t gap_ns, gap_end_ns; /* the longest between two arrivals; when it ended */
 	uint64_t turned_ns;
 	uint64_t stolen_ns; /* the longest that this thread itself was away */
+	/* How many packets took so many microseconds, the last one also for longer; NULL: not
+	 * asked. */
+	uint32_t *delays;
+	uint64_t sent_ns[FLOW_HISTORY];
 };
 
 /* Both fronts are connected, their rings empty. */

@@ -176,11 +176,15 @@ static int plug(struct stage *s, uint32_t i)
 static int start_daemon(struct stage *s)
 {
 	char deadline[16];
-	const char *more[16] = {"--port", "p0", "--port", "p1", "--fence-deadline", deadline};
+	const char *more[20] = {"--port", "p0", "--port", "p1", "--fence-deadline", deadline};
 	size_t n = 6;
 	int error;
 
 	snprintf(deadline, sizeof(deadline), "%u", s->options.deadline_ms);
+	if (s->options.hostile) {
+		more[n++] = "--port";
+		more[n++] = "bad";
+	}
 	if (s->options.supervised)
 		more[n++] = "--supervise";
 	/* "switch died", each time. */

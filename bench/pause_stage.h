@@ -32,6 +32,7 @@ struct stage_options {
 	uint32_t places; /* pages of each guest that the switch comes to use; 0: few */
 	int cpu;	 /* the guests' own, and nobody else's here; -1: all run where they like */
 	bool supervised, standby, huge;
+	bool hostile; /* one more port, "bad", for somebody else */
 };
 
 struct stage {
