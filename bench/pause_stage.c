@@ -176,7 +176,7 @@ static int plug(struct stage *s, uint32_t i)
 static int start_daemon(struct stage *s)
 {
 	char deadline[16];
-	const char *more[20] = {"--port", "p0", "--port", "p1", "--fence-deadline", deadline};
+	const char *more[24] = {"--port", "p0", "--port", "p1", "--fence-deadline", deadline};
 	size_t n = 6;
 	int error;
 
@@ -184,6 +184,9 @@ static int start_daemon(struct stage *s)
 	if (s->options.hostile) {
 		more[n++] = "--port";
 		more[n++] = "bad";
+		/* As if what may be said at once had been said. */
+		more[n++] = "--message-rate";
+		more[n++] = "500,64";
 	}
 	if (s->options.supervised)
 		more[n++] = "--supervise";

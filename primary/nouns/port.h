@@ -45,11 +45,13 @@ struct port {
 	bool removing;	   /* freed when its session's last revocation is done; keeps its slot in
 			    * primary->ports until then, but port_find does not find it */
 
-	struct rate messages;	/* that its front-end sends; allowance.c */
-	struct rate seconds;	/* second clients */
-	struct rate foreigners; /* messages with descriptors that may hang who closes them */
-	struct foreign foreign; /* what became of those */
-	struct rate events;	/* that its front-end causes; event.c */
+	struct rate messages;	 /* that its front-end sends; allowance.c */
+	struct rate revocations; /* that they cause; session_pause.c */
+	struct rate firsts;	 /* connections that become sessions */
+	struct rate seconds;	 /* second clients */
+	struct rate foreigners;	 /* messages with descriptors that may hang who closes them */
+	struct foreign foreign;	 /* what became of those */
+	struct rate events;	 /* that its front-end causes; event.c */
 	uint32_t events_left_out;
 
 	/* Of the last session that was ready here: 0, none was. */

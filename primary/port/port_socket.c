@@ -34,6 +34,9 @@
 /* Second clients that are accepted to be refused: so many at once, then one in so long. */
 #define SECONDS_AT_ONCE 64u
 #define SECOND_NS	(20 * NS_PER_MS)
+/* Connections that become sessions. Each costs more than a message does. */
+#define FIRSTS_AT_ONCE 2048u
+#define FIRST_NS       (20 * NS_PER_MS)
 
 /* --- from socket to session --- */
 
@@ -77,6 +80,7 @@ static bool open_session(struct port *port, int fd)
 {
 	int error;
 
+	rate_spend(&port->firsts, FIRST_NS);
 	port->peer_pid = stream_peer_pid(fd);
 	if (headroom_for_new(port->primary, NEW_FRONT_END, fd)) {
 		error = session_create(port, fd);
@@ -108,7 +112,8 @@ static void refuse_second(struct port *port, int fd)
 static void on_client(struct loop_source *source, uint32_t events)
 {
 	struct port *port = container_of(source, struct port, listener_source);
-	uint64_t wait_ns = rate_wait_ns(&port->seconds, SECONDS_AT_ONCE, SECOND_NS);
+	uint64_t wait_ns = port->session ? rate_wait_ns(&port->seconds, SECONDS_AT_ONCE, SECOND_NS)
+					 : rate_wait_ns(&port->firsts, FIRSTS_AT_ONCE, FIRST_NS);
 	int fd;
 
 	(void)events;
@@ -119,7 +124,7 @@ static void on_client(struct loop_source *source, uint32_t events)
 		session_end(port->session, "front-end closed");
 		return;
 	}
-	if (port->session && wait_ns) {
+	if (wait_ns) {
 		port_stop_listening(port);
 		port_arm_retry(port, wait_ns);
 		return;

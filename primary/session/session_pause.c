@@ -21,8 +21,9 @@
 #include "tell.h"
 #include "vu_recv.h"
 
-/* Revocations a front-end may cause: so many at once, then one in so long. */
-#define REVOCATIONS_AT_ONCE 64u
+/* Revocations that a port's front-ends may cause: so many at once, as 128 queue pairs that stop and
+ * start, then one in so long. */
+#define REVOCATIONS_AT_ONCE 512u
 /* Messages with descriptors that have to be closed elsewhere, of a port: each is some processes. */
 #define FOREIGNERS_AT_ONCE 32u
 
@@ -57,9 +58,9 @@ uint64_t session_pause_ns(struct session *session)
 		return SESSION_PAUSE_NS;
 	if (vu_recv_begun(&session->raw))
 		return 0;
-	ns = max_u64(
-		rate_wait_ns(&session->revocations, REVOCATIONS_AT_ONCE, SESSION_REVOCATION_NS),
-		rate_wait_ns(&session->port->foreigners, FOREIGNERS_AT_ONCE, FOREIGNER_NS));
+	ns = max_u64(rate_wait_ns(&session->port->revocations, REVOCATIONS_AT_ONCE,
+				  SESSION_REVOCATION_NS),
+		     rate_wait_ns(&session->port->foreigners, FOREIGNERS_AT_ONCE, FOREIGNER_NS));
 	ns = max_u64(ns, wait_for_allowance(session));
 	if (!ns && (grant_congested(session->device) || wait_for_foreign(session)))
 		ns = SESSION_PAUSE_NS;

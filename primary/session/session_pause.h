@@ -10,7 +10,7 @@
 struct session;
 
 /* What a revocation costs of session->revocations. */
-#define SESSION_REVOCATION_NS NS_PER_MS
+#define SESSION_REVOCATION_NS (10 * NS_PER_MS)
 /* A moment. */
 #define SESSION_PAUSE_NS (5 * NS_PER_MS)
 

@@ -62,7 +62,7 @@ static struct revocation *prepare(struct session *session)
 
 struct revocation *session_prepare(struct session *session)
 {
-	rate_spend(&session->revocations, SESSION_REVOCATION_NS);
+	rate_spend(&session->port->revocations, SESSION_REVOCATION_NS);
 	return prepare(session);
 }
 

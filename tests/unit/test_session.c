@@ -386,17 +386,20 @@ static void who_revokes_without_end_is_read_slower_but_to_the_last_message(void)
 	begin_running();
 	fake.revocations = 0;
 	begun = hf_now_ns();
-	for (unsigned int i = 0; i < 250; i++) /* one in two revokes */
+	for (unsigned int i = 0; i < 1060; i++) { /* one in two revokes */
 		front_state(&front, VU_SET_VRING_ENABLE, 0, i & 1);
-	for (int i = 0; i < 4 || (i < 1000 && fake.revocations < 64); i++)
+		if (i % 50 == 49)
+			front_turn();
+	}
+	for (int i = 0; i < 4 || (i < 1000 && fake.revocations < 512); i++)
 		front_turn();
 	soon = fake.revocations;
 	passed_ms = (hf_now_ns() - begun) / NS_PER_MS;
-	/* 64 at once, and one a millisecond. */
-	CHECK(soon >= 64 && soon <= 64 + passed_ms + 1);
-	for (int i = 0; i < 100 && fake.revocations < 125; i++)
+	/* 512 at once, and one in ten milliseconds. */
+	CHECK(soon >= 512 && soon <= 512 + passed_ms / 10 + 1);
+	for (int i = 0; i < 500 && fake.revocations < 530; i++)
 		front_wait(20);
-	CHECK_EQ(fake.revocations, 125);
+	CHECK_EQ(fake.revocations, 530);
 	CHECK(!front_is_closed(&front));
 	end();
 }
