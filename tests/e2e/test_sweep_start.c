@@ -17,7 +17,7 @@
 #include "program.h"
 #include "suite.h"
 
-#define MOST	25u /* of one kind, without HF_TEST_LONG */
+#define MOST	130u /* of one kind, without HF_TEST_LONG */
 #define WAIT_MS 20000
 #define BROKEN	3u /* so many that are wrong say enough */
 

@@ -66,6 +66,14 @@ void faults_arm(pid_t pid, uint32_t kinds, uint32_t how, uint32_t nth, uint32_t 
 	arm(&as);
 }
 
+void faults_arm_but(pid_t but, uint32_t kinds, uint32_t how, uint32_t nth)
+{
+	const struct fault_page as = {
+		.but = (uint32_t)but, .kinds = kinds, .how = how, .nth = nth, .times = 1};
+
+	arm(&as);
+}
+
 void faults_arm_error(pid_t pid, uint32_t kinds, int error, uint32_t nth)
 {
 	const struct fault_page as = {.pid = (uint32_t)pid,

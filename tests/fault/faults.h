@@ -26,6 +26,8 @@ void faults_end(void);
 
 /* Count, and fail the nth of these kinds and the next, `times` in all; pid 0: anybody's. */
 void faults_arm(pid_t pid, uint32_t kinds, uint32_t how, uint32_t nth, uint32_t times);
+/* The nth of anybody's fails, but not of this process'. */
+void faults_arm_but(pid_t but, uint32_t kinds, uint32_t how, uint32_t nth);
 /* The nth fails with this error. */
 void faults_arm_error(pid_t pid, uint32_t kinds, int error, uint32_t nth);
 /* The same for each of so many. */

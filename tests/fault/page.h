@@ -35,7 +35,8 @@ enum {
 
 struct fault_page {
 	uint32_t armed;
-	uint32_t pid; /* 0: whoever has the shim */
+	uint32_t pid; /* 0: whoever has the shim … */
+	uint32_t but; /* … but this one */
 	uint32_t kinds;
 	uint32_t how;
 	uint32_t nth;	/* from 1; 0: none fails */

@@ -86,7 +86,7 @@ void fault_shim_use(struct fault_page *own)
 static bool is_armed(uint32_t kind)
 {
 	return page && __atomic_load_n(&page->armed, __ATOMIC_ACQUIRE) && (page->kinds & kind) &&
-	       (!page->pid || page->pid == (uint32_t)getpid());
+	       (!page->pid || page->pid == (uint32_t)getpid()) && page->but != (uint32_t)getpid();
 }
 
 /* For people: which call it was. */
