@@ -646,8 +646,10 @@ static int take_one(struct store *store, const char *name, int fd)
 	unsigned long number = *name ? strtoul(name + 1, &end, 10) : 0;
 	int error;
 
+	/* Not there: a lie. Else without it we would take nothing for what is left, and drop the
+	 * rest. */
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-		return 0;
+		return errno == EBADF ? 0 : -errno;
 	if (!number || *end || number >= MAX_NUMBERS) {
 		hf_fd_close(&fd);
 		return 0;

@@ -499,7 +499,8 @@ RETURNS(pthread_create,
 PLAIN(pidfd_send_signal, (int pidfd, int number, siginfo_t *info, unsigned int flags),
       (pidfd, number, info, flags), FAULT_PROCESS, ENOMEM)
 
-/* Which of them the system call with this number is; *ret_error 0: none. */
+/* Which of them the system call with this number is; *ret_error 0: none. (kcmp fails always or
+ * never.) */
 static uint32_t kind_of(long number, int *ret_error)
 {
 	*ret_error = 0;
@@ -513,9 +514,6 @@ static uint32_t kind_of(long number, int *ret_error)
 	case SYS_pidfd_open:
 		*ret_error = EMFILE;
 		return FAULT_DESCRIPTOR;
-	case SYS_kcmp:
-		*ret_error = EPERM;
-		return FAULT_FILE;
 	case SYS_membarrier:
 		*ret_error = ENOMEM;
 		return FAULT_MAP;

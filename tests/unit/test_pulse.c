@@ -14,9 +14,10 @@
 
 static pid_t start(bool sleeps)
 {
+	volatile bool on = true; /* or the loop may be left out */
 	pid_t pid = fork();
 
-	while (pid == 0)
+	while (pid == 0 && on)
 		if (sleeps)
 			pause();
 	REQUIRE(pid > 0);
