@@ -10,61 +10,59 @@
 #include "notify.h"
 #include "vring.h"
 
-/* The first burst of a grant, and one of which something was asked. False: the device is not
- * RUNNING, leave. Out of line. */
-bool hf_burst_attend(struct hf_vring *vring);
+/* Do what is asked of a burst. False: the device is not RUNNING. Out of line: hf_burst_attend. */
+bool hf_burst_attend_slowly(struct hf_vring *vring);
 
 /*
- * Enter a burst on vring `queue`: NULL when the device is not RUNNING, or the vring is not ours to
- * run. Otherwise nobody takes the ring away until hf_burst_end. Without a budget yet.
+ * Enter a burst on vring `queue`: NULL when it is not ours to run, or is held. Otherwise nobody
+ * takes the ring away until hf_burst_end, and hf_burst_attend comes before anything is done with
+ * it; only a burst that has nothing to do may end as it is. Without a call, since most bursts are
+ * empty.
  */
 static inline struct hf_vring *hf_burst_open(struct hf_device *device, uint16_t queue,
 					     bool *ret_enabled)
 {
-	struct hf_vring *v = hf_device_vring(device, queue);
+	struct hf_vring *v = &device->own[queue % HF_DEVICE_OWN];
 	uint64_t mine;
 	uint32_t mind;
 
-	if (unlikely(!v))
+	if (unlikely(queue >= HF_DEVICE_OWN) && !(v = hf_device_vring(device, queue)))
 		return NULL;
-	/* Pairs with the release in hf_vring_setup: our grant shows the setup it came with. */
+	/* Pairs with the release in hf_vring_grant: our grant shows the setup it came with. */
 	mine = hf_load_acquire(&v->my_grant);
 	if (unlikely(!mine))
 		return NULL;
 	/* Read once: the control thread may be writing the next grant's, see hf_vring_setup. */
 	mind = hf_read_once(&v->mind);
-	if (unlikely(!hf_burst_enter(hf_read_once(&v->lane), hf_read_once(&v->grant_word), mine,
-				     mind, ret_enabled))) {
-		if (mind & HF_ENTER_HELD)
-			hf_count(v, HF_COUNTER_CALLS_WHILE_HELD, 1);
-		return NULL;
-	}
-	if (unlikely(hf_read_once(&v->attention)) && !hf_burst_attend(v)) {
-		hf_burst_leave(v->lane);
-		return NULL;
-	}
-	return v;
+	if (likely(hf_burst_enter(hf_read_once(&v->lane), hf_read_once(&v->grant_word), mine, mind,
+				  ret_enabled)))
+		return v;
+	if (mind & HF_ENTER_HELD)
+		hf_count(v, HF_COUNTER_CALLS_WHILE_HELD, 1);
+	return NULL;
+}
+
+/* The end of a burst that found nothing to do, and was asked for nothing. */
+static inline void hf_burst_end_empty(const struct hf_vring *v)
+{
+	struct hf_lane_vring *lane = v->lane;
+
+	hf_count_in(lane, HF_COUNTER_EMPTY_BURSTS, 1);
+	hf_burst_leave(lane);
 }
 
 /*
- * The same as long as nothing is out of the ordinary, so that an empty burst, of which there are
- * most, is without a call. NULL: hf_burst_open has to tell, at once, since `busy` may be set.
+ * Ready an open burst: do what is asked of it, and give it its budget. False: the device is not
+ * RUNNING, and the burst is over. It is counted, or a thread that polls such a device would look as
+ * if it hung in one burst.
  */
-static inline struct hf_vring *hf_burst_open_fast(struct hf_device *device, uint16_t queue,
-						  bool *ret_enabled)
+static inline bool hf_burst_attend(struct hf_vring *v)
 {
-	struct hf_vring *v = &device->own[queue % HF_DEVICE_OWN];
-	uint64_t mine;
-
-	if (unlikely(queue >= HF_DEVICE_OWN) && !(v = hf_device_vring(device, queue)))
-		return NULL;
-	mine = hf_load_acquire(&v->my_grant);
-	if (unlikely(!mine || hf_read_once(&v->mind)))
-		return NULL;
-	if (unlikely(!hf_burst_enter(hf_read_once(&v->lane), hf_read_once(&v->grant_word), mine, 0,
-				     ret_enabled)))
-		return NULL;
-	return likely(!hf_read_once(&v->attention)) ? v : NULL;
+	v->budget = HF_BURST_BUDGET;
+	if (likely(!hf_read_once(&v->attention)) || hf_burst_attend_slowly(v))
+		return true;
+	hf_burst_end_empty(v);
+	return false;
 }
 
 static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t queue,
@@ -72,9 +70,7 @@ static inline struct hf_vring *hf_burst_begin(struct hf_device *device, uint16_t
 {
 	struct hf_vring *v = hf_burst_open(device, queue, ret_enabled);
 
-	if (likely(v))
-		v->budget = HF_BURST_BUDGET;
-	return v;
+	return likely(v) && likely(hf_burst_attend(v)) ? v : NULL;
 }
 
 /* A burst is left open, and others that begin on the vring find it held. */

@@ -106,6 +106,8 @@ static __attribute__((noinline)) uint16_t dequeue_burst(struct hf_device *device
 	struct hf_tally tally = {0};
 	uint16_t ready, got = 0;
 
+	if (unlikely(!hf_burst_attend(v)))
+		return 0;
 	if (unlikely(v->broken))
 		goto out;
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
@@ -153,27 +155,17 @@ void hf_prefetch(const struct hf_device *device, uint16_t queue)
 	hf_prefetch_read(announcement(v));
 }
 
-static __attribute__((noinline)) uint16_t dequeue_slowly(struct hf_device *device, uint16_t queue,
-							 struct hf_packet *const *packets,
-							 uint16_t count)
-{
-	bool enabled;
-	struct hf_vring *v = hf_burst_open(device, queue, &enabled);
-
-	if (!v || hf_dequeue_is_empty(v, false))
-		return 0;
-	return dequeue_burst(device, v, packets, count, enabled);
-}
-
 uint16_t hf_dequeue_burst(struct hf_device *device, uint16_t queue,
 			  struct hf_packet *const *packets, uint16_t count)
 {
 	bool enabled;
-	struct hf_vring *v = hf_burst_open_fast(device, queue, &enabled);
+	struct hf_vring *v = hf_burst_open(device, queue, &enabled);
 
 	if (unlikely(!v))
-		return dequeue_slowly(device, queue, packets, count);
-	if (hf_dequeue_is_empty(v, true))
 		return 0;
+	if (likely(hf_dequeue_is_empty(v))) {
+		hf_burst_end_empty(v);
+		return 0;
+	}
 	return dequeue_burst(device, v, packets, count, enabled);
 }

@@ -12,31 +12,18 @@
 void hf_dequeue_discard(struct hf_vring *vring, uint16_t ready);
 
 /*
- * Is it a burst on a ring that has nothing, of a device that has nothing to announce? Then it is
- * counted and over. Else its budget is there. Most bursts of a switch with many devices are empty:
- * they read a line of the vring, one that vrings share of the directory and the guest's, and write
- * one of the lane. `usual`: of hf_burst_open_fast, which has looked for what is out of the
- * ordinary.
+ * Is it a burst on a ring that has nothing, of which nothing is asked? Most bursts of a switch with
+ * many devices are such: they read a line of the vring, one that vrings share of the directory and
+ * the guest's, and write one of the lane.
  */
-static inline bool hf_dequeue_is_empty(struct hf_vring *v, const bool usual)
+static inline bool hf_dequeue_is_empty(const struct hf_vring *v)
 {
-	struct hf_lane_vring *lane = v->lane;
-	bool empty;
-
-	if (!usual && hf_read_once(&v->attention))
-		empty = false;
-	else if (likely(!v->packed))
-		empty = likely(v->avail_seen == v->next) &&
-			likely(hf_read_once(&v->avail->idx) == v->next);
-	else
-		empty = !hf_packed_is_available(hf_packed_look(v, v->next), v->next);
-	if (unlikely(!empty)) {
-		v->budget = HF_BURST_BUDGET;
+	if (unlikely(hf_read_once(&v->attention)))
 		return false;
-	}
-	hf_count_in(lane, HF_COUNTER_EMPTY_BURSTS, 1);
-	hf_burst_leave(lane);
-	return true;
+	if (likely(!v->packed))
+		return likely(v->avail_seen == v->next) &&
+		       likely(hf_read_once(&v->avail->idx) == v->next);
+	return !hf_packed_is_available(hf_packed_look(v, v->next), v->next);
 }
 
 #endif

@@ -61,12 +61,6 @@ static struct hf_vring *make_vring(void)
 	return v;
 }
 
-/* What a vring that was not there was not told. */
-static uint32_t lasting(const struct hf_device *device, uint32_t queue)
-{
-	return (device->running ? 0 : HF_ASKED_STAY) | (queue & 1 ? HF_ASKED_RARP : 0);
-}
-
 struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue)
 {
 	struct hf_vring *v;
@@ -79,11 +73,16 @@ struct hf_vring *hf_device_get_vring(struct hf_device *device, uint32_t queue)
 	v = queue < HF_DEVICE_OWN ? &device->own[queue] : make_vring();
 	if (!v)
 		return NULL;
-	hf_write_once(&v->asked, lasting(device, queue));
+	/* What a vring that was not there was not told. */
+	hf_write_once(&v->asked, device->running ? 0 : (uint32_t)HF_ASKED_STAY);
 	if (queue >= device->nr_vrings)
 		hf_write_once(&device->nr_vrings, (uint16_t)(queue + 1));
 	/* Data threads that find it see it initialised. */
 	hf_store_release(&device->vrings[queue], v);
+	/* Whoever announces something meanwhile finds the vring, or we what it announces. */
+	hf_fence_full();
+	if (queue & 1 && hf_read_once(&device->rarp))
+		hf_or(&v->asked, (uint32_t)HF_ASKED_RARP);
 	return v;
 }
 

@@ -2,9 +2,10 @@
 /*
  * A device granted to this process: what the control thread keeps of it.
  *
- * Data threads find their vring by its number (hf_device_vring) and look at nothing else of the
- * device: what of it concerns each burst is asked of each vring (HF_ASKED_…). A vring, once there,
- * stays until the device is destroyed, which is after destroy_device has returned.
+ * A data thread's burst finds its vring by its number (hf_device_vring) and looks at nothing else
+ * of the device: what of it concerns each burst is asked of each vring (HF_ASKED_…), and only when
+ * it is asked there, does a burst look at `rarp`. A vring, once there, stays until the device is
+ * destroyed, which is after destroy_device has returned.
  */
 #ifndef SECONDARY_DEVICE_H
 #define SECONDARY_DEVICE_H

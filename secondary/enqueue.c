@@ -126,6 +126,8 @@ uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 	if (likely(enabled && !v->broken && count))
 		taken = v->packed ? hf_packed_enqueue(v, packets, count)
 				  : enqueue_all(v, packets, count);
+	else
+		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
 	hf_burst_end(v);
 	return taken;
 }

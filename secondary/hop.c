@@ -69,6 +69,8 @@ static __attribute__((noinline)) uint16_t peek(struct hf_hop *hop, struct hf_dev
 {
 	uint16_t ready;
 
+	if (unlikely(!hf_burst_attend(v)))
+		return 0;
 	open_hop(hop, device, v);
 	if (unlikely(v->broken))
 		goto nothing;
@@ -103,19 +105,6 @@ nothing:
 	return 0;
 }
 
-static __attribute__((noinline)) uint16_t peek_slowly(struct hf_hop *hop, struct hf_device *device,
-						      uint16_t queue,
-						      struct hf_packet *const *packets,
-						      uint16_t count, uint32_t front)
-{
-	bool enabled;
-	struct hf_vring *v = hf_burst_open(device, queue, &enabled);
-
-	if (!v || hf_dequeue_is_empty(v, false))
-		return 0;
-	return peek(hop, device, v, packets, count, enabled, front);
-}
-
 uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
 		     struct hf_packet *const *packets, uint16_t count, uint32_t front)
 {
@@ -124,11 +113,13 @@ uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queu
 
 	if (unlikely(hop->source || !count))
 		return 0;
-	v = hf_burst_open_fast(device, queue, &enabled);
+	v = hf_burst_open(device, queue, &enabled);
 	if (unlikely(!v))
-		return peek_slowly(hop, device, queue, packets, count, front);
-	if (hf_dequeue_is_empty(v, true))
 		return 0;
+	if (likely(hf_dequeue_is_empty(v))) {
+		hf_burst_end_empty(v);
+		return 0;
+	}
 	return peek(hop, device, v, packets, count, enabled, front);
 }
 

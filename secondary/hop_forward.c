@@ -175,6 +175,8 @@ uint16_t hf_hop_forward(struct hf_hop *hop, struct hf_device *device, uint16_t q
 	if (likely(enabled && !v->broken && count))
 		taken = forward_burst(hop, v, device == hop->device, packets,
 				      (uint16_t)min_u64(count, HF_MAX_BURST));
+	else
+		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
 	leave(hop, v);
 	return taken;
 }

@@ -154,7 +154,7 @@ int hf_notify_put_err(struct hf_vring *v, int *fd)
 	return put(v, &v->err_fd, &v->has_err, fd);
 }
 
-bool hf_burst_attend(struct hf_vring *v)
+bool hf_burst_attend_slowly(struct hf_vring *v)
 {
 	uint32_t asked = hf_read_once(&v->asked);
 

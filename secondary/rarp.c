@@ -6,9 +6,11 @@
 #include "order.h"
 
 /* All that dequeue are to look. Whoever looks takes back its own asking first, so that one of us
- * sees the other: it our announcement, or we that it has yet to look. */
+ * sees the other: it our announcement, or we that it has yet to look. The fence is for a vring that
+ * is just being made, see hf_device_get_vring. */
 static void ask_all(struct hf_device *device)
 {
+	hf_fence_full();
 	for (uint16_t q = 1; q < HF_MAX_VRINGS; q += 2) {
 		struct hf_vring *v = hf_load_acquire(&device->vrings[q]);
 

@@ -7,9 +7,11 @@
  */
 #include <holdfast/burst.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 
+#include "rarp.h"
 #include "rig.h"
 #include "suite.h"
 
@@ -19,6 +21,7 @@
 #define RING 0ull
 #endif
 #define ROUNDS 400u
+#define LIVES  60u
 #define BURST  32u
 #define SLOT   256u
 #define FRAME  60u
@@ -176,7 +179,75 @@ static void revocations_and_bursts_never_overlap(void)
 	rig_destroy(&rig);
 }
 
+/* ---- the control thread forgets a grant (destroy() in devices.c), and nobody has revoked it */
+
+static void *poll_empty(void *unused)
+{
+	static uint8_t data[2048];
+	struct hf_packet packet = {.data = data, .room = sizeof(data)};
+	struct hf_packet *pointer = &packet;
+
+	(void)unused;
+	while (!atomic_load(&contest.over)) {
+		(void)hf_dequeue_burst(rig.device, 1, &pointer, 1);
+		atomic_fetch_add(&contest.dequeued, 1);
+	}
+	return NULL;
+}
+
+static void break_it(void)
+{
+	hf_or(&rig.device->vrings[1]->asked, (uint32_t)HF_ASKED_BREAK);
+}
+
+static void disable_it(void)
+{
+	hf_rarp_ask(rig.device, HF_RARP_PENDING | 2);
+	hf_write_once(&rig.grants[1], RIG_GRANT);
+}
+
+static void stop_it(void)
+{
+	hf_device_set_running(rig.device, false);
+}
+
+/* Rings of which each burst goes the long way. How often was one left busy? */
+static uint32_t count_left_busy(void (*change)(void))
+{
+	struct rig_shape shape = {
+		.features = HF_FEATURE(HF_F_VERSION_1) | RING, .size = 16, .memory = 256u << 10};
+	uint32_t busy = 0;
+	pthread_t thread;
+
+	for (uint32_t i = 0; i < LIVES; i++) {
+		REQUIRE(rig_create(&rig, &shape));
+		change();
+		atomic_store(&contest.over, false);
+		atomic_store(&contest.dequeued, 0);
+		REQUIRE(pthread_create(&thread, NULL, poll_empty, NULL) == 0);
+		while (atomic_load(&contest.dequeued) < 1000 + i * 7)
+			sched_yield();
+		hf_store_release(&rig.device->vrings[1]->my_grant, 0ull);
+		atomic_store(&contest.dequeued, 0);
+		while (atomic_load(&contest.dequeued) < 2)
+			sched_yield();
+		atomic_store(&contest.over, true);
+		pthread_join(thread, NULL);
+		busy += !hf_lane_quiescent(&rig.lanes[1]);
+		rig_destroy(&rig);
+	}
+	return busy;
+}
+
+static void a_grant_that_goes_under_a_poll_leaves_no_ring_busy(void)
+{
+	CHECK_EQ(count_left_busy(break_it), 0);
+	CHECK_EQ(count_left_busy(disable_it), 0);
+	CHECK_EQ(count_left_busy(stop_it), 0);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(revocations_and_bursts_never_overlap),
+	SENTENCE(a_grant_that_goes_under_a_poll_leaves_no_ring_busy),
 };
 SUITE("burst race", sentences)

@@ -656,6 +656,10 @@ static void without_grant_or_running_nothing_is_touched(void)
 	post_buffer(1, 2048);
 	hf_device_set_running(rig.device, false);
 	CHECK_EQ(dequeue(BURST), 0);
+	CHECK_EQ(hf_available_entries(rig.device, 0), 0);
+	/* Or who polls would look as if it never left its burst. */
+	for (uint16_t q = 0; q < 2; q++)
+		CHECK_EQ(rig_counter(&rig, q, HF_COUNTER_EMPTY_BURSTS), 1);
 	hf_device_set_running(rig.device, true);
 	rig.grants[0] = rig.grants[1] = 0;
 	CHECK_EQ(dequeue(BURST), 0);
@@ -711,8 +715,21 @@ static void an_announcement_waits_for_a_burst_that_has_room_for_it(void)
 	rig.device->rarp = 0;
 	CHECK_EQ(dequeue(BURST), 0);
 	CHECK(!hf_rarp_asked(rig.device->vrings[1]));
-	/* A vring that comes later looks once, too. */
-	CHECK(hf_rarp_asked(hf_device_get_vring(rig.device, 3)));
+	/* A vring that comes later looks for what there is then. */
+	CHECK(!hf_rarp_asked(hf_device_get_vring(rig.device, 3)));
+	hf_rarp_ask(rig.device, rarp);
+	CHECK(hf_rarp_asked(hf_device_get_vring(rig.device, 5)));
+	CHECK(!hf_rarp_asked(hf_device_get_vring(rig.device, 4)));
+	close_rig();
+}
+
+static void nothing_is_asked_of_a_disabled_ring_that_there_is_nothing_for(void)
+{
+	open_rig(V1, 16, 0);
+	rig.grants[1] = RIG_GRANT;
+	CHECK_EQ(dequeue(BURST), 0);
+	CHECK_EQ(dequeue(BURST), 0);
+	CHECK_EQ(rig.device->vrings[1]->attention, 0);
 	close_rig();
 }
 
@@ -728,6 +745,7 @@ static void a_disabled_ring_discards_and_supplies_nothing(void)
 	post_buffer(1, 2048);
 	make_packets(1, 60, 0);
 	CHECK_EQ(hf_enqueue_burst(rig.device, 0, pointers, 1), 0);
+	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_EMPTY_BURSTS), 1);
 	CHECK_EQ(driver_used_idx(&rig.rx), at(0));
 	CHECK_EQ(dequeue(BURST), 0);
 	CHECK_EQ(driver_used_idx(&rig.tx), at(1));
@@ -779,6 +797,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(without_grant_or_running_nothing_is_touched, "[42]"),
 	SENTENCE(a_vring_that_comes_while_the_device_does_not_run_does_not_run_either),
 	SENTENCE(an_announcement_waits_for_a_burst_that_has_room_for_it),
+	SENTENCE(nothing_is_asked_of_a_disabled_ring_that_there_is_nothing_for),
 	SENTENCE(a_disabled_ring_discards_and_supplies_nothing),
 	SENTENCE(the_lane_says_where_the_ring_is),
 };
