@@ -30,6 +30,7 @@ static void open_hop(struct hf_hop *hop, struct hf_device *device, struct hf_vri
 	hop->count = hop->places = 0;
 	hop->nr_pieces = hop->nr_drops = hop->nr_calls = 0;
 	hop->group = 0;
+	hop->uneven = hop->long_chains = false;
 }
 
 /* An announcement comes before what the guest sends. */
@@ -204,6 +205,8 @@ static uint32_t count_singles(const struct hf_hop *hop, uint32_t i, uint32_t pla
 {
 	uint32_t end = i + hf_packed_run_length(hop->source, places - i), from = i;
 
+	if (likely(!hop->long_chains))
+		return end - i;
 	while (i < end && hop->descs[i] == 1)
 		i++;
 	return i - from;

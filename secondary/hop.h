@@ -55,7 +55,9 @@ struct hf_hop {
 	uint16_t nr_pieces;
 	uint16_t nr_drops;
 	uint16_t nr_calls;
-	uint8_t group; /* all packets' first bytes or-ed: bit 0: one is to several stations */
+	uint8_t group;	  /* all packets' first bytes or-ed: bit 0: one is to several stations */
+	bool uneven;	  /* nr_pieces_of[] is not 0 of one */
+	bool long_chains; /* packed: descs[] is not 1 of one */
 
 	/*
 	 * Of packet i. What is in the guest still is what its `total` is more than its `len`: that
@@ -98,6 +100,7 @@ static inline void hop_note_whole(struct hf_hop *hop, uint16_t i)
 
 	hop->rest[i] = packet->data;
 	hop->nr_pieces_of[i] = packet->len == packet->total ? 0 : HOP_WHOLE;
+	hop->uneven |= hop->nr_pieces_of[i];
 }
 
 /* Is all of it in the caller's segments? */

@@ -34,8 +34,7 @@ CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
 			break;
 		copy_frame(to, from + header, keep, is_short, NULL);
 		group |= to[0];
-		packet_came(p, keep, len);
-		p->peeked = (uint16_t)(index + (k - first));
+		packet_came(p, keep, len, index + (uint32_t)(k - first));
 	}
 	r->group = group;
 	return (uint32_t)k;
@@ -121,6 +120,16 @@ static void run_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint1
 	}
 }
 
+/* Rows of a packed source. */
+CORE void note_singles(uint64_t *restrict to, uint16_t *restrict descs,
+		       const uint64_t *restrict used, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		to[i] = used[i];
+	for (uint32_t i = 0; i < n; i++)
+		descs[i] = 1;
+}
+
 /* A run from hop->at on, which the ring has not come to yet; at most `room` packets. */
 static void run_packed_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t room,
 			    uint32_t front)
@@ -133,10 +142,7 @@ static void run_packed_peek(struct hf_hop *hop, struct hf_packet *const *packets
 
 	n = look_packed_dequeue(v, &run, hop->at, n);
 	peek_run(hop, &run, n, packets, front);
-	for (uint32_t i = 0; i < n; i++) {
-		hop->used[first + i] = run.used[i];
-		hop->descs[first + i] = 1;
-	}
+	note_singles(hop->used + first, hop->descs + first, run.used, n);
 	hop->at = hf_packed_after(v, hop->at, n);
 	v->budget -= (int32_t)n;
 }
@@ -162,7 +168,7 @@ LOOP bool find_row(const struct hf_hop *hop, struct hf_packet *const *packets, u
 		return false;
 	for (uint32_t i = 0; i < n; i++)
 		differs |= (uintptr_t)packets[i] ^ (uintptr_t)known[i];
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; unlikely(hop->uneven) && i < n; i++)
 		pieces |= hop->nr_pieces_of[first + i];
 	*ret = (struct hop_known){hop->total + first, hop->rest + first};
 	return !(differs | pieces);
@@ -183,73 +189,16 @@ LOOP uint32_t gather(const struct hf_hop *hop, struct hf_packet *const *packets,
 	return n;
 }
 
-/* Does it ask nothing, is its front in one segment, and is it as long as it was peeked? */
-CORE bool front_is_simple(const struct hf_packet *p, uint32_t total)
-{
-	return offload_is_none(p) && !p->next && p->len - 1u < total && p->total == total;
-}
-
-/* How many packets, from the first of `n` on, are simple; what their chains must hold is noted. */
-LOOP uint32_t ask_forward(struct hf_run *r, struct hf_packet *const *packets, const uint32_t *total,
-			  uint32_t n, uint32_t header)
+/* Note what the chains of `n` packets must hold. */
+LOOP void ask_forward(struct hf_run *r, const uint32_t *total, uint32_t n, uint32_t header)
 {
 	uint32_t longest = 0;
-	size_t i;
 
-	for (i = 0; i < n && likely(front_is_simple(packets[i], total[i])); i++) {
+	for (uint32_t i = 0; i < n; i++) {
 		r->len[i] = total[i] + header;
 		longest |= r->len[i];
 	}
 	r->longer = longest > HF_COPY_SHORT;
-	return (uint32_t)i;
-}
-
-CORE void copy_forward(struct hf_run *r, struct hf_packet *const *packets,
-		       const uint8_t *const *rest, uint32_t n, const uint32_t header, bool is_short)
-{
-	uint8_t group = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		const struct hf_packet *p = packets[i];
-		const uint8_t *front = p->data;
-		uint32_t len = p->len, left = r->len[i] - header - len;
-		uint8_t *to = r->address[i];
-
-		prefetch_ahead(r, i, n, true);
-		write_header(to, header, len);
-		to += header;
-		copy_frame(to, front, len, is_short, NULL);
-		if (left)
-			copy_frame(to + len, rest[i] + len, left, is_short,
-				   r->address[i + 1 < n ? i + 1 : i] + header + len);
-		group |= front[0];
-	}
-	r->group = group;
-}
-
-/* The shapes: with num_buffers and without, short and any. */
-LOOP void copy_forward_12_short(struct hf_run *r, struct hf_packet *const *packets,
-				const uint8_t *const *rest, uint32_t n)
-{
-	copy_forward(r, packets, rest, n, 12, true);
-}
-
-LOOP void copy_forward_any(struct hf_run *r, struct hf_packet *const *packets,
-			   const uint8_t *const *rest, uint32_t n, uint32_t header)
-{
-	if (header == 12)
-		copy_forward(r, packets, rest, n, 12, false);
-	else
-		copy_forward(r, packets, rest, n, 10, false);
-}
-
-CORE void copy_run_forward(struct hf_run *r, struct hf_packet *const *packets,
-			   const uint8_t *const *rest, uint32_t n, uint32_t header)
-{
-	if (header == 12 && !r->longer)
-		copy_forward_12_short(r, packets, rest, n);
-	else
-		copy_forward_any(r, packets, rest, n, header);
 }
 
 /* What the hop knows of the first packets, at most `n`; of how many. Where they do not stand in one
@@ -274,9 +223,9 @@ CORE uint32_t forward_run(const struct hf_hop *hop, struct hf_vring *v,
 	struct hf_run run;
 
 	n = know(hop, packets, n, total, rest, &known);
-	n = ask_forward(&run, packets, known.total, n, v->header_bytes);
+	ask_forward(&run, known.total, n, v->header_bytes);
 	n = look_enqueue(v, &run, at, n);
-	copy_run_forward(&run, packets, known.rest, n, v->header_bytes);
+	n = copy_run_forward(&run, packets, known.rest, n, v->header_bytes);
 	use_run(v, &run, at, n);
 	tally_run(v, tally, &run, 0, n, packets);
 	return n;
@@ -293,14 +242,14 @@ static uint16_t run_packed_forward(const struct hf_hop *hop, struct hf_vring *v,
 	struct hop_known known;
 	struct hf_run run;
 
-	n = n ? know(hop, packets, n, total, rest, &known) : 0;
-	if (n)
-		n = ask_forward(&run, packets, known.total, n, v->header_bytes);
-	if (n)
-		n = look_packed_enqueue(v, &run, n);
+	if (unlikely(!n))
+		return 0;
+	n = know(hop, packets, n, total, rest, &known);
+	ask_forward(&run, known.total, n, v->header_bytes);
+	n = look_packed_enqueue(v, &run, n);
+	n = copy_run_forward(&run, packets, known.rest, n, v->header_bytes);
 	if (!n)
 		return 0;
-	copy_run_forward(&run, packets, known.rest, n, v->header_bytes);
 	use_packed_run(v, &run, n);
 	tally_run(v, tally, &run, 0, n, packets);
 	v->budget -= (int32_t)n;

@@ -173,6 +173,7 @@ static void add_packet(struct collector *c)
 	if (c->nr_pieces <= 1)
 		return;
 	hop->nr_pieces_of[i] = (uint8_t)c->nr_pieces;
+	hop->uneven = true;
 	hop->first_piece[i] = hop->nr_pieces;
 	hop->nr_pieces = (uint16_t)(hop->nr_pieces + c->nr_pieces);
 }
@@ -257,6 +258,7 @@ static bool look_at_packed(struct hf_hop *hop, struct hf_packet *packet, uint32_
 	if (result < 0)
 		note_drop(hop, result);
 	hop->used[hop->places] = hf_packed_used_state(at, chain.id, 0);
+	hop->long_chains |= chain.descs != 1;
 	hop->descs[hop->places++] = (uint16_t)chain.descs;
 	hop->at = chain.at;
 	return true;

@@ -44,12 +44,9 @@ static uint16_t run_packed_enqueue(struct hf_vring *v, struct hf_packet *const *
 	uint32_t n = ask_enqueue(&run, packets, want, v->header_bytes);
 
 	n = look_packed_enqueue(v, &run, n);
+	n = copy_run_enqueue(&run, packets, n, v->header_bytes);
 	if (!n)
 		return 0;
-	if (v->header_bytes == 12 && !run.longer)
-		copy_enqueue_12_short(&run, packets, n);
-	else
-		copy_enqueue_any(&run, packets, n, v->header_bytes);
 	use_packed_run(v, &run, n);
 	tally_run(v, tally, &run, 0, n, packets);
 	v->budget -= (int32_t)n;

@@ -34,19 +34,31 @@ CORE bool packet_is_simple(const struct hf_packet *p)
 	       p->total - 1u < HF_PACKET_MAX;
 }
 
-/* How many packets, from the first of `n` on, are simple; what their chains must hold is noted. */
+/* Is it of `total` bytes, as it was asked about; asks it nothing, and is its front, or all of it
+ * where there is nothing behind, in one segment? */
+CORE bool front_is_simple(const struct hf_packet *p, uint32_t total)
+{
+	return offload_is_none(p) && !p->next && p->len - 1u < total && p->total == total;
+}
+
+/*
+ * Note what the chains of `n` packets must hold. None, when the first one is not simple already; of
+ * the others the copy tells. (A sum that wraps is of a packet that is not simple.)
+ */
 LOOP uint32_t ask_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint32_t n,
 			  uint32_t header)
 {
 	uint32_t longest = 0;
-	size_t i;
 
-	for (i = 0; i < n && likely(packet_is_simple(packets[i])); i++) {
+	if (!n || unlikely(!packet_is_simple(packets[0])))
+		return 0;
+#pragma GCC unroll 4
+	for (uint32_t i = 0; i < n; i++) {
 		r->len[i] = packets[i]->total + header;
 		longest |= r->len[i];
 	}
 	r->longer = longest > HF_COPY_SHORT;
-	return (uint32_t)i;
+	return n;
 }
 
 /* ---- copy */
@@ -56,12 +68,14 @@ static_assert(offsetof(struct hf_packet, total) == offsetof(struct hf_packet, le
 		      offsetof(struct hf_packet, peeked) == offsetof(struct hf_packet, len) + 18,
 	      "what a packet is told");
 
-/* len, total and offload of a packet that asks nothing. By two stores: stores are what a run of
- * short packets waits for. */
-CORE void packet_came(struct hf_packet *p, uint32_t len, uint32_t total)
+typedef uint32_t offset_and_number __attribute__((may_alias));
+
+/* len, total and offload of a packet that asks nothing; its number, where a hop gives it one. By
+ * two stores: stores are what a run of short packets waits for. */
+CORE void packet_came(struct hf_packet *p, uint32_t len, uint32_t total, uint32_t number)
 {
 	*(hf_bytes16 *)(void *)&p->len = (hf_bytes16){(uint64_t)total << 32 | len};
-	p->offload.csum_offset = 0;
+	*(offset_and_number *)(void *)&p->offload.csum_offset = number << 16;
 }
 
 /* Runs of short packets are copied without a call, which would cost the loop its registers. */
@@ -103,7 +117,7 @@ CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
 			next = packets[k - first + (k + 1 < n)]->data;
 		copy_frame(to, from + header, len, is_short, next);
 		group |= to[0];
-		packet_came(p, len, len);
+		packet_came(p, len, len, 0);
 	}
 	r->group = group;
 	return (uint32_t)k;
@@ -125,49 +139,91 @@ LOOP uint32_t copy_dequeue_any(struct hf_run *r, uint32_t i, uint32_t n,
  * the frame, before those are there; of a frame that has them. */
 CORE void write_header(uint8_t *to, const uint32_t header, uint32_t len)
 {
-	const hf_bytes16 bytes = {0, header == 12 ? 1 << 16 : 0};
+	static const uint16_t csum_offset_and_buffers[2] = {0, 1};
 
-	if (likely(len >= 16 - header))
-		*(hf_bytes16 *)(void *)to = bytes;
-	else
-		memcpy(to, &bytes, header);
+	if (likely(len >= 16 - header)) {
+		*(hf_bytes16 *)(void *)to = (hf_bytes16){0, header == 12 ? 1 << 16 : 0};
+		return;
+	}
+	memset(to, 0, header == 12 ? 8 : header);
+	if (header == 12)
+		memcpy(to + 8, csum_offset_and_buffers, 4);
 }
 
-CORE void copy_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint32_t n,
-		       const uint32_t header, bool is_short)
+/*
+ * Into chains, from the first of `n` on; stops before a packet that is not simple. How many. Of a
+ * hop, what is in the packet is its front, and the bytes behind it are at rest[i] + len.
+ */
+CORE uint32_t copy_in(struct hf_run *r, struct hf_packet *const *packets, const bool hop,
+		      const uint8_t *const *rest, uint32_t n, const uint32_t header, bool is_short)
 {
 	uint8_t group = 0;
+	size_t i;
 
-	for (uint32_t i = 0; i < n; i++) {
-		const uint8_t *from = packets[i]->data;
-		uint32_t len = r->len[i] - header;
+	for (i = 0; i < n; i++) {
+		const struct hf_packet *p = packets[i];
+		uint32_t total = r->len[i] - header, len = hop ? p->len : total;
+		const uint8_t *from = p->data;
 		uint8_t *to = r->address[i];
 
+		if (unlikely(hop ? !front_is_simple(p, total) : !packet_is_simple(p)))
+			break;
 		prefetch_ahead(r, i, n, true);
 		write_header(to, header, len);
 		/* The guest's lines, all at once: they come from another core's cache, and one
-		 * for each line copied comes too late. The first were asked for by the look. */
-		if (len > 64)
+		 * for each line copied comes too late. The first were asked for before. */
+		if (!hop && len > 64)
 			hf_prefetch_all(r->address[i + 1 < n ? i + 1 : i] + 64, len);
-		copy_frame(to + header, from, len, is_short, NULL);
+		to += header;
+		copy_frame(to, from, len, is_short, NULL);
+		if (hop && len != total)
+			copy_frame(to + len, rest[i] + len, total - len, is_short,
+				   r->address[i + 1 < n ? i + 1 : i] + header + len);
 		group |= from[0];
 	}
 	r->group = group;
+	return (uint32_t)i;
 }
 
-/* The shapes: with num_buffers and without, short and any. */
-LOOP void copy_enqueue_12_short(struct hf_run *r, struct hf_packet *const *packets, uint32_t n)
+/* The shapes: with num_buffers and without, short and any; with something behind the front or
+ * without. */
+LOOP uint32_t copy_enqueue_12_short(struct hf_run *r, struct hf_packet *const *packets, uint32_t n)
 {
-	copy_enqueue(r, packets, n, 12, true);
+	return copy_in(r, packets, false, NULL, n, 12, true);
 }
 
-LOOP void copy_enqueue_any(struct hf_run *r, struct hf_packet *const *packets, uint32_t n,
-			   uint32_t header)
+LOOP uint32_t copy_forward_12_short(struct hf_run *r, struct hf_packet *const *packets,
+				    const uint8_t *const *rest, uint32_t n)
 {
-	if (header == 12)
-		copy_enqueue(r, packets, n, 12, false);
-	else
-		copy_enqueue(r, packets, n, 10, false);
+	return copy_in(r, packets, true, rest, n, 12, true);
+}
+
+LOOP uint32_t copy_enqueue_any(struct hf_run *r, struct hf_packet *const *packets, uint32_t n,
+			       uint32_t header)
+{
+	return header == 12 ? copy_in(r, packets, false, NULL, n, 12, false)
+			    : copy_in(r, packets, false, NULL, n, 10, false);
+}
+
+LOOP uint32_t copy_forward_any(struct hf_run *r, struct hf_packet *const *packets,
+			       const uint8_t *const *rest, uint32_t n, uint32_t header)
+{
+	return header == 12 ? copy_in(r, packets, true, rest, n, 12, false)
+			    : copy_in(r, packets, true, rest, n, 10, false);
+}
+
+CORE uint32_t copy_run_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint32_t n,
+			       uint32_t header)
+{
+	return header == 12 && !r->longer ? copy_enqueue_12_short(r, packets, n)
+					  : copy_enqueue_any(r, packets, n, header);
+}
+
+CORE uint32_t copy_run_forward(struct hf_run *r, struct hf_packet *const *packets,
+			       const uint8_t *const *rest, uint32_t n, uint32_t header)
+{
+	return header == 12 && !r->longer ? copy_forward_12_short(r, packets, rest, n)
+					  : copy_forward_any(r, packets, rest, n, header);
 }
 
 /* ---- use */
@@ -281,10 +337,7 @@ static uint16_t run_enqueue(struct hf_vring *v, struct hf_packet *const *packets
 		uint32_t n = ask_enqueue(&run, packets + done, want, v->header_bytes);
 
 		n = look_enqueue(v, &run, at, n);
-		if (v->header_bytes == 12 && !run.longer)
-			copy_enqueue_12_short(&run, packets + done, n);
-		else
-			copy_enqueue_any(&run, packets + done, n, v->header_bytes);
+		n = copy_run_enqueue(&run, packets + done, n, v->header_bytes);
 		use_run(v, &run, at, n);
 		tally_run(v, tally, &run, 0, n, packets + done);
 		done += n;
