@@ -13,6 +13,7 @@
 
 /* Registers, not structs: those the compiler copies through the stack. Unaligned, and of any type's
  * bytes. */
+typedef uint64_t hf_bytes8 __attribute__((aligned(1), may_alias));
 typedef uint64_t hf_bytes16 __attribute__((vector_size(16), aligned(1), may_alias));
 #ifdef __AVX2__
 typedef uint64_t hf_bytes32 __attribute__((vector_size(32), aligned(1), may_alias));

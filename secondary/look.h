@@ -8,9 +8,9 @@
  * is read once into a local, and the local is checked and used.
  *
  * Where the level has wide registers, WIDE chains at once are read, checked and noted by them
- * (look_avx512.h, look_avx2.h), by the same rules. A group of which one chain is not simple, or not
- * in the region of the last one, is noted by nobody: it is looked at again one by one, which also
- * goes from region to region, and what was read before is forgotten.
+ * (look_wide.h), by the same rules. A group of which one chain is not simple, or not in the region
+ * of the last one, is noted by nobody: it is looked at again one by one, which also goes from
+ * region to region, and what was read before is forgotten.
  */
 #ifndef SECONDARY_LOOK_H
 #define SECONDARY_LOOK_H
@@ -171,8 +171,8 @@ CORE bool look_at_one(struct hf_vring *v, struct window *w, const struct chains 
 	return true;
 }
 
-#if defined(__AVX512BW__) && defined(__AVX512VL__)
-#include "look_avx512.h"
+#ifdef __AVX2__
+#include "look_wide.h"
 #else
 #define WIDE 1u
 

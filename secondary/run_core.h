@@ -42,8 +42,8 @@ CORE bool front_is_simple(const struct hf_packet *p, uint32_t total)
 }
 
 /*
- * Note what the chains of `n` packets must hold. None, when the first one is not simple already; of
- * the others the copy tells. (A sum that wraps is of a packet that is not simple.)
+ * Note what the chains of how many packets, at most `n`, must hold. None, when the first one is not
+ * simple already; of the others the copy tells. Only the first, when a sum could wrap.
  */
 LOOP uint32_t ask_enqueue(struct hf_run *r, struct hf_packet *const *packets, uint32_t n,
 			  uint32_t header)
@@ -54,11 +54,13 @@ LOOP uint32_t ask_enqueue(struct hf_run *r, struct hf_packet *const *packets, ui
 		return 0;
 #pragma GCC unroll 4
 	for (uint32_t i = 0; i < n; i++) {
-		r->len[i] = packets[i]->total + header;
-		longest |= r->len[i];
+		uint32_t total = packets[i]->total;
+
+		r->len[i] = total + header;
+		longest |= total;
 	}
-	r->longer = longest > HF_COPY_SHORT;
-	return n;
+	r->longer = longest > HF_COPY_SHORT - header;
+	return likely(longest < 2 * HF_PACKET_MAX) ? n : 1;
 }
 
 /* ---- copy */
