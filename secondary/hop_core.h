@@ -8,51 +8,6 @@
 
 /* ---- peek */
 
-/* Fronts of chains i … n - 1 of the run into packets, which get numbers from `index` on; stops
- * before one that needs more than a copy. Where it stopped. */
-CORE uint32_t copy_fronts(struct hf_run *r, uint32_t i, uint32_t n,
-			  struct hf_packet *const *packets, uint32_t index, const uint32_t header,
-			  const uint32_t front, bool is_short)
-{
-	const size_t first = i;
-	uint8_t group = 0;
-	size_t k;
-
-	for (k = i; k < n; k++) {
-		struct hf_packet *p = packets[k - first];
-		const uint8_t *from = r->address[k];
-		uint32_t len = r->len[k] - header, keep = len < front ? len : front;
-		uint8_t *to = p->data;
-		uint16_t asked;
-
-		prefetch_ahead(r, k, n, false);
-
-		/* flags and gso_type: when these are zero nothing is asked for, whatever the
-		 * rest says. */
-		__builtin_memcpy(&asked, from, sizeof(asked));
-		if (unlikely(asked || len > p->room || p->next))
-			break;
-		copy_frame(to, from + header, keep, is_short, NULL);
-		group |= to[0];
-		packet_came(p, keep, len, index + (uint32_t)(k - first));
-	}
-	r->group = group;
-	return (uint32_t)k;
-}
-
-LOOP uint32_t copy_fronts_12_short(struct hf_run *r, uint32_t i, uint32_t n,
-				   struct hf_packet *const *packets, uint32_t index, uint32_t front)
-{
-	return copy_fronts(r, i, n, packets, index, 12, front, true);
-}
-
-LOOP uint32_t copy_fronts_any(struct hf_run *r, uint32_t i, uint32_t n,
-			      struct hf_packet *const *packets, uint32_t index, uint32_t header,
-			      uint32_t front)
-{
-	return copy_fronts(r, i, n, packets, index, header, front, false);
-}
-
 /* Rows of the hop. Told that they do not overlap, the compiler moves them by vectors. */
 LOOP void note_rows(struct hf_packet **restrict to, const uint8_t **restrict rest,
 		    uint32_t *restrict total, struct hf_packet *const *restrict packets,
@@ -93,7 +48,7 @@ CORE void peek_run(struct hf_hop *hop, struct hf_run *r, uint32_t n,
 		struct hf_packet *const *to = packets + hop->count;
 
 		end = is_12_short ? copy_fronts_12_short(r, i, n, to, hop->count, front)
-				  : copy_fronts_any(r, i, n, to, hop->count, header, front);
+				  : copy_fronts_any(r, i, n, to, hop->count, front, header);
 		note_packets(hop, r, i, end - i, to, header);
 		if (likely(end == n))
 			return;

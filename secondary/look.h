@@ -25,11 +25,10 @@
 
 /*
  * The first lines of a frame, its header among them, are wanted soon after the look, to read or to
- * write. The look asks for those of the first AHEAD frames, the copy for those of the one that is
- * AHEAD of it: all of a run's at once are more than the processor has on their way at one time, and
- * the look would wait for them.
+ * write. The look asks for those of the first HF_RUN_AHEAD frames, the copy for those of the one
+ * that is so far ahead of it: all of a run's at once are more than the processor has on their way
+ * at one time, and the look would wait for them.
  */
-#define AHEAD	       8u
 #define PREFETCH_LINES 2u
 
 CORE void prefetch_frame(const uint8_t *at, const bool write)
@@ -42,11 +41,10 @@ CORE void prefetch_frame(const uint8_t *at, const bool write)
 	}
 }
 
-/* Frame i of `n` is copied next. */
-CORE void prefetch_ahead(const struct hf_run *r, size_t i, size_t n, const bool write)
+/* Frame i is copied next. */
+CORE void prefetch_ahead(const struct hf_run *r, size_t i, const bool write)
 {
-	if (likely(i + AHEAD < n))
-		prefetch_frame(r->address[i + AHEAD], write);
+	prefetch_frame(r->address[i + HF_RUN_AHEAD], write);
 }
 
 /* A region's way into this process, in locals: nothing that is stored may change it. */
@@ -161,7 +159,7 @@ CORE bool look_at_one(struct hf_vring *v, struct window *w, const struct chains 
 		return false;
 	if (unlikely(!window_find(v, w, d.addr, len, &r->address[i])))
 		return false;
-	if (i < AHEAD)
+	if (i < HF_RUN_AHEAD)
 		prefetch_frame(r->address[i], c->fills);
 	r->used[i] = c->fills ? d.used | used_len(c, len) : d.used;
 	if (!c->fills) {
@@ -187,7 +185,8 @@ CORE bool look_at_wide(const struct window *w, const struct chains *c, struct hf
 #endif
 
 /* How many of `n` chains, from the first on, are simple. */
-CORE uint32_t look(struct hf_vring *v, const struct chains *c, struct hf_run *r, const size_t n)
+CORE size_t look_at_all(struct hf_vring *v, const struct chains *c, struct hf_run *r,
+			const size_t n)
 {
 	struct window w = window_of(v);
 	size_t i = 0, end;
@@ -197,9 +196,18 @@ CORE uint32_t look(struct hf_vring *v, const struct chains *c, struct hf_run *r,
 			i += WIDE;
 		for (end = n - i < WIDE ? n : i + WIDE; i < end; i++)
 			if (!look_at_one(v, &w, c, r, i))
-				return (uint32_t)i;
+				return i;
 	}
-	return (uint32_t)i;
+	return i;
+}
+
+CORE uint32_t look(struct hf_vring *v, const struct chains *c, struct hf_run *r, const size_t n)
+{
+	size_t found = look_at_all(v, c, r, n);
+
+	for (size_t i = 0; likely(found) && i < HF_RUN_AHEAD; i++)
+		r->address[found + i] = r->address[found - 1];
+	return (uint32_t)found;
 }
 
 /* Chains of a split ring from slot `at` of the available ring on, not beyond its end. */

@@ -29,11 +29,13 @@
 
 struct hf_hop;
 
-#define HF_RUN 32u
+#define HF_RUN	     32u
+#define HF_RUN_AHEAD 8u
 
 /* What a look found. Addresses are of this process and good for all of len[i]. */
 struct hf_run {
-	uint8_t *address[HF_RUN];
+	/* Behind the last one it is repeated, for who looks HF_RUN_AHEAD ahead. */
+	uint8_t *address[HF_RUN + HF_RUN_AHEAD];
 	uint64_t used[HF_RUN]; /* used entry, or second word of the used descriptor */
 	uint32_t len[HF_RUN];  /* bytes of the header and the frame, there or to be put there */
 	uint8_t longer;	       /* not 0: a len[i] is more than what is copied without a call */

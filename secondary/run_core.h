@@ -72,8 +72,8 @@ static_assert(offsetof(struct hf_packet, total) == offsetof(struct hf_packet, le
 
 typedef uint32_t offset_and_number __attribute__((may_alias));
 
-/* len, total and offload of a packet that asks nothing; its number, where a hop gives it one. By
- * two stores: stores are what a run of short packets waits for. */
+/* len and total, and the offload of a packet that asks nothing; its number, where a hop gives it
+ * one. By two stores: stores are what a run of short packets waits for. */
 CORE void packet_came(struct hf_packet *p, uint32_t len, uint32_t total, uint32_t number)
 {
 	*(hf_bytes16 *)(void *)&p->len = (hf_bytes16){(uint64_t)total << 32 | len};
@@ -93,9 +93,13 @@ CORE void copy_frame(uint8_t *to, const uint8_t *from, uint32_t len, bool is_sho
 	memcpy(to, from, len);
 }
 
-/* Frames i … n - 1 into packets; stops before one that needs more than a copy. Where it stopped. */
-CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
-			   struct hf_packet *const *packets, const uint32_t header, bool is_short)
+/*
+ * Frames i … n - 1 into packets; stops before one that needs more than a copy. Where it stopped. Of
+ * a hop, only their fronts, and packets get numbers from `number` on.
+ */
+CORE uint32_t copy_out(struct hf_run *r, uint32_t i, uint32_t n, struct hf_packet *const *packets,
+		       const bool hop, uint32_t number, uint32_t front, const uint32_t header,
+		       bool is_short)
 {
 	const size_t first = i;
 	uint8_t group = 0;
@@ -104,22 +108,21 @@ CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
 	for (k = i; k < n; k++) {
 		struct hf_packet *p = packets[k - first];
 		const uint8_t *from = r->address[k];
-		uint32_t len = r->len[k] - header;
+		uint32_t total = r->len[k] - header, len = hop && total > front ? front : total;
 		uint8_t *to = p->data, *next = NULL;
 		uint16_t asked;
 
-		prefetch_ahead(r, k, n, false);
-
+		prefetch_ahead(r, k, false);
 		/* flags and gso_type: when these are zero nothing is asked for, whatever the
 		 * rest says. */
 		__builtin_memcpy(&asked, from, sizeof(asked));
-		if (unlikely(asked || len > p->room || p->next))
+		if (unlikely(asked || total > p->room || p->next))
 			break;
-		if (len > 64)
+		if (!hop && len > 64)
 			next = packets[k - first + (k + 1 < n)]->data;
 		copy_frame(to, from + header, len, is_short, next);
 		group |= to[0];
-		packet_came(p, len, len, 0);
+		packet_came(p, len, total, hop ? number++ : 0);
 	}
 	r->group = group;
 	return (uint32_t)k;
@@ -128,13 +131,27 @@ CORE uint32_t copy_dequeue(struct hf_run *r, uint32_t i, uint32_t n,
 LOOP uint32_t copy_dequeue_12_short(struct hf_run *r, uint32_t i, uint32_t n,
 				    struct hf_packet *const *packets)
 {
-	return copy_dequeue(r, i, n, packets, 12, true);
+	return copy_out(r, i, n, packets, false, 0, 0, 12, true);
 }
 
 LOOP uint32_t copy_dequeue_any(struct hf_run *r, uint32_t i, uint32_t n,
 			       struct hf_packet *const *packets, uint32_t header)
 {
-	return copy_dequeue(r, i, n, packets, header, false);
+	return copy_out(r, i, n, packets, false, 0, 0, header, false);
+}
+
+LOOP uint32_t copy_fronts_12_short(struct hf_run *r, uint32_t i, uint32_t n,
+				   struct hf_packet *const *packets, uint32_t number,
+				   uint32_t front)
+{
+	return copy_out(r, i, n, packets, true, number, front, 12, true);
+}
+
+LOOP uint32_t copy_fronts_any(struct hf_run *r, uint32_t i, uint32_t n,
+			      struct hf_packet *const *packets, uint32_t number, uint32_t front,
+			      uint32_t header)
+{
+	return copy_out(r, i, n, packets, true, number, front, header, false);
 }
 
 /* All zeros, and num_buffers 1 where it is there. In one store, which goes over the first bytes of
@@ -170,17 +187,17 @@ CORE uint32_t copy_in(struct hf_run *r, struct hf_packet *const *packets, const 
 
 		if (unlikely(hop ? !front_is_simple(p, total) : !packet_is_simple(p)))
 			break;
-		prefetch_ahead(r, i, n, true);
+		prefetch_ahead(r, i, true);
 		write_header(to, header, len);
 		/* The guest's lines, all at once: they come from another core's cache, and one
 		 * for each line copied comes too late. The first were asked for before. */
 		if (!hop && len > 64)
-			hf_prefetch_all(r->address[i + 1 < n ? i + 1 : i] + 64, len);
+			hf_prefetch_all(r->address[i + 1] + 64, len);
 		to += header;
 		copy_frame(to, from, len, is_short, NULL);
 		if (hop && len != total)
 			copy_frame(to + len, rest[i] + len, total - len, is_short,
-				   r->address[i + 1 < n ? i + 1 : i] + header + len);
+				   r->address[i + 1] + header + len);
 		group |= from[0];
 	}
 	r->group = group;
