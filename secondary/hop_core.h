@@ -153,7 +153,7 @@ LOOP void ask_forward(struct hf_run *r, const uint32_t *total, uint32_t n, uint3
 		r->len[i] = total[i] + header;
 		longest |= r->len[i];
 	}
-	r->longer = longest > HF_COPY_SHORT;
+	note_longest(r, longest);
 }
 
 /* What the hop knows of the first packets, at most `n`; of how many. Where they do not stand in one

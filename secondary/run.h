@@ -39,6 +39,8 @@ struct hf_run {
 	uint64_t used[HF_RUN]; /* used entry, or second word of the used descriptor */
 	uint32_t len[HF_RUN];  /* bytes of the header and the frame, there or to be put there */
 	uint8_t longer;	       /* not 0: a len[i] is more than what is copied without a call */
+	/* Into chains: no frame has more lines than the copy asks for ahead; see prefetch_frame. */
+	bool small;
 	uint8_t group; /* the copy: first bytes of the frames or-ed; bit 0: one is a group address
 			*/
 };

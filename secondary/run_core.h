@@ -41,6 +41,13 @@ CORE bool front_is_simple(const struct hf_packet *p, uint32_t total)
 	return offload_is_none(p) && !p->next && p->len - 1u < total && p->total == total;
 }
 
+/* No len[] is longer than that. */
+CORE void note_longest(struct hf_run *r, uint32_t longest)
+{
+	r->longer = longest > HF_COPY_SHORT;
+	r->small = longest <= 64 * PREFETCH_LINES;
+}
+
 /*
  * Note what the chains of how many packets, at most `n`, must hold. None, when the first one is not
  * simple already; of the others the copy tells. Only the first, when a sum could wrap.
@@ -59,7 +66,7 @@ LOOP uint32_t ask_enqueue(struct hf_run *r, struct hf_packet *const *packets, ui
 		r->len[i] = total + header;
 		longest |= total;
 	}
-	r->longer = longest > HF_COPY_SHORT - header;
+	note_longest(r, longest + header);
 	return likely(longest < 2 * HF_PACKET_MAX) ? n : 1;
 }
 
@@ -176,6 +183,7 @@ CORE void write_header(uint8_t *to, const uint32_t header, uint32_t len)
 CORE uint32_t copy_in(struct hf_run *r, struct hf_packet *const *packets, const bool hop,
 		      const uint8_t *const *rest, uint32_t n, const uint32_t header, bool is_short)
 {
+	const bool small = r->small;
 	uint8_t group = 0;
 	size_t i;
 
@@ -187,7 +195,8 @@ CORE uint32_t copy_in(struct hf_run *r, struct hf_packet *const *packets, const 
 
 		if (unlikely(hop ? !front_is_simple(p, total) : !packet_is_simple(p)))
 			break;
-		prefetch_ahead(r, i, true);
+		if (small)
+			prefetch_ahead(r, i, true);
 		write_header(to, header, len);
 		/* The guest's lines, all at once: they come from another core's cache, and one
 		 * for each line copied comes too late. The first were asked for before. */
