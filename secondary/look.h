@@ -25,7 +25,7 @@
 
 /*
  * The first lines of a frame, its header among them, are wanted soon after the look, to read or to
- * write. The look asks for those of the first HF_RUN_AHEAD frames, the copy for those of the one
+ * write. The look asks for those of the first AHEAD frames, the copy for those of the one
  * that is so far ahead of it: all of a run's at once are more than the processor has on their way
  * at one time, and the look would wait for them.
  *
@@ -33,6 +33,7 @@
  * next one, and both at a time were twice as slow on two cores (256 bytes). Then the look asks for
  * the first ones of all, and looks at one after the other: at the pace of a group, asking in vain.
  */
+#define AHEAD	       8u
 #define PREFETCH_LINES 2u
 
 CORE void prefetch_frame(const uint8_t *at, const bool write)
@@ -45,10 +46,11 @@ CORE void prefetch_frame(const uint8_t *at, const bool write)
 	}
 }
 
-/* Frame i is copied next. */
-CORE void prefetch_ahead(const struct hf_run *r, size_t i, const bool write)
+/* Frame i of `n` is copied next. */
+CORE void prefetch_ahead(const struct hf_run *r, size_t i, size_t n, const bool write)
 {
-	prefetch_frame(r->address[i + HF_RUN_AHEAD], write);
+	if (likely(i + AHEAD < n))
+		prefetch_frame(r->address[i + AHEAD], write);
 }
 
 /* A region's way into this process, in locals: nothing that is stored may change it. */
@@ -169,7 +171,7 @@ CORE bool look_at_one(struct hf_vring *v, struct window *w, const struct chains 
 		return false;
 	if (unlikely(!window_find(v, w, d.addr, len, &r->address[i])))
 		return false;
-	if (i < HF_RUN_AHEAD || are_large(c, r))
+	if (i < AHEAD || are_large(c, r))
 		prefetch_frame(r->address[i], c->fills);
 	r->used[i] = c->fills ? d.used | used_len(c, len) : d.used;
 	if (!c->fills) {
@@ -216,8 +218,8 @@ CORE uint32_t look(struct hf_vring *v, const struct chains *c, struct hf_run *r,
 {
 	size_t found = look_at_all(v, c, r, n);
 
-	for (size_t i = 0; likely(found) && i < HF_RUN_AHEAD; i++)
-		r->address[found + i] = r->address[found - 1];
+	if (likely(found))
+		r->address[found] = r->address[found - 1];
 	return (uint32_t)found;
 }
 

@@ -88,7 +88,7 @@ CORE bool look_at_wide(const struct window *w, const struct chains *c, struct hf
 	}
 	memcpy(&r->address[i], &address, sizeof(address));
 	memcpy(&r->used[i], &used, sizeof(used));
-	for (uint32_t k = 0; i < HF_RUN_AHEAD && k < WIDE; k++)
+	for (uint32_t k = 0; i < AHEAD && k < WIDE; k++)
 		prefetch_frame(r->address[i + k], c->fills);
 	return true;
 }

@@ -29,16 +29,14 @@
 
 struct hf_hop;
 
-#define HF_RUN	     32u
-#define HF_RUN_AHEAD 8u
+#define HF_RUN 32u
 
 /* What a look found. Addresses are of this process and good for all of len[i]. */
 struct hf_run {
-	/* Behind the last one it is repeated, for who looks HF_RUN_AHEAD ahead. */
-	uint8_t *address[HF_RUN + HF_RUN_AHEAD];
-	uint64_t used[HF_RUN]; /* used entry, or second word of the used descriptor */
-	uint32_t len[HF_RUN];  /* bytes of the header and the frame, there or to be put there */
-	uint8_t longer;	       /* not 0: a len[i] is more than what is copied without a call */
+	uint8_t *address[HF_RUN + 1]; /* behind the last one it is repeated, as a next one */
+	uint64_t used[HF_RUN];	      /* used entry, or second word of the used descriptor */
+	uint32_t len[HF_RUN]; /* bytes of the header and the frame, there or to be put there */
+	uint8_t longer;	      /* not 0: a len[i] is more than what is copied without a call */
 	/* Into chains: no frame has more lines than the copy asks for ahead; see prefetch_frame. */
 	bool small;
 	uint8_t group; /* the copy: first bytes of the frames or-ed; bit 0: one is a group address

@@ -119,7 +119,7 @@ CORE uint32_t copy_out(struct hf_run *r, uint32_t i, uint32_t n, struct hf_packe
 		uint8_t *to = p->data, *next = NULL;
 		uint16_t asked;
 
-		prefetch_ahead(r, k, false);
+		prefetch_ahead(r, k, n, false);
 		/* flags and gso_type: when these are zero nothing is asked for, whatever the
 		 * rest says. */
 		__builtin_memcpy(&asked, from, sizeof(asked));
@@ -196,12 +196,12 @@ CORE uint32_t copy_in(struct hf_run *r, struct hf_packet *const *packets, const 
 		if (unlikely(hop ? !front_is_simple(p, total) : !packet_is_simple(p)))
 			break;
 		if (small)
-			prefetch_ahead(r, i, true);
+			prefetch_ahead(r, i, n, true);
 		write_header(to, header, len);
 		/* The guest's lines, all at once: they come from another core's cache, and one
-		 * for each line copied comes too late. The first were asked for before. */
+		 * for each line copied comes too late. */
 		if (!hop && len > 64)
-			hf_prefetch_all(r->address[i + 1] + 64, len);
+			hf_prefetch_all(r->address[i + 1], len + 64);
 		to += header;
 		copy_frame(to, from, len, is_short, NULL);
 		if (hop && len != total)
