@@ -24,7 +24,7 @@
  *
  * The old owner stays prepared for what it gave away (prepare.c): giving it back costs no more.
  */
-#include "handover.h"
+#include "handover_move.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -47,36 +47,6 @@
 #include "state.h"
 
 #define FLUSH_NS (200 * NS_PER_MS)
-
-struct move {
-	struct handover *handover;
-	struct device *device; /* NULL: its session is over */
-	uint64_t owner;	       /* secondary's id, when it began; 0: nobody */
-	uint64_t told;	       /* the secondary that was sent its state; 0: nobody */
-	bool flushed;
-	bool waiting; /* for the revocation */
-	struct revocation revocation;
-};
-
-struct handover {
-	struct primary *primary;
-	struct handover_waiter *waiter; /* NULL: nobody */
-	struct handover *next;		/* all of them */
-	uint64_t to;			/* secondary's id; 0: whoever is next */
-	uint64_t from;			/* only what this one runs; 0: whoever runs it */
-	uint32_t only;			/* device slot, or UINT32_MAX: all */
-	bool force;			/* also when nobody is next */
-	bool hung; /* `from` hangs: it cannot flush, nor keep what another can have */
-
-	enum { BEGIN, STILL, FLUSH, TAKE } phase;
-	uint64_t number; /* of its Flush */
-	uint64_t started_ns;
-	struct move *moves;
-	uint32_t nr_moves;
-	uint32_t pending;	 /* revocations, and one while they are being started */
-	struct loop_timer timer; /* BEGIN: go; FLUSH: the deadline */
-	struct handover_result result;
-};
 
 static struct secondary *by_id(const struct primary *primary, uint64_t id)
 {
@@ -115,8 +85,7 @@ static void finish(struct handover *h)
 	waiter->done(waiter, &result);
 }
 
-/* Would it be given to another one, who lives? */
-static bool has_relief(const struct device *device)
+bool handover_has_relief(const struct device *device)
 {
 	const struct secondary *next = grant_next_owner(device);
 
@@ -134,7 +103,7 @@ static bool is_meant(const struct handover *h, const struct device *device)
 		return false;
 	if (h->from)
 		return device->owner && device->owner->id == h->from &&
-		       (!h->hung || has_relief(device));
+		       (!h->hung || handover_has_relief(device));
 	return to && device->owner != to && grant_may_run(device, to);
 }
 
@@ -370,21 +339,16 @@ void handover_flushed(struct secondary *secondary, uint64_t number)
 	}
 }
 
-static int refuse(const char **ret_reason, int error, const char *reason)
-{
-	*ret_reason = reason;
-	return error;
-}
-
-static int begin(struct primary *primary, const struct handover *wanted,
-		 struct handover_waiter *waiter, const char **ret_reason)
+int handover_begin(struct primary *primary, const struct handover *wanted,
+		   struct handover_waiter *waiter, const char **ret_reason)
 {
 	struct handover *h;
 	int error;
 
-	if (primary->holding)
-		return refuse(ret_reason, -EBUSY,
-			      "the primary is being upgraded; try again in a second");
+	if (primary->holding) {
+		*ret_reason = "the primary is being upgraded; try again in a second";
+		return -EBUSY;
+	}
 	h = calloc(1, sizeof(*h));
 	*ret_reason = "no memory; give holdfastd more";
 	if (!h)
@@ -404,126 +368,6 @@ static int begin(struct primary *primary, const struct handover *wanted,
 	if (waiter)
 		waiter->handover = h;
 	return 0;
-}
-
-int handover_find(const struct primary *primary, const char *name, struct secondary **ret_secondary,
-		  const char **ret_reason)
-{
-	struct secondary *found = NULL;
-
-	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
-		struct secondary *s = primary->secondaries[i];
-
-		if (!s || !secondary_usable(s) || strcmp(s->name, name) != 0)
-			continue;
-		if (found)
-			return refuse(ret_reason, -ENOTUNIQ,
-				      "several secondaries have this name; start them with names "
-				      "of their own (--name)");
-		found = s;
-	}
-	if (!found)
-		return refuse(ret_reason, -ENOENT,
-			      "no such secondary is attached; holdfast secondary list shows those "
-			      "that are");
-	*ret_secondary = found;
-	return 0;
-}
-
-static int check_port(struct handover *wanted, const struct primary *primary, const char *name,
-		      const struct secondary *to, const char **ret_reason)
-{
-	const struct port *port = port_find(primary, name);
-
-	if (!port)
-		return refuse(ret_reason, -ENOENT,
-			      "no such port; holdfast port list shows those there are");
-	if (!secondary_serves(to, name))
-		return refuse(ret_reason, -EINVAL,
-			      "this secondary does not serve the port; start it with a pattern "
-			      "that matches (--ports)");
-	if (!port->session)
-		return refuse(ret_reason, -ENOTCONN,
-			      "no front-end is connected to the port, so there is nothing to hand "
-			      "over; start the guest");
-	wanted->only = port->device.slot;
-	return 0;
-}
-
-int handover_start(struct primary *primary, const char *port, const char *to_name,
-		   struct handover_waiter *waiter, const char **ret_reason)
-{
-	struct handover wanted = {.only = UINT32_MAX};
-	struct secondary *to;
-	int error = handover_find(primary, to_name, &to, ret_reason);
-
-	if (!error && to->role == HOLDFAST__ATTACH__ROLE__OBSERVER)
-		error = refuse(ret_reason, -EPERM,
-			       "an observer runs nothing; attach it as vswitch or standby");
-	if (!error && port && *port)
-		error = check_port(&wanted, primary, port, to, ret_reason);
-	if (error)
-		return error;
-	wanted.to = to->id;
-	error = begin(primary, &wanted, waiter, ret_reason);
-	if (!error && to->draining)
-		secondary_set_draining(to, false);
-	return error;
-}
-
-static bool all_have_a_successor(const struct primary *primary, struct secondary *from)
-{
-	bool draining = from->draining, all = true;
-
-	from->draining = true; /* it is not its own successor */
-	for (uint32_t i = 0; all && i < primary->conf->max_devices; i++) {
-		const struct port *port = primary->ports[i];
-
-		if (port && port->device.owner == from)
-			all = grant_next_owner(&port->device) != NULL;
-	}
-	from->draining = draining;
-	return all;
-}
-
-int handover_drain(struct primary *primary, struct secondary *from, bool force,
-		   struct handover_waiter *waiter, const char **ret_reason)
-{
-	struct handover wanted = {.from = from->id, .only = UINT32_MAX, .force = force};
-	int error;
-
-	if (!force && !all_have_a_successor(primary, from))
-		return refuse(ret_reason, -EBUSY,
-			      "nobody else serves one of its ports; start another switch first, "
-			      "or use --force");
-	error = begin(primary, &wanted, waiter, ret_reason);
-	if (!error)
-		secondary_set_draining(from, true);
-	return error;
-}
-
-bool handover_can_relieve(const struct secondary *from)
-{
-	const struct primary *primary = from->primary;
-
-	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
-		const struct port *port = primary->ports[i];
-
-		if (port && port->device.owner == from && !port->removing && !port->device.moving &&
-		    has_relief(&port->device))
-			return true;
-	}
-	return false;
-}
-
-void handover_relieve(struct secondary *from)
-{
-	struct handover wanted = {.from = from->id, .only = UINT32_MAX, .hung = true};
-	const char *reason;
-	int error = begin(from->primary, &wanted, NULL, &reason);
-
-	if (error && hf_log_allowed(&from->log_limit))
-		log_warning(from->tag, "hangs, and is not relieved: %s", reason);
 }
 
 void handover_unwatch(struct handover_waiter *waiter)

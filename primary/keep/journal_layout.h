@@ -105,7 +105,8 @@ struct journal_lost {
 	char name[64];
 };
 
-/* A request that a cuse device was asked, unanswered; `unique` is written last and cleared first. */
+/* A request that a cuse device was asked, unanswered; `unique` is written last and cleared first.
+ */
 struct journal_request {
 	uint64_t unique; /* 0: none */
 	uint32_t len;
@@ -122,8 +123,8 @@ struct journal_slot {
 	uint32_t removing; /* the port is */
 	uint32_t deaths;   /* of primaries in a row while they handled its session */
 	uint64_t rarp; /* JOURNAL_RARP | the address, which its owner may not have heard of; or 0 */
-	/* JOURNAL_POSITION | JOURNAL_AHEAD or not | leftovers << 32 | base_used << 16 | base: always the
-	 * newest. */
+	/* JOURNAL_POSITION | JOURNAL_AHEAD or not | leftovers << 32 | base_used << 16 | base:
+	 * always the newest. */
 	uint64_t positions[HF_SHM_MAX_VRINGS];
 	struct journal_lost lost;
 	struct journal_request requests[JOURNAL_REQUESTS];

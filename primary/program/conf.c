@@ -6,19 +6,18 @@
 #include "conf.h"
 
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
 #include "clock.h"
+#include "conf_port.h"
+#include "conf_value.h"
 #include "layout.h"
 #include "log.h"
 
 #define DEFAULT_RUN_DIR "/run/holdfast"
-#define MAX_QUEUE_PAIRS (HF_SHM_MAX_VRINGS / 2)
 #define MAX_COUNT	65536u
 #define MODE_UNSAID	((mode_t)-1)
 #define MIN_HANG_LIMIT	1000u /* two heartbeats */
@@ -37,175 +36,39 @@ struct option_row {
 	int (*set)(struct conf *conf, const char *argument);
 };
 
-/* A whole decimal number within bounds. */
-static int parse_number(const char *text, uint64_t min, uint64_t max, uint64_t *ret_number)
-{
-	char *end;
-	unsigned long long number;
-
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	number = strtoull(text, &end, 10);
-	if (errno || *end || number < min || number > max)
-		return -EINVAL;
-	*ret_number = number;
-	return 0;
-}
-
-static int copy_text(char *to, size_t room, const char *text)
-{
-	if (!*text || strlen(text) >= room)
-		return -EINVAL;
-	memcpy(to, text, strlen(text) + 1);
-	return 0;
-}
-
 static int set_run_dir(struct conf *conf, const char *argument)
 {
-	return copy_text(conf->run_dir, sizeof(conf->run_dir), argument);
-}
-
-/* One of the words behind the port's name. */
-static int set_port_word(struct conf_port *port, const char *word)
-{
-	uint64_t number;
-
-	if (strcmp(word, "client") == 0) {
-		port->client = true;
-		return 0;
-	}
-	if (strncmp(word, "path=", 5) == 0)
-		return copy_text(port->path, sizeof(port->path), word + 5);
-	if (strncmp(word, "queues=", 7) == 0 &&
-	    parse_number(word + 7, 1, MAX_QUEUE_PAIRS, &number) == 0) {
-		port->queue_pairs = (uint32_t)number;
-		return 0;
-	}
-	return -EINVAL;
-}
-
-static int set_port(struct conf *conf, const char *argument)
-{
-	struct conf_port *port = &conf->ports[conf->nr_ports];
-	char text[512], *rest = text, *word;
-
-	if (conf->nr_ports == CONF_MAX_PORTS || copy_text(text, sizeof(text), argument) < 0)
-		return -EINVAL;
-	*port = (struct conf_port){.queue_pairs = MAX_QUEUE_PAIRS};
-	word = strsep(&rest, ",");
-	if (copy_text(port->name, sizeof(port->name), word) < 0)
-		return -EINVAL;
-	while ((word = strsep(&rest, ",")))
-		if (set_port_word(port, word) < 0)
-			return -EINVAL;
-	conf->nr_ports++;
-	return 0;
-}
-
-/* One of the words behind a device's name. */
-static int set_cuse_word(struct conf_port *port, const char *word)
-{
-	uint64_t number;
-
-	if (strncmp(word, "device=", 7) == 0)
-		return copy_text(port->path, sizeof(port->path), word + 7);
-	/* More than one pair is refused with the reason, by the port. */
-	if (strncmp(word, "queues=", 7) == 0 &&
-	    parse_number(word + 7, 1, MAX_QUEUE_PAIRS, &number) == 0) {
-		port->queue_pairs = (uint32_t)number;
-		return 0;
-	}
-	return -EINVAL;
-}
-
-static int set_cuse(struct conf *conf, const char *argument)
-{
-	struct conf_port *port = &conf->ports[conf->nr_ports];
-	char text[512], *rest = text, *word;
-
-	if (conf->nr_ports == CONF_MAX_PORTS || copy_text(text, sizeof(text), argument) < 0)
-		return -EINVAL;
-	*port = (struct conf_port){.queue_pairs = 1, .cuse = true, .device = -1};
-	word = strsep(&rest, ",");
-	if (copy_text(port->name, sizeof(port->name), word) < 0)
-		return -EINVAL;
-	while ((word = strsep(&rest, ",")))
-		if (set_cuse_word(port, word) < 0)
-			return -EINVAL;
-	conf->nr_ports++;
-	conf->cuse = true;
-	return 0;
-}
-
-/* A number or a name; false: there is none. */
-/* calls: socket connect poll ppoll sendto sendmsg recvfrom recvmsg */
-static bool find_user(const char *text, uid_t *ret)
-{
-	const struct passwd *user = getpwnam(text);
-	uint64_t number;
-
-	if (parse_number(text, 0, UINT32_MAX - 1, &number) == 0)
-		*ret = (uid_t)number;
-	else if (user)
-		*ret = user->pw_uid;
-	else
-		return false;
-	return true;
-}
-
-static bool find_group(const char *text, gid_t *ret)
-{
-	const struct group *group = getgrnam(text);
-	uint64_t number;
-
-	if (parse_number(text, 0, UINT32_MAX - 1, &number) == 0)
-		*ret = (gid_t)number;
-	else if (group)
-		*ret = group->gr_gid;
-	else
-		return false;
-	return true;
+	return conf_text(conf->run_dir, sizeof(conf->run_dir), argument);
 }
 
 static int set_cuse_owner(struct conf *conf, const char *argument)
 {
 	char text[128], *group;
 
-	if (copy_text(text, sizeof(text), argument) < 0)
+	if (conf_text(text, sizeof(text), argument) < 0)
 		return -EINVAL;
 	group = strchr(text, ':');
 	if (group)
 		*group++ = '\0';
-	if (*text && !find_user(text, &conf->cuse_owner))
+	if (*text && !conf_user(text, &conf->cuse_owner))
 		return -EINVAL;
-	return group && !find_group(group, &conf->cuse_group) ? -EINVAL : 0;
-}
-
-static int set_u32(uint32_t *to, const char *argument, uint64_t min, uint64_t max)
-{
-	uint64_t number;
-	int error = parse_number(argument, min, max, &number);
-
-	if (!error)
-		*to = (uint32_t)number;
-	return error;
+	return group && !conf_group(group, &conf->cuse_group) ? -EINVAL : 0;
 }
 
 static int set_max_devices(struct conf *conf, const char *argument)
 {
-	return set_u32(&conf->max_devices, argument, 1, MAX_COUNT);
+	return conf_u32(&conf->max_devices, argument, 1, MAX_COUNT);
 }
 
 static int set_max_secondaries(struct conf *conf, const char *argument)
 {
-	return set_u32(&conf->max_secondaries, argument, 1, MAX_COUNT);
+	return conf_u32(&conf->max_secondaries, argument, 1, MAX_COUNT);
 }
 
 static int set_lane_vrings(struct conf *conf, const char *argument)
 {
 	uint64_t number;
-	int error = parse_number(argument, 1, 1u << 20, &number);
+	int error = conf_number(argument, 1, 1u << 20, &number);
 
 	/* Entry 0 is the lane's header. */
 	if (!error)
@@ -216,7 +79,7 @@ static int set_lane_vrings(struct conf *conf, const char *argument)
 static int set_fence_deadline(struct conf *conf, const char *argument)
 {
 	uint64_t ms;
-	int error = parse_number(argument, 1, 3600 * 1000, &ms);
+	int error = conf_number(argument, 1, 3600 * 1000, &ms);
 
 	if (!error)
 		conf->fence_deadline_ns = ms * NS_PER_MS;
@@ -226,7 +89,7 @@ static int set_fence_deadline(struct conf *conf, const char *argument)
 static int set_hang_limit(struct conf *conf, const char *argument)
 {
 	uint64_t ms;
-	int error = parse_number(argument, 0, 3600 * 1000, &ms);
+	int error = conf_number(argument, 0, 3600 * 1000, &ms);
 
 	if (error || (ms && ms < MIN_HANG_LIMIT))
 		return -EINVAL;
@@ -237,7 +100,7 @@ static int set_hang_limit(struct conf *conf, const char *argument)
 static int set_watchdog(struct conf *conf, const char *argument)
 {
 	uint64_t seconds;
-	int error = parse_number(argument, 0, 3600, &seconds);
+	int error = conf_number(argument, 0, 3600, &seconds);
 
 	if (!error)
 		conf->watchdog_ns = seconds * NS_PER_S;
@@ -248,22 +111,22 @@ static int set_watchdog(struct conf *conf, const char *argument)
 static int set_message_rate(struct conf *conf, const char *argument)
 {
 	char text[32], *burst = text;
-	int error = copy_text(text, sizeof(text), argument);
+	int error = conf_text(text, sizeof(text), argument);
 
 	if (error)
 		return error;
 	(void)strsep(&burst, ",");
 	conf->message_burst = MESSAGE_BURST;
-	error = set_u32(&conf->message_rate, text, 0, MAX_MESSAGES);
+	error = conf_u32(&conf->message_rate, text, 0, MAX_MESSAGES);
 	if (!error && burst)
-		error = set_u32(&conf->message_burst, burst, 1, MAX_MESSAGES);
+		error = conf_u32(&conf->message_burst, burst, 1, MAX_MESSAGES);
 	return error;
 }
 
 static int set_greet_deadline(struct conf *conf, const char *argument)
 {
 	uint64_t seconds;
-	int error = parse_number(argument, 0, 3600, &seconds);
+	int error = conf_number(argument, 0, 3600, &seconds);
 
 	if (!error)
 		conf->greet_deadline_ns = seconds * NS_PER_S;
@@ -284,20 +147,9 @@ static int set_no_huge_pages(struct conf *conf, const char *argument)
 	return 0;
 }
 
-static int set_mode(mode_t *to, const char *argument)
-{
-	char *end;
-	unsigned long mode = strtoul(argument, &end, 8);
-
-	if (*argument < '0' || *argument > '7' || *end || mode > 0777)
-		return -EINVAL;
-	*to = (mode_t)mode;
-	return 0;
-}
-
 static int set_socket_mode(struct conf *conf, const char *argument)
 {
-	int error = set_mode(&conf->attach_mode, argument);
+	int error = conf_mode(&conf->attach_mode, argument);
 
 	conf->control_mode = conf->attach_mode;
 	return error;
@@ -305,7 +157,7 @@ static int set_socket_mode(struct conf *conf, const char *argument)
 
 static int set_port_mode(struct conf *conf, const char *argument)
 {
-	return set_mode(&conf->port_mode, argument);
+	return conf_mode(&conf->port_mode, argument);
 }
 
 static int set_socket_group(struct conf *conf, const char *argument)
@@ -382,7 +234,7 @@ static int set_supervise(struct conf *conf, const char *argument)
 static int set_run(struct conf *conf, const char *argument)
 {
 	if (conf->nr_runs == CONF_MAX_RUNS ||
-	    copy_text(conf->runs[conf->nr_runs], CONF_RUN_BYTES, argument) < 0)
+	    conf_text(conf->runs[conf->nr_runs], CONF_RUN_BYTES, argument) < 0)
 		return -EINVAL;
 	conf->nr_runs++;
 	return 0;
@@ -391,10 +243,10 @@ static int set_run(struct conf *conf, const char *argument)
 static const struct option_row options[] = {
 	{"run-dir", "DIR", "sockets and lock file (default " DEFAULT_RUN_DIR ")", set_run_dir},
 	{"port", "NAME[,path=SOCKET][,client][,queues=N]",
-	 "a port to start with; may be given up to 64 times", set_port},
+	 "a port to start with; may be given up to 64 times", conf_set_port},
 	{"cuse", "NAME[,device=NAME]",
 	 "a port to start with that is a character device /dev/NAME for vhost-net front-ends",
-	 set_cuse},
+	 conf_set_cuse},
 	{"cuse-owner", "[USER][:GROUP]", "of such devices (who runs it)", set_cuse_owner},
 	{"max-devices", "N", "ports that can exist at once (512)", set_max_devices},
 	{"max-secondaries", "N", "secondaries that can be attached at once (64)",

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Sockets: what waits in a queue is closed by whoever closes the socket. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "fd.h"
+#include "foreign_helper.h"
+
+#define KERNEL_MAX 253u
+#define LOOKS	   256
+
+static bool is_listener(int socket)
+{
+	int listens = 0;
+	socklen_t len = sizeof(listens);
+
+	return getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len) == 0 && listens;
+}
+
+static bool has_packets(int socket)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+}
+
+/* A packet may be empty, and a socket that is shut reads as one for ever: with a packet the kernel
+ * says who sent it, with the end it says nothing. */
+static void name_senders(int socket, int wanted)
+{
+	(void)setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &wanted, sizeof(wanted));
+}
+
+static bool is_end(ssize_t n, const struct msghdr *msg)
+{
+	return n < 0 || (n == 0 && !msg->msg_controllen);
+}
+
+enum waiting { NOTHING, BYTES, EMPTY_PACKET, DESCRIPTORS };
+
+/* Without room for them none is installed, and the kernel says that there were some. */
+static enum waiting look(int socket, bool named)
+{
+	static char bytes[4096];
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct ucred))];
+	} sender;
+	struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = named ? &sender : NULL,
+			     .msg_controllen = named ? sizeof(sender) : 0};
+	ssize_t n;
+
+	do {
+		n = recvmsg(socket, &msg, MSG_PEEK | MSG_DONTWAIT);
+	} while (n < 0 && errno == EINTR);
+	if (n >= 0 && (msg.msg_flags & MSG_CTRUNC))
+		return DESCRIPTORS;
+	if (is_end(n, &msg))
+		return NOTHING;
+	return n ? BYTES : EMPTY_PACKET;
+}
+
+static void look_from(int socket, int offset)
+{
+	(void)setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
+}
+
+/* The kernel shows an empty packet behind others once and never again: it counts as one with
+ * descriptors. Nobody who is honest sends it. */
+bool foreign_in_queue(int socket)
+{
+	bool packets = has_packets(socket);
+	enum waiting waiting = BYTES;
+
+	look_from(socket, 0);
+	name_senders(socket, packets);
+	for (int i = 0; i < LOOKS && waiting == BYTES; i++)
+		waiting = look(socket, packets);
+	name_senders(socket, false);
+	return waiting != NOTHING; /* BYTES: cannot say */
+}
+
+/* The first one is always shown. It is taken out if it brings nothing: a socket that is closed over
+ * packets gives its peer a reset in the place of our last words. */
+static bool descriptors_after_all(int socket)
+{
+	enum waiting waiting = BYTES;
+
+	if (!has_packets(socket))
+		return foreign_in_queue(socket);
+	look_from(socket, -1);
+	name_senders(socket, true);
+	for (int i = 0; i < LOOKS; i++) {
+		waiting = look(socket, true);
+		if (waiting == NOTHING || waiting == DESCRIPTORS)
+			break;
+		(void)recv(socket, NULL, 0, MSG_DONTWAIT);
+	}
+	return waiting != NOTHING;
+}
+
+static void take_all(int socket)
+{
+	static char bytes[4096];
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(KERNEL_MAX * sizeof(int))];
+	} control;
+	struct msghdr msg;
+	ssize_t n;
+
+	if (has_packets(socket))
+		name_senders(socket, true);
+	do {
+		struct iovec iov = {.iov_base = bytes, .iov_len = sizeof(bytes)};
+
+		msg = (struct msghdr){.msg_iov = &iov,
+				      .msg_iovlen = 1,
+				      .msg_control = &control,
+				      .msg_controllen = sizeof(control)};
+		n = recvmsg(socket, &msg, MSG_DONTWAIT);
+	} while ((n < 0 && errno == EINTR) || !is_end(n, &msg));
+}
+
+/* Takes out of the queue what others would close; its own end closes it. */
+static _Noreturn void be_drain(int socket)
+{
+	(void)prctl(PR_SET_NAME, "holdfastd-drain");
+	foreign_close_others(&socket, 1);
+	take_all(socket);
+	foreign_exit();
+}
+
+static void start_drain(struct foreign *foreign, int socket)
+{
+	int told[2];
+	pid_t between, drain;
+
+	if (pipe2(told, O_CLOEXEC | O_NONBLOCK) < 0)
+		return;
+	between = foreign_fork(0);
+	if (between == 0) {
+		drain = foreign_fork(0);
+		if (drain == 0)
+			be_drain(socket);
+		(void)!write(told[1], &drain, sizeof(drain));
+		foreign_exit();
+	}
+	if (between > 0) {
+		drain = foreign_await_word(told[0], between);
+		foreign_remember(foreign, drain > 0 ? foreign_pidfd(drain) : -1);
+		foreign_bury(between);
+	}
+	hf_fd_close_all(told, 2);
+}
+
+/* A listener that is shut reads as one with somebody in its queue for ever: only to accept says
+ * whether there is. */
+static void close_queued(struct foreign *foreign, int listener)
+{
+	int one;
+
+	while ((one = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		foreign_close_socket(foreign, &one);
+}
+
+/* calls: pipe2 prctl */
+/* calls: shutdown getsockopt setsockopt recvfrom recvmsg accept4 */
+void foreign_close_socket(struct foreign *foreign, int *socket)
+{
+	if (*socket < 0)
+		return;
+	/* Another process may hold it as well: the other side sees the end by this. And nothing
+	 * more comes into its queue. */
+	(void)shutdown(*socket, SHUT_RDWR);
+	if (is_listener(*socket))
+		close_queued(foreign, *socket);
+	else if (descriptors_after_all(*socket))
+		start_drain(foreign, *socket);
+	hf_fd_close(socket);
+}
