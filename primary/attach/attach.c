@@ -21,7 +21,6 @@
 #include <sys/epoll.h>
 
 #include "attach_check.h"
-#include "blame.h"
 #include "check.h"
 #include "clock.h"
 #include "directory.h"
@@ -407,7 +406,7 @@ static void on_housekeeping(struct loop_timer *timer)
 
 	grant_check_broken(attach->primary);
 	grant_offer_again(attach->primary);
-	blame_forgive(attach->primary, hf_now_ns());
+	grant_forgive(attach->primary, hf_now_ns());
 	revoke_look_again(attach->primary);
 	(void)loop_timer_set(attach->primary->loop, timer, HOUSEKEEPING_NS);
 }

@@ -3,7 +3,6 @@
 
 #include "clock.h"
 #include "event.h"
-#include "grant.h"
 #include "lane.h"
 #include "lane_entries.h"
 #include "port.h"
@@ -115,17 +114,11 @@ static bool forgive(struct vring *vring, uint64_t now)
 	return true;
 }
 
-void blame_forgive(struct primary *primary, uint64_t now)
+bool blame_forgive(struct device *device, uint64_t now)
 {
-	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
-		struct port *port = primary->ports[i];
-		bool any = false;
+	bool any = false;
 
-		for (uint32_t v = 0; port && v < HF_SHM_MAX_VRINGS; v++)
-			any |= forgive(&port->device.vrings[v], now);
-		if (!any)
-			continue;
-		publish_device(&port->device);
-		grant_offer(&port->device);
-	}
+	for (uint32_t v = 0; v < HF_SHM_MAX_VRINGS; v++)
+		any |= forgive(&device->vrings[v], now);
+	return any;
 }

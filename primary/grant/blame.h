@@ -17,10 +17,10 @@
 #ifndef PRIMARY_BLAME_H
 #define PRIMARY_BLAME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct device;
-struct primary;
 struct secondary;
 struct vring;
 
@@ -30,8 +30,8 @@ struct vring *blame_death(struct device *device, const struct secondary *seconda
 			  struct vring *suspect);
 /* All its owner ran is taken back: it is granted to nobody for a while. */
 void blame_break(struct vring *vring, const struct secondary *owner);
-/* Offer those again whose time is over. From a timer, each second or so. */
-void blame_forgive(struct primary *primary, uint64_t now);
+/* Those whose time is over: is any to be offered again? Called each second or so. */
+bool blame_forgive(struct device *device, uint64_t now);
 /* Taken back from an owner that lives: has it ended a burst? */
 void blame_survived(struct vring *vring);
 

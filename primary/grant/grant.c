@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+#include "blame.h"
 #include "choose.h"
 #include "device.h"
 #include "directory.h"
@@ -188,5 +189,17 @@ void grant_offer_again(struct primary *primary)
 		}
 		if (any)
 			grant_offer(device);
+	}
+}
+
+void grant_forgive(struct primary *primary, uint64_t now)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct device *device = device_at(primary, i);
+
+		if (!device || !blame_forgive(device, now))
+			continue;
+		publish_device(device);
+		grant_offer(device);
 	}
 }

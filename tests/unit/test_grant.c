@@ -926,9 +926,9 @@ static void a_broken_ring_is_tried_again_after_a_while_and_after_longer_ones(voi
 
 		die_in(&rig, port, 1u << 1, 0);
 		CHECK(vring->broken && !vring->owner);
-		blame_forgive(&rig.primary, before + wait - 1);
+		grant_forgive(&rig.primary, before + wait - 1);
 		CHECK(vring->broken && !vring->owner);
-		blame_forgive(&rig.primary, hf_now_ns() + wait);
+		grant_forgive(&rig.primary, hf_now_ns() + wait);
 		CHECK(!vring->broken && vring->owner);
 	}
 	die_in(&rig, port, 1u << 1, 1);
@@ -936,14 +936,14 @@ static void a_broken_ring_is_tried_again_after_a_while_and_after_longer_ones(voi
 	/* One that was broken in an earlier life of the primary's. */
 	vring->deaths = 3;
 	vring->broken = true;
-	blame_forgive(&rig.primary, hf_now_ns());
+	grant_forgive(&rig.primary, hf_now_ns());
 	CHECK(vring->broken);
-	blame_forgive(&rig.primary, hf_now_ns() + minute);
+	grant_forgive(&rig.primary, hf_now_ns() + minute);
 	CHECK(!vring->broken);
 	/* And one that the guest broke stays so. */
 	vring->deaths = 0;
 	vring->broken = true;
-	blame_forgive(&rig.primary, hf_now_ns() + 100 * minute);
+	grant_forgive(&rig.primary, hf_now_ns() + 100 * minute);
 	CHECK(vring->broken);
 	close_blame(&rig, port);
 }
@@ -970,7 +970,7 @@ static void a_destination_that_ends_switches_leaves_no_other_guest_broken(void)
 	CHECK(source->broken && !destination->broken);
 	die_in(&rig, guilty, 1u << 0, 0);
 	CHECK(destination->broken);
-	blame_forgive(&rig.primary, hf_now_ns());
+	grant_forgive(&rig.primary, hf_now_ns());
 	CHECK(!source->broken && source->owner);
 	CHECK(destination->broken);
 	take_all_back(&innocent->device);
