@@ -97,34 +97,35 @@ static void unplug(struct backend *backend, uint32_t device, struct front *front
 	(void)wait_for_device(&vids[device], false);
 }
 
-static uint32_t dequeue(struct backend *backend, uint32_t device, uint32_t bursts)
+static inline uint32_t dequeue_burst(struct backend *backend, uint32_t device)
 {
 	struct dpdk *dpdk = (void *)backend;
 	struct rte_mbuf *mbufs[BENCH_BURST];
-	uint32_t total = 0;
-	int vid = vids[device];
+	uint16_t n = rte_vhost_dequeue_burst(vids[device], FRONT_DEQUEUE, dpdk->pool, mbufs,
+					     BENCH_BURST);
 
-	for (uint32_t i = 0; i < bursts; i++) {
-		uint16_t n =
-			rte_vhost_dequeue_burst(vid, FRONT_DEQUEUE, dpdk->pool, mbufs, BENCH_BURST);
-
-		if (n)
-			rte_pktmbuf_free_bulk(mbufs, n);
-		total += n;
-	}
-	return total;
+	if (n)
+		rte_pktmbuf_free_bulk(mbufs, n);
+	return n;
 }
 
-static uint32_t enqueue(struct backend *backend, uint32_t device, uint32_t bursts)
+static inline uint32_t enqueue_burst(struct backend *backend, uint32_t device)
 {
 	struct dpdk *dpdk = (void *)backend;
-	uint32_t total = 0;
-	int vid = vids[device];
 
-	for (uint32_t i = 0; i < bursts; i++)
-		total += rte_vhost_enqueue_burst(vid, FRONT_ENQUEUE, dpdk->source, BENCH_BURST);
-	return total;
+	return rte_vhost_enqueue_burst(vids[device], FRONT_ENQUEUE, dpdk->source, BENCH_BURST);
 }
+
+/* There is no way to. */
+static inline void ask_ahead(struct backend *backend, uint32_t i, uint32_t devices, uint32_t ring)
+{
+	(void)backend;
+	(void)i;
+	(void)devices;
+	(void)ring;
+}
+
+#include "backend_loops.h"
 
 static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts)
 {
@@ -142,26 +143,6 @@ static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_
 		total += rte_vhost_enqueue_burst(out, FRONT_ENQUEUE, mbufs, n);
 		rte_pktmbuf_free_bulk(mbufs, n);
 	}
-	return total;
-}
-
-static uint32_t dequeue_each(struct backend *backend, uint32_t devices, uint32_t times)
-{
-	uint32_t total = 0;
-
-	for (; times; times--)
-		for (uint32_t i = 0; i < devices; i++)
-			total += dequeue(backend, i, 1);
-	return total;
-}
-
-static uint32_t enqueue_each(struct backend *backend, uint32_t devices, uint32_t times)
-{
-	uint32_t total = 0;
-
-	for (; times; times--)
-		for (uint32_t i = 0; i < devices; i++)
-			total += enqueue(backend, i, 1);
 	return total;
 }
 
@@ -230,20 +211,8 @@ static void stop(struct backend *backend)
 
 static const struct backend_ops dpdk_ops = {
 	.name = "DPDK",
-	.stop = stop,
-	.plug = plug,
-	.unplug = unplug,
-	.dequeue = dequeue,
-	.enqueue = enqueue,
-	.hop = hop,
+	BACKEND_OPS,
 	.direct = hop,
-	.dequeue_each = dequeue_each,
-	.enqueue_each = enqueue_each,
-	.memory = measure_memory,
-	.stamp = stamp,
-	.take = take,
-	.look = look,
-	.drop = drop,
 };
 
 /* Its own memory, no devices, nothing on disk. Ordinary pages only when there are no others. */

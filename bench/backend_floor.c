@@ -133,7 +133,7 @@ static uint8_t *next_buffer(struct floor_device *d, uint32_t ring, uint32_t writ
 			 : take_split(d->front, r, &d->next[ring], written, len);
 }
 
-static uint32_t dequeue_burst(struct floor *f, struct floor_device *d)
+static uint32_t take_burst(struct floor *f, struct floor_device *d)
 {
 	struct front_ring *r = &d->front->rings[FRONT_DEQUEUE];
 	uint32_t n = ready(r, d->next[FRONT_DEQUEUE]), i;
@@ -159,8 +159,8 @@ static void put_header(uint8_t *to)
 }
 
 /* `source`: of them, or NULL: what the last dequeue kept. */
-static uint32_t enqueue_burst(struct floor *f, struct floor_device *d, const uint8_t *source,
-			      uint32_t count)
+static uint32_t give_burst(struct floor *f, struct floor_device *d, const uint8_t *source,
+			   uint32_t count)
 {
 	struct front_ring *r = &d->front->rings[FRONT_ENQUEUE];
 	uint32_t n = ready(r, d->next[FRONT_ENQUEUE]), size = f->size, i, len;
@@ -201,25 +201,29 @@ static uint32_t direct_burst(struct floor_device *in, struct floor_device *out)
 	return i;
 }
 
-static uint32_t dequeue(struct backend *backend, uint32_t device, uint32_t bursts)
+static inline uint32_t dequeue_burst(struct backend *backend, uint32_t device)
 {
 	struct floor *f = (void *)backend;
-	uint32_t total = 0;
 
-	for (; bursts; bursts--)
-		total += dequeue_burst(f, &f->devices[device]);
-	return total;
+	return take_burst(f, &f->devices[device]);
 }
 
-static uint32_t enqueue(struct backend *backend, uint32_t device, uint32_t bursts)
+static inline uint32_t enqueue_burst(struct backend *backend, uint32_t device)
 {
 	struct floor *f = (void *)backend;
-	uint32_t total = 0;
 
-	for (; bursts; bursts--)
-		total += enqueue_burst(f, &f->devices[device], f->source, BENCH_BURST);
-	return total;
+	return give_burst(f, &f->devices[device], f->source, BENCH_BURST);
 }
+
+static inline void ask_ahead(struct backend *backend, uint32_t i, uint32_t devices, uint32_t ring)
+{
+	(void)backend;
+	(void)i;
+	(void)devices;
+	(void)ring;
+}
+
+#include "backend_loops.h"
 
 static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts)
 {
@@ -227,10 +231,10 @@ static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_
 	uint32_t total = 0;
 
 	for (; bursts; bursts--) {
-		uint32_t n = dequeue_burst(f, &f->devices[from]);
+		uint32_t n = take_burst(f, &f->devices[from]);
 
 		f->size = f->len[0];
-		total += enqueue_burst(f, &f->devices[to], NULL, n);
+		total += give_burst(f, &f->devices[to], NULL, n);
 	}
 	return total;
 }
@@ -242,28 +246,6 @@ static uint32_t direct(struct backend *backend, uint32_t from, uint32_t to, uint
 
 	for (; bursts; bursts--)
 		total += direct_burst(&f->devices[from], &f->devices[to]);
-	return total;
-}
-
-static uint32_t dequeue_each(struct backend *backend, uint32_t devices, uint32_t times)
-{
-	struct floor *f = (void *)backend;
-	uint32_t total = 0;
-
-	for (; times; times--)
-		for (uint32_t i = 0; i < devices; i++)
-			total += dequeue_burst(f, &f->devices[i]);
-	return total;
-}
-
-static uint32_t enqueue_each(struct backend *backend, uint32_t devices, uint32_t times)
-{
-	struct floor *f = (void *)backend;
-	uint32_t total = 0;
-
-	for (; times; times--)
-		for (uint32_t i = 0; i < devices; i++)
-			total += enqueue_burst(f, &f->devices[i], f->source, BENCH_BURST);
 	return total;
 }
 
@@ -307,7 +289,7 @@ static uint32_t take(struct backend *backend, uint32_t device)
 {
 	struct floor *f = (void *)backend;
 
-	return f->nr_kept = dequeue_burst(f, &f->devices[device]);
+	return f->nr_kept = take_burst(f, &f->devices[device]);
 }
 
 static const uint8_t *look(struct backend *backend, uint32_t index, uint32_t *ret_len)
@@ -334,20 +316,8 @@ static void stop(struct backend *backend)
 
 static const struct backend_ops floor_ops = {
 	.name = "floor",
-	.stop = stop,
-	.plug = plug,
-	.unplug = unplug,
-	.dequeue = dequeue,
-	.enqueue = enqueue,
-	.hop = hop,
+	BACKEND_OPS,
 	.direct = direct,
-	.dequeue_each = dequeue_each,
-	.enqueue_each = enqueue_each,
-	.memory = measure_memory,
-	.stamp = stamp,
-	.take = take,
-	.look = look,
-	.drop = drop,
 };
 
 /* As long as the other back-ends' packets, and an odd number of lines apart like those. */

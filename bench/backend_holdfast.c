@@ -28,7 +28,7 @@
 #define WAIT_US	    10000u
 #define WAIT_ROUNDS 1000u
 #define WAIT_SHORT  100u
-#define FEW_DEVICES 256u /* what their polls read stays near enough */
+#define FEW_DEVICES 1000u /* what their polls read stays near enough */
 #define AHEAD	    4u
 
 /* Control thread writes, measuring thread reads. */
@@ -136,27 +136,30 @@ static void unplug(struct backend *backend, uint32_t device, struct front *front
 	(void)wait_until(&h->ports[device], 0);
 }
 
-static uint32_t dequeue(struct backend *backend, uint32_t device, uint32_t bursts)
+static inline uint32_t dequeue_burst(struct backend *backend, uint32_t device)
 {
 	struct holdfast *h = (void *)backend;
-	struct hf_device *d = h->ports[device].device;
-	uint32_t total = 0;
 
-	for (uint32_t i = 0; i < bursts; i++)
-		total += hf_dequeue_burst(d, HF_DEQUEUE_QUEUE(0), h->packets, BENCH_BURST);
-	return total;
+	return hf_dequeue_burst(h->devices[device], HF_DEQUEUE_QUEUE(0), h->packets, BENCH_BURST);
 }
 
-static uint32_t enqueue(struct backend *backend, uint32_t device, uint32_t bursts)
+static inline uint32_t enqueue_burst(struct backend *backend, uint32_t device)
 {
 	struct holdfast *h = (void *)backend;
-	struct hf_device *d = h->ports[device].device;
-	uint32_t total = 0;
 
-	for (uint32_t i = 0; i < bursts; i++)
-		total += hf_enqueue_burst(d, HF_ENQUEUE_QUEUE(0), h->source, BENCH_BURST);
-	return total;
+	return hf_enqueue_burst(h->devices[device], HF_ENQUEUE_QUEUE(0), h->source, BENCH_BURST);
 }
+
+/* As a switch with many devices does. */
+static inline void ask_ahead(struct backend *backend, uint32_t i, uint32_t devices, uint32_t ring)
+{
+	struct holdfast *h = (void *)backend;
+
+	if (devices > FEW_DEVICES && i + AHEAD < devices)
+		hf_prefetch(h->devices[i + AHEAD], (uint16_t)ring);
+}
+
+#include "backend_loops.h"
 
 static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts)
 {
@@ -189,41 +192,6 @@ static uint32_t direct(struct backend *backend, uint32_t from, uint32_t to, uint
 		total += hf_hop_forward(h->hop, out, HF_ENQUEUE_QUEUE(0), h->packets, n);
 		hf_hop_complete(h->hop, n);
 	}
-	return total;
-}
-
-/* As a switch with many devices does. */
-static inline void ask_ahead(struct holdfast *h, uint32_t i, uint32_t devices, uint16_t queue)
-{
-	if (devices > FEW_DEVICES && i < devices)
-		hf_prefetch(h->devices[i], queue);
-}
-
-static uint32_t dequeue_each(struct backend *backend, uint32_t devices, uint32_t times)
-{
-	struct holdfast *h = (void *)backend;
-	uint32_t total = 0;
-
-	for (; times; times--)
-		for (uint32_t i = 0; i < devices; i++) {
-			ask_ahead(h, i + AHEAD, devices, HF_DEQUEUE_QUEUE(0));
-			total += hf_dequeue_burst(h->devices[i], HF_DEQUEUE_QUEUE(0), h->packets,
-						  BENCH_BURST);
-		}
-	return total;
-}
-
-static uint32_t enqueue_each(struct backend *backend, uint32_t devices, uint32_t times)
-{
-	struct holdfast *h = (void *)backend;
-	uint32_t total = 0;
-
-	for (; times; times--)
-		for (uint32_t i = 0; i < devices; i++) {
-			ask_ahead(h, i + AHEAD, devices, HF_ENQUEUE_QUEUE(0));
-			total += hf_enqueue_burst(h->devices[i], HF_ENQUEUE_QUEUE(0), h->source,
-						  BENCH_BURST);
-		}
 	return total;
 }
 
@@ -296,21 +264,9 @@ static void stop(struct backend *backend)
 
 static const struct backend_ops holdfast_ops = {
 	.name = "Holdfast",
-	.stop = stop,
-	.plug = plug,
-	.unplug = unplug,
-	.dequeue = dequeue,
-	.enqueue = enqueue,
-	.hop = hop,
+	BACKEND_OPS,
 	.direct = direct,
-	.dequeue_each = dequeue_each,
-	.enqueue_each = enqueue_each,
-	.memory = measure_memory,
 	.cost = measure_cost,
-	.stamp = stamp,
-	.take = take,
-	.look = look,
-	.drop = drop,
 };
 
 static int attach(struct holdfast *h)

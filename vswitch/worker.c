@@ -23,7 +23,7 @@
 #include "deliver.h"
 #include "say.h"
 
-#define FEW_SOURCES	256u /* what their polls read stays near enough */
+#define FEW_SOURCES	1000u /* what their polls read stays near enough */
 #define SOURCES_AHEAD	4u   /* bursts from the prefetch to its use */
 #define ADAPTIVE_ROUNDS 256u /* empty ones, before an adaptive worker sleeps */
 #define FALSE_ALARMS	64u /* "packets are there" and then none, in a row: not believed any more */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The timed loops around a back-end's bursts, the same for all of them. Included once by each
+ * back-end, behind its own
+ *
+ *   uint32_t dequeue_burst(struct backend *, uint32_t device)
+ *   uint32_t enqueue_burst(struct backend *, uint32_t device)
+ *   void ask_ahead(struct backend *, uint32_t device, uint32_t devices, uint32_t ring)
+ *
+ * so that these are compiled into the loops.
+ */
+#include "backend.h"
+#include "front.h"
+
+static uint32_t dequeue(struct backend *b, uint32_t device, uint32_t bursts)
+{
+	uint32_t total = 0;
+
+	for (; bursts; bursts--)
+		total += dequeue_burst(b, device);
+	return total;
+}
+
+static uint32_t enqueue(struct backend *b, uint32_t device, uint32_t bursts)
+{
+	uint32_t total = 0;
+
+	for (; bursts; bursts--)
+		total += enqueue_burst(b, device);
+	return total;
+}
+
+static uint32_t dequeue_each(struct backend *b, uint32_t devices, uint32_t times)
+{
+	uint32_t total = 0;
+
+	for (; times; times--)
+		for (uint32_t i = 0; i < devices; i++) {
+			ask_ahead(b, i, devices, FRONT_DEQUEUE);
+			total += dequeue_burst(b, i);
+		}
+	return total;
+}
+
+static uint32_t enqueue_each(struct backend *b, uint32_t devices, uint32_t times)
+{
+	uint32_t total = 0;
+
+	for (; times; times--)
+		for (uint32_t i = 0; i < devices; i++) {
+			ask_ahead(b, i, devices, FRONT_ENQUEUE);
+			total += enqueue_burst(b, i);
+		}
+	return total;
+}
+
+/* Members of struct backend_ops whose functions have the same names in every back-end. */
+#define BACKEND_OPS                                                                                \
+	.stop = stop, .plug = plug, .unplug = unplug, .dequeue = dequeue, .enqueue = enqueue,      \
+	.hop = hop, .dequeue_each = dequeue_each, .enqueue_each = enqueue_each,                    \
+	.memory = measure_memory, .stamp = stamp, .take = take, .look = look, .drop = drop
