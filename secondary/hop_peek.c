@@ -26,6 +26,7 @@ struct collector {
 	uint32_t header_have;
 	uint32_t header_bytes;
 	uint32_t front;
+	const uint8_t *front_from; /* guest memory: its first byte */
 	uint64_t room;
 	uint64_t total;
 	uint16_t nr_pieces; /* behind those that the hop has */
@@ -118,6 +119,8 @@ static int collect(struct collector *c, const uint8_t *from, uint64_t len)
 		return HF_CHAIN_DROP(TOO_BIG);
 	if (len && c->packet->len < c->front) {
 		n = (uint32_t)min_u64(len, c->front - c->packet->len);
+		if (!c->packet->len)
+			c->front_from = from;
 		hop_append(&c->segment, from, n);
 		from += n;
 		len -= n;
@@ -159,6 +162,9 @@ static void add_packet(struct collector *c)
 	struct hf_packet *p = c->packet;
 	const struct hop_piece *pieces = hop->pieces + hop->nr_pieces;
 	uint16_t i = hop->count++;
+	/* Only then is all that lies before the rest of this packet, whatever becomes of `len`. */
+	bool in_one =
+		c->nr_pieces == 1 && c->front_from && c->front_from + p->len == pieces[0].data;
 
 	p->peeked = i;
 	hop->packets[i] = p;
@@ -168,9 +174,9 @@ static void add_packet(struct collector *c)
 	hop->nr_pieces_of[i] = 0;
 	if (!c->nr_pieces)
 		hop_note_whole(hop, i);
-	if (c->nr_pieces == 1)
-		hop->rest[i] = pieces[0].data - p->len;
-	if (c->nr_pieces <= 1)
+	if (in_one)
+		hop->rest[i] = c->front_from;
+	if (!c->nr_pieces || in_one)
 		return;
 	hop->nr_pieces_of[i] = (uint8_t)c->nr_pieces;
 	hop->uneven = true;

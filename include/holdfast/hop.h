@@ -42,8 +42,9 @@ HF_API void hf_hop_destroy(struct hf_hop *hop);
  * after a dequeue. A chain that is malformed, or larger than the room of packets[i] (with its
  * segments), is passed over and counted by reason, as in hf_dequeue_burst. Returns how many. 0:
  * nothing is held, hf_hop_complete is not needed. Also 0 while a peek of this hop is open. The
- * packets stay where they are, with `data`, `room` and `peeked` as they are, until hf_hop_complete.
- * The thread that runs the vring.
+ * packets stay where they are, with `data`, `room` and `peeked` as they are, until hf_hop_complete;
+ * `len` and `total` as well, unless the packet is whole: one that was cut while its rest is in the
+ * guest is not what was sent, or is dropped. The thread that runs the vring.
  */
 HF_API uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
 			    struct hf_packet *const *packets, uint16_t count, uint32_t front);

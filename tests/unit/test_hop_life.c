@@ -686,6 +686,33 @@ static void what_is_all_here_is_never_looked_for_in_an_earlier_peeks_place(void)
 	close_guests();
 }
 
+/* The rest lies in another buffer than the front, and other bytes before it. */
+static void a_front_that_the_caller_shortened_shows_nothing_before_the_guests_buffer(void)
+{
+	static const uint8_t other[80] = {[0 ... 79] = 0xee};
+	uint8_t bytes[12 + FRONT + 40] = {[12] = 0x52};
+	struct rig *from = &guests[0];
+	struct piece pieces[2];
+
+	open_guests(0);
+	post_buffers(&guests[1], SIZE);
+	pieces[0] = (struct piece){slot(from, from->tx.next_desc), 12 + FRONT, 0};
+	pieces[1] = (struct piece){pieces[0].gpa + 300, 40, 0};
+	guest_write(&from->guest, pieces[0].gpa, bytes, 12 + FRONT);
+	guest_write(&from->guest, pieces[1].gpa - sizeof(other), other, sizeof(other));
+	guest_write(&from->guest, pieces[1].gpa, bytes + 12 + FRONT, 40);
+	REQUIRE(driver_post(&from->tx, pieces, 2) >= 0);
+	CHECK_EQ(peek(1), 1);
+	CHECK_EQ(packets[0].len, FRONT);
+	packets[0].len = 6;
+	check_refused(1, 1);
+	hf_hop_copy(hop, pointers, 1);
+	CHECK(!memchr(packets[0].data, 0xee, FRONT + 40));
+	hf_hop_complete(hop, 1);
+	CHECK_EQ(driver_consume_all(&from->tx), 1);
+	close_guests();
+}
+
 static void a_call_on_a_vring_that_a_peek_holds_does_nothing_and_is_counted(void)
 {
 	struct hf_hop *other = hf_hop_create();
@@ -802,6 +829,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(peeked_packets_that_the_caller_shortened_are_refused_and_not_sent_whole),
 	SENTENCE(copied_packets_may_be_shortened),
 	SENTENCE(what_is_all_here_is_never_looked_for_in_an_earlier_peeks_place),
+	SENTENCE(a_front_that_the_caller_shortened_shows_nothing_before_the_guests_buffer),
 	SENTENCE(a_call_on_a_vring_that_a_peek_holds_does_nothing_and_is_counted),
 	SENTENCE(a_call_on_a_held_vring_that_was_revoked_does_not_let_it_go),
 	SENTENCE(more_pieces_than_there_are_places_for_are_copied_out),
