@@ -35,6 +35,7 @@ static void get_vring(const void *row, struct cell *ret)
 	case HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED:
 	case HOLDFAST__CONTROL__EVENT_KIND__VRING_REVOKED:
 	case HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN:
+	case HOLDFAST__CONTROL__EVENT_KIND__VRING_PUT_OFF:
 		if (event->vring != SEVERAL)
 			cell_number(ret, event->vring);
 		break;

@@ -37,6 +37,7 @@
 #include "outbox.h"
 #include "primary.h"
 #include "refusal.h"
+#include "refused.h"
 #include "retire.h"
 #include "revoke.h"
 #include "secondary.h"
@@ -405,7 +406,7 @@ static void on_housekeeping(struct loop_timer *timer)
 	struct attach *attach = container_of(timer, struct attach, housekeeping);
 
 	grant_check_broken(attach->primary);
-	grant_offer_again(attach->primary);
+	grant_offer_again(attach->primary, hf_now_ns());
 	grant_forgive(attach->primary, hf_now_ns());
 	revoke_look_again(attach->primary);
 	(void)loop_timer_set(attach->primary->loop, timer, HOUSEKEEPING_NS);

@@ -13,6 +13,7 @@
 #include "memory.h"
 #include "port.h"
 #include "primary.h"
+#include "refused.h"
 #include "secondary.h"
 #include "stats.h"
 #include "store.h"
@@ -22,10 +23,10 @@
 typedef Holdfast__Control__HealthReply Reply;
 
 struct tally {
-	uint32_t ports, ready, failed, orphaned, broken;
+	uint32_t ports, ready, failed, orphaned, broken, put_off;
 	uint32_t secondaries, stale, hung, draining;
-	const char *failed_name, *orphaned_name, *broken_name, *stale_name, *hung_name,
-		*draining_name;
+	const char *failed_name, *orphaned_name, *broken_name, *put_off_name, *stale_name,
+		*hung_name, *draining_name;
 };
 
 static void note(uint32_t *count, const char **name, bool bad, const char *which)
@@ -41,15 +42,19 @@ static void tally_port(struct tally *t, const struct port *port)
 {
 	const struct device *device = &port->device;
 	bool ready = device_state(device) == HF_DEVICE_READY, broken = false;
+	bool put_off = false;
 
-	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		broken |= device->vrings[i].broken;
+		put_off |= device->vrings[i].started && vring_lacks(&device->vrings[i]);
+	}
 	t->ports++;
 	t->ready += ready;
 	note(&t->failed, &t->failed_name, !port->client && !port->session && port->listener < 0,
 	     port->name);
 	note(&t->orphaned, &t->orphaned_name, ready && !device->owner, port->name);
 	note(&t->broken, &t->broken_name, broken, port->name);
+	note(&t->put_off, &t->put_off_name, put_off, port->name);
 }
 
 static struct tally take_tally(const struct primary *primary, const struct port *only)
@@ -106,6 +111,8 @@ static void fill_checks(struct answer *answer, Reply *reply, const struct tally 
 	      how_many(answer, t->orphaned, t->ready, t->orphaned_name));
 	check(answer, reply, "ports_with_broken_vrings", !t->broken,
 	      how_many(answer, t->broken, t->ports, t->broken_name));
+	check(answer, reply, "ports_whose_switch_lacks_memory_or_descriptors", !t->put_off,
+	      how_many(answer, t->put_off, t->ports, t->put_off_name));
 	check(answer, reply, "secondaries_without_heartbeat", !t->stale,
 	      how_many(answer, t->stale, t->secondaries, t->stale_name));
 	check(answer, reply, "secondaries_hung", !t->hung,

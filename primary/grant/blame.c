@@ -22,9 +22,14 @@ static bool has_ended_a_burst(const struct hf_lane_vring *lane)
 	       hf_read_once(&lane->counters[HF_COUNTER_EMPTY_BURSTS]);
 }
 
+bool blame_ended_burst(const struct vring *vring)
+{
+	return has_ended_a_burst(grant_lane(vring));
+}
+
 void blame_survived(struct vring *vring)
 {
-	if (has_ended_a_burst(grant_lane(vring)))
+	if (blame_ended_burst(vring))
 		vring->deaths = 0;
 }
 

@@ -32,6 +32,8 @@ struct vring *blame_death(struct device *device, const struct secondary *seconda
 void blame_break(struct vring *vring, const struct secondary *owner);
 /* Those whose time is over: is any to be offered again? Called each second or so. */
 bool blame_forgive(struct device *device, uint64_t now);
+/* Has it ended a burst since it was granted? */
+bool blame_ended_burst(const struct vring *vring);
 /* Taken back from an owner that lives: has it ended a burst? */
 void blame_survived(struct vring *vring);
 

@@ -19,9 +19,13 @@ bool secondary_serves(const struct secondary *secondary, const char *port_name)
 	return secondary->nr_globs == 0;
 }
 
-/* Those that hang last; vswitches before standbys, then by priority, then by who attached first. */
-static bool is_better(const struct secondary *a, const struct secondary *b)
+/* Those that hang last, then who lacks what the device takes; vswitches before standbys, then by
+ * priority, then by who attached first. */
+static bool is_better(const struct device *device, const struct secondary *a,
+		      const struct secondary *b)
 {
+	if ((a->id == device->lacks) != (b->id == device->lacks) && a->watch.hung == b->watch.hung)
+		return b->id == device->lacks;
 	if (a->watch.hung != b->watch.hung)
 		return b->watch.hung;
 	if (a->role != b->role)
@@ -46,7 +50,7 @@ struct secondary *grant_next_owner(const struct device *device)
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		struct secondary *s = primary->secondaries[i];
 
-		if (s && grant_may_run(device, s) && (!best || is_better(s, best)))
+		if (s && grant_may_run(device, s) && (!best || is_better(device, s, best)))
 			best = s;
 	}
 	return best;

@@ -38,7 +38,7 @@ static struct device *device_at(const struct primary *primary, uint32_t slot)
 /* Started and with nobody: may it be given away just now? */
 static bool vring_wanted(const struct vring *vring)
 {
-	return vring->started && !vring->broken && !vring->put_off && !vring->owner &&
+	return vring->started && !vring->broken && !vring->put_off_ns && !vring->owner &&
 	       !vring->device->moving && !revoke_covers(vring);
 }
 
@@ -82,7 +82,7 @@ static bool is_part(const struct vring *vring, enum grant_part part)
 static void give_wanted(struct device *device, enum grant_part part)
 {
 	struct secondary *owner = device->owner;
-	uint32_t given = 0;
+	uint32_t given = 0, said = 0;
 	int error = 0;
 
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS && !error; i++) {
@@ -90,6 +90,7 @@ static void give_wanted(struct device *device, enum grant_part part)
 			continue;
 		error = grant_vring_give(&device->vrings[i], owner);
 		given += !error;
+		said += !error && !device->vrings[i].lacked;
 	}
 	if (error)
 		owner->starved = true;
@@ -102,9 +103,11 @@ static void give_wanted(struct device *device, enum grant_part part)
 		return;
 	if (!count_wanted(device) || error)
 		lost_tell_succession(device);
-	event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED,
-		   device->port->name, owner->name, -1, 0, "%u vring%s", given,
-		   given == 1 ? "" : "s");
+	/* Another try is no news before it succeeds. */
+	if (said)
+		event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED,
+			   device->port->name, owner->name, -1, 0, "%u vring%s", said,
+			   said == 1 ? "" : "s");
 }
 
 /* What makes rings run: nothing else comes before it. */
@@ -174,21 +177,6 @@ void grant_check_broken(struct primary *primary)
 				broken |= grant_vring_check_broken(&device->vrings[v]);
 		if (broken)
 			publish_device(device);
-	}
-}
-
-void grant_offer_again(struct primary *primary)
-{
-	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
-		struct device *device = device_at(primary, i);
-		bool any = false;
-
-		for (uint32_t v = 0; device && v < HF_SHM_MAX_VRINGS; v++) {
-			any |= device->vrings[v].put_off;
-			device->vrings[v].put_off = false;
-		}
-		if (any)
-			grant_offer(device);
 	}
 }
 

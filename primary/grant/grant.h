@@ -32,8 +32,7 @@ void grant_offer_all(struct primary *primary);
 
 /* Look for rings that their owners broke since the last call: event, and not offered again. */
 void grant_check_broken(struct primary *primary);
-/* Offer what was put off since the last call. */
-void grant_offer_again(struct primary *primary);/* And rings that ended their owners are tried again when their time is over. */
+/* And rings that ended their owners are tried again when their time is over. */
 void grant_forgive(struct primary *primary, uint64_t now);
 
 #endif

@@ -4,15 +4,33 @@
 #include <errno.h>
 #include <string.h>
 
+#include "blame.h"
+#include "check.h"
+#include "choose.h"
+#include "clock.h"
 #include "device.h"
 #include "event.h"
 #include "grant.h"
 #include "grant_vring.h"
 #include "lane.h"
 #include "lane_entries.h"
+#include "lost.h"
 #include "port.h"
+#include "primary.h"
 #include "publish.h"
 #include "secondary.h"
+
+#define FIRST_WAIT_NS  NS_PER_S
+#define MOST_DOUBLINGS 6u
+/* So many in a row: it is said. */
+#define LACKS_TO_SAY 2u
+/* So many: somebody else may have what it takes. */
+#define LACKS_TO_MOVE 3u
+
+bool vring_lacks(const struct vring *vring)
+{
+	return vring->lacked >= LACKS_TO_SAY;
+}
 
 /* Next time it gets everything again; but never memory under a ring that runs. */
 static void forget_sent(const struct device *device, struct secondary *secondary)
@@ -28,6 +46,45 @@ static bool is_shortage(int error)
 {
 	return error == -ENOMEM || error == -ENOBUFS || error == -EMFILE || error == -ENFILE ||
 	       error == -ENXIO;
+}
+
+static uint64_t wait_ns(const struct vring *vring)
+{
+	return FIRST_WAIT_NS << min_u64(vring->lacked - 1u, MOST_DOUBLINGS);
+}
+
+/* To the next one, at once. */
+static void move_on(struct device *device, const struct secondary *secondary)
+{
+	device->lacks = secondary->id;
+	if (device->owner != secondary || device->moving || device_is_granted(device) ||
+	    grant_next_owner(device) == secondary)
+		return;
+	grant_let_go(device, LOST_HANDED_OVER, hf_now_ns());
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		device->vrings[i].put_off_ns = 0;
+	grant_offer(device);
+}
+
+static void put_off(struct vring *vring, struct secondary *secondary, int error)
+{
+	struct device *device = vring->device;
+
+	if (vring->lacked < UINT8_MAX)
+		vring->lacked++;
+	vring->put_off_ns = hf_now_ns() + wait_ns(vring);
+	if (hf_log_allowed(&secondary->log_limit))
+		log_warning(secondary->tag, "cannot run vring %u of %s: %s; trying again in %u s",
+			    vring->index, device->tag, strerror(-error),
+			    (uint32_t)(wait_ns(vring) / NS_PER_S));
+	if (vring->lacked == LACKS_TO_SAY)
+		event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_PUT_OFF,
+			   device->port->name, secondary->name, vring->index, 0,
+			   "cannot be run for now: %s; raise its limits, or see whether the "
+			   "front-end's memory is whole",
+			   strerror(-error));
+	if (vring->lacked % LACKS_TO_MOVE == 0)
+		move_on(device, secondary);
 }
 
 int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t grant, int error)
@@ -48,10 +105,7 @@ int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t gra
 		return 0;
 	}
 	if (is_shortage(error)) {
-		vring->put_off = true;
-		if (hf_log_allowed(&secondary->log_limit))
-			log_warning(secondary->tag, "cannot run vring %u of %s: %s; trying again",
-				    vring->index, device->tag, strerror(-error));
+		put_off(vring, secondary, error);
 		return 0;
 	}
 	vring->broken = true;
@@ -60,4 +114,39 @@ int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t gra
 		   secondary->name, vring->index, 0, "cannot be run: %s",
 		   strerror(error < 0 && error > -4096 ? -error : EINVAL));
 	return 0;
+}
+
+/* It runs after all. */
+static void succeeded(struct vring *vring)
+{
+	struct device *device = vring->device;
+
+	event_emit(device->primary, HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED,
+		   device->port->name, vring->owner->name, vring->index, 0,
+		   "runs now, after it could not be run %u times", vring->lacked);
+	vring->lacked = 0;
+}
+
+/* True: its time has come. */
+static bool look_again(struct vring *vring, uint64_t now)
+{
+	if (vring->lacked && vring->owner && blame_ended_burst(vring))
+		succeeded(vring);
+	if (!vring->put_off_ns || now < vring->put_off_ns)
+		return false;
+	vring->put_off_ns = 0;
+	return true;
+}
+
+void grant_offer_again(struct primary *primary, uint64_t now)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct port *port = primary->ports[i];
+		bool any = false;
+
+		for (uint32_t v = 0; port && v < HF_SHM_MAX_VRINGS; v++)
+			any |= look_again(&port->device.vrings[v], now);
+		if (any)
+			grant_offer(&port->device);
+	}
 }

@@ -81,6 +81,7 @@ void device_reset(struct device *device)
 	device->node = -1;
 	device->descriptors.now = device->descriptors.most = 0;
 	device->rarp_unsent = false;
+	device->lacks = 0;
 }
 
 enum hf_shm_device_state device_state(const struct device *device)

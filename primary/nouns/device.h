@@ -54,7 +54,8 @@ struct vring {
 	bool suspended; /* was started, then its memory went: starts again when it is back */
 	bool enabled;
 	bool broken;
-	bool put_off; /* its owner lacked what it takes: offered again in a moment */
+	uint8_t lacked;	     /* so often in a row its owner lacked what it takes; refused.h */
+	uint64_t put_off_ns; /* not offered before; 0: it may be */
 	bool ahead; /* resumed: it ran by a message that is to be handled again; base is behind that
 		     */
 	bool call_unsent; /* the owner has an older call descriptor; grant.c only */
@@ -126,6 +127,7 @@ struct device {
 
 	/* Written by grant*.c and revoke.c only. */
 	struct secondary *owner; /* who has, or is sent, this device; one for all its vrings */
+	uint64_t lacks;		 /* the id of who lacked what it takes too often; 0: nobody */
 	bool orphaned;		 /* nobody serves it; was said once */
 	bool rarp_unsent;	 /* the owner has not heard of `rarp` */
 	uint8_t rarp[6];

@@ -793,10 +793,13 @@ static void health_names_what_is_wrong(void)
 	CHECK(answer->parts[0]->health->healthy);
 	CHECK_EQ(answer->parts[0]->health->ports_ready, 1);
 	CHECK_EQ(answer->parts[0]->health->secondaries, 1);
+	CHECK(check_in(answer, "ports_whose_switch_lacks_memory_or_descriptors")->ok);
 	free_answer(answer);
 	port->device.vrings[1].broken = true;
+	port->device.vrings[0].lacked = 2;
 	answer = health(&rig, "");
 	CHECK(!check_in(answer, "ports_with_broken_vrings")->ok);
+	CHECK(!check_in(answer, "ports_whose_switch_lacks_memory_or_descriptors")->ok);
 	free_answer(answer);
 	hf_fd_close(&s);
 	rig_close(&rig);

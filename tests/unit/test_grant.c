@@ -18,6 +18,7 @@
 #include "outbox.h"
 #include "primary_rig.h"
 #include "refusal.h"
+#include "refused.h"
 #include "retire.h"
 #include "revoke.h"
 #include "secondary_life.h"
@@ -1040,6 +1041,7 @@ static void a_ring_that_its_owner_has_no_memory_for_is_offered_again(void)
 	static const int shortages[] = {-ENOMEM, -EMFILE, -ENXIO};
 	struct secondary *owner;
 	struct vring *vring;
+	uint64_t now = hf_now_ns();
 	struct port *port;
 	struct rig rig;
 	int s;
@@ -1055,7 +1057,10 @@ static void a_ring_that_its_owner_has_no_memory_for_is_offered_again(void)
 		CHECK_EQ(refuse(owner, vring, 0, shortages[i]), 0);
 		grant_offer(&port->device); /* not at once */
 		CHECK(vring->owner == NULL && !vring->broken);
-		grant_offer_again(&rig.primary);
+		/* Each time twice as long as before. */
+		grant_offer_again(&rig.primary, now + (NS_PER_S << i) - NS_PER_MS);
+		CHECK(vring->owner == NULL);
+		grant_offer_again(&rig.primary, now + (NS_PER_S << i) + 100 * NS_PER_MS);
 		CHECK(vring->owner == owner && vring->grant != grant);
 	}
 	take_all_back(&port->device);
@@ -1063,8 +1068,85 @@ static void a_ring_that_its_owner_has_no_memory_for_is_offered_again(void)
 	rig_close(&rig);
 }
 
+#define PUT_OFF HOLDFAST__CONTROL__EVENT_KIND__VRING_PUT_OFF
+#define GRANTED HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED
+
+static void a_ring_whose_owner_always_lacks_is_said_once_and_tried_ever_later(void)
+{
+	uint64_t now = hf_now_ns(), far;
+	uint32_t granted;
+	struct secondary *owner;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	owner = rig_secondary(&rig, "owner", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 2);
+	vring = &port->device.vrings[1];
+	grant_offer(&port->device);
+	granted = rig_events(&rig, GRANTED, NULL);
+	for (int i = 0; i < 20; i++) {
+		CHECK_EQ(refuse(owner, vring, 0, -EMFILE), 0);
+		far = now + 65 * NS_PER_S;
+		CHECK(vring->put_off_ns > now && vring->put_off_ns <= far);
+		grant_offer_again(&rig.primary, far);
+		CHECK(vring->owner == owner);
+	}
+	CHECK_EQ(rig_events(&rig, PUT_OFF, NULL), 1);
+	CHECK_EQ(rig_events(&rig, GRANTED, NULL), granted); /* of the first try */
+	CHECK(vring_lacks(vring));
+	/* It runs at last. */
+	rig_lane(vring)->counters[HF_COUNTER_BURSTS] = 1;
+	grant_offer_again(&rig.primary, now);
+	CHECK(!vring_lacks(vring) && vring->lacked == 0);
+	CHECK_EQ(rig_events(&rig, GRANTED, NULL), granted + 1);
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
+static void a_device_that_its_owner_lacks_for_goes_to_the_next_one(void)
+{
+	uint64_t far = hf_now_ns() + 100 * NS_PER_S;
+	struct secondary *poor, *rich;
+	struct port *port;
+	struct rig rig;
+	int s[2];
+
+	rig_open(&rig);
+	poor = rig_secondary(&rig, "poor", VSWITCH, NULL, &s[0]);
+	rich = rig_secondary(&rig, "rich", VSWITCH, NULL, &s[1]);
+	port = rig_port(&rig, "vm0", 2);
+	grant_offer(&port->device);
+	for (int i = 0; i < 3; i++) {
+		CHECK(port->device.owner == poor);
+		CHECK_EQ(refuse(poor, &port->device.vrings[0], 0, -EMFILE), 0);
+		CHECK_EQ(refuse(poor, &port->device.vrings[1], 0, -EMFILE), 0);
+		if (i < 2)
+			grant_offer_again(&rig.primary, far);
+	}
+	CHECK(port->device.owner == rich);
+	CHECK(port->device.vrings[0].owner == rich && port->device.vrings[1].owner == rich);
+	/* And back, should that one lack as well: what it was prepared with is tried first. */
+	for (int i = 0; i < 8 && port->device.owner == rich; i++) {
+		CHECK_EQ(refuse(rich, &port->device.vrings[0], 0, -ENOMEM), 0);
+		CHECK_EQ(refuse(rich, &port->device.vrings[1], 0, -ENOMEM), 0);
+		if (port->device.owner == rich)
+			grant_offer_again(&rig.primary, far);
+	}
+	CHECK(port->device.owner == poor);
+	take_all_back(&port->device);
+	hf_fd_close(&s[0]);
+	hf_fd_close(&s[1]);
+	rig_close(&rig);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_ring_that_its_owner_has_no_memory_for_is_offered_again),
+	SENTENCE(a_ring_whose_owner_always_lacks_is_said_once_and_tried_ever_later),
+	SENTENCE(a_device_that_its_owner_lacks_for_goes_to_the_next_one),
 	SENTENCE(a_refusal_of_what_an_earlier_life_said_breaks_no_ring),
 	SENTENCE(who_waits_is_prepared_and_takes_over_without_descriptors),
 	SENTENCE(what_changes_is_sent_to_those_who_wait),
