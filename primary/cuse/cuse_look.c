@@ -8,7 +8,9 @@
  * We wait for it, not longer than LOOK_MS; then it is killed, which ends a wait for that lock. What
  * else it may hang in (close(2) of a file that was exchanged meanwhile) is its own affair: it is
  * counted with those that hang of the port (foreign.h). A caller that takes long pays with a
- * multiple of that time before it is served again, so that it cannot keep the loop busy.
+ * multiple of that time before it is served again, so that it cannot keep the loop busy. And all
+ * ports together have a moment at once, and then a third of the time: however many are hostile, the
+ * loop comes round between two looks.
  */
 #include "cuse_look.h"
 
@@ -27,6 +29,7 @@
 #include "fd.h"
 #include "foreign.h"
 #include "port.h"
+#include "primary.h"
 #include "vu_msg.h"
 
 #define LOOK_MS 5000
@@ -36,6 +39,8 @@
 #define PRICE 10u
 /* Shorter than that is nothing. */
 #define LONG_NS (2 * NS_PER_S)
+/* All looks together. */
+#define AT_ONCE_NS (3 * NS_PER_S)
 
 #define REGIONS VU_RAW_REGIONS
 
@@ -52,7 +57,7 @@ struct finding {
 	uint64_t offsets[REGIONS];
 };
 
-union control {
+union ancillary {
 	struct cmsghdr align;
 	char room[CMSG_SPACE(REGIONS * sizeof(int))];
 };
@@ -62,7 +67,7 @@ union control {
 /* calls: sendmsg prctl */
 static void say(int socket, struct finding *finding, const int *fds, uint32_t count)
 {
-	union control control = {0};
+	union ancillary control = {0};
 	struct iovec iov = {.iov_base = finding, .iov_len = sizeof(*finding)};
 	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
 
@@ -97,7 +102,7 @@ static void look(void *context)
 /* False: it did not say all. */
 static bool hear(int socket, struct finding *ret, int *fds, uint32_t count)
 {
-	union control control;
+	union ancillary control;
 	struct iovec iov = {.iov_base = ret, .iov_len = sizeof(*ret)};
 	struct msghdr msg = {.msg_iov = &iov,
 			     .msg_iovlen = 1,
@@ -135,6 +140,11 @@ static uint64_t price_of(uint64_t since_ns)
 	return (hf_now_ns() - since_ns) * PRICE;
 }
 
+uint64_t cuse_look_wait_ns(const struct primary *primary)
+{
+	return rate_wait_ns(&primary->looks, 1, AT_ONCE_NS);
+}
+
 /* calls: pidfd_send_signal */
 /* It has ended, or it is counted with those that hang. */
 static void see_it_end(struct port *port, int pidfd, bool said)
@@ -154,6 +164,7 @@ static int fault(struct cuse_memory_fault *ret, enum refusal reason, const char 
 static int finish(struct port *port, struct finding *found, bool said, uint64_t since_ns,
 		  struct cuse_memory_fault *ret)
 {
+	rate_spend(&port->primary->looks, 2 * (hf_now_ns() - since_ns));
 	if (hf_now_ns() - since_ns > LONG_NS || !said)
 		rate_spend(&port->foreigners, price_of(since_ns));
 	if (!said)

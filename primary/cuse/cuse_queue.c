@@ -31,8 +31,10 @@
 #include "check.h"
 #include "clock.h"
 #include "cuse_channel.h"
+#include "cuse_look.h"
 #include "cuse_request.h"
 #include "cuse_session.h"
+#include "cuse_vhost.h"
 #include "fd.h"
 #include "journal.h"
 #include "once.h"
@@ -78,6 +80,14 @@ static bool is_ending(const struct session *session)
 	return session->state == SESSION_ENDING || session->must_end;
 }
 
+static bool is_look(const struct request *r)
+{
+	struct fuse_ioctl_in in;
+
+	memcpy(&in, r->bytes + sizeof(struct fuse_in_header), sizeof(in));
+	return in.cmd == VH_SET_MEM_TABLE;
+}
+
 /* Can it be begun now? If not, cuse_wake comes when it can. */
 static bool may_begin(struct cuse *cuse, const struct request *r)
 {
@@ -96,6 +106,8 @@ static bool may_begin(struct cuse *cuse, const struct request *r)
 		if (!session_at_rest(session))
 			return false;
 		ns = session_pause_ns(session);
+		if (is_look(r))
+			ns = max_u64(ns, cuse_look_wait_ns(port->primary));
 		return !ns || loop_timer_set(port->primary->loop, &cuse->again, ns) < 0;
 	default:
 		return true;

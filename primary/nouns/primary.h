@@ -17,6 +17,7 @@
 #include "conf.h"
 #include "directory.h"
 #include "memory.h"
+#include "rate.h"
 
 struct loop;
 struct port;
@@ -74,6 +75,7 @@ struct primary {
 	uint64_t started_ns;
 	struct continuity continuity;
 	struct resumed resumed;
+	struct rate looks;	/* at callers' memory, for which the loop waits; cuse_look.c */
 	uint64_t refusals[64]; /* by enum refusal (refusal.h): all ports together */
 };
 

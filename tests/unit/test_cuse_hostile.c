@@ -680,7 +680,11 @@ static void a_look_that_does_not_end_is_given_up(void)
 	CHECK(exchange->hangs > 0 && exchange->hangs != getpid());
 	CHECK_EQ(fds_open(), open_before);
 	CHECK_EQ(kernel_memory(handle, memory, MEMORY), 1);
+	/* All other ports wait for theirs as well. */
 	kernel_port()->foreigners = (struct rate){0};
+	REQUIRE(cuse_wake(kernel_port()) == 0);
+	CHECK(!kernel_answer());
+	primary.looks = (struct rate){0};
 	REQUIRE(cuse_wake(kernel_port()) == 0);
 	CHECK(kernel_answer());
 	CHECK_EQ(kernel.answer_error, 0);
