@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "blame.h"
 
+#include "check.h"
 #include "clock.h"
 #include "event.h"
 #include "lane.h"
@@ -20,6 +21,11 @@ static bool has_ended_a_burst(const struct hf_lane_vring *lane)
 {
 	return hf_read_once(&lane->counters[HF_COUNTER_BURSTS]) ||
 	       hf_read_once(&lane->counters[HF_COUNTER_EMPTY_BURSTS]);
+}
+
+uint8_t blame_kept(uint8_t deaths)
+{
+	return (uint8_t)min_u64(deaths, MOST_DEATHS);
 }
 
 bool blame_ended_burst(const struct vring *vring)

@@ -34,6 +34,8 @@ void blame_break(struct vring *vring, const struct secondary *owner);
 bool blame_forgive(struct device *device, uint64_t now);
 /* Has it ended a burst since it was granted? */
 bool blame_ended_burst(const struct vring *vring);
+/* The count as an earlier life of the primary's kept it; of a session, it does not outlive both. */
+uint8_t blame_kept(uint8_t deaths);
 /* Taken back from an owner that lives: has it ended a burst? */
 void blame_survived(struct vring *vring);
 

@@ -46,7 +46,8 @@ struct journal_vring {
 	uint16_t size;
 	uint8_t address_given, has_kick, started, suspended, enabled, broken;
 	uint8_t has_backend;
-	uint8_t reserved[7];
+	uint8_t deaths; /* of owners, that it is to blame for */
+	uint8_t reserved[6];
 };
 
 /* The message that is being answered; 0: none was since the session began. */
@@ -84,7 +85,7 @@ struct journal_port {
 	uint32_t nr_vrings;
 	uint32_t nr_removed;
 	uint16_t mtu;
-	uint16_t reserved1;
+	uint16_t descriptors_most; /* that the session once had */
 	uint64_t opening; /* vhost-cuse only, as the next two */
 	uint64_t owner_start;
 	int32_t peer_pid;

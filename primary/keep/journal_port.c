@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "check.h"
 #include "device.h"
 #include "journal.h"
 #include "order.h"
@@ -104,6 +105,7 @@ static void fill_vring(struct journal_vring *to, const struct vring *from)
 		.enabled = from->enabled,
 		.broken = from->broken,
 		.has_backend = from->has_backend,
+		.deaths = from->deaths,
 	};
 }
 
@@ -117,6 +119,7 @@ static void fill_device(struct journal_port *to, const struct device *from)
 	to->status = from->status;
 	to->status_seen = from->status_seen;
 	to->node = from->node;
+	to->descriptors_most = (uint16_t)min_u64(from->descriptors.most, UINT16_MAX);
 	to->nr_regions = from->memory.count;
 	memcpy(to->regions, from->memory.regions, from->memory.count * sizeof(to->regions[0]));
 	memcpy(to->region_fds, from->regions_stored,

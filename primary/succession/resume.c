@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "attach.h"
+#include "blame.h"
 #include "clock.h"
 #include "cuse.h"
 #include "device.h"
@@ -26,6 +27,7 @@
 #include "fd.h"
 #include "grant.h"
 #include "grant_vring.h"
+#include "headroom.h"
 #include "journal.h"
 #include "lane.h"
 #include "lane_entries.h"
@@ -107,6 +109,7 @@ static bool restore_vring(struct vring *vring, const struct journal_vring *recor
 	vring->enabled = record->enabled;
 	vring->broken = record->broken;
 	vring->has_backend = record->has_backend;
+	vring->deaths = blame_kept(record->deaths);
 	vring->stored.kick = record->kick;
 	vring->stored.call = record->call;
 	vring->stored.err = record->err;
@@ -145,6 +148,8 @@ static bool restore_device(struct device *device, const struct journal_port *rec
 		restore_position(vring, hf_read_once(&slot->positions[i]));
 		vring_locate(vring);
 	}
+	device->descriptors.most = record->descriptors_most;
+	headroom_note(device);
 	return whole;
 }
 

@@ -379,6 +379,9 @@ static void a_session_goes_on_as_it_was(void)
 	journal_welcomed(secondary);
 	grant_offer_all(p);
 	CHECK(port->device.owner == secondary);
+	port->device.descriptors.most = 20;
+	port->device.vrings[1].deaths = 2;
+	port->device.vrings[0].deaths = 255; /* not ours */
 	journal_port(port);
 	port->device.vrings[0].base = 17;
 	journal_position(&port->device.vrings[0]);
@@ -392,6 +395,11 @@ static void a_session_goes_on_as_it_was(void)
 	CHECK(taken->device.region_fds[0] >= 0);
 	CHECK_EQ(taken->device.vrings[0].base, 17);
 	CHECK(taken->device.vrings[1].kick >= 0 && taken->device.vrings[1].call >= 0);
+	/* What it has a right to, and what it is to blame for. */
+	CHECK_EQ(taken->device.descriptors.most, 20);
+	CHECK(taken->device.descriptors.now > 2 && taken->device.descriptors.now < 20);
+	CHECK_EQ(taken->device.vrings[1].deaths, 2);
+	CHECK_EQ(taken->device.vrings[0].deaths, 7);
 	REQUIRE(taken->device.owner != NULL);
 	CHECK(strcmp(taken->device.owner->name, "vsw") == 0);
 	CHECK_EQ(taken->device.vrings[1].grant, port->device.vrings[1].grant);
