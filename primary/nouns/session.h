@@ -69,7 +69,7 @@ struct session {
 	uint32_t stored; /* its number in the store */
 	struct loop_source source;
 	struct loop_timer deadline;  /* of a half message, or of a reply that is not taken */
-	struct loop_timer pause;     /* not read for a moment: session.c */
+	struct loop_timer pause;     /* not read for a moment: session_socket.c */
 	struct loop_timer greeting;  /* until the first message is whole */
 	struct user_allowance *user; /* of who is at the socket's other end; NULL: vhost-net */
 	uint64_t throttled;	     /* the last message that had to wait for it, from 1; 0: none */

@@ -13,7 +13,7 @@
 #define VU_VERSION	0x1u
 #define VU_REPLY	(1u << 2)
 #define VU_NEED_REPLY	(1u << 3)
-#define VU_REPLY_ERROR	(1u << 4) /* never on a wire: the answer is an errno (cuse.c) */
+#define VU_REPLY_ERROR	(1u << 4) /* never on a wire: the answer is an errno (cuse_error.c) */
 
 #define VU_MAX_FDS	     8u
 #define VU_MAX_TABLE_REGIONS 8u /* of SET_MEM_TABLE; more come by ADD_MEM_REG */

@@ -21,7 +21,7 @@ struct conf_port {
 	char path[108]; /* empty: RUN_DIR/NAME.sock */
 	bool client;
 	bool cuse;  /* path: the device's name; empty: NAME */
-	int device; /* of such: made already, as root; -1: not. cuse.c's */
+	int device; /* of such: made already, as root; -1: not. cuse_port.c's */
 	uint32_t queue_pairs;
 };
 

@@ -132,12 +132,15 @@ static void write_reply(struct session *session)
 		return;
 	session->state = SESSION_READING;
 	loop_timer_clear(session->primary->loop, &session->deadline);
-	if (!error)
-		error = session_consume(session);
+	if (error) {
+		session_end(session, "front-end closed");
+		return;
+	}
+	error = session_consume(session);
 	if (!error)
 		error = loop_modify(session->primary->loop, &session->source, READ_EVENTS);
 	if (error)
-		session_end(session, "front-end closed");
+		session_end(session, strerror(-error));
 }
 
 static void on_socket(struct loop_source *source, uint32_t events)
