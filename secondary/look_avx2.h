@@ -84,7 +84,8 @@ CORE bool read_split_wide(const struct chains *c, size_t i, lanes *ret_addr, lan
 CORE bool read_packed_wide(const struct hf_packed_slot *slots, uint16_t flags, lanes *ret_addr,
 			   lanes *ret_word)
 {
-	const uint32_t places = 0xc000c000; /* of flags, in bytes */
+	const uint32_t places = 0xc000c000;   /* of flags, in bytes */
+	const uint32_t of_words = 0xc0c0c0c0; /* the same, without the addresses */
 	const __m256i wanted = _mm256_set1_epi16((short)flags);
 	__m256i low = _mm256_cmpeq_epi16(read_32(slots), wanted);
 	__m256i high = _mm256_cmpeq_epi16(read_32(slots + 2), wanted);
@@ -95,7 +96,9 @@ CORE bool read_packed_wide(const struct hf_packed_slot *slots, uint16_t flags, l
 	hf_fence_acquire();
 	take_apart(read_two(&slots[0], &slots[2]), read_two(&slots[1], &slots[3]), ret_addr,
 		   ret_word);
-	return true;
+	/* What is used has them, too: the length of an INDIRECT is not a frame's. */
+	low = _mm256_cmpeq_epi16((__m256i)*ret_word, wanted);
+	return likely(((uint32_t)_mm256_movemask_epi8(low) & of_words) == of_words);
 }
 
 #endif

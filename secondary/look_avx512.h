@@ -81,6 +81,10 @@ CORE bool read_packed_wide(const struct hf_packed_slot *slots, uint16_t flags, l
 	hf_fence_acquire();
 	low = read_64(slots);
 	high = read_64(slots + 4);
+	/* What is used has them, too: the length of an INDIRECT is not a frame's. */
+	if (unlikely(_mm512_mask_cmpneq_epi16_mask(places, low, wanted) |
+		     _mm512_mask_cmpneq_epi16_mask(places, high, wanted)))
+		return false;
 	*ret_addr = (lanes)_mm512_permutex2var_epi64(
 		low, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), high);
 	*ret_word = (lanes)_mm512_permutex2var_epi64(

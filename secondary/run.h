@@ -6,9 +6,10 @@
  * segment. A run is up to HF_RUN simple chains that stand behind one another, taken through three
  * loops instead of one body for each:
  *
- *   look   reads each head and each descriptor once, checks them, and leaves what it found,
- * bounded, in arrays of locals; copy   moves the bytes, and looks at nothing in the ring; use fills
- * the used entries.
+ * - look reads each head and each descriptor once, checks them, and leaves what it found, bounded,
+ *   in arrays of locals;
+ * - copy moves the bytes, and looks at nothing in the ring;
+ * - use fills the used entries.
  *
  * In one body for each, every store of a byte into the guest may alias the vring's own fields, so
  * they are loaded anew for each packet, and no load of the next packet starts before the checks of
