@@ -57,6 +57,7 @@ LOOP uint32_t ask_enqueue(struct hf_run *r, struct hf_packet *const *packets, ui
 {
 	uint32_t longest = 0;
 
+	note_longest(r, header);
 	if (!n || unlikely(!packet_is_simple(packets[0])))
 		return 0;
 #pragma GCC unroll 4
