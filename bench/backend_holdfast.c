@@ -134,6 +134,7 @@ static void unplug(struct backend *backend, uint32_t device, struct front *front
 
 	front_disconnect(front);
 	(void)wait_until(&h->ports[device], 0);
+	h->devices[device] = NULL;
 }
 
 static inline uint32_t dequeue_burst(struct backend *backend, uint32_t device)

@@ -8,6 +8,23 @@
 #include "packed.h"
 #include "packed_notify.h"
 
+static bool has_ended_a_burst(const struct hf_vring *v)
+{
+	return v->lane->counters[HF_COUNTER_BURSTS] | v->lane->counters[HF_COUNTER_EMPTY_BURSTS];
+}
+
+/*
+ * It is counted as an empty burst, or a thread that does nothing but look would seem to hang in one
+ * burst. But that a ring's first chains were seen does not say that they can be run, and a burst
+ * that ended does (blame.c): what finds some counts after one only.
+ */
+static void end_look(struct hf_vring *v, bool found)
+{
+	if (!found || has_ended_a_burst(v))
+		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
+	hf_burst_end(v);
+}
+
 uint16_t hf_available_entries(struct hf_device *device, uint16_t queue)
 {
 	bool enabled;
@@ -19,7 +36,7 @@ uint16_t hf_available_entries(struct hf_device *device, uint16_t queue)
 	if (!v->broken)
 		n = v->packed ? hf_packed_available(v, v->size, NULL)
 			      : hf_vring_available(v, v->size);
-	hf_burst_end(v);
+	end_look(v, n);
 	return n;
 }
 
@@ -38,13 +55,15 @@ uint16_t hf_free_entries(struct hf_device *device, uint16_t queue)
 {
 	bool enabled;
 	struct hf_vring *v = hf_burst_begin(device, queue, &enabled);
-	uint16_t n = 0;
+	uint16_t n = 0, taken = 0;
 
 	if (!v)
 		return 0;
-	if (!v->broken)
-		n = (uint16_t)(v->size - taken_entries(v));
-	hf_burst_end(v);
+	if (!v->broken) {
+		taken = taken_entries(v);
+		n = (uint16_t)(v->size - taken);
+	}
+	end_look(v, taken);
 	return n;
 }
 
@@ -62,7 +81,7 @@ int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool 
 		result = v->packed ? hf_packed_kicks_on(v) : hf_notify_kicks_on(v);
 	else if (v->kicks_on)
 		v->packed ? hf_packed_kicks_off(v) : hf_notify_kicks_off(v);
-	hf_burst_end(v);
+	end_look(v, result);
 	return result;
 }
 

@@ -84,9 +84,10 @@ static __attribute__((noinline)) uint16_t peek(struct hf_hop *hop, struct hf_dev
 		goto looked;
 	}
 	ready = hf_vring_available(v, (uint16_t)(count - hop->count));
-	if (unlikely(ready && !enabled))
+	if (unlikely(ready && !enabled)) {
 		hf_dequeue_discard(v, ready);
-	else if (likely(ready))
+		hf_count(v, HF_COUNTER_BURSTS, 1);
+	} else if (likely(ready))
 		hop_look(hop, packets, ready, front);
 	else if (!hop->count)
 		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);

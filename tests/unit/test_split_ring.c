@@ -7,9 +7,11 @@
 #include <fcntl.h>
 #include <holdfast/burst.h>
 #include <holdfast/device.h>
+#include <holdfast/hop.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "rarp.h"
 #include "rig.h"
 #include "suite.h"
@@ -753,6 +755,132 @@ static void a_disabled_ring_discards_and_supplies_nothing(void)
 	close_rig();
 }
 
+/* ---- who looks on sees that bursts end */
+
+static uint64_t ended(uint16_t queue)
+{
+	return rig_counter(&rig, queue, HF_COUNTER_BURSTS) +
+	       rig_counter(&rig, queue, HF_COUNTER_EMPTY_BURSTS);
+}
+
+static void supply(uint16_t queue)
+{
+	make_packets(1, 60, 0);
+	(void)hf_enqueue_burst(rig.device, queue, pointers, 1);
+}
+
+static void take(uint16_t queue)
+{
+	make_room(PACKET_MAX);
+	(void)hf_dequeue_burst(rig.device, queue, pointers, BURST);
+}
+
+static void hop_from(uint16_t queue)
+{
+	struct hf_hop *hop = hf_hop_create();
+
+	make_room(PACKET_MAX);
+	(void)hf_hop_peek(hop, rig.device, queue, pointers, BURST, 64);
+	hf_hop_destroy(hop);
+}
+
+/* From the ring beside it, which is enabled and has a packet. */
+static void hop_to(uint16_t queue)
+{
+	struct hf_hop *hop = hf_hop_create();
+	struct piece piece = {slot(9), 72, 0};
+
+	rig.grants[1] = RIG_GRANT | HF_GRANT_ENABLED;
+	write_packet(piece.gpa, 60, 0);
+	driver_post(&rig.tx, &piece, 1);
+	make_room(PACKET_MAX);
+	CHECK(hf_hop_peek(hop, rig.device, 1, pointers, BURST, 64) > 0);
+	(void)hf_hop_forward(hop, rig.device, queue, pointers, 1);
+	hf_hop_complete(hop, BURST);
+	hf_hop_destroy(hop);
+}
+
+static void look_available(uint16_t queue)
+{
+	(void)hf_available_entries(rig.device, queue);
+}
+
+static void look_free(uint16_t queue)
+{
+	(void)hf_free_entries(rig.device, queue);
+}
+
+static void want_kicks(uint16_t queue)
+{
+	CHECK(hf_enable_guest_notification(rig.device, queue, true) >= 0);
+}
+
+static void want_no_kicks(uint16_t queue)
+{
+	CHECK(hf_enable_guest_notification(rig.device, queue, false) >= 0);
+}
+
+static void post_to_both(void)
+{
+	struct piece piece = {slot(0), 72, 0};
+
+	write_packet(slot(0), 60, 0);
+	driver_post(&rig.tx, &piece, 1);
+	post_buffer(1, 2048);
+}
+
+static void every_call_on_a_ring_counts_that_it_ended(void)
+{
+	static const struct {
+		void (*call)(uint16_t queue);
+		uint16_t queue;
+	} calls[] = {
+		{supply, 0},	     {take, 1},	     {hop_from, 1},   {hop_to, 0},
+		{look_available, 0}, {look_free, 0}, {want_kicks, 0}, {want_no_kicks, 0},
+		{look_available, 1}, {look_free, 1}, {want_kicks, 1}, {want_no_kicks, 1},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+		for (int how = 0; how < 4; how++) {
+			uint16_t q = calls[i].queue;
+			uint64_t before;
+
+			open_rig(V1, 16, 0);
+			rig.grants[q] = RIG_GRANT | (how & 1 ? HF_GRANT_ENABLED : 0);
+			supply(0);
+			take(1);
+			if (how & 2)
+				post_to_both();
+			before = ended(q);
+			CHECK(before > 0);
+			calls[i].call(q);
+			CHECK_EQ(ended(q), before + 1);
+			CHECK_EQ(rig.lanes[q].busy, 0);
+			close_rig();
+		}
+}
+
+/* Nobody has run them yet. */
+static void a_look_at_the_first_chains_is_no_burst_that_ended(void)
+{
+	open_rig(V1, 16, 0);
+	post_to_both();
+	for (uint16_t q = 0; q < 2; q++) {
+		look_available(q);
+		look_free(q);
+		want_kicks(q);
+		CHECK_EQ(ended(q), 0);
+	}
+	take(1);
+	look_available(1);
+	CHECK_EQ(ended(1), 2);
+	close_rig();
+	open_rig(V1, 16, 0);
+	look_available(1);
+	CHECK_EQ(ended(1), 1);
+	close_rig();
+}
+
 static void the_lane_says_where_the_ring_is(void)
 {
 	struct piece piece = {0, 72, 0};
@@ -799,6 +927,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(an_announcement_waits_for_a_burst_that_has_room_for_it),
 	SENTENCE(nothing_is_asked_of_a_disabled_ring_that_there_is_nothing_for),
 	SENTENCE(a_disabled_ring_discards_and_supplies_nothing),
+	SENTENCE(every_call_on_a_ring_counts_that_it_ended),
+	SENTENCE(a_look_at_the_first_chains_is_no_burst_that_ended),
 	SENTENCE(the_lane_says_where_the_ring_is),
 };
 SUITE(RING ? "packed ring" : "split ring", sentences)
