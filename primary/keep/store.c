@@ -317,7 +317,7 @@ bool store_alive(struct store *store)
 {
 	store->sign = true;
 	send_sign(store);
-	return !store->sign;
+	return store->socket < 0 || !store->sign;
 }
 
 /* So many names fit into so many bytes. */

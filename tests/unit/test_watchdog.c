@@ -202,7 +202,27 @@ static void a_life_that_inherits_a_lost_holder_gives_signs_all_the_same(void)
 	end();
 }
 
+/* Or the loop would come round a hundred times a second for a sign that nobody can hear. */
+static void a_sign_that_nobody_can_hear_is_not_tried_again(void)
+{
+	static const char *const sockets[] = {NULL, "@hf-watchdog-nobody", "nonsense"};
+
+	hf_log_set_level(0);
+	for (size_t i = 0; i < sizeof(sockets) / sizeof(sockets[0]); i++) {
+		unsetenv("NOTIFY_SOCKET");
+		if (sockets[i])
+			setenv("NOTIFY_SOCKET", sockets[i], 1);
+		loop = loop_create();
+		REQUIRE(loop && store_open(loop, &store) == 0);
+		CHECK(store_alive(store));
+		store_close(store);
+		loop_destroy(loop);
+	}
+	unsetenv("NOTIFY_SOCKET");
+}
+
 static const struct sentence sentences[] = {
+	SENTENCE(a_sign_that_nobody_can_hear_is_not_tried_again),
 	SENTENCE(who_asked_hears_it_four_times_within_the_time),
 	SENTENCE(who_did_not_ask_hears_nothing),
 	SENTENCE(what_was_asked_of_another_process_is_not_asked_of_us),
