@@ -111,6 +111,11 @@ void blame_break(struct vring *vring, const struct secondary *owner)
 /* Its time is over, or it was set up anew meanwhile. True: it is to be offered. */
 static bool forgive(struct vring *vring, uint64_t now)
 {
+	/* If it is broken, then by its guest. */
+	if (vring->owner) {
+		blame_survived(vring);
+		return false;
+	}
 	if (!vring->broken || vring->deaths < DEATHS_TO_BREAK) {
 		vring->forgiven_ns = 0;
 		return false;

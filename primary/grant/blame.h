@@ -30,13 +30,14 @@ struct vring *blame_death(struct device *device, const struct secondary *seconda
 			  struct vring *suspect);
 /* All its owner ran is taken back: it is granted to nobody for a while. */
 void blame_break(struct vring *vring, const struct secondary *owner);
-/* Those whose time is over: is any to be offered again? Called each second or so. */
+/* Those whose time is over: is any to be offered again? Those that run are none, and a burst that
+ * ended is their forgiveness. Called each second or so. */
 bool blame_forgive(struct device *device, uint64_t now);
 /* Has it ended a burst since it was granted? */
 bool blame_ended_burst(const struct vring *vring);
 /* The count as an earlier life of the primary's kept it; of a session, it does not outlive both. */
 uint8_t blame_kept(uint8_t deaths);
-/* Taken back from an owner that lives: has it ended a burst? */
+/* It has an owner, or just had: has it ended a burst? */
 void blame_survived(struct vring *vring);
 
 #endif

@@ -935,6 +935,7 @@ static void a_broken_ring_is_tried_again_after_a_while_and_after_longer_ones(voi
 	die_in(&rig, port, 1u << 1, 1);
 	CHECK(vring->owner && vring->deaths == 1);
 	/* One that was broken in an earlier life of the primary's. */
+	take_all_back(&port->device);
 	vring->deaths = 3;
 	vring->broken = true;
 	grant_forgive(&rig.primary, hf_now_ns());
@@ -942,10 +943,39 @@ static void a_broken_ring_is_tried_again_after_a_while_and_after_longer_ones(voi
 	grant_forgive(&rig.primary, hf_now_ns() + minute);
 	CHECK(!vring->broken);
 	/* And one that the guest broke stays so. */
+	take_all_back(&port->device);
 	vring->deaths = 0;
 	vring->broken = true;
 	grant_forgive(&rig.primary, hf_now_ns() + 100 * minute);
 	CHECK(vring->broken);
+	close_blame(&rig, port);
+}
+
+static void a_ring_that_its_guest_breaks_under_its_owner_is_not_forgiven(void)
+{
+	uint64_t hour = 3600 * NS_PER_S;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+
+	open_blame(&rig, &port);
+	vring = &port->device.vrings[1];
+	for (int i = 0; i < 3; i++)
+		die_in(&rig, port, 1u << 1, 0);
+	grant_forgive(&rig.primary, hf_now_ns() + hour);
+	REQUIRE(vring->owner && !vring->broken);
+	rig_lane(vring)->broken = 1;
+	grant_check_broken(&rig.primary);
+	CHECK(vring->broken && vring->deaths == 3);
+	for (int i = 1; i < 4; i++) {
+		if (i == 2)
+			rig_lane(vring)->counters[HF_COUNTER_BURSTS] = 1;
+		grant_forgive(&rig.primary, hf_now_ns() + (uint64_t)i * hour);
+		CHECK(vring->broken && vring->owner);
+		CHECK_EQ(vring->deaths, i < 2 ? 3 : 0);
+		grant_check_broken(&rig.primary);
+	}
+	CHECK_EQ(rig_events(&rig, EVENT(VRING_BROKEN), NULL), 2); /* by deaths; by its guest */
 	close_blame(&rig, port);
 }
 
@@ -1155,6 +1185,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(deaths_from_outside_break_no_ring, "[F-1]"),
 	SENTENCE(of_a_hops_two_rings_the_source_is_broken_first),
 	SENTENCE(a_broken_ring_is_tried_again_after_a_while_and_after_longer_ones),
+	SENTENCE(a_ring_that_its_guest_breaks_under_its_owner_is_not_forgiven),
 	SENTENCE(a_destination_that_ends_switches_leaves_no_other_guest_broken),
 	SENTENCE(the_end_of_a_session_does_not_forgive_a_ring),
 	SENTENCE(the_first_vswitch_that_serves_the_port_gets_it),
