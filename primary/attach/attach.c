@@ -164,24 +164,26 @@ static int create(struct newcomer *newcomer, const Holdfast__Attach__Hello *hell
 	return error;
 }
 
-/* Somebody of that name who is really there; one that is just going does not count. */
-static struct secondary *namesake(const struct primary *primary, const char *name)
+/* A rule let that one in, and who is `allowed` this may all: a name is no more than a word, and
+ * would keep a switch of root's out. */
+static bool outranks(uint32_t allowed, const struct secondary *namesake)
+{
+	return allowed == ALLOW_ANY_PORT && namesake->allowed != ALLOW_ANY_PORT;
+}
+
+/* Somebody of that name who is really there; one that is just going does not count. Of those whom
+ * one that is `allowed` this outranks, or of the others. */
+static struct secondary *namesake(const struct primary *primary, const char *name, uint32_t allowed,
+				  bool outranked)
 {
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		struct secondary *s = primary->secondaries[i];
 
 		if (s && (s->storing || secondary_usable(s)) && strcmp(s->name, name) == 0 &&
-		    !attach_hung_up(s->socket))
+		    outranks(allowed, s) == outranked && !attach_hung_up(s->socket))
 			return s;
 	}
 	return NULL;
-}
-
-/* A rule let that one in, and this one may all: a name is no more than a word, and would keep a
- * switch of root's out. */
-static bool outranks(const struct newcomer *newcomer, const struct secondary *namesake)
-{
-	return newcomer->allowed == ALLOW_ANY_PORT && namesake->allowed != ALLOW_ANY_PORT;
 }
 
 static void cut_off(struct secondary *namesake)
@@ -206,21 +208,27 @@ static bool is_crowded(const struct primary *primary, uint32_t allowed)
 
 static void begin(struct secondary *secondary)
 {
+	struct secondary *other;
+
 	attach_welcome(secondary);
 	event_emit(secondary->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_ATTACHED, NULL,
 		   secondary->name, -1, 0, "process %d", secondary->pid);
 	if (secondary->role != HOLDFAST__ATTACH__ROLE__OBSERVER)
 		grant_offer_all(secondary->primary);
+	/* Not before this one may run anything: or its ports would be with nobody. */
+	other = namesake(secondary->primary, secondary->name, secondary->allowed, true);
+	if (other)
+		cut_off(other);
 }
 
 static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hello,
 		   struct attach_refused *refused)
 {
 	struct attach *attach = newcomer->attach;
-	struct secondary *secondary, *other = namesake(attach->primary, hello->name);
+	struct secondary *secondary;
 	int pidfd, error;
 
-	if (other && !outranks(newcomer, other)) {
+	if (namesake(attach->primary, hello->name, newcomer->allowed, false)) {
 		attach_refuse(refused, -EEXIST, REFUSED_ATTACH_NAME,
 			      "a secondary named %s is attached; give this one another: --name",
 			      hello->name);
@@ -261,9 +269,6 @@ static bool let_in(struct newcomer *newcomer, const Holdfast__Attach__Hello *hel
 		return false;
 	if (!secondary->storing)
 		begin(secondary);
-	/* Not before this one is in: or its ports would be with nobody. */
-	if (other)
-		cut_off(other);
 	return true;
 }
 

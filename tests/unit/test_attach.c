@@ -15,12 +15,14 @@
 #include "directory.h"
 #include "fd.h"
 #include "grant.h"
+#include "holder.h"
 #include "lane.h"
 #include "port.h"
 #include "ports.h"
 #include "primary_rig.h"
 #include "refusal.h"
 #include "secondary.h"
+#include "store.h"
 #include "suite.h"
 
 #define TO_PRIMARY(name)   HOLDFAST__ATTACH__TO_PRIMARY__BODY_##name
@@ -318,6 +320,56 @@ static void a_name_that_a_rule_let_in_keeps_nobody_out_who_may_all(void)
 	/* And one of its kind does not take it back: it is another's. */
 	CHECK_EQ(refused(&rig, &hello, "a secondary named vsw is attached"), -EEXIST);
 	hf_fd_close_all(s, 2);
+	rig_close(&rig);
+}
+
+static bool is_second_there(void *context)
+{
+	return ((struct rig *)context)->primary.secondaries[1] != NULL;
+}
+
+/* What is to be stored of it waits for a holder that does not read. */
+static void who_outranks_a_name_takes_its_place_when_it_may_run_something(void)
+{
+	Holdfast__Attach__Hello hello = good_hello();
+	struct secondary *stranger;
+	struct holder holder;
+	struct port *port;
+	struct rig rig;
+	Answer *answer;
+	int s[2];
+
+	open_attach(&rig);
+	holder_open(&holder);
+	REQUIRE(store_open(rig.primary.loop, &rig.primary.store) == 0);
+	stranger = rig_secondary(&rig, "vsw", ROLE(VSWITCH), "a*", &s[0]);
+	stranger->allowed = 1;
+	REQUIRE(allow_add_attach(&rig.conf.attach_rules, "user:4711=a*") == 0);
+	port = rig_port(&rig, "a0", 2);
+	grant_offer_all(&rig.primary);
+	REQUIRE(port->device.owner == stranger);
+	for (int i = 0; i < 2000 && !store_pending(rig.primary.store); i++)
+		store_notify(rig.primary.store, "STATUS=much");
+	s[1] = dial(&rig);
+	send_hello(s[1], &hello);
+	REQUIRE(rig_until(&rig, is_second_there, &rig, 4000));
+	REQUIRE(rig.primary.secondaries[1]->storing);
+	CHECK(rig.primary.secondaries[0] == stranger && secondary_usable(stranger));
+	CHECK(port->device.owner == stranger && port->device.vrings[0].owner == stranger);
+	/* One name is not given to three. */
+	CHECK_EQ(refused(&rig, &hello, "a secondary named vsw is attached"), -EEXIST);
+	attach_stored_all(&rig.primary);
+	answer = answer_on(&rig, s[1]);
+	CHECK(answer && answer->body_case == TO_SECONDARY(WELCOME));
+	rig_message_free(answer);
+	CHECK(port->device.owner == rig.primary.secondaries[1]);
+	CHECK(port->device.vrings[0].owner == rig.primary.secondaries[1]);
+	CHECK_EQ(rig_events(&rig, HOLDFAST__CONTROL__EVENT_KIND__PORT_ORPHANED, NULL), 0);
+	hf_fd_close_all(s, 2);
+	attach_close(&rig.primary);
+	store_close(rig.primary.store);
+	rig.primary.store = NULL;
+	holder_close(&holder);
 	rig_close(&rig);
 }
 
@@ -730,6 +782,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(who_says_nothing_has_two_seconds),
 	CATALOGUE(a_name_is_given_once, "[C-4]"),
 	CATALOGUE(a_name_that_a_rule_let_in_keeps_nobody_out_who_may_all, "[C-4]"),
+	SENTENCE(who_outranks_a_name_takes_its_place_when_it_may_run_something),
 	SENTENCE(who_is_not_let_in_leaves_the_one_of_its_name_alone),
 	SENTENCE(a_full_table_says_so),
 	SENTENCE(a_crowd_at_the_door_is_bounded),
