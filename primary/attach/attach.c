@@ -213,8 +213,10 @@ static void begin(struct secondary *secondary)
 	attach_welcome(secondary);
 	event_emit(secondary->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_ATTACHED, NULL,
 		   secondary->name, -1, 0, "process %d", secondary->pid);
-	if (secondary->role != HOLDFAST__ATTACH__ROLE__OBSERVER)
+	if (secondary->role != HOLDFAST__ATTACH__ROLE__OBSERVER) {
+		grant_relief_came(secondary);
 		grant_offer_all(secondary->primary);
+	}
 	/* Not before this one may run anything: or its ports would be with nobody. */
 	other = namesake(secondary->primary, secondary->name, secondary->allowed, true);
 	if (other)

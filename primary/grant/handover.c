@@ -128,6 +128,7 @@ static void exchange_owner(struct handover *h, const struct move *move)
 
 	device->moving = false;
 	grant_let_go(device, h->hung ? LOST_HUNG : how, h->started_ns);
+	device_forget_lacks(device);
 	device->owner = target_of(h, device);
 	if (device->owner && device->owner->id == move->told) {
 		state_put(device->lost.state);

@@ -28,6 +28,11 @@ void grant_let_go(struct device *device, enum lost_how how, uint64_t since_ns)
 
 	if (!owner)
 		return;
+	/* It was this owner that lacked. Handed on for that, the next one may lack it as well. */
+	if (how == LOST_HANDED_OVER)
+		device_offer_at_once(device);
+	else
+		device_forget_lacks(device);
 	device->owner = NULL;
 	lost->how = device_state(device) == HF_DEVICE_READY ? how : LOST_NOBODY;
 	lost->since_ns = since_ns;

@@ -61,8 +61,6 @@ static void move_on(struct device *device, const struct secondary *secondary)
 	    grant_next_owner(device) == secondary)
 		return;
 	grant_let_go(device, LOST_HANDED_OVER, hf_now_ns());
-	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
-		device->vrings[i].put_off_ns = 0;
 	grant_offer(device);
 }
 
@@ -148,5 +146,28 @@ void grant_offer_again(struct primary *primary, uint64_t now)
 			any |= look_again(&port->device.vrings[v], now);
 		if (any)
 			grant_offer(&port->device);
+	}
+}
+
+static bool is_put_off(const struct device *device)
+{
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		if (device->vrings[i].put_off_ns)
+			return true;
+	return false;
+}
+
+void grant_relief_came(const struct secondary *secondary)
+{
+	const struct primary *primary = secondary->primary;
+
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
+		struct device *device = primary->ports[i] ? &primary->ports[i]->device : NULL;
+
+		if (!device || !is_put_off(device) || !grant_may_run(device, secondary))
+			continue;
+		device_offer_at_once(device);
+		if (device->owner && device->owner->id == device->lacks)
+			move_on(device, device->owner);
 	}
 }

@@ -84,6 +84,19 @@ void device_reset(struct device *device)
 	device->lacks = 0;
 }
 
+void device_offer_at_once(struct device *device)
+{
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		device->vrings[i].put_off_ns = 0;
+}
+
+void device_forget_lacks(struct device *device)
+{
+	device_offer_at_once(device);
+	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
+		device->vrings[i].lacked = 0;
+}
+
 enum hf_shm_device_state device_state(const struct device *device)
 {
 	if (!device->session)

@@ -140,6 +140,11 @@ void device_init(struct device *device, struct primary *primary, struct port *po
  * counters and the deaths go on. Closes every descriptor. */
 void device_reset(struct device *device);
 
+/* What was put off may be offered at once; but the next wait is as long as it would have been. */
+void device_offer_at_once(struct device *device);
+/* The same, and as if its rings had never been put off. */
+void device_forget_lacks(struct device *device);
+
 /* What the directory says: PORT, SESSION, or READY (memory, and at least one started vring). */
 enum hf_shm_device_state device_state(const struct device *device);
 /* One more than the highest vring that the front-end has said anything about. */

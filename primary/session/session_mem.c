@@ -70,6 +70,7 @@ static enum vu_outcome put_in_force(struct session *session, struct vu_msg *msg)
 	memcpy(device->region_fds, draft->fds, draft->table.count * sizeof(int));
 	device->node = node_of_most(&device->memory);
 	device->mem_generation++;
+	device_forget_lacks(device);
 	hf_fd_close_all(draft->retired, draft->nr_retired);
 	draft->nr_fresh = 0;
 	memory_draft_free(draft);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "clock.h"
 #include "directory.h"
 #include "fd.h"
 #include "grant.h"
@@ -21,6 +22,7 @@
 #include "ports.h"
 #include "primary_rig.h"
 #include "refusal.h"
+#include "refused.h"
 #include "secondary.h"
 #include "store.h"
 #include "suite.h"
@@ -584,6 +586,56 @@ static bool nobody_is_attached(void *context)
 	return rig->primary.secondaries[0] == NULL;
 }
 
+static void who_attaches_has_at_once_what_another_one_lacks_for(void)
+{
+	uint64_t far = hf_now_ns() + 100 * NS_PER_S;
+	struct secondary *poor, *rich;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s[3];
+
+	open_attach(&rig);
+	port = rig_port(&rig, "vm0", 1);
+	vring = &port->device.vrings[0];
+	s[0] = attached(&rig, ROLE(VSWITCH));
+	poor = rig.primary.secondaries[0];
+	for (int i = 0; i < 7; i++) {
+		grant_offer_again(&rig.primary, far);
+		REQUIRE(vring->owner == poor);
+		CHECK_EQ(grant_refused(poor, vring, vring->grant, -EMFILE), 0);
+	}
+	s[1] = attached(&rig, ROLE(OBSERVER)); /* runs nothing */
+	CHECK(vring->owner == NULL && port->device.owner == poor);
+	s[2] = attached(&rig, ROLE(VSWITCH));
+	rich = rig.primary.secondaries[2];
+	CHECK(vring->owner == rich && port->device.owner == rich);
+	hf_fd_close_all(s, 3);
+	rig_close(&rig);
+}
+
+/* Its owner has what it takes by now, or it will soon go to the other one. */
+static void who_attaches_ends_the_wait_of_a_ring(void)
+{
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s[2];
+
+	open_attach(&rig);
+	port = rig_port(&rig, "vm0", 1);
+	vring = &port->device.vrings[0];
+	s[0] = attached(&rig, ROLE(VSWITCH));
+	REQUIRE(vring->owner != NULL);
+	CHECK_EQ(grant_refused(vring->owner, vring, vring->grant, -EMFILE), 0);
+	vring->put_off_ns = UINT64_MAX;
+	s[1] = attached(&rig, ROLE(STANDBY));
+	CHECK(vring->owner && vring->owner == rig.primary.secondaries[0]);
+	CHECK_EQ(vring->lacked, 1);
+	hf_fd_close_all(s, 2);
+	rig_close(&rig);
+}
+
 static void bye_is_answered_by_the_end_of_the_connection(void)
 {
 	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
@@ -791,6 +843,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(those_that_a_rule_lets_in_have_half_of_the_places),
 	CATALOGUE(a_process_that_died_in_the_handshake_is_not_let_in, "[C-4]"),
 	SENTENCE(who_attaches_is_offered_what_waits),
+	SENTENCE(who_attaches_has_at_once_what_another_one_lacks_for),
+	SENTENCE(who_attaches_ends_the_wait_of_a_ring),
 	SENTENCE(bye_is_answered_by_the_end_of_the_connection),
 	SENTENCE(a_secondary_adds_and_removes_ports),
 	SENTENCE(features_are_switched_for_one_port_or_all),

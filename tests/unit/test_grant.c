@@ -1159,6 +1159,7 @@ static void a_device_that_its_owner_lacks_for_goes_to_the_next_one(void)
 	}
 	CHECK(port->device.owner == rich);
 	CHECK(port->device.vrings[0].owner == rich && port->device.vrings[1].owner == rich);
+	CHECK_EQ(port->device.vrings[0].lacked, 3); /* who has it now may lack as much */
 	/* And back, should that one lack as well: what it was prepared with is tried first. */
 	for (int i = 0; i < 8 && port->device.owner == rich; i++) {
 		CHECK_EQ(refuse(rich, &port->device.vrings[0], 0, -ENOMEM), 0);
@@ -1173,7 +1174,38 @@ static void a_device_that_its_owner_lacks_for_goes_to_the_next_one(void)
 	rig_close(&rig);
 }
 
+static void who_comes_after_the_death_of_one_that_lacked_does_not_wait_for_its_rings(void)
+{
+	uint64_t far = hf_now_ns() + 100 * NS_PER_S;
+	struct secondary *owner, *next;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s[2];
+
+	rig_open(&rig);
+	owner = rig_secondary(&rig, "owner", VSWITCH, NULL, &s[0]);
+	port = rig_port(&rig, "vm0", 2);
+	vring = &port->device.vrings[1];
+	grant_offer(&port->device);
+	for (int i = 0; i < 7; i++) {
+		grant_offer_again(&rig.primary, far);
+		CHECK_EQ(refuse(owner, vring, 0, -EMFILE), 0);
+	}
+	CHECK(vring->owner == NULL && vring->put_off_ns && vring->lacked == 7);
+	grant_secondary_died(&rig.primary, owner);
+	secondary_destroy(owner);
+	next = rig_secondary(&rig, "owner", VSWITCH, NULL, &s[1]);
+	grant_offer_all(&rig.primary);
+	CHECK(port->device.vrings[0].owner == next && vring->owner == next);
+	CHECK_EQ(vring->lacked, 0);
+	take_all_back(&port->device);
+	hf_fd_close_all(s, 2);
+	rig_close(&rig);
+}
+
 static const struct sentence sentences[] = {
+	SENTENCE(who_comes_after_the_death_of_one_that_lacked_does_not_wait_for_its_rings),
 	SENTENCE(a_ring_that_its_owner_has_no_memory_for_is_offered_again),
 	SENTENCE(a_ring_whose_owner_always_lacks_is_said_once_and_tried_ever_later),
 	SENTENCE(a_device_that_its_owner_lacks_for_goes_to_the_next_one),

@@ -9,6 +9,7 @@
 #include "grant.h"
 #include "handover.h"
 #include "primary_rig.h"
+#include "refused.h"
 #include "retire.h"
 #include "revoke.h"
 #include "secondary_life.h"
@@ -137,6 +138,20 @@ static void one_device_goes_with_its_position(void)
 	CHECK(event->duration_ns >= 9000000);
 	CHECK(scene.result.longest_ns >= event->duration_ns);
 	CHECK_EQ(scene.rig.primary.continuity.handovers, 1);
+	end();
+}
+
+static void what_the_old_one_lacked_for_is_granted_to_the_new_one_at_once(void)
+{
+	struct vring *vring;
+
+	begin();
+	vring = &scene.ports[0]->device.vrings[0];
+	CHECK_EQ(grant_refused(scene.old, vring, vring->grant, -EMFILE), 0);
+	CHECK(vring->owner == NULL && vring->put_off_ns && vring->lacked == 1);
+	REQUIRE(hand_over("vm0", "new") == 0);
+	CHECK(finished());
+	CHECK(owner(0) == scene.new && vring->lacked == 0);
 	end();
 }
 
@@ -347,6 +362,7 @@ static void the_end_of_the_primary_forgets_what_is_under_way(void)
 
 static const struct sentence sentences[] = {
 	SENTENCE(one_device_goes_with_its_position),
+	SENTENCE(what_the_old_one_lacked_for_is_granted_to_the_new_one_at_once),
 	SENTENCE(what_was_taken_is_enqueued_before_the_rest_is_revoked),
 	SENTENCE(all_means_all_that_it_serves),
 	SENTENCE(refusals_touch_nothing),

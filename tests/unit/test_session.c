@@ -464,6 +464,22 @@ static void a_new_memory_table_takes_all_rings_back_first(void)
 	end();
 }
 
+/* The old one could not be mapped. */
+static void with_a_new_memory_table_no_ring_is_put_off(void)
+{
+	struct vu_mem_table table = {.count = 1, .regions = {{0, FRONT_MEMORY, FRONT_USER, 0}}};
+
+	begin_running();
+	for (uint32_t i = 0; i < 2; i++) {
+		ring(i)->lacked = 7;
+		ring(i)->put_off_ns = UINT64_MAX;
+	}
+	CHECK_EQ(front_ask(&front, VU_SET_MEM_TABLE, &table, 40, &front.memory, 1), 0);
+	for (uint32_t i = 0; i < 2; i++)
+		CHECK(ring(i)->lacked == 0 && ring(i)->put_off_ns == 0);
+	end();
+}
+
 static void a_ring_whose_memory_goes_is_suspended_until_it_is_back(void)
 {
 	struct vu_mem_reg region = {.region = {0, FRONT_MEMORY, FRONT_USER, 0}};
@@ -629,6 +645,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_front_end_waits_while_its_secondary_is_behind),
 	SENTENCE(a_changed_memory_table_ends_the_round),
 	CATALOGUE(a_new_memory_table_takes_all_rings_back_first, "[5]"),
+	SENTENCE(with_a_new_memory_table_no_ring_is_put_off),
 	SENTENCE(a_ring_whose_memory_goes_is_suspended_until_it_is_back),
 	SENTENCE(a_suspended_ring_can_be_stopped),
 	CATALOGUE(regions_come_and_go_up_to_509, "[M-6]"),
