@@ -421,14 +421,23 @@ static uint64_t refused_when_looks_fail(int error, enum refusal reason)
 	return refused;
 }
 
+/* A process of the round before may still make descriptors, and be the one that is refused one. */
+static bool is_refused_when_looks_fail(int error, enum refusal reason)
+{
+	for (int i = 0; i < 20; i++)
+		if (refused_when_looks_fail(error, reason))
+			return true;
+	return false;
+}
+
 static void memory_that_we_may_not_look_at_is_refused_by_name(void)
 {
-	CHECK(refused_when_looks_fail(EPERM, REFUSED_MEMORY_HIDDEN) > 0);
+	CHECK(is_refused_when_looks_fail(EPERM, REFUSED_MEMORY_HIDDEN));
 }
 
 static void a_look_without_descriptors_is_no_fault_of_the_caller(void)
 {
-	CHECK(refused_when_looks_fail(EMFILE, REFUSED_NO_RESOURCES) > 0);
+	CHECK(is_refused_when_looks_fail(EMFILE, REFUSED_NO_RESOURCES));
 	CHECK_EQ(refused_when_looks_fail(EMFILE, REFUSED_MEMORY_HIDDEN), 0);
 }
 
