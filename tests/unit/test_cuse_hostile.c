@@ -93,13 +93,25 @@ static void begin(void)
 	CHECK_EQ(kernel_ioctl(handle, VH_SET_OWNER, NULL), 0);
 }
 
+/* On a busy machine looks take long, and the next one has to wait for its turn. */
+static int memory_in_the_end(void)
+{
+	int answer = kernel_memory(handle, memory, MEMORY);
+
+	for (int i = 0; i < 600 && answer > 0; i++) {
+		usleep(50000);
+		answer = kernel_answer() ? kernel.answer_error : 1;
+	}
+	return answer;
+}
+
 /* Everything that a front-end does still works. */
 static void alive(void)
 {
 	struct device *device = &kernel_port()->device;
 
 	CHECK_EQ(kernel_u64(handle, VH_SET_FEATURES, FEATURES), 0);
-	CHECK_EQ(kernel_memory(handle, memory, MEMORY), 0);
+	CHECK_EQ(memory_in_the_end(), 0);
 	CHECK_EQ(kernel_state(handle, VH_SET_VRING_NUM, 0, 256), 0);
 	CHECK_EQ(kernel_state(handle, VH_SET_VRING_BASE, 0, 0), 0);
 	CHECK_EQ(kernel_addr(handle, 0, memory), 0);
