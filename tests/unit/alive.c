@@ -56,7 +56,7 @@ static void make_packet(struct alive *a)
 
 void alive_open(struct alive *a, enum way way, const struct rig_shape *shape)
 {
-	struct rig_shape other = {.features = V1, .size = 8, .memory = OTHER_BYTES};
+	struct rig_shape other = {.features = V1, .size = 16, .memory = OTHER_BYTES};
 
 	*a = (struct alive){.way = way, .to = way >= WAY_ENQUEUE};
 	REQUIRE(rig_create(&a->rig, shape));
