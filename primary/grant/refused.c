@@ -136,8 +136,25 @@ static bool look_again(struct vring *vring, uint64_t now)
 	return true;
 }
 
+/* Retired says that entries are free again; nobody says it of our own memory. */
+static void offer_to_starved(struct primary *primary)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
+		struct secondary *secondary = primary->secondaries[i];
+
+		any |= secondary && secondary->starved;
+		if (secondary)
+			secondary->starved = false;
+	}
+	if (any)
+		grant_offer_all(primary);
+}
+
 void grant_offer_again(struct primary *primary, uint64_t now)
 {
+	offer_to_starved(primary);
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++) {
 		struct port *port = primary->ports[i];
 		bool any = false;

@@ -73,11 +73,11 @@ struct secondary {
 	uint64_t attached_ns;
 
 	struct hf_memory lane;
-	uint64_t *lane_used;		  /* bitmap of entries in use */
-	uint32_t lane_entries;		  /* entry 0, the header, counted */
-	uint32_t lane_hint;		  /* where the search for a free one starts */
-	uint32_t nr_vrings;		  /* granted now */
-	bool starved;			  /* a vring found no entry: offer again on Retired */
+	uint64_t *lane_used;   /* bitmap of entries in use */
+	uint32_t lane_entries; /* entry 0, the header, counted */
+	uint32_t lane_hint;    /* where the search for a free one starts */
+	uint32_t nr_vrings;    /* granted now */
+	bool starved;	       /* a vring found no entry: offer again on Retired, and in a moment */
 	struct secondary_device *devices; /* by device slot: [max_devices] */
 
 	struct lane_binding *retiring; /* entries of sessions it has not said Retired for */

@@ -457,6 +457,32 @@ static void vrings_that_found_no_entry_are_granted_when_one_is_free(void)
 	rig_close(&rig);
 }
 
+/* For want of memory, say: nobody says when there is some again. */
+static void vrings_that_found_no_entry_are_tried_again_by_themselves(void)
+{
+	struct secondary *secondary;
+	uint32_t entries;
+	struct port *a;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	secondary = rig_secondary(&rig, "vsw", VSWITCH, NULL, &s);
+	a = rig_port(&rig, "vm0", 2);
+	entries = secondary->lane_entries;
+	secondary->lane_entries = 2; /* the header and one */
+	grant_offer_all(&rig.primary);
+	CHECK(secondary->starved && a->device.vrings[0].owner && !a->device.vrings[1].owner);
+	grant_offer_again(&rig.primary, hf_now_ns());
+	CHECK(secondary->starved && !a->device.vrings[1].owner);
+	secondary->lane_entries = entries;
+	grant_offer_again(&rig.primary, hf_now_ns());
+	CHECK(!secondary->starved && a->device.vrings[1].owner);
+	take_all_back(&a->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
 static void a_port_that_reconnects_all_the_time_does_not_take_the_whole_lane(void)
 {
 	struct secondary *secondary;
@@ -1233,6 +1259,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_lane_entry_serves_one_vring_until_retired),
 	SENTENCE(a_full_lane_leaves_vrings_idle_and_no_more),
 	SENTENCE(vrings_that_found_no_entry_are_granted_when_one_is_free),
+	SENTENCE(vrings_that_found_no_entry_are_tried_again_by_themselves),
 	SENTENCE(a_port_that_reconnects_all_the_time_does_not_take_the_whole_lane),
 	SENTENCE(memory_that_was_taken_away_is_let_go_by_an_owner_whose_rings_stopped),
 	SENTENCE(events_of_one_front_end_do_not_push_out_the_others),
