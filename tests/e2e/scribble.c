@@ -12,12 +12,15 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define MAX_PLACES 256u
 #define FIRST	   512u /* words: a page */
+/* In the name of the file that a build for coverage counts in, for all of its programs. */
+#define COUNTERS ".profraw"
 
 struct place {
 	volatile uint64_t *words;
@@ -61,7 +64,8 @@ static void find_maps(void)
 	unsigned long from, to;
 
 	while (maps && fgets(line, sizeof(line), maps)) {
-		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || mode[3] != 's')
+		if (sscanf(line, "%lx-%lx %7s", &from, &to, mode) != 3 || mode[3] != 's' ||
+		    strstr(line, COUNTERS))
 			continue;
 		if (mode[1] == 'w' ||
 		    mprotect((void *)from, to - from, PROT_READ | PROT_WRITE) == 0)
@@ -75,13 +79,14 @@ static void find_maps(void)
 static void find_files(void)
 {
 	for (int i = 3; i < 256; i++) {
-		char path[32];
+		char path[32], name[256] = "";
 		struct stat st;
 		void *base;
 		int fd;
 
 		snprintf(path, sizeof(path), "/proc/self/fd/%d", i);
-		if (fstat(i, &st) < 0 || !S_ISREG(st.st_mode) || !st.st_size)
+		if (fstat(i, &st) < 0 || !S_ISREG(st.st_mode) || !st.st_size ||
+		    readlink(path, name, sizeof(name) - 1) < 0 || strstr(name, COUNTERS))
 			continue;
 		fd = open(path, O_RDWR | O_CLOEXEC);
 		if (fd < 0)
