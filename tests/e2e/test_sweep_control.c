@@ -3,6 +3,7 @@
  * The control command, and each call in turn that it makes fails. It says what it says otherwise,
  * whole, or ends with another status and a line that says why.
  */
+#include <ctype.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,14 +32,23 @@ static const char *const commands[][WORDS] = {
 	{"health"},
 };
 
-/* Times and numbers of processes are others each time. */
+/* Times and numbers of processes are others each time, and so is a time's unit. */
 static void mask_numbers(char *text)
 {
+	const char *from = text;
 	char *to = text;
 
-	for (const char *from = text; *from; from++)
-		if (!strchr("0123456789. ", *from))
+	while (*from) {
+		bool number = isdigit((unsigned char)*from);
+
+		if (!number && *from != ' ' && *from != '.')
 			*to++ = *from;
+		from++;
+		if (!number)
+			continue;
+		from += strspn(from, "0123456789. ");
+		from += strspn(from, "abcdefghijklmnopqrstuvwxyz");
+	}
 	*to = '\0';
 }
 
