@@ -216,15 +216,18 @@ int hf_directory_snapshot(const struct hf_directory *directory, uint32_t slot,
 	return -EBUSY;
 }
 
-/* What an earlier draft had more of is nobody's to read any more. */
+/* What an earlier draft had more of is nobody's to read any more. How much that was is bounded here:
+ * a successor finds the directory, and believes nothing that it finds. */
 static void wipe(struct hf_shm_device *device, uint32_t nr_regions, uint32_t nr_vrings)
 {
 	static const struct hf_shm_device nothing;
+	uint64_t old_regions = min_u64(device->nr_regions, HF_SHM_MAX_REGIONS);
+	uint64_t old_vrings = min_u64(device->nr_vrings, HF_SHM_MAX_VRINGS);
 
-	if (nr_regions < device->nr_regions)
+	if (nr_regions < old_regions)
 		hf_words_write(&device->regions[nr_regions], nothing.regions,
-			       (device->nr_regions - nr_regions) * sizeof(nothing.regions[0]));
-	for (uint32_t i = nr_vrings; i < device->nr_vrings; i++)
+			       (old_regions - nr_regions) * sizeof(nothing.regions[0]));
+	for (uint32_t i = nr_vrings; i < old_vrings; i++)
 		hf_words_write((char *)&device->vrings[i] + SETUP_OFFSET,
 			       (const char *)&nothing.vrings[i] + SETUP_OFFSET, SETUP_BYTES);
 }
