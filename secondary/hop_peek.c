@@ -121,6 +121,8 @@ static int collect(struct collector *c, const uint8_t *from, uint64_t len)
 		n = (uint32_t)min_u64(len, c->front - c->packet->len);
 		if (!c->packet->len)
 			c->front_from = from;
+		else if (c->front_from && from != c->front_from + c->packet->len)
+			c->front_from = NULL; /* a later part may lie where it seems to go on */
 		hop_append(&c->segment, from, n);
 		from += n;
 		len -= n;

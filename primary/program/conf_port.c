@@ -29,24 +29,6 @@ static int set_port_word(struct conf_port *port, const char *word)
 	return -EINVAL;
 }
 
-int conf_set_port(struct conf *conf, const char *argument)
-{
-	struct conf_port *port = &conf->ports[conf->nr_ports];
-	char text[512], *rest = text, *word;
-
-	if (conf->nr_ports == CONF_MAX_PORTS || conf_text(text, sizeof(text), argument) < 0)
-		return -EINVAL;
-	*port = (struct conf_port){.queue_pairs = MAX_QUEUE_PAIRS};
-	word = strsep(&rest, ",");
-	if (conf_text(port->name, sizeof(port->name), word) < 0)
-		return -EINVAL;
-	while ((word = strsep(&rest, ",")))
-		if (set_port_word(port, word) < 0)
-			return -EINVAL;
-	conf->nr_ports++;
-	return 0;
-}
-
 /* One of the words behind a device's name. */
 static int set_cuse_word(struct conf_port *port, const char *word)
 {
@@ -63,21 +45,38 @@ static int set_cuse_word(struct conf_port *port, const char *word)
 	return -EINVAL;
 }
 
-int conf_set_cuse(struct conf *conf, const char *argument)
+/* "NAME,WORD,…" into the next port, which begins as `blank`. */
+static int add_port(struct conf *conf, const char *argument, const struct conf_port *blank,
+		    int (*set_word)(struct conf_port *port, const char *word))
 {
 	struct conf_port *port = &conf->ports[conf->nr_ports];
 	char text[512], *rest = text, *word;
 
 	if (conf->nr_ports == CONF_MAX_PORTS || conf_text(text, sizeof(text), argument) < 0)
 		return -EINVAL;
-	*port = (struct conf_port){.queue_pairs = 1, .cuse = true, .device = -1};
+	*port = *blank;
 	word = strsep(&rest, ",");
 	if (conf_text(port->name, sizeof(port->name), word) < 0)
 		return -EINVAL;
 	while ((word = strsep(&rest, ",")))
-		if (set_cuse_word(port, word) < 0)
+		if (set_word(port, word) < 0)
 			return -EINVAL;
 	conf->nr_ports++;
-	conf->cuse = true;
 	return 0;
+}
+
+int conf_set_port(struct conf *conf, const char *argument)
+{
+	static const struct conf_port blank = {.queue_pairs = MAX_QUEUE_PAIRS};
+
+	return add_port(conf, argument, &blank, set_port_word);
+}
+
+int conf_set_cuse(struct conf *conf, const char *argument)
+{
+	static const struct conf_port blank = {.queue_pairs = 1, .cuse = true, .device = -1};
+	int error = add_port(conf, argument, &blank, set_cuse_word);
+
+	conf->cuse |= !error;
+	return error;
 }

@@ -713,6 +713,35 @@ static void a_front_that_the_caller_shortened_shows_nothing_before_the_guests_bu
 	close_guests();
 }
 
+/* The rest lies where the front would end if it were in one buffer, but its last bytes are not. */
+static void a_front_in_several_buffers_is_not_taken_for_one(void)
+{
+	static const uint8_t other[4] = {0xee, 0xee, 0xee, 0xee};
+	uint8_t bytes[12 + FRONT + 40] = {[12] = 0x52};
+	struct rig *from = &guests[0];
+	struct piece pieces[3];
+
+	open_guests(0);
+	post_buffers(&guests[1], SIZE);
+	pieces[0] = (struct piece){slot(from, from->tx.next_desc), 12 + FRONT - 4, 0};
+	pieces[1] = (struct piece){pieces[0].gpa + 300, 4, 0};
+	pieces[2] = (struct piece){pieces[0].gpa + 12 + FRONT, 40, 0};
+	guest_write(&from->guest, pieces[0].gpa, bytes, 12 + FRONT - 4);
+	guest_write(&from->guest, pieces[0].gpa + 12 + FRONT - 4, other, sizeof(other));
+	guest_write(&from->guest, pieces[1].gpa, bytes + 12 + FRONT - 4, 4);
+	guest_write(&from->guest, pieces[2].gpa, bytes + 12 + FRONT, 40);
+	REQUIRE(driver_post(&from->tx, pieces, 3) >= 0);
+	CHECK_EQ(peek(1), 1);
+	CHECK_EQ(packets[0].len, FRONT);
+	packets[0].len = FRONT - 4;
+	check_refused(1, 1);
+	hf_hop_copy(hop, pointers, 1);
+	CHECK(!memchr(packets[0].data, 0xee, FRONT + 40));
+	hf_hop_complete(hop, 1);
+	CHECK_EQ(driver_consume_all(&from->tx), 1);
+	close_guests();
+}
+
 static void a_call_on_a_vring_that_a_peek_holds_does_nothing_and_is_counted(void)
 {
 	struct hf_hop *other = hf_hop_create();
@@ -830,6 +859,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(copied_packets_may_be_shortened),
 	SENTENCE(what_is_all_here_is_never_looked_for_in_an_earlier_peeks_place),
 	SENTENCE(a_front_that_the_caller_shortened_shows_nothing_before_the_guests_buffer),
+	SENTENCE(a_front_in_several_buffers_is_not_taken_for_one),
 	SENTENCE(a_call_on_a_vring_that_a_peek_holds_does_nothing_and_is_counted),
 	SENTENCE(a_call_on_a_held_vring_that_was_revoked_does_not_let_it_go),
 	SENTENCE(more_pieces_than_there_are_places_for_are_copied_out),
