@@ -12,9 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "attach.h"
 #include "grant.h"
 #include "handover.h"
+#include "listener.h"
 #include "lives.h"
 #include "resume.h"
 #include "store.h"
@@ -35,6 +38,11 @@ int __wrap_process_end(pid_t pid, uint64_t start);
 int __wrap_pidfd_send_signal(int pidfd, int signal, void *info, unsigned int flags);
 void __wrap_port_go_on(struct port *port_to_go_on);
 int __wrap_shutdown(int socket, int how);
+int __wrap_listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
+			 const char *file, mode_t mode);
+int __wrap_listener_adopt(struct listener *listener, struct loop *loop, const char *run_dir,
+			  const char *file, int fd);
+int __wrap_stream_give_to(const char *path, gid_t group);
 
 int __wrap_process_end(pid_t pid, uint64_t start)
 {
@@ -61,6 +69,35 @@ int __wrap_shutdown(int socket, int how)
 {
 	(void)socket;
 	(void)how;
+	return 0;
+}
+
+int __wrap_listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
+			 const char *file, mode_t mode)
+{
+	(void)listener;
+	(void)loop;
+	(void)run_dir;
+	(void)file;
+	(void)mode;
+	return 0;
+}
+
+int __wrap_listener_adopt(struct listener *listener, struct loop *loop, const char *run_dir,
+			  const char *file, int fd)
+{
+	(void)listener;
+	(void)loop;
+	(void)run_dir;
+	(void)file;
+	close(fd);
+	return 0;
+}
+
+int __wrap_stream_give_to(const char *path, gid_t group)
+{
+	(void)path;
+	(void)group;
 	return 0;
 }
 
@@ -155,7 +192,7 @@ static void take_over(void)
 	    heir.directory.header.max_devices != heir_conf.max_devices ||
 	    heir.directory.header.max_secondaries != heir_conf.max_secondaries)
 		return;
-	if (resume_secondaries(&heir) || resume_ports(&heir))
+	if (attach_open(&heir) || resume_secondaries(&heir) || resume_ports(&heir))
 		return;
 	resume_go_on(&heir);
 	fuzz_turn(heir.loop);
@@ -214,6 +251,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	lives_inherit(&heir, p, &heir_conf);
 	take_over();
 	check_ports();
+	if (heir.attach)
+		attach_close(&heir);
 	lives_forget(&heir);
 	return 0;
 }
