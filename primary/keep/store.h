@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The second holder of every descriptor that the primary cannot make again: whoever started it and
- * listens on $NOTIFY_SOCKET, systemd or `holdfastd --supervise`; they speak alike (sd_notify(3)).
+ * Every descriptor that the primary cannot make again is held a second time, by its keeper: whoever
+ * started it and listens on $NOTIFY_SOCKET, systemd or `holdfastd --supervise`; they speak alike
+ * (sd_notify(3)).
  *
  * Without anybody who listens everything is as if that one were gone: the descriptors are held here
  * alone, for `holdfast upgrade`, which hands them on through exec.
@@ -64,17 +65,17 @@ uint32_t store_max(const struct store *store);
 /* How much room these would take: what it has already needs none. Without a store 0. */
 uint32_t store_needs(const struct store *store, const int *fds, size_t nr_fds);
 
-/* Is something still on its way to the holder? Until it is not, a death would lose it. No longer
- * than a second: a holder that stands still must not stop us. */
+/* Is something still on its way to the keeper? Until it is not, a death would lose it. No longer
+ * than a second: a keeper that stands still must not stop us. */
 bool store_pending(const struct store *store);
-/* Nothing at all is on its way, however long the holder takes. */
+/* Nothing at all is on its way, however long the keeper takes. */
 bool store_at_rest(const struct store *store);
 /* Wait until nothing is, or for half a second: only while the loop does not run. */
 void store_flush(struct store *store);
 /* `drained` is called when nothing is pending any more. */
 void store_on_drained(struct store *store, void (*drained)(void *context), void *context);
 
-/* All that is stored, for the program that this process becomes. A holder that was lost is lost to
+/* All that is stored, for the program that this process becomes. A keeper that was lost is lost to
  * it as well: it takes all that it is given for kept. 0, -ENOMEM or -E2BIG. */
 int store_hand_on(const struct store *store, struct handon *handon);
 /* How well we are kept. */
@@ -88,7 +89,7 @@ enum store_keeps store_keeps(const struct store *store);
 
 /* READY=1, STATUS=…: lines of sd_notify(3). */
 void store_notify(struct store *store, const char *text);
-/* WATCHDOG=1: before all that waits, and also to a holder that is lost. False: its socket is full,
+/* WATCHDOG=1: before all that waits, and also to a keeper that is lost. False: its socket is full,
  * and the sign goes before the next datagram, or say it again. */
 bool store_alive(struct store *store);
 
