@@ -16,8 +16,9 @@
  *   must not be ours: the last one is where a socket lingers, and a file is written back. When we
  *   let go, or die, it waits for the takers, and ends, or hangs. So it ends last, and it alone is
  *   counted: whoever answers a server's keepers only has not got rid of us.
- * - A drain has a socket that we would have closed over a queue with descriptors in it. It takes
- *   them out of the queue, whoever else holds the socket, and ends, or hangs.
+ * - A drain has a socket that we would have closed over a queue with descriptors in it, or a
+ *   listener with somebody in its queue whom we had no number for. It takes them out of the queue,
+ *   whoever else holds the socket, and ends, or hangs.
  *
  * All but the sweeper are nobody's children by then, and need no burial. Who is started for another
  * module (foreign_start) is our child, and buried when its end is seen.

@@ -4,13 +4,16 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "fd.h"
 #include "foreign_helper.h"
+#include "log.h"
 
+#define TAG	   "foreign"
 #define KERNEL_MAX 253u
 #define LOOKS	   256
 
@@ -131,60 +134,113 @@ static void take_all(int socket)
 	} while ((n < 0 && errno == EINTR) || !is_end(n, &msg));
 }
 
-/* Takes out of the queue what others would close; its own end closes it. */
-static _Noreturn void be_drain(int socket)
-{
-	(void)prctl(PR_SET_NAME, "holdfastd-drain");
-	foreign_close_others(&socket, 1);
-	take_all(socket);
-	foreign_exit();
-}
-
-static void start_drain(struct foreign *foreign, int socket)
-{
-	int told[2];
-	pid_t between, drain;
-
-	if (pipe2(told, O_CLOEXEC | O_NONBLOCK) < 0)
-		return;
-	between = foreign_fork(0);
-	if (between == 0) {
-		drain = foreign_fork(0);
-		if (drain == 0)
-			be_drain(socket);
-		(void)!write(told[1], &drain, sizeof(drain));
-		foreign_exit();
-	}
-	if (between > 0) {
-		drain = foreign_await_word(told[0], between);
-		foreign_remember(foreign, drain > 0 ? foreign_pidfd(drain) : -1);
-		foreign_bury(between);
-	}
-	hf_fd_close_all(told, 2);
-}
-
 /* A listener that is shut reads as one with somebody in its queue for ever: only to accept says
- * whether there is. */
-static void close_queued(struct foreign *foreign, int listener)
+ * whether there is. -1 with errno: nobody, or no number for it. */
+static int accept_queued(int listener)
+{
+	return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
+static void take_all_queued(int listener)
 {
 	int one;
 
-	while ((one = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-		foreign_close_socket(foreign, &one);
+	while ((one = accept_queued(listener)) >= 0) {
+		take_all(one);
+		hf_fd_close(&one);
+	}
 }
 
-/* calls: pipe2 prctl */
+/* Takes out of the queues what others would close; its own end closes it. */
+static _Noreturn void be_drain(const int *sockets, size_t n)
+{
+	(void)prctl(PR_SET_NAME, "holdfastd-drain");
+	foreign_close_others(sockets, n);
+	for (size_t i = 0; i < n; i++)
+		if (is_listener(sockets[i]))
+			take_all_queued(sockets[i]);
+		else
+			take_all(sockets[i]);
+	foreign_exit();
+}
+
+/* The drain's number, or -1. It is told by memory: there may be no number for a pipe. */
+static pid_t start_between(const int *sockets, size_t n, pid_t *told)
+{
+	pid_t between;
+
+	*told = -1;
+	between = foreign_fork(0);
+	if (between == 0) {
+		pid_t drain = foreign_fork(0);
+
+		if (drain == 0)
+			be_drain(sockets, n);
+		*told = drain;
+		foreign_exit();
+	}
+	if (between < 0)
+		return -1;
+	foreign_bury(between);
+	return *told;
+}
+
+static bool start_drain(struct foreign *foreign, const int *sockets, size_t n)
+{
+	pid_t drain, *told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE,
+				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (told == MAP_FAILED)
+		return false;
+	drain = start_between(sockets, n, told);
+	(void)munmap(told, sizeof(*told));
+	if (drain > 0)
+		foreign_remember(foreign, foreign_pidfd(drain));
+	return drain > 0;
+}
+
+/* By a process in our place; without one nobody dares to. */
+static void close_by_drain(struct foreign *foreign, int *sockets, size_t n)
+{
+	if (start_drain(foreign, sockets, n)) {
+		hf_fd_close_all(sockets, n);
+		return;
+	}
+	log_error(TAG,
+		  "%zu sockets with descriptors that may hang whoever closes them stay open: "
+		  "no process for it",
+		  n);
+	for (size_t i = 0; i < n; i++)
+		sockets[i] = -1;
+}
+
+/* False: somebody waits there, and there is no number to let him in by. */
+static bool close_queued(struct foreign *foreign, int listener)
+{
+	int one;
+
+	while ((one = accept_queued(listener)) >= 0)
+		foreign_close_socket(foreign, &one);
+	return errno == EAGAIN || errno == EINVAL;
+}
+
+/* calls: prctl */
 /* calls: shutdown getsockopt setsockopt recvfrom recvmsg accept4 */
 void foreign_close_socket(struct foreign *foreign, int *socket)
 {
+	bool empty;
+
 	if (*socket < 0)
 		return;
 	/* Another process may hold it as well: the other side sees the end by this. And nothing
 	 * more comes into its queue. */
 	(void)shutdown(*socket, SHUT_RDWR);
 	if (is_listener(*socket))
-		close_queued(foreign, *socket);
-	else if (descriptors_after_all(*socket))
-		start_drain(foreign, *socket);
-	hf_fd_close(socket);
+		empty = close_queued(foreign, *socket);
+	else
+		empty = !descriptors_after_all(*socket);
+	if (empty)
+		hf_fd_close(socket);
+	else
+		close_by_drain(foreign, socket, 1);
 }

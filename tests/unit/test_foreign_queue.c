@@ -2,7 +2,9 @@
 /* primary/io/foreign.h: what waits in a socket's queue, and who takes it out. */
 #include <poll.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -136,11 +138,54 @@ static void a_queue_is_emptied_to_its_last_packet(void)
 	CHECK(is_emptied(packets + 1, 1, true));
 }
 
+/* One waits at a listener, with a pipe's end in a packet. Its other end. */
+static int leave_waiting(int *ret_listener)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	socklen_t len = sizeof(sa_family_t); /* a name of the kernel's choice */
+	int ends[2];
+
+	REQUIRE(pipe(ends) == 0);
+	*ret_listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	REQUIRE(bind(*ret_listener, (struct sockaddr *)&address, len) == 0);
+	REQUIRE(listen(*ret_listener, 8) == 0);
+	len = sizeof(address);
+	REQUIRE(getsockname(*ret_listener, (struct sockaddr *)&address, &len) == 0);
+	peers = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	REQUIRE(connect(peers, (struct sockaddr *)&address, len) == 0);
+	queue("x", ends[1]);
+	hf_fd_close(&ends[1]);
+	return ends[0];
+}
+
+/* Somebody else holds the listener: closing it is not what ends who waits there. */
+static void who_waits_at_a_listener_is_closed_by_another_also_without_a_free_number(void)
+{
+	struct rlimit old, none;
+	int listener, held;
+	struct pollfd end = {.events = 0};
+
+	end.fd = leave_waiting(&listener);
+	held = dup(listener);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	/* The lowest free one was the last. */
+	none = (struct rlimit){.rlim_cur = (rlim_t)held + 1, .rlim_max = old.rlim_max};
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	foreign_close_socket(NULL, &listener);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	CHECK_EQ(listener, -1);
+	CHECK(poll(&end, 1, 5000) == 1 && (end.revents & POLLHUP));
+	hf_fd_close(&held);
+	hf_fd_close(&end.fd);
+	hf_fd_close(&peers);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(descriptors_are_seen_behind_an_empty_packet),
 	SENTENCE(the_end_is_no_packet),
 	SENTENCE(looking_takes_nothing_and_names_nobody_to_who_reads),
 	SENTENCE(a_queue_is_emptied_to_its_last_packet),
+	SENTENCE(who_waits_at_a_listener_is_closed_by_another_also_without_a_free_number),
 };
 
 SUITE("foreign_queue", sentences)
