@@ -26,6 +26,7 @@
 #define MESSAGE_BURST	 16384u
 #define MAX_MESSAGES	 1000000u
 #define WATCHDOG_S	 30
+#define START_DEADLINE_S 120
 #define GREET_DEADLINE_S 30u
 
 struct option_row {
@@ -97,14 +98,24 @@ static int set_hang_limit(struct conf *conf, const char *argument)
 	return 0;
 }
 
-static int set_watchdog(struct conf *conf, const char *argument)
+static int set_seconds(uint64_t *ret_ns, const char *argument)
 {
 	uint64_t seconds;
 	int error = conf_number(argument, 0, 3600, &seconds);
 
 	if (!error)
-		conf->watchdog_ns = seconds * NS_PER_S;
+		*ret_ns = seconds * NS_PER_S;
 	return error;
+}
+
+static int set_watchdog(struct conf *conf, const char *argument)
+{
+	return set_seconds(&conf->watchdog_ns, argument);
+}
+
+static int set_start_deadline(struct conf *conf, const char *argument)
+{
+	return set_seconds(&conf->start_deadline_ns, argument);
 }
 
 /* N[,BURST] */
@@ -303,6 +314,10 @@ static const struct option_row options[] = {
 	 "with --supervise: a primary whose loop does not come round for so long is ended and "
 	 "started again (30; 0: never)",
 	 set_watchdog},
+	{"start-deadline", "SECONDS",
+	 "with --supervise: a primary that is not ready after so long is ended and started again "
+	 "(120; 0: never)",
+	 set_start_deadline},
 	{"run", "COMMAND",
 	 "with --supervise: run this switch, and the same once more to stand by; both are started "
 	 "again; $HOLDFAST_INSTANCE in it is 1 and 2; may be given up to 8 times",
@@ -364,6 +379,7 @@ static void set_defaults(struct conf *conf)
 	conf->fence = true;
 	conf->hang_limit_ns = 2 * NS_PER_S;
 	conf->watchdog_ns = WATCHDOG_S * NS_PER_S;
+	conf->start_deadline_ns = START_DEADLINE_S * NS_PER_S;
 	conf->message_rate = MESSAGE_RATE;
 	conf->message_burst = MESSAGE_BURST;
 	conf->greet_deadline_ns = GREET_DEADLINE_S * NS_PER_S;

@@ -40,9 +40,9 @@ static int ask_for_signs(const struct primary_child *p)
 
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");
-	if (!p->pulse.limit_ns)
+	if (!p->running.limit_ns)
 		return 0;
-	snprintf(usec, sizeof(usec), "%llu", (unsigned long long)(p->pulse.limit_ns / NS_PER_US));
+	snprintf(usec, sizeof(usec), "%llu", (unsigned long long)(p->running.limit_ns / NS_PER_US));
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	return setenv("WATCHDOG_USEC", usec, 1) || setenv("WATCHDOG_PID", pid, 1) ? -1 : 0;
 }
@@ -68,6 +68,7 @@ static void on_started(struct child *child)
 	struct primary_child *p = container_of(child, struct primary_child, child);
 
 	p->ready = p->reloading = false;
+	pulse_begin(&p->starting);
 }
 
 /* --- what it says --- */
@@ -79,6 +80,7 @@ static void become_ready(struct primary_child *p)
 		p->own_image = false;
 	p->ready = true;
 	p->reloading = false;
+	pulse_begin(&p->running);
 	if (p->was_ready)
 		return;
 	p->was_ready = true;
@@ -90,12 +92,13 @@ void primary_child_said(struct primary_child *p, char *text, int *fds, size_t nr
 	enum keep_said said = keep_datagram(p->keep, text, fds, nr_fds);
 
 	/* Whatever it was, its loop came round to say it. */
-	pulse_felt(&p->pulse);
+	pulse_felt(&p->running);
 	if (said == KEEP_READY)
 		become_ready(p);
 	if (said == KEEP_RELOADING) {
 		p->ready = false;
 		p->reloading = true;
+		pulse_begin(&p->starting);
 	}
 }
 
@@ -174,23 +177,28 @@ void primary_child_begin(struct primary_child *p)
 /* SIGABRT leaves a core to look at. */
 static void end_it(struct primary_child *p, uint64_t now)
 {
+	const struct pulse *pulse = p->ready ? &p->running : &p->starting;
+
 	log_error(TAG,
-		  "the primary has not come round for %llu s: ending it (SIGABRT), the next one "
-		  "goes on with its sessions",
-		  (unsigned long long)(p->pulse.limit_ns / NS_PER_S));
+		  "the primary %s %llu s: ending it (SIGABRT), the next one goes on with its "
+		  "sessions",
+		  p->ready ? "has not come round for" : "is not ready after",
+		  (unsigned long long)(pulse->limit_ns / NS_PER_S));
 	child_signal(&p->child, SIGABRT);
 	p->kill_at_ns = now + ABORT_NS;
 }
 
 void primary_child_watch(struct primary_child *p, uint64_t now, uint64_t *next)
 {
-	if (!p->child.pid || !p->ready || !p->pulse.limit_ns)
+	struct pulse *pulse = p->ready ? &p->running : &p->starting;
+
+	if (!p->child.pid || !pulse->limit_ns)
 		return;
-	if (!p->kill_at_ns && pulse_stopped(&p->pulse, p->child.pid, now))
+	if (!p->kill_at_ns && pulse_stopped(pulse, p->child.pid, now))
 		end_it(p, now);
 	if (p->kill_at_ns && now >= p->kill_at_ns) {
 		child_signal(&p->child, SIGKILL);
 		p->kill_at_ns = now + ABORT_NS;
 	}
-	*next = min_u64(*next, p->kill_at_ns ? p->kill_at_ns : now + pulse_wait_ns(&p->pulse, now));
+	*next = min_u64(*next, p->kill_at_ns ? p->kill_at_ns : now + pulse_wait_ns(pulse, now));
 }

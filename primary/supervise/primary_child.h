@@ -4,7 +4,8 @@
  * those before it left.
  *
  * One that had become ready is started again at once; one that had not, with back-off, and what is
- * started is in turns what stands at our path and the program that we are ourselves.
+ * started is in turns what stands at our path and the program that we are ourselves. One that
+ * hangs, ready or not, is ended, and that is a death like any other.
  */
 #ifndef PRIMARY_PRIMARY_CHILD_H
 #define PRIMARY_PRIMARY_CHILD_H
@@ -28,8 +29,9 @@ struct primary_child {
 	void (*ready_first)(struct primary_child *primary);
 	/* It died and is not started again: its exit status, or 128 and the signal's number. */
 	void (*ended)(struct primary_child *primary, int status);
-	bool ending;	    /* it is not to be started again */
-	struct pulse pulse; /* of one that is ready */
+	bool ending;	       /* it is not to be started again */
+	struct pulse running;  /* of one that is ready: it says so again and again */
+	struct pulse starting; /* of one that is not, and says nothing */
 	/* Its own. */
 	struct child child;
 	bool was_ready;	     /* ever */
@@ -45,8 +47,7 @@ struct primary_child {
 void primary_child_begin(struct primary_child *primary);
 /* One datagram of it, NUL-terminated; the descriptors are ours from now on. */
 void primary_child_said(struct primary_child *primary, char *text, int *fds, size_t nr_fds);
-/* Does one that was ready come round no more? Then it is ended. `next_ns` becomes no later than the
- * next look is due. */
+/* Does it hang? Then it is ended. `next_ns` becomes no later than the next look is due. */
 void primary_child_watch(struct primary_child *primary, uint64_t now_ns, uint64_t *next_ns);
 
 #endif

@@ -11,6 +11,11 @@ static uint64_t period(const struct pulse *pulse)
 	return pulse->limit_ns / LOOKS;
 }
 
+void pulse_begin(struct pulse *pulse)
+{
+	*pulse = (struct pulse){.limit_ns = pulse->limit_ns};
+}
+
 void pulse_felt(struct pulse *pulse)
 {
 	pulse->silent_ns = 0;

@@ -20,7 +20,9 @@ struct pulse {
 	uint64_t ran_ns;    /* of the processor, at the last look */
 };
 
-/* It said so, or began. */
+/* Another one, of which nothing is known yet. */
+void pulse_begin(struct pulse *pulse);
+/* It said so. */
 void pulse_felt(struct pulse *pulse);
 /* How long until the next look is due. */
 uint64_t pulse_wait_ns(const struct pulse *pulse, uint64_t now_ns);

@@ -282,7 +282,8 @@ static int make_primary(struct supervisor *s, const struct conf *conf, char **ar
 					    .notify_path = s->notify.path,
 					    .ready_first = on_ready_first,
 					    .ended = on_ended,
-					    .pulse.limit_ns = conf->watchdog_ns};
+					    .running.limit_ns = conf->watchdog_ns,
+					    .starting.limit_ns = conf->start_deadline_ns};
 	if (!argv || !s->primary.keep)
 		return -ENOMEM;
 	return *program_path() ? 0 : -ENOENT;

@@ -19,9 +19,9 @@ static struct world world;
 static struct front_end fe;
 static uint32_t next;
 
-static void begin(const char *watchdog)
+static void begin_with(const char *option, const char *seconds)
 {
-	const char *arguments[] = {"--supervise", "--watchdog", watchdog, "--port", "p0", NULL};
+	const char *arguments[] = {"--supervise", option, seconds, "--port", "p0", NULL};
 	static const struct session_shape shape = {.memory = 128u << 10, .size = 64};
 	static const char *const all[] = {"*", NULL};
 
@@ -36,6 +36,11 @@ static void begin(const char *watchdog)
 	front_end_post_buffers(&fe, 0);
 	next = 0;
 	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+}
+
+static void begin(const char *watchdog)
+{
+	begin_with("--watchdog", watchdog);
 }
 
 static void end(void)
@@ -111,9 +116,31 @@ static void nobody_looks_when_it_is_not_wanted(void)
 	end();
 }
 
+/* It has said nothing yet, and will not. */
+static void one_that_hangs_before_it_is_ready_is_ended_too(void)
+{
+	pid_t pid, hung;
+	uint32_t hit;
+
+	begin_with("--start-deadline", "1");
+	pid = world_ask_pid(&world, NULL);
+	faults_arm_but(world.primary, FAULT_MAP, FAULT_HANG, 2);
+	CHECK_EQ(kill(pid, SIGKILL), 0);
+	CHECK(becomes_another(pid));
+	hung = world_find_primary(&world);
+	CHECK(becomes_another(hung));
+	faults_disarm(&hit);
+	CHECK_EQ(hit, 1);
+	CHECK(world_ask_pid(&world, NULL) != hung);
+	CHECK_EQ(front_end_set_memory(&fe), 0);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	end();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_primary_that_hangs_is_ended_and_its_sessions_go_on),
 	SENTENCE(one_that_loops_without_end_is_ended_too),
+	SENTENCE(one_that_hangs_before_it_is_ready_is_ended_too),
 	SENTENCE(one_that_somebody_has_stopped_is_left_alone),
 	SENTENCE(nobody_looks_when_it_is_not_wanted),
 };

@@ -98,8 +98,11 @@ static void the_rest_is_stored_where_it_belongs(void)
 	CHECK_EQ(conf.message_burst, 9);
 	CHECK_EQ(conf.greet_deadline_ns, 0);
 	CHECK_EQ(conf.watchdog_ns, 30 * NS_PER_S);
+	CHECK_EQ(conf.start_deadline_ns, 120 * NS_PER_S);
 	CHECK_EQ(PARSE("--watchdog", "7"), 0);
 	CHECK_EQ(conf.watchdog_ns, 7 * NS_PER_S);
+	CHECK_EQ(PARSE("--start-deadline", "7"), 0);
+	CHECK_EQ(conf.start_deadline_ns, 7 * NS_PER_S);
 	CHECK_EQ(PARSE("--message-rate", "0"), 0);
 	CHECK_EQ(conf.message_rate, 0);
 	CHECK_EQ(conf.message_burst, 16384);
@@ -122,6 +125,7 @@ static void what_makes_no_sense_is_refused(void)
 	CHECK_EQ(PARSE("--hang-limit", "999"), -EINVAL);
 	CHECK_EQ(PARSE("--message-rate", "7,0"), -EINVAL);
 	CHECK_EQ(PARSE("--watchdog", "3601"), -EINVAL);
+	CHECK_EQ(PARSE("--start-deadline", "3601"), -EINVAL);
 	CHECK_EQ(PARSE("--message-rate", "7,"), -EINVAL);
 	CHECK_EQ(PARSE("--message-rate", ",7"), -EINVAL);
 	CHECK_EQ(PARSE("--message-rate", "1000001"), -EINVAL);
