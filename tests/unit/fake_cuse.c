@@ -111,13 +111,36 @@ bool kernel_answer(void)
 	return true;
 }
 
-/* 0, -errno, or 1: none. */
-static int answer_to(uint64_t unique)
+bool kernel_answer_in_time(void)
 {
-	if (!kernel_answer())
+	bool answered = kernel_answer();
+
+	for (int ms = 0; ms < 20000 && !answered; ms++) {
+		usleep(1000);
+		answered = kernel_answer();
+	}
+	return answered;
+}
+
+/* 0, -errno, or 1: none. */
+static int result_of(uint64_t unique, bool answered)
+{
+	if (!answered)
 		return 1;
 	CHECK_EQ(kernel.answered, unique);
 	return kernel.answer_error;
+}
+
+static int answer_to(uint64_t unique)
+{
+	return result_of(unique, kernel_answer());
+}
+
+/* A phase of an ioctl. */
+static int phase_answer(uint32_t cmd, uint64_t unique)
+{
+	return result_of(unique,
+			 cmd == VH_SET_MEM_TABLE ? kernel_answer_in_time() : kernel_answer());
 }
 
 int64_t kernel_open(void)
@@ -165,9 +188,10 @@ int kernel_ioctl(uint64_t handle, uint32_t cmd, void *arg)
 	for (int phase = 0; phase < 4; phase++) {
 		struct fuse_ioctl_out answer;
 		const uint8_t *place;
-		int error = answer_to(kernel_phase(handle, cmd, (uintptr_t)arg,
-						   (void *)(uintptr_t)in.base, (uint32_t)in.len,
-						   (uint32_t)out.len));
+		uint64_t unique =
+			kernel_phase(handle, cmd, (uintptr_t)arg, (void *)(uintptr_t)in.base,
+				     (uint32_t)in.len, (uint32_t)out.len);
+		int error = phase_answer(cmd, unique);
 
 		if (error)
 			return error;

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who asks: processes that are gone, cannot be seen, or are not the owner; and more of them at once
+ * than there is room for. Who asks may be refused, but is never left without an answer.
+ */
+#include <errno.h>
+#include <linux/fuse.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cuse_wire.h"
+#include "fake_cuse.h"
+#include "fake_grants.h"
+#include "front.h"
+#include "owner.h"
+#include "port.h"
+#include "refusal.h"
+#include "session.h"
+#include "suite.h"
+
+/* --- the caller itself --- */
+
+static pid_t sleeper(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		for (;;)
+			pause();
+	REQUIRE(pid > 0);
+	return pid;
+}
+
+static void end_of(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	REQUIRE(waitpid(pid, NULL, 0) == pid);
+}
+
+static void a_caller_that_is_gone_or_not_to_be_seen_is_refused(void)
+{
+	pid_t child = sleeper();
+
+	end_of(child);
+	owner_begin();
+	kernel.thread = (uint32_t)child;
+	CHECK_EQ(kernel_file(owner.handle, VH_SET_VRING_CALL, 0, owner.kick), -EOWNERDEAD);
+	CHECK_EQ(kernel_memory(owner.handle, owner.memory, MEMORY), -EOWNERDEAD);
+	kernel.thread = 0; /* of another pid namespace */
+	CHECK_EQ(kernel_file(owner.handle, VH_SET_VRING_CALL, 0, owner.kick), -EOWNERDEAD);
+	kernel.thread = UINT32_MAX;
+	CHECK_EQ(kernel_file(owner.handle, VH_SET_VRING_CALL, 0, owner.kick), -EOWNERDEAD);
+	CHECK_EQ(primary.refusals[REFUSED_CALLER], 4);
+	CHECK_EQ(kernel_release(owner.handle), 0);
+	CHECK_EQ(kernel_open(), -EOWNERDEAD);
+	kernel.thread = (uint32_t)gettid();
+	owner.handle = (uint64_t)kernel_open();
+	CHECK_EQ(kernel_ioctl(owner.handle, VH_SET_OWNER, NULL), 0);
+	owner_end();
+}
+
+static void another_process_than_the_owner_sets_nothing_up(void)
+{
+	pid_t child = sleeper();
+
+	owner_begin();
+	kernel.thread = (uint32_t)child;
+	CHECK_EQ(kernel_file(owner.handle, VH_SET_VRING_CALL, 0, owner.kick), -EPERM);
+	CHECK_EQ(kernel_memory(owner.handle, owner.memory, MEMORY), -EPERM);
+	CHECK_EQ(kernel_file(owner.handle, VH_NET_SET_BACKEND, 0, 0), -EPERM);
+	CHECK_EQ(primary.refusals[REFUSED_NOT_THE_OWNER], 3);
+	kernel.thread = (uint32_t)gettid();
+	end_of(child);
+	owner_end();
+}
+
+/* The same number again, but not the same process. */
+static void a_number_that_was_given_to_another_process_is_not_the_owner(void)
+{
+	owner_begin();
+	kernel_port()->session->owner_start++;
+	CHECK_EQ(kernel_memory(owner.handle, owner.memory, MEMORY), -EPERM);
+	kernel_port()->session->owner_start--;
+	owner_end();
+}
+
+/* --- too much, too late --- */
+
+static void more_requests_at_once_than_are_kept_are_turned_away(void)
+{
+	struct vh_vring_state state = {0};
+	int busy = 0, done = 0;
+
+	owner_begin();
+	owner_alive();
+	CHECK_EQ(kernel_file(owner.handle, VH_NET_SET_BACKEND, 0, 0), 0);
+	fake.hold = true;
+	for (uint32_t i = 0; i < 3 * CUSE_REQUESTS; i++)
+		(void)kernel_phase(owner.handle, VH_GET_VRING_BASE, 4096, &state, sizeof(state),
+				   sizeof(state));
+	while (kernel_answer()) {
+		CHECK_EQ(kernel.answer_error, -EBUSY);
+		busy++;
+	}
+	CHECK_EQ(busy, 2 * (int)CUSE_REQUESTS);
+	fake.hold = false;
+	CHECK_EQ(fake_release(), 1);
+	while (kernel_answer()) {
+		CHECK_EQ(kernel.answer_error, 0);
+		done++;
+	}
+	CHECK_EQ(done, (int)CUSE_REQUESTS);
+	owner_end();
+}
+
+/* Closing cannot be refused, and the file is gone: even when there is no room to note it. */
+static void a_release_is_answered_though_there_is_no_room(void)
+{
+	struct vh_vring_state state = {0};
+	bool released = false;
+
+	owner_begin();
+	owner_alive();
+	CHECK_EQ(kernel_file(owner.handle, VH_NET_SET_BACKEND, 0, 0), 0);
+	fake.hold = true;
+	for (uint32_t i = 0; i < CUSE_REQUESTS; i++)
+		(void)kernel_phase(owner.handle, VH_GET_VRING_BASE, 4096, &state, sizeof(state),
+				   sizeof(state));
+	CHECK(!kernel_answer());
+	CHECK_EQ(kernel_release(owner.handle), 0);
+	fake.hold = false;
+	CHECK_EQ(fake_release(), 1);
+	while (kernel_answer())
+		released |= kernel.answer_error == -EIO;
+	CHECK(released);
+	CHECK(kernel_port()->session == NULL);
+	owner.handle = (uint64_t)kernel_open();
+	CHECK_EQ(kernel_ioctl(owner.handle, VH_SET_OWNER, NULL), 0);
+	owner_end();
+}
+
+int main(void)
+{
+	static const struct sentence sentences[] = {
+		CATALOGUE(a_caller_that_is_gone_or_not_to_be_seen_is_refused, "[U-3]"),
+		CATALOGUE(another_process_than_the_owner_sets_nothing_up, "[U-3]"),
+		CATALOGUE(a_number_that_was_given_to_another_process_is_not_the_owner, "[U-3]"),
+		CATALOGUE(more_requests_at_once_than_are_kept_are_turned_away, "[U-6]"),
+		CATALOGUE(a_release_is_answered_though_there_is_no_room, "[U-6]"),
+	};
+
+	return suite_run("cuse_callers", sentences, ARRAY_SIZE(sentences));
+}
