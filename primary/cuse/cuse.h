@@ -26,6 +26,9 @@ int cuse_make_early(struct conf *conf, bool again);
 /* Give up what it has made for ports that are not there. */
 void cuse_drop_early(struct primary *primary);
 
+/* Looks at callers' memory that are under way are given up, to be begun again, by us or by the
+ * program that we become: it would know nothing of the processes. */
+void cuse_rest(struct primary *primary);
 /* Requests that an earlier life has left: before any device is read. */
 void cuse_restore(struct port *port);
 

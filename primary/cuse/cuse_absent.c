@@ -25,6 +25,11 @@ void cuse_drop_early(struct primary *primary)
 	(void)primary;
 }
 
+void cuse_rest(struct primary *primary)
+{
+	(void)primary;
+}
+
 void cuse_restore(struct port *port)
 {
 	(void)port;

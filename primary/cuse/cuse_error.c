@@ -19,6 +19,7 @@ int cuse_error(enum refusal reason)
 		return -ENOBUFS;
 	case REFUSED_VRING_STATE:
 	case REFUSED_SECOND_CLIENT:
+	case REFUSED_LOOKS_BUSY:
 		return -EBUSY;
 	case REFUSED_REGION_TABLE_FULL:
 		return -E2BIG;
@@ -29,6 +30,8 @@ int cuse_error(enum refusal reason)
 		return -EBADF;
 	case REFUSED_NO_RESOURCES:
 		return -ENOMEM;
+	case REFUSED_LOOK_DEADLINE:
+		return -ETIMEDOUT;
 	case REFUSED_CALLER:
 		return -EOWNERDEAD;
 	default:

@@ -12,7 +12,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cuse_look.h"
 #include "cuse_owner.h"
 #include "fd.h"
 #include "foreign.h"
@@ -150,7 +149,6 @@ bool fill_backend(struct session *session, const struct cuse_call *call, struct 
 	return true;
 }
 
-/* vu_check says what is wrong with them. */
 static bool regions_ok(const struct vu_region *regions, uint32_t count)
 {
 	uint64_t end;
@@ -161,26 +159,39 @@ static bool regions_ok(const struct vu_region *regions, uint32_t count)
 	return true;
 }
 
-bool fill_memory(struct session *session, const struct cuse_call *call, struct cuse_caller *caller)
+uint32_t cuse_table(const struct cuse_call *call, struct vu_region *ret_regions)
 {
-	struct vu_region regions[CUSE_MAX_REGIONS];
 	struct vh_memory head;
-	struct cuse_memory_fault fault;
-	struct vu_raw *raw = &session->raw;
 
 	memcpy(&head, call->data, sizeof(head));
-	memcpy(regions, call->data + sizeof(head), head.count * sizeof(regions[0]));
+	memcpy(ret_regions, call->data + sizeof(head), head.count * sizeof(ret_regions[0]));
 	for (uint32_t i = 0; i < head.count; i++)
-		regions[i].file_offset = 0;
-	if (regions_ok(regions, head.count)) {
-		if (cuse_look(session->port, caller, regions, raw->fds, head.count, &fault) < 0) {
-			(void)session_refuse(session, fault.reason, "%s", fault.what);
-			return false;
-		}
-		raw->nr_fds = head.count;
-	}
-	raw->header.size = call->in.in_size;
-	memcpy(raw->payload, &head, sizeof(head));
-	memcpy(raw->payload + sizeof(head), regions, head.count * sizeof(regions[0]));
+		ret_regions[i].file_offset = 0;
+	return head.count;
+}
+
+bool cuse_table_wants_look(const struct cuse_call *call)
+{
+	struct vu_region regions[CUSE_MAX_REGIONS];
+	uint32_t count = cuse_table(call, regions);
+
+	return regions_ok(regions, count);
+}
+
+bool fill_memory(struct session *session, const struct cuse_call *call, struct cuse_caller *caller)
+{
+	(void)caller;
+	put(session, call->data, call->in.in_size);
 	return true;
+}
+
+void fill_memory_found(struct session *session, const struct cuse_call *call,
+		       const struct vu_region *regions, const int *fds, uint32_t count)
+{
+	struct vu_raw *raw = &session->raw;
+
+	put(session, call->data, call->in.in_size);
+	memcpy(raw->payload + sizeof(struct vh_memory), regions, count * sizeof(regions[0]));
+	memcpy(raw->fds, fds, count * sizeof(fds[0]));
+	raw->nr_fds = count;
 }

@@ -21,6 +21,16 @@
 typedef bool fill_raw(struct session *session, const struct cuse_call *call,
 		      struct cuse_caller *caller);
 
-fill_raw fill_nothing, fill_owner, fill_features, fill_same, fill_event, fill_backend, fill_memory;
+fill_raw fill_nothing, fill_owner, fill_features, fill_same, fill_event, fill_backend;
+/* A table whose regions nobody looks for: vu_check says what is wrong with them. */
+fill_raw fill_memory;
+/* One whose regions were found, with `fds`, taken. */
+void fill_memory_found(struct session *session, const struct cuse_call *call,
+		       const struct vu_region *regions, const int *fds, uint32_t count);
+
+/* The regions of a table, which is whole. How many: room for CUSE_MAX_REGIONS. */
+uint32_t cuse_table(const struct cuse_call *call, struct vu_region *ret_regions);
+/* Is none of them empty, and does none wrap? */
+bool cuse_table_wants_look(const struct cuse_call *call);
 
 #endif

@@ -187,25 +187,47 @@ static bool check_caller(struct session *session, const struct row *row,
 	return false;
 }
 
+static void fill_header(struct session *session, const struct row *row)
+{
+	vu_raw_reset(&session->raw);
+	session->raw.header =
+		(struct vu_header){.request = row->own ? VU_NR_REQUESTS : row->request,
+				   .flags = VU_VERSION | VU_NEED_REPLY};
+}
+
 /* All data is there: make a message of it. False: session_refuse was called. */
-static bool fill(struct session *session, const struct row *row, const struct cuse_call *call)
+static bool fill(struct session *session, const struct row *row, const struct cuse_call *call,
+		 struct cuse_caller *caller)
+{
+	bool done;
+
+	fill_header(session, row);
+	done = row->fill(session, call, caller);
+	if (!done)
+		vu_raw_reset(&session->raw);
+	return done;
+}
+
+/* The same, or a look comes first. */
+static bool fill_or_look(struct session *session, const struct row *row,
+			 const struct cuse_call *call, struct cuse_next *next)
 {
 	struct cuse_caller caller;
-	bool done;
+	bool good;
 
 	if (cuse_caller_open(call->thread, &caller) < 0) {
 		(void)session_refuse(session, REFUSED_CALLER, "thread %u", call->thread);
 		return false;
 	}
-	vu_raw_reset(&session->raw);
-	session->raw.header =
-		(struct vu_header){.request = row->own ? VU_NR_REQUESTS : row->request,
-				   .flags = VU_VERSION | VU_NEED_REPLY};
-	done = check_caller(session, row, &caller) && row->fill(session, call, &caller);
+	good = check_caller(session, row, &caller);
+	if (good && row->fill == fill_memory && cuse_table_wants_look(call)) {
+		next->step = CUSE_STEP_LOOK;
+		next->caller = caller;
+		return true;
+	}
+	good = good && fill(session, row, call, &caller);
 	cuse_caller_close(&caller);
-	if (!done)
-		vu_raw_reset(&session->raw);
-	return done;
+	return good;
 }
 
 /* Features of vhost's own (IOTLB messages): there are none. */
@@ -236,7 +258,7 @@ static bool begin(struct session *session, const struct cuse_call *call, const s
 		return false;
 	next->step = CUSE_STEP_HANDLE;
 	next->rule = row->own ? row->own : vu_rule(row->request);
-	return fill(session, row, call);
+	return fill_or_look(session, row, call, next);
 }
 
 void cuse_ioctl_begin(struct session *session, const struct cuse_call *call, struct cuse_next *next)
@@ -264,6 +286,22 @@ void cuse_ioctl_begin(struct session *session, const struct cuse_call *call, str
 	}
 	if (!whole && next->step != CUSE_STEP_RETRY)
 		refuse(session, name, next);
+}
+
+void cuse_ioctl_looked(struct session *session, const struct cuse_call *call,
+		       const struct cuse_look *look, int error, const int *fds,
+		       struct cuse_next *next)
+{
+	const struct row *row = find_row(call->in.cmd);
+
+	*next = (struct cuse_next){.step = CUSE_STEP_HANDLE, .rule = vu_rule(row->request)};
+	if (error) {
+		(void)session_refuse(session, look->fault.reason, "%s", look->fault.what);
+		refuse(session, row->name, next);
+		return;
+	}
+	fill_header(session, row);
+	fill_memory_found(session, call, look->regions, fds, look->count);
 }
 
 /* --- the answer --- */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "cuse_caller.h"
+#include "cuse_look.h"
 #include "cuse_wire.h"
 #include "vu_table.h"
 
@@ -28,6 +29,7 @@ enum cuse_step {
 	CUSE_STEP_RETRY,  /* once more, with `in_bytes` from arg, and room for `out_bytes` there */
 	CUSE_STEP_ANSWER, /* without the session: `value`, in_size bytes were nothing to do for */
 	CUSE_STEP_HANDLE, /* session->raw has the message: session_handle with `rule` */
+	CUSE_STEP_LOOK,	  /* for the memory of `caller`, taken; then cuse_ioctl_looked */
 };
 
 struct cuse_next {
@@ -36,11 +38,16 @@ struct cuse_next {
 	uint32_t in_bytes, out_bytes;
 	uint64_t value;
 	const struct vu_rule *rule;
+	struct cuse_caller caller;
 };
 
 /* What is to be done about it. Counts and logs what it refuses. */
 void cuse_ioctl_begin(struct session *session, const struct cuse_call *call,
 		      struct cuse_next *ret_next);
+/* The look is over, and was not hurried; its descriptors are taken. */
+void cuse_ioctl_looked(struct session *session, const struct cuse_call *call,
+		       const struct cuse_look *look, int error, const int *fds,
+		       struct cuse_next *ret_next);
 /* The bytes that the caller gets for session->reply, or -errno. `bytes` has room for 8. */
 int cuse_ioctl_answer(struct session *session, uint32_t cmd, void *bytes);
 

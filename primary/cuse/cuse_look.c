@@ -1,204 +1,258 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* clang-format off */
 /*
  * Theory of operation. The maps of a process are read under the lock of its address space, and a
  * caller can hold that for as long as it likes: it replaces a mapping of a file of FUSE that it has
- * written to, and does not answer as its server. So another process looks, with a table of its own
- * and nothing in it but the caller and a socket. It sends what it found and ends.
+ * written to, and does not answer as its server. So another process looks (cuse_looker.h), and the
+ * loop goes on; what the process says is an event, and so is that it says nothing in time.
  *
- * We wait for it, not longer than LOOK_MS; then it is killed, which ends a wait for that lock. What
- * else it may hang in (close(2) of a file that was exchanged meanwhile) is its own affair: it is
- * counted with those that hang of the port (foreign.h). A caller that takes long pays with a
- * multiple of that time before it is served again, so that it cannot keep the loop busy. And all
- * ports together have a moment at once, and then a third of the time: however many are hostile, the
- * loop comes round between two looks.
+ *   state     leaves when                                         then
+ *   IN_LINE   it is the first, and one of CUSE_LOOKS has ended    RUNS
+ *             LINE_NS are over                                    refused: busy
+ *             it is interrupted                                   EINTR
+ *   RUNS      the process has said what it found                  the message is handled
+ *             LOOK_NS are over                                    killed, refused: deadline
+ *             HURRIED_NS after it was interrupted are over        killed, EINTR
+ *   any       its session, port or primary ends (drop)            killed, as what is in hand then
+ *             the primary becomes another program (cuse_rest)     killed, and begun again
+ *
+ * Interrupted, it is not given up at once: a good caller's other threads send it signals all the
+ * time, and all good looks end within that moment.
+ *
+ * Killing ends a wait for that lock. What else the process may hang in (close(2) of a file that was
+ * exchanged meanwhile) is its own affair: it is counted with those that hang of the port
+ * (foreign.h). Who holds a place long pays with a multiple of that time before it is served again,
+ * so that hostile ports do not have all places all the time. And beginning and hearing, which is
+ * all that the loop has to do for it, has a third of the loop's time.
  */
+/* clang-format on */
 #include "cuse_look.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
 
 #include "check.h"
 #include "clock.h"
+#include "cuse_looker.h"
 #include "fd.h"
 #include "foreign.h"
 #include "port.h"
 #include "primary.h"
-#include "vu_msg.h"
 
-#define LOOK_MS 5000
-/* For its end, when it has said all. */
-#define END_MS 200
-/* What a caller pays, for each millisecond that the loop stood still. */
+#define LINE_NS	   (30 * NS_PER_S)
+#define LOOK_NS	   (5 * NS_PER_S)
+#define HURRIED_NS (100 * NS_PER_MS)
+/* For the end of one that was killed, where it could not be buried later. */
+#define END_MS 50
+/* What a caller pays, for each millisecond that it had a place. */
 #define PRICE 10u
 /* Shorter than that is nothing. */
 #define LONG_NS (2 * NS_PER_S)
-/* All looks together. */
-#define AT_ONCE_NS (3 * NS_PER_S)
+/* All looks together, of the loop's time. */
+#define AT_ONCE_NS NS_PER_S
 
-#define REGIONS VU_RAW_REGIONS
-
-struct job {
-	const struct cuse_caller *caller;
-	struct vu_region *regions;
-	uint32_t count;
-	int socket;
-};
-
-struct finding {
-	int error;
-	struct cuse_memory_fault fault;
-	uint64_t offsets[REGIONS];
-};
-
-union ancillary {
-	struct cmsghdr align;
-	char room[CMSG_SPACE(REGIONS * sizeof(int))];
-};
-
-/* --- who looks --- */
-
-/* calls: sendmsg prctl */
-static void say(int socket, struct finding *finding, const int *fds, uint32_t count)
+static int fault(struct cuse_look *look, enum refusal reason, const char *what)
 {
-	union ancillary control = {0};
-	struct iovec iov = {.iov_base = finding, .iov_len = sizeof(*finding)};
-	struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-
-	if (!finding->error) {
-		msg.msg_control = &control;
-		msg.msg_controllen = CMSG_SPACE(count * sizeof(int));
-		control.align.cmsg_level = SOL_SOCKET;
-		control.align.cmsg_type = SCM_RIGHTS;
-		control.align.cmsg_len = CMSG_LEN(count * sizeof(int));
-		memcpy(CMSG_DATA(&control.align), fds, count * sizeof(int));
-	}
-	(void)sendmsg(socket, &msg, MSG_NOSIGNAL);
-}
-
-static void look(void *context)
-{
-	const struct job *job = context;
-	struct finding finding = {0};
-	int fds[REGIONS];
-
-	(void)prctl(PR_SET_NAME, "holdfastd-look");
-	finding.error =
-		cuse_memory_find(job->caller, job->regions, fds, job->count, &finding.fault);
-	for (uint32_t i = 0; i < job->count; i++)
-		finding.offsets[i] = job->regions[i].file_offset;
-	say(job->socket, &finding, fds, job->count);
-}
-
-/* --- who waits --- */
-
-/* calls: recvmsg */
-/* False: it did not say all. */
-static bool hear(int socket, struct finding *ret, int *fds, uint32_t count)
-{
-	union ancillary control;
-	struct iovec iov = {.iov_base = ret, .iov_len = sizeof(*ret)};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = &control,
-			     .msg_controllen = sizeof(control)};
-	const struct cmsghdr *c;
-
-	if (recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) != sizeof(*ret))
-		return false;
-	if (ret->error)
-		return true;
-	c = CMSG_FIRSTHDR(&msg);
-	if (!c || c->cmsg_type != SCM_RIGHTS)
-		return false;
-	if (c->cmsg_len != CMSG_LEN(count * sizeof(int)) || (msg.msg_flags & MSG_CTRUNC)) {
-		/* No room for all of them. */
-		hf_fd_close_all((int *)(uintptr_t)CMSG_DATA(c),
-				(c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-		return false;
-	}
-	memcpy(fds, CMSG_DATA(c), count * sizeof(int));
-	return true;
-}
-
-/* calls: poll ppoll */
-static bool becomes_ready(int fd, int ms)
-{
-	struct pollfd one = {.fd = fd, .events = POLLIN};
-
-	return poll(&one, 1, ms) == 1;
-}
-
-static uint64_t price_of(uint64_t since_ns)
-{
-	return (hf_now_ns() - since_ns) * PRICE;
+	look->fault = (struct cuse_memory_fault){.reason = reason};
+	snprintf(look->fault.what, sizeof(look->fault.what), "%s", what);
+	return -EPROTO;
 }
 
 uint64_t cuse_look_wait_ns(const struct primary *primary)
 {
-	return rate_wait_ns(&primary->looks, 1, AT_ONCE_NS);
+	return rate_wait_ns(&primary->looks.loop_time, 1, AT_ONCE_NS);
+}
+
+static void spend_loop_time(struct primary *primary, uint64_t since_ns)
+{
+	rate_spend(&primary->looks.loop_time, 2 * (hf_now_ns() - since_ns));
+}
+
+/* --- the line --- */
+
+static void stand_in_line(struct cuse_look *look)
+{
+	struct cuse_look **end = &look->port->primary->looks.first;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = look;
+	look->next = NULL;
+	look->state = CUSE_LOOK_IN_LINE;
+}
+
+static void leave_line(struct cuse_look *look)
+{
+	struct cuse_look **at = &look->port->primary->looks.first;
+
+	while (*at != look)
+		at = &(*at)->next;
+	*at = look->next;
+}
+
+static bool is_its_turn(const struct cuse_look *look)
+{
+	const struct primary *primary = look->port->primary;
+
+	return primary->looks.first == look && primary->looks.running < CUSE_LOOKS &&
+	       !primary->holding;
+}
+
+/* It begins by its own timer: whoever calls this may be about another port. */
+static void call_first(struct primary *primary)
+{
+	struct cuse_look *first = primary->looks.first;
+
+	if (first && is_its_turn(first))
+		(void)loop_timer_set(primary->loop, &first->deadline, 0);
+}
+
+/* --- the end --- */
+
+static void pay(struct cuse_look *look)
+{
+	uint64_t ns = hf_now_ns() - look->since_ns;
+
+	if (ns > LONG_NS || !look->said)
+		rate_spend(&look->port->foreigners, ns * PRICE);
 }
 
 /* calls: pidfd_send_signal */
-/* It has ended, or it is counted with those that hang. */
-static void see_it_end(struct port *port, int pidfd, bool said)
+/* Where nobody comes back to bury it, its end is waited for. */
+static void see_it_end(struct cuse_look *look)
 {
-	if (!said)
-		(void)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
-	foreign_end(&port->foreign, pidfd, END_MS);
+	struct port *port = look->port;
+	bool last = port->removing || port->primary->holding;
+
+	if (!look->said)
+		(void)pidfd_send_signal(look->pidfd, SIGKILL, NULL, 0);
+	foreign_end(&port->foreign, hf_fd_take(&look->pidfd), last ? END_MS : 0);
 }
 
-static int fault(struct cuse_memory_fault *ret, enum refusal reason, const char *what)
+void cuse_look_drop(struct cuse_look *look)
 {
-	*ret = (struct cuse_memory_fault){.reason = reason};
-	snprintf(ret->what, sizeof(ret->what), "%s", what);
-	return -EPROTO;
-}
+	struct primary *primary = look->port->primary;
 
-static int finish(struct port *port, struct finding *found, bool said, uint64_t since_ns,
-		  struct cuse_memory_fault *ret)
-{
-	rate_spend(&port->primary->looks, 2 * (hf_now_ns() - since_ns));
-	if (hf_now_ns() - since_ns > LONG_NS || !said)
-		rate_spend(&port->foreigners, price_of(since_ns));
-	if (!said)
-		return fault(ret, REFUSED_RACED, "maps cannot be read: something holds their lock");
-	*ret = found->fault;
-	return found->error;
-}
-
-/* calls: socketpair */
-int cuse_look(struct port *port, const struct cuse_caller *caller, struct vu_region *regions,
-	      int *fds, uint32_t count, struct cuse_memory_fault *ret_fault)
-{
-	struct job job = {.caller = caller, .regions = regions, .count = count};
-	struct finding found = {0};
-	uint64_t since_ns = hf_now_ns();
-	int ends[2], pidfd, error;
-	bool said;
-
-	if (foreign_hangs(&port->foreign))
-		return fault(ret_fault, REFUSED_FOREIGN_FD, "earlier ones hang");
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
-		return fault(ret_fault, REFUSED_NO_RESOURCES, strerror(errno));
-	job.socket = ends[1];
-	pidfd = foreign_start(look, &job, (int[]){caller->pidfd, ends[1]}, 2);
-	hf_fd_close(&ends[1]);
-	if (pidfd < 0) {
-		hf_fd_close(&ends[0]);
-		return fault(ret_fault, REFUSED_NO_RESOURCES, strerror(-pidfd));
+	if (look->state == CUSE_LOOK_NONE)
+		return;
+	loop_timer_clear(primary->loop, &look->deadline);
+	if (look->state == CUSE_LOOK_IN_LINE) {
+		leave_line(look);
+	} else {
+		primary->looks.running--;
+		loop_remove(primary->loop, &look->answer);
+		hf_fd_close(&look->socket);
+		pay(look);
+		if (look->pidfd >= 0)
+			see_it_end(look);
 	}
-	said = becomes_ready(ends[0], LOOK_MS) && hear(ends[0], &found, fds, count);
-	hf_fd_close(&ends[0]);
-	see_it_end(port, pidfd, said);
-	error = finish(port, &found, said, since_ns, ret_fault);
-	for (uint32_t i = 0; !error && i < count; i++)
-		regions[i].file_offset = found.offsets[i];
-	return error;
+	cuse_caller_close(&look->caller);
+	look->state = CUSE_LOOK_NONE;
+	call_first(primary);
+}
+
+static void end(struct cuse_look *look, int error, int *fds)
+{
+	cuse_look_drop(look);
+	look->done(look, error, fds);
+}
+
+/* --- while it runs --- */
+
+static void on_answer(struct loop_source *source, uint32_t events)
+{
+	struct cuse_look *look = container_of(source, struct cuse_look, answer);
+	struct primary *primary = look->port->primary;
+	uint64_t since_ns = hf_now_ns();
+	int fds[VU_RAW_REGIONS], error;
+
+	(void)events;
+	error = cuse_looker_hear(look->socket, look->regions, fds, look->count, &look->fault);
+	if (error == -EAGAIN)
+		return;
+	look->said = true;
+	spend_loop_time(primary, since_ns);
+	end(look, error, fds);
+}
+
+static void run(struct cuse_look *look)
+{
+	struct primary *primary = look->port->primary;
+	uint64_t begun_ns = hf_now_ns();
+	int error;
+
+	leave_line(look);
+	look->state = CUSE_LOOK_RUNS;
+	look->since_ns = begun_ns;
+	primary->looks.running++;
+	error = cuse_looker_start(&look->caller, look->regions, look->count, &look->pidfd,
+				  &look->socket);
+	if (!error)
+		error = loop_add(primary->loop, &look->answer, look->socket, EPOLLIN);
+	if (!error)
+		error = loop_timer_set(primary->loop, &look->deadline, LOOK_NS);
+	spend_loop_time(primary, begun_ns);
+	if (error)
+		end(look, fault(look, REFUSED_NO_RESOURCES, strerror(-error)), NULL);
+	else
+		call_first(primary);
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+	struct cuse_look *look = container_of(timer, struct cuse_look, deadline);
+
+	if (is_its_turn(look))
+		run(look);
+	else if (look->hurried)
+		end(look, -EINTR, NULL);
+	else if (look->state == CUSE_LOOK_IN_LINE)
+		end(look, fault(look, REFUSED_LOOKS_BUSY, "waited for its turn"), NULL);
+	else
+		end(look, fault(look, REFUSED_LOOK_DEADLINE, "something holds their lock"), NULL);
+}
+
+/* --- for who asks --- */
+
+void cuse_look_init(struct cuse_look *look, struct port *port,
+		    void (*done)(struct cuse_look *look, int error, int *fds))
+{
+	*look = (struct cuse_look){.port = port,
+				   .done = done,
+				   .caller = {.pidfd = -1},
+				   .pidfd = -1,
+				   .socket = -1,
+				   .answer = {.ready = on_answer, .fd = -1},
+				   .deadline = {.fire = on_deadline}};
+}
+
+int cuse_look_begin(struct cuse_look *look, struct cuse_caller *caller, uint32_t count)
+{
+	struct primary *primary = look->port->primary;
+
+	if (foreign_hangs(&look->port->foreign))
+		return fault(look, REFUSED_FOREIGN_FD, "earlier ones hang");
+	if (loop_timer_set(primary->loop, &look->deadline, LINE_NS) < 0)
+		return fault(look, REFUSED_NO_RESOURCES, "no timer");
+	look->caller = *caller;
+	caller->pidfd = -1;
+	look->count = count;
+	look->hurried = look->said = false;
+	stand_in_line(look);
+	call_first(primary);
+	return 0;
+}
+
+void cuse_look_hurry(struct cuse_look *look)
+{
+	if (look->state == CUSE_LOOK_IN_LINE) {
+		end(look, -EINTR, NULL);
+	} else if (look->state == CUSE_LOOK_RUNS && !look->hurried) {
+		look->hurried = true;
+		(void)loop_timer_set(look->port->primary->loop, &look->deadline, HURRIED_NS);
+	}
 }

@@ -1,20 +1,58 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The files behind the caller's memory, looked for by a process that may hang. */
+/* A look for the files behind a caller's memory, which nobody waits for but who asked. */
 #ifndef PRIMARY_CUSE_LOOK_H
 #define PRIMARY_CUSE_LOOK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "cuse_memory.h"
+#include "loop.h"
+#include "vu_msg.h"
 
 struct port;
 struct primary;
 
-/* As cuse_memory_find. It takes a few seconds at most, and whoever takes long is let wait the next
- * time. */
-int cuse_look(struct port *port, const struct cuse_caller *caller, struct vu_region *regions,
-	      int *fds, uint32_t count, struct cuse_memory_fault *ret_fault);
-/* How long until any port may look: so that looks have not more than a third of the loop's time. */
+/* At once, of all devices; a device has one. */
+#define CUSE_LOOKS 8u
+
+enum cuse_look_state {
+	CUSE_LOOK_NONE,
+	CUSE_LOOK_IN_LINE, /* for a place */
+	CUSE_LOOK_RUNS,	   /* a process looks */
+};
+
+struct cuse_look {
+	struct port *port;
+	/* It is over: 0, `regions` have offsets, and `fds` a descriptor for each, the callee's;
+	 * -EPROTO: `fault`; -EINTR: it was hurried. Not told of one that was dropped. */
+	void (*done)(struct cuse_look *look, int error, int *fds);
+
+	enum cuse_look_state state;
+	struct cuse_look *next; /* in line */
+	struct cuse_caller caller;
+	struct vu_region regions[VU_RAW_REGIONS];
+	uint32_t count;
+	struct cuse_memory_fault fault;
+
+	int pidfd, socket;
+	struct loop_source answer;
+	struct loop_timer deadline; /* of what it waits for; now: it is its turn */
+	uint64_t since_ns;	    /* it runs */
+	bool hurried, said;
+};
+
+void cuse_look_init(struct cuse_look *look, struct port *port,
+		    void (*done)(struct cuse_look *look, int error, int *fds));
+/* For the first `count` of look->regions, which are not empty and do not wrap. 0: the caller is
+ * taken, and `done` is called later on; -EPROTO: look->fault. */
+int cuse_look_begin(struct cuse_look *look, struct cuse_caller *caller, uint32_t count);
+/* Who asked would rather not wait: it has a moment left. May call `done`. */
+void cuse_look_hurry(struct cuse_look *look);
+/* Nobody wants to know it any more. No-op when there is none. */
+void cuse_look_drop(struct cuse_look *look);
+/* How long until any port may look: so that beginning and hearing has not more than a third of the
+ * loop's time. */
 uint64_t cuse_look_wait_ns(const struct primary *primary);
 
 #endif

@@ -204,6 +204,22 @@ void cuse_restore(struct port *port)
 	(void)cuse_wake(port);
 }
 
+static void begin_again(struct cuse *cuse)
+{
+	cuse_look_drop(&cuse->look);
+	for (uint32_t i = 0; i < CUSE_REQUESTS; i++)
+		if (cuse->requests[i].state == REQUEST_LOOKING)
+			cuse->requests[i].state = REQUEST_WAITING;
+	(void)cuse_wake(cuse->port);
+}
+
+void cuse_rest(struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (primary->ports[i] && primary->ports[i]->cuse)
+			begin_again(primary->ports[i]->cuse);
+}
+
 static int make_queue(struct port *port)
 {
 	struct cuse *cuse = calloc(1, sizeof(*cuse));
@@ -214,6 +230,7 @@ static int make_queue(struct port *port)
 	cuse->again.fire = cuse_on_again;
 	cuse->hold.fire = on_hold_over;
 	cuse->permit.fire = on_permit;
+	cuse_look_init(&cuse->look, port, cuse_on_looked);
 	port->listener_source.ready = cuse_on_device;
 	port->device.is_vhost_net = true;
 	port->cuse = cuse;
@@ -231,6 +248,7 @@ static void free_queue(struct port *port)
 	struct loop *loop = port->primary->loop;
 	struct cuse *cuse = port->cuse;
 
+	cuse_look_drop(&cuse->look);
 	loop_timer_clear(loop, &cuse->again);
 	loop_timer_clear(loop, &cuse->hold);
 	loop_timer_clear(loop, &cuse->permit);

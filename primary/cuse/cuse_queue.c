@@ -6,7 +6,8 @@
  *   request    is answered                                     waits while
  *   OPEN       when the port has a session for it;             the last session is taken apart
  *              -EBUSY when there is one
- *   IOCTL      when its message is done                        another one's message is in hand
+ *   IOCTL      when its message is done; a memory table's      another one's message is in hand,
+ *              comes behind a look for the caller's memory     or a look is under way
  *   RELEASE    when its session is over, all is taken back     -
  *   INTERRUPT  never: the request it names is, with -EINTR     -
  *
@@ -16,7 +17,7 @@
  * used again, and the kernel answers nobody.
  *
  * Interrupted (by a signal, by SIGKILL): the caller goes on at once; what it asked for is finished
- * all the same, and is there when it asks again.
+ * all the same, and is there when it asks again. A look has a moment left (cuse_look.h).
  *
  * There is no wait in here but the caller's. Nothing a caller says is used before it was bounded:
  * lengths by the kernel's framing, compared once more; the rest in cuse_ioctl.c and vu_check.c.
@@ -75,11 +76,6 @@ static struct request *first_waiting(struct cuse *cuse)
 	return first;
 }
 
-static bool is_ending(const struct session *session)
-{
-	return session->state == SESSION_ENDING || session->must_end;
-}
-
 static bool is_look(const struct request *r)
 {
 	struct fuse_ioctl_in in;
@@ -99,11 +95,11 @@ static bool may_begin(struct cuse *cuse, const struct request *r)
 		return loop_timer_set(port->primary->loop, &cuse->again, HOLDING_NS) < 0;
 	switch (request_header(r).opcode) {
 	case FUSE_OPEN:
-		return !session || !is_ending(session);
+		return !session || !session_is_ending(session);
 	case FUSE_IOCTL:
-		if (!cuse_is_of_session(cuse, r) || is_ending(session))
+		if (!cuse_is_of_session(cuse, r) || session_is_ending(session))
 			return true; /* to be refused */
-		if (!session_at_rest(session))
+		if (!session_at_rest(session) || cuse->look.state != CUSE_LOOK_NONE)
 			return false;
 		ns = session_pause_ns(session);
 		if (is_look(r))
@@ -122,7 +118,7 @@ static void begin(struct cuse *cuse, struct request *r)
 		cuse_on_open(cuse, r);
 		break;
 	case FUSE_IOCTL:
-		if (cuse_is_of_session(cuse, r) && !is_ending(cuse->port->session))
+		if (cuse_is_of_session(cuse, r) && !session_is_ending(cuse->port->session))
 			cuse_on_ioctl(cuse, r);
 		else
 			request_refuse(cuse, r, -EIO);
@@ -165,6 +161,8 @@ static void interrupt(struct cuse *cuse, uint64_t unique)
 			request_refuse(cuse, r, -EINTR);
 		else if (r->state == REQUEST_IN_HAND)
 			cuse_say_error(cuse->port->listener, unique, -EINTR);
+		else if (r->state == REQUEST_LOOKING)
+			cuse_look_hurry(&cuse->look);
 		return;
 	}
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "cuse_look.h"
 #include "cuse_wire.h"
 #include "loop.h"
 
@@ -17,6 +18,7 @@ struct session;
 enum request_state {
 	REQUEST_NONE,
 	REQUEST_WAITING, /* for its turn */
+	REQUEST_LOOKING, /* the memory it names is looked for */
 	REQUEST_IN_HAND, /* its message is the session's */
 	REQUEST_CLOSING, /* a release, whose session ends */
 };
@@ -34,6 +36,7 @@ struct cuse {
 	struct loop_timer hold;	  /* the device is not listened to for a moment */
 	struct loop_timer permit; /* the node's mode and owner, once more */
 	uint32_t permits;
+	struct cuse_look look;
 	struct request requests[CUSE_REQUESTS];
 };
 

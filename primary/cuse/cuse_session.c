@@ -13,8 +13,10 @@
 #include "cuse_caller.h"
 #include "cuse_channel.h"
 #include "cuse_error.h"
+#include "cuse_fill.h"
 #include "cuse_ioctl.h"
 #include "cuse_request.h"
+#include "fd.h"
 #include "headroom.h"
 #include "journal.h"
 #include "port.h"
@@ -130,12 +132,13 @@ void cuse_session_ended(struct port *port)
 {
 	struct cuse *cuse = port->cuse;
 
+	cuse_look_drop(&cuse->look);
 	for (uint32_t i = 0; i < CUSE_REQUESTS; i++) {
 		struct request *r = &cuse->requests[i];
 
 		if (r->state == REQUEST_CLOSING)
 			request_refuse(cuse, r, 0);
-		else if (r->state == REQUEST_IN_HAND)
+		else if (r->state == REQUEST_IN_HAND || r->state == REQUEST_LOOKING)
 			request_refuse(cuse, r, -EIO);
 	}
 	(void)cuse_wake(port);
@@ -145,43 +148,107 @@ void cuse_session_ended(struct port *port)
 
 /* --- ioctls --- */
 
-void cuse_on_ioctl(struct cuse *cuse, struct request *r)
+static struct cuse_call call_of(const struct request *r)
 {
 	const size_t head = sizeof(struct fuse_in_header);
-	struct port *port = cuse->port;
-	struct primary *primary = port->primary;
 	struct cuse_call call = {.thread = request_header(r).pid,
 				 .data = r->bytes + head + sizeof(call.in)};
-	struct cuse_next next;
 
 	memcpy(&call.in, r->bytes + head, sizeof(call.in));
-	if (r->len != head + sizeof(call.in) + call.in.in_size) {
-		request_refuse(cuse, r, -EINVAL);
+	return call;
+}
+
+static void begin_look(struct cuse *cuse, struct request *r, const struct cuse_call *call,
+		       struct cuse_next *next)
+{
+	uint32_t count = cuse_table(call, cuse->look.regions);
+	int error = cuse_look_begin(&cuse->look, &next->caller, count);
+
+	cuse_caller_close(&next->caller);
+	if (!error) {
+		r->state = REQUEST_LOOKING;
 		return;
 	}
-	journal_handling(primary, port->session->number);
-	cuse_ioctl_begin(port->session, &call, &next);
-	journal_handling(primary, 0);
-	switch (next.step) {
+	cuse_ioctl_looked(cuse->port->session, call, &cuse->look, error, NULL, next);
+	request_refuse(cuse, r, next->error);
+}
+
+/* May be the end of session and port. */
+static void go_on(struct cuse *cuse, struct request *r, const struct cuse_call *call,
+		  struct cuse_next *next)
+{
+	struct port *port = cuse->port;
+	struct primary *primary = port->primary;
+
+	switch (next->step) {
 	case CUSE_STEP_REFUSE:
-		request_refuse(cuse, r, next.error);
+		request_refuse(cuse, r, next->error);
 		break;
 	case CUSE_STEP_RETRY:
-		cuse_say_retry(port->listener, r->unique, call.in.arg, next.in_bytes,
-			       next.out_bytes);
+		cuse_say_retry(port->listener, r->unique, call->in.arg, next->in_bytes,
+			       next->out_bytes);
 		request_forget(cuse, r);
 		break;
 	case CUSE_STEP_ANSWER:
-		cuse_say_ioctl(port->listener, r->unique, &next.value, call.in.out_size);
+		cuse_say_ioctl(port->listener, r->unique, &next->value, call->in.out_size);
 		request_forget(cuse, r);
+		break;
+	case CUSE_STEP_LOOK:
+		begin_look(cuse, r, call, next);
 		break;
 	case CUSE_STEP_HANDLE:
 		r->state = REQUEST_IN_HAND;
 		journal_handling(primary, port->session->number);
-		(void)session_handle(port->session, next.rule, request_number(cuse, r));
+		(void)session_handle(port->session, next->rule, request_number(cuse, r));
 		journal_handling(primary, 0);
 		break;
 	}
+}
+
+void cuse_on_ioctl(struct cuse *cuse, struct request *r)
+{
+	struct port *port = cuse->port;
+	struct cuse_call call = call_of(r);
+	struct cuse_next next;
+
+	if (r->len != sizeof(struct fuse_in_header) + sizeof(call.in) + call.in.in_size) {
+		request_refuse(cuse, r, -EINVAL);
+		return;
+	}
+	journal_handling(port->primary, port->session->number);
+	cuse_ioctl_begin(port->session, &call, &next);
+	journal_handling(port->primary, 0);
+	go_on(cuse, r, &call, &next);
+}
+
+static struct request *looking(struct cuse *cuse)
+{
+	struct request *r = cuse->requests;
+
+	while (r->state != REQUEST_LOOKING)
+		r++;
+	return r;
+}
+
+void cuse_on_looked(struct cuse_look *look, int error, int *fds)
+{
+	struct cuse *cuse = container_of(look, struct cuse, look);
+	struct port *port = cuse->port;
+	struct request *r = looking(cuse);
+	struct cuse_call call = call_of(r);
+	struct cuse_next next;
+
+	(void)cuse_wake(port);
+	if (error == -EINTR || session_is_ending(port->session)) {
+		if (!error)
+			hf_fd_close_all(fds, look->count);
+		request_refuse(cuse, r, error == -EINTR ? -EINTR : -EIO);
+		return;
+	}
+	journal_handling(port->primary, port->session->number);
+	cuse_ioctl_looked(port->session, &call, look, error, fds, &next);
+	journal_handling(port->primary, 0);
+	go_on(cuse, r, &call, &next);
 }
 
 static struct request *in_hand(const struct session *session)

@@ -17,6 +17,9 @@ void cuse_on_ioctl(struct cuse *cuse, struct request *r);
 /* Was it asked of the file that the session is known by? */
 bool cuse_is_of_session(const struct cuse *cuse, const struct request *r);
 
+/* What a look has found; see cuse_look.h. May be the end of session and port. */
+void cuse_on_looked(struct cuse_look *look, int error, int *fds);
+
 void cuse_session_ended(struct port *port);
 int cuse_session_listen(struct session *session);
 int cuse_session_send(struct session *session);

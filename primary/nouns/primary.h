@@ -31,6 +31,7 @@ struct store;
 struct watch;
 struct watchdog;
 struct user_allowance;
+struct cuse_look;
 
 /* What was survived so far; `holdfast stats`. */
 struct continuity {
@@ -45,6 +46,13 @@ struct continuity {
 struct resumed {
 	uint64_t life; /* 1: nothing, it is the first */
 	uint32_t sessions, secondaries;
+};
+
+/* At the memory of callers of devices; cuse_look.c. */
+struct looks {
+	uint32_t running;
+	struct cuse_look *first; /* of those in line for a place */
+	struct rate loop_time;	 /* that they cost */
 };
 
 struct primary {
@@ -75,7 +83,7 @@ struct primary {
 	uint64_t started_ns;
 	struct continuity continuity;
 	struct resumed resumed;
-	struct rate looks;	/* at callers' memory, for which the loop waits; cuse_look.c */
+	struct looks looks;
 	uint64_t refusals[64]; /* by enum refusal (refusal.h): all ports together */
 };
 

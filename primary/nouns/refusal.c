@@ -48,6 +48,11 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_MEMORY_HIDDEN] = "run holdfastd as root, or as the front-end's user with "
 				  "CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE; see docs/cuse.md",
 	[REFUSED_RACED] = RESTART,
+	[REFUSED_LOOK_DEADLINE] =
+		"the front-end's memory could not be looked at in time: does it "
+		"map a file of FUSE or NFS whose server hangs? end that, and " RESTART,
+	[REFUSED_LOOKS_BUSY] = "too many front-ends' memory takes long to be looked at: see which "
+			       "ones were refused memory_look_deadline, end them, and " RESTART,
 	[REFUSED_GREET_DEADLINE] = "is the front-end stopped? " RESTART " (--greet-deadline)",
 	[REFUSED_THROTTLED] = "raise --message-rate if the front-end is a good one",
 	[REFUSED_ENDS_OWNERS] =

@@ -55,6 +55,8 @@
 	X(MEMORY_PRIVATE, "memory_private")                                                        \
 	X(MEMORY_HIDDEN, "memory_not_accessible")                                                  \
 	X(RACED, "changed_between_phases")                                                         \
+	X(LOOK_DEADLINE, "memory_look_deadline")                                                   \
+	X(LOOKS_BUSY, "memory_looks_busy")                                                         \
 	/* attach and control sockets */                                                           \
 	X(ATTACH_PEER, "attach_peer_not_allowed")                                                  \
 	X(ATTACH_RIGHTS, "attach_beyond_rule")                                                     \

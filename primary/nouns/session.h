@@ -109,4 +109,9 @@ static inline bool session_at_rest(const struct session *session)
 	return session->state == SESSION_READING;
 }
 
+static inline bool session_is_ending(const struct session *session)
+{
+	return session->state == SESSION_ENDING || session->must_end;
+}
+
 #endif

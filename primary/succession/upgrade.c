@@ -13,6 +13,7 @@
 #include "attach.h"
 #include "check.h"
 #include "clock.h"
+#include "cuse.h"
 #include "event.h"
 #include "handon.h"
 #include "journal.h"
@@ -88,8 +89,9 @@ static bool secondaries_at_rest(const struct primary *primary)
 static bool at_rest(const struct primary *primary)
 {
 	return !primary->handovers && !primary->revocations && !store_pending(primary->store) &&
-	       port_all_at_rest(primary) && secondaries_at_rest(primary) &&
-	       attach_at_rest(primary) && primary->upgrade->above->at_rest(primary);
+	       port_all_at_rest(primary) && !primary->looks.running &&
+	       secondaries_at_rest(primary) && attach_at_rest(primary) &&
+	       primary->upgrade->above->at_rest(primary);
 }
 
 static void on_look(struct loop_timer *timer)
@@ -228,6 +230,7 @@ static int execute(struct upgrade *u)
 	char said[96];
 	int error = handon ? 0 : -ENOMEM;
 
+	cuse_rest(primary);
 	if (!error && !journal_whole(primary))
 		error = -EMFILE;
 	/* From now until READY=1 its end is that of a program that cannot start. */

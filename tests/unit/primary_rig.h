@@ -20,7 +20,7 @@
 #include "primary.h"
 #include "secondary.h"
 
-#define RIG_PORTS	8u
+#define RIG_PORTS	16u
 #define RIG_SECONDARIES 8u
 #define RIG_RING_SIZE	256u
 #define RIG_MEMORY	(1u << 20) /* of one device, one region at guest address 0 */

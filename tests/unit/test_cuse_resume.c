@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -56,6 +57,21 @@ int pidfd_open(pid_t pid, unsigned int flags)
 {
 	accused = now && now->journal ? now->journal->header->handling : 0;
 	return (int)syscall(SYS_pidfd_open, pid, flags);
+}
+
+/* The same: who looks for the first life never gets further. Shared with it. */
+static struct {
+	_Atomic bool wanted, hangs;
+} * looker;
+
+int memfd_create(const char *name, unsigned int flags)
+{
+	if (looker && atomic_exchange(&looker->wanted, false)) {
+		looker->hangs = true;
+		for (;;)
+			(void)pause();
+	}
+	return (int)syscall(SYS_memfd_create, name, flags);
 }
 
 static void stop(struct loop_timer *timer)
@@ -433,6 +449,41 @@ static void looking_at_the_caller_is_the_sessions_doing(void)
 	end();
 }
 
+/* What it had opened is gone with the dead one, and nothing was changed by it. */
+static void a_look_that_was_under_way_is_begun_again(void)
+{
+	struct {
+		struct vh_memory head;
+		struct vh_region region;
+	} table = {{.count = 1}, {.size = MEMORY / 2}};
+	uint64_t unique;
+
+	begin();
+	looker = mmap(NULL, sizeof(*looker), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	REQUIRE(looker != MAP_FAILED);
+	front_end_comes();
+	table.region.user_addr = (uintptr_t)memory;
+	looker->wanted = true;
+	unique = kernel_phase(handle, VH_SET_MEM_TABLE, 4096, &table, sizeof(table), 0);
+	for (int ms = 0; ms < 20000 && !looker->hangs; ms++) {
+		CHECK(!kernel_answer());
+		usleep(1000);
+	}
+	REQUIRE(looker->hangs);
+	die();
+	CHECK_EQ(port_now()->device.memory.regions[0].size, MEMORY);
+	REQUIRE(kernel_answer_in_time());
+	CHECK_EQ(kernel.answered, unique);
+	CHECK_EQ(kernel.answer_error, 0);
+	CHECK(!kernel_answer());
+	CHECK_EQ(port_now()->device.memory.regions[0].size, MEMORY / 2);
+	goes_on();
+	munmap(looker, sizeof(*looker));
+	looker = NULL;
+	end();
+}
+
 int main(void)
 {
 	static const struct sentence sentences[] = {
@@ -448,6 +499,7 @@ int main(void)
 		SENTENCE(nobody_owns_it_after_a_reset_also_in_the_next_life),
 		CATALOGUE(several_that_wait_are_answered_in_their_order, "[U-6]"),
 		SENTENCE(looking_at_the_caller_is_the_sessions_doing),
+		CATALOGUE(a_look_that_was_under_way_is_begun_again, "[U-6]"),
 	};
 
 	return suite_run("cuse_resume", sentences, ARRAY_SIZE(sentences));
