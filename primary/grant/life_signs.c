@@ -3,7 +3,9 @@
  * Heartbeats are looked at for change and never as a time: a secondary in a time namespace has
  * another clock, and one that lies about it deceives itself only.
  *
- * Our own pauses look like everybody's. When we come late by more than a period, all begins anew.
+ * Our own pauses look like everybody's. When we come late by more than a period, all begins anew:
+ * everybody is assumed to live, which is enough to be left alone, and not to be given what another
+ * one runs.
  */
 #include "life_signs.h"
 
@@ -25,6 +27,13 @@ void life_signs_forget_burst(struct vring *vring)
 	vring->seen.since_ns = 0;
 }
 
+/* In the first look of all, nobody can say how long ago it was. */
+static void shows_life(struct secondary_watch *s, uint64_t now)
+{
+	s->assumed = s->assumed && s->alive_ns == now;
+	s->alive_ns = now;
+}
+
 /* Hostile words: whatever they say, it is only compared. */
 static void look_at_vring(struct vring *vring, uint64_t now)
 {
@@ -35,7 +44,7 @@ static void look_at_vring(struct vring *vring, uint64_t now)
 	bool same = vring->seen.grant == vring->grant && vring->seen.bursts == bursts;
 
 	if (vring->seen.grant == vring->grant && !same)
-		s->alive_ns = now;
+		shows_life(s, now);
 	vring->seen.grant = vring->grant;
 	vring->seen.bursts = bursts;
 	if (vring->broken || hf_lane_quiescent(lane)) {
@@ -66,8 +75,12 @@ static void look_at_heart(struct secondary *secondary, uint64_t now)
 	uint64_t beat = hf_read_once(&header->heartbeat_ns);
 	struct secondary_watch *s = &secondary->watch;
 
-	if (beat != s->beat || !s->alive_ns)
+	if (!s->alive_ns) {
 		s->alive_ns = now;
+		s->assumed = true;
+	} else if (beat != s->beat) {
+		shows_life(s, now);
+	}
 	s->beat = beat;
 	s->busy = false;
 	s->longest = NULL;
@@ -111,7 +124,7 @@ bool life_signs_outlives(const struct secondary *next, const struct secondary *h
 	const struct watch *w = next->primary->watch;
 	uint64_t alive_ns = next->watch.alive_ns;
 
-	if (!w || next->watch.hung || !alive_ns)
+	if (!w || next->watch.hung || next->watch.assumed || !alive_ns)
 		return false;
 	return alive_ns >= hung->watch.alive_ns + max_u64(w->limit_ns / 2, LATER_NS) &&
 	       w->looked_ns - alive_ns < w->limit_ns;

@@ -35,9 +35,10 @@ struct secondary_device {
 
 /* watch.c only; `hung` is for all to read. */
 struct secondary_watch {
-	bool hung; /* so the last choice for a grant */
-	bool said; /* there was an event of it */
-	bool busy; /* a vring of it is inside a burst; of this look */
+	bool hung;    /* so the last choice for a grant */
+	bool said;    /* there was an event of it */
+	bool assumed; /* that it was alive at alive_ns: nothing was seen since we began to look */
+	bool busy;    /* a vring of it is inside a burst; of this look */
 	uint64_t said_ns;
 	uint64_t beat;	   /* its heartbeat, as seen last */
 	uint64_t alive_ns; /* when that or a burst counter was seen to change; 0: not looked at */

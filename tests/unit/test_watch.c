@@ -213,6 +213,25 @@ static void bursts_that_go_on_are_a_sign_of_life(void)
 	end();
 }
 
+/* Both stopped, one after the other; and then so did we for a while. */
+static void who_was_not_seen_to_live_since_we_were_late_relieves_nobody(void)
+{
+	begin("second", LIMIT);
+	beat(first);
+	looks(4, second);
+	looks(6, NULL);
+	CHECK(first->watch.hung && !second->watch.hung);
+	check_left_alone();
+	now += 20 * PERIOD;
+	looks(2, NULL);
+	CHECK(first->watch.hung && !second->watch.hung);
+	check_left_alone();
+	/* There it is. */
+	looks(1, second);
+	CHECK(rig_until(&rig, second_has_all, NULL, 3000));
+	end();
+}
+
 static void a_pause_of_our_own_is_nobodys_fault(void)
 {
 	begin("second", LIMIT);
@@ -452,6 +471,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(nobody_is_relieved_by_one_that_shows_no_life_either),
 	SENTENCE(a_slow_heartbeat_is_one),
 	SENTENCE(bursts_that_go_on_are_a_sign_of_life),
+	SENTENCE(who_was_not_seen_to_live_since_we_were_late_relieves_nobody),
 	SENTENCE(a_pause_of_our_own_is_nobodys_fault),
 	SENTENCE(who_hangs_is_the_last_choice),
 	SENTENCE(who_can_leave_its_burst_is_asked_for_the_ring_and_keeps_it),
