@@ -16,12 +16,14 @@ static bool has_ended_a_burst(const struct hf_vring *v)
 /*
  * It is counted as an empty burst, or a thread that does nothing but look would seem to hang in one
  * burst. But that a ring's first chains were seen does not say that they can be run, and a burst
- * that ended does (blame.c): what finds some counts after one only.
+ * that ended does (blame.c): what finds some is a burst after one only, and before a look.
  */
 static void end_look(struct hf_vring *v, bool found)
 {
 	if (!found || has_ended_a_burst(v))
 		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
+	else
+		hf_write_once(&v->lane->looks, v->lane->looks + 1);
 	hf_burst_end(v);
 }
 

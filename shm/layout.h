@@ -217,7 +217,7 @@ struct hf_lane_vring {
 	};
 	uint16_t broken; /* the BREAK counter's number + 1, or 0 */
 	uint16_t reserved0;
-	uint32_t reserved1;
+	uint32_t looks; /* into the ring that are not counted as bursts; for change only */
 	/* One writer, any reader. Those that every burst counts are in line 0, sizes in line 1. */
 	uint64_t counters[60];
 	uint64_t grant; /* the grant the position belongs to */

@@ -39,7 +39,8 @@ static void look_at_vring(struct vring *vring, uint64_t now)
 {
 	const struct hf_lane_vring *lane = grant_lane(vring);
 	uint64_t bursts = hf_read_once(&lane->counters[HF_COUNTER_BURSTS]) +
-			  hf_read_once(&lane->counters[HF_COUNTER_EMPTY_BURSTS]);
+			  hf_read_once(&lane->counters[HF_COUNTER_EMPTY_BURSTS]) +
+			  hf_read_once(&lane->looks);
 	struct secondary_watch *s = &vring->owner->watch;
 	bool same = vring->seen.grant == vring->grant && vring->seen.bursts == bursts;
 

@@ -870,6 +870,8 @@ static void a_look_at_the_first_chains_is_no_burst_that_ended(void)
 		look_free(q);
 		want_kicks(q);
 		CHECK_EQ(ended(q), 0);
+		/* But whoever looks on sees that the thread goes on. */
+		CHECK_EQ(rig.lanes[q].looks, 3);
 	}
 	take(1);
 	look_available(1);

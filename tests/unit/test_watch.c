@@ -213,6 +213,20 @@ static void bursts_that_go_on_are_a_sign_of_life(void)
 	end();
 }
 
+static void looks_into_a_ring_that_go_on_are_one_too(void)
+{
+	begin("second", LIMIT);
+	for (int i = 0; i < 40; i++) {
+		rig_lane(vring_of(0))->busy = 1;
+		rig_lane(vring_of(0))->looks++;
+		looks(1, second);
+	}
+	rig_lane(vring_of(0))->busy = 0;
+	CHECK_EQ(hung_events(), 0);
+	check_left_alone();
+	end();
+}
+
 /* Both stopped, one after the other; and then so did we for a while. */
 static void who_was_not_seen_to_live_since_we_were_late_relieves_nobody(void)
 {
@@ -471,6 +485,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(nobody_is_relieved_by_one_that_shows_no_life_either),
 	SENTENCE(a_slow_heartbeat_is_one),
 	SENTENCE(bursts_that_go_on_are_a_sign_of_life),
+	SENTENCE(looks_into_a_ring_that_go_on_are_one_too),
 	SENTENCE(who_was_not_seen_to_live_since_we_were_late_relieves_nobody),
 	SENTENCE(a_pause_of_our_own_is_nobodys_fault),
 	SENTENCE(who_hangs_is_the_last_choice),
