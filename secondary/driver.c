@@ -81,7 +81,8 @@ int hf_request(struct hf_service *service, Holdfast__Attach__ToPrimary *message,
 	struct pollfd p = {.fd = service->socket, .events = POLLIN};
 	int error, result = 0;
 
-	if (!service->welcomed)
+	/* No socket: in a callback that is told of its loss. */
+	if (!service->welcomed || service->socket < 0)
 		return -ENOTCONN;
 	message->request = ++service->requests;
 	error = hf_frame_send(service->socket, &message->base, &fd, fd >= 0);

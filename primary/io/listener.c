@@ -25,10 +25,11 @@
 #define ACCEPTS_PER_ROUND 16u
 #define PAUSE_NS	  (100 * NS_PER_MS)
 
+/* Without memory for a timer nobody would ever ask again: then at once, rather. */
 static void pause_accepting(struct listener *listener)
 {
-	loop_remove(listener->loop, &listener->source);
-	(void)loop_timer_set(listener->loop, &listener->pause, PAUSE_NS);
+	if (loop_timer_set(listener->loop, &listener->pause, PAUSE_NS) == 0)
+		loop_remove(listener->loop, &listener->source);
 }
 
 static void on_pause_over(struct loop_timer *timer)

@@ -20,6 +20,12 @@ void port_arm_retry(struct port *port, uint64_t after_ns)
 		log_error(port->device.tag, "no memory for a timer; add the port again");
 }
 
+void port_listen_later(struct port *port, uint64_t after_ns)
+{
+	if (loop_timer_set(port->primary->loop, &port->retry, after_ns) == 0)
+		port_stop_listening(port);
+}
+
 void port_listen_again(struct port *port)
 {
 	int error;

@@ -15,6 +15,8 @@ struct port;
 void port_arm_retry(struct port *port, uint64_t after_ns);
 /* No-op when it does already, or cannot. */
 void port_listen_again(struct port *port);
+/* Not before so long. Without memory for a timer nobody would ever listen again: then at once. */
+void port_listen_later(struct port *port, uint64_t after_ns);
 /* Until the retry timer or the end of the session puts it back. */
 void port_stop_listening(struct port *port);
 /* No new sessions. */

@@ -125,13 +125,11 @@ static void on_client(struct loop_source *source, uint32_t events)
 		return;
 	}
 	if (wait_ns) {
-		port_stop_listening(port);
-		port_arm_retry(port, wait_ns);
+		port_listen_later(port, wait_ns);
 		return;
 	}
 	if (!port->session && wait_for_foreign(port)) {
-		port_stop_listening(port);
-		port_arm_retry(port, BACKOFF_FIRST_NS);
+		port_listen_later(port, BACKOFF_FIRST_NS);
 		return;
 	}
 	fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -141,8 +139,7 @@ static void on_client(struct loop_source *source, uint32_t events)
 		(void)open_session(port, fd);
 	} else if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
 		note_error(port, "cannot accept", errno);
-		port_stop_listening(port);
-		port_arm_retry(port, PORT_BACKOFF_LAST_NS);
+		port_listen_later(port, PORT_BACKOFF_LAST_NS);
 	}
 }
 

@@ -8,7 +8,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fake_grants.h"
+#include "faults.h"
 #include "fd.h"
 #include "front.h"
 #include "port.h"
@@ -228,6 +230,37 @@ static void a_client_port_connects_when_somebody_listens_and_again_later(void)
 	front_end();
 }
 
+/* As many timers as the loop has room for, but one for front_turn: the next one needs memory. */
+static void fill_timers(struct loop_timer *timers, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++) {
+		timers[i] = (struct loop_timer){0};
+		REQUIRE(loop_timer_set(primary.loop, &timers[i], 3600 * NS_PER_S) == 0);
+	}
+}
+
+static void want_of_numbers_and_of_a_timer_at_once_leaves_no_port_deaf(void)
+{
+	struct loop_timer timers[62];
+	uint32_t hit;
+	int fd;
+
+	front_begin();
+	faults_open();
+	fill_timers(timers, 62);
+	fd = connect_to(front_port()->path);
+	faults_arm(0, FAULT_DESCRIPTOR | FAULT_HEAP, FAULT_ERROR, 1, 2);
+	front_turn();
+	faults_disarm(&hit);
+	CHECK_EQ(hit, 2);
+	front_turn();
+	CHECK_EQ(front_port()->sessions, 1);
+	close(fd);
+	front_turn();
+	faults_close();
+	front_end();
+}
+
 static void attempts_to_connect_become_rarer_up_to_two_seconds(void)
 {
 	struct port *port;
@@ -270,6 +303,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_stale_socket_is_replaced_and_nothing_else),
 	SENTENCE(a_name_is_free_again_while_its_old_port_still_waits),
 	SENTENCE(a_client_port_connects_when_somebody_listens_and_again_later),
+	SENTENCE(want_of_numbers_and_of_a_timer_at_once_leaves_no_port_deaf),
 	CATALOGUE(attempts_to_connect_become_rarer_up_to_two_seconds, "[20]"),
 	SENTENCE(stopping_all_ends_sessions_in_order),
 };

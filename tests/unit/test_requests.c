@@ -129,6 +129,11 @@ static bool runs(void)
 	return device && hf_device_vring_enabled(device, 0) && hf_device_vring_enabled(device, 1);
 }
 
+static bool is_lost(void)
+{
+	return !hf_service_attached(a);
+}
+
 static void ports_come_and_go_on_request(void)
 {
 	begin();
@@ -255,11 +260,40 @@ static void without_a_primary_nothing_is_asked(void)
 	rig_close(&rig);
 }
 
+static int answer;
+
+static void destroy_and_ask(struct hf_device *old, void *context)
+{
+	(void)old;
+	answer = hf_driver_unregister(context, "p");
+}
+
+/* As in a callback that takes apart what belonged to the device. */
+static void nor_is_it_while_the_end_of_the_primary_is_told(void)
+{
+	static const struct hf_device_ops asking = {.new_device = new_device,
+						    .destroy_device = destroy_and_ask};
+
+	begin();
+	answer = 0;
+	CHECK_EQ(hf_driver_callback_register(a, &asking, a), 0);
+	REQUIRE(until(runs));
+	hf_store_release(&over, 1u);
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	attach_close(&rig.primary);
+	REQUIRE(until(is_lost));
+	CHECK_EQ(answer, -ENOTCONN);
+	hf_service_disconnect(a);
+	port->session = NULL;
+	rig_close(&rig);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(ports_come_and_go_on_request),
 	SENTENCE(features_are_switched_for_one_port_or_for_all),
 	SENTENCE(an_observer_is_refused_what_changes_something),
 	SENTENCE(a_device_is_handed_over_with_what_its_owner_knew),
 	SENTENCE(without_a_primary_nothing_is_asked),
+	SENTENCE(nor_is_it_while_the_end_of_the_primary_is_told),
 };
 SUITE("requests", sentences)

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* primary/io/listener.h: what the kernel refuses keeps nobody out for good. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "clock.h"
+#include "faults.h"
+#include "fd.h"
+#include "frame.h"
+#include "listener.h"
+#include "suite.h"
+
+/* As many as the loop has room for at first: the next one needs memory. */
+#define TIMERS 63
+
+static struct loop *loop;
+static struct loop_timer timers[TIMERS];
+static struct listener listener;
+static char dir[32];
+static int dialled, let_in;
+
+static void stop(struct loop_timer *timer)
+{
+	(void)timer;
+	loop_stop(loop);
+}
+
+static void on_accepted(struct listener *from, int socket, const struct peer *peer)
+{
+	CHECK_EQ(peer->pid, getpid());
+	let_in++;
+	listener_drop(from, &socket);
+	loop_stop(loop);
+}
+
+static void on_shut(struct listener *from)
+{
+	(void)from;
+}
+
+/* Somebody waits at the door of a loop with so many timers; it gives up after a while. */
+static void begin(unsigned int nr_timers)
+{
+	char path[64];
+
+	let_in = 0;
+	hf_log_set_level(HF_LOG_ERROR);
+	strcpy(dir, "/tmp/holdfast-test-XXXXXX");
+	REQUIRE(mkdtemp(dir) != NULL);
+	loop = loop_create();
+	REQUIRE(loop != NULL);
+	for (unsigned int i = 0; i < nr_timers; i++) {
+		timers[i] = (struct loop_timer){.fire = stop};
+		REQUIRE(loop_timer_set(loop, &timers[i], 4 * NS_PER_S) == 0);
+	}
+	listener = (struct listener){.accepted = on_accepted, .shut = on_shut, .fd = -1};
+	REQUIRE(listener_open(&listener, loop, dir, "door", 0600) == 0);
+	snprintf(path, sizeof(path), "%s/door", dir);
+	dialled = hf_seqpacket_connect(path);
+	REQUIRE(dialled >= 0);
+	faults_open();
+}
+
+static void end(void)
+{
+	faults_close();
+	hf_fd_close(&dialled);
+	listener_close(&listener);
+	loop_destroy(loop);
+	CHECK_EQ(rmdir(dir), 0);
+}
+
+static void who_came_while_there_was_no_number_is_let_in_when_there_is(void)
+{
+	uint32_t hit;
+
+	begin(1);
+	faults_arm(0, FAULT_DESCRIPTOR, FAULT_ERROR, 1, 1);
+	CHECK_EQ(loop_run(loop), 0);
+	faults_disarm(&hit);
+	CHECK_EQ(hit, 1);
+	CHECK_EQ(let_in, 1);
+	end();
+}
+
+static void nor_is_there_memory_for_a_timer(void)
+{
+	uint32_t hit;
+
+	begin(TIMERS);
+	faults_arm(0, FAULT_DESCRIPTOR | FAULT_HEAP, FAULT_ERROR, 1, 2);
+	CHECK_EQ(loop_run(loop), 0);
+	faults_disarm(&hit);
+	CHECK_EQ(hit, 2);
+	CHECK_EQ(let_in, 1);
+	end();
+}
+
+/* Each call of opening one fails in turn: said, and nothing of it is left. */
+static void a_door_that_cannot_be_opened_leaves_nothing(void)
+{
+	struct listener another = {.accepted = on_accepted, .shut = on_shut, .fd = -1};
+	uint32_t hit = 1;
+
+	begin(1);
+	for (uint32_t nth = 1; hit; nth++) {
+		int error;
+
+		faults_arm(0, FAULT_ALL & ~(uint32_t)FAULT_HEAP, FAULT_ERROR, nth, 1);
+		error = listener_open(&another, loop, dir, "other", 0600);
+		faults_disarm(&hit);
+		CHECK_EQ(error<0, hit> 0);
+		CHECK_EQ(another.fd >= 0, !hit);
+	}
+	listener_close(&another);
+	end();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(who_came_while_there_was_no_number_is_let_in_when_there_is),
+	SENTENCE(nor_is_there_memory_for_a_timer),
+	SENTENCE(a_door_that_cannot_be_opened_leaves_nothing),
+};
+SUITE("listener", sentences)
