@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whatever is made: each system call and each allocation that it takes fails in turn. It is refused
+ * whole, or done without, and no descriptor, map or byte of memory is left over.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <holdfast/packet.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "allowance.h"
+#include "attach.h"
+#include "control.h"
+#include "directory.h"
+#include "faults.h"
+#include "fd.h"
+#include "guestmap.h"
+#include "handover.h"
+#include "history.h"
+#include "journal.h"
+#include "memory.h"
+#include "ports.h"
+#include "primary_rig.h"
+#include "secondary_life.h"
+#include "state.h"
+#include "store.h"
+#include "suite.h"
+#include "upgrade.h"
+#include "upgrade_check.h"
+#include "watch.h"
+
+#define MOST 400u /* calls of one of them */
+
+static struct rig rig;
+static struct primary *p = &rig.primary;
+static const char *reason;
+
+static void begin(void)
+{
+	unsetenv("NOTIFY_SOCKET");
+	rig_open(&rig);
+	hf_log_set_level(0);
+	faults_open();
+}
+
+static void end(void)
+{
+	faults_close();
+	rig_close(&rig);
+}
+
+/* `unmake` is for what was made, and for what remains of the attempt when it was not. */
+static void sweep(int (*make)(void), void (*unmake)(int error))
+{
+	uint32_t hit = 1, nth;
+
+	for (nth = 1; hit && nth < MOST; nth++) {
+		int fds = fds_open(), maps = maps_shared(), error;
+
+		reason = NULL;
+		faults_arm(0, FAULT_ALL, FAULT_ERROR, nth, 1);
+		error = make();
+		faults_disarm(&hit);
+		CHECK(error <= 0 && (hit || !error));
+		unmake(error);
+		CHECK_EQ(fds_open(), fds);
+		CHECK_EQ(maps_shared(), maps);
+		if (fds_open() != fds || maps_shared() != maps)
+			printf("\n    left over by: %s\n", faults_where());
+	}
+	CHECK(nth > 2 && nth < MOST);
+}
+
+/* --- shared memory */
+
+static struct hf_memory memory;
+static int fd;
+
+static int make_memory(void)
+{
+	return hf_memory_create(&memory, "test", 8192, HF_NODE_ANY, true);
+}
+
+static void unmake_memory(int error)
+{
+	CHECK(!error || (memory.fd < 0 && !memory.base));
+	hf_memory_destroy(&memory);
+}
+
+static int make_readonly(void)
+{
+	fd = hf_memory_readonly_fd(&memory);
+	return fd < 0 ? fd : 0;
+}
+
+static void unmake_fd(int error)
+{
+	CHECK_EQ(fd < 0, error < 0);
+	hf_fd_close(&fd);
+}
+
+static struct hf_memory adopted;
+
+static int make_adopted(void)
+{
+	int twin = fcntl(memory.fd, F_DUPFD_CLOEXEC, 0);
+
+	return twin < 0 ? -errno : hf_memory_adopt(&adopted, twin);
+}
+
+static void unmake_adopted(int error)
+{
+	(void)error;
+	hf_memory_destroy(&adopted);
+	adopted.fd = -1;
+}
+
+static void memory_is_had_whole(void)
+{
+	begin();
+	sweep(make_memory, unmake_memory);
+	REQUIRE(make_memory() == 0);
+	sweep(make_readonly, unmake_fd);
+	adopted.fd = -1;
+	sweep(make_adopted, unmake_adopted);
+	hf_memory_destroy(&memory);
+	end();
+}
+
+static struct hf_directory directory;
+static struct hf_guestmap *map;
+
+static int make_directory(void)
+{
+	return hf_directory_attach(&directory, p->directory_memory.fd);
+}
+
+static void unmake_directory(int error)
+{
+	CHECK_EQ(!directory.base, error < 0);
+	hf_directory_detach(&directory);
+}
+
+static int make_map(void)
+{
+	static const struct hf_shm_region regions[] = {{.size = 4096}, {.gpa = 4096, .size = 4096}};
+	const int fds[] = {p->directory_memory.fd, p->directory_memory.fd};
+
+	map = NULL;
+	return hf_guestmap_create(&map, regions, fds, 2);
+}
+
+static void unmake_map(int error)
+{
+	CHECK_EQ(!map, error < 0);
+	hf_guestmap_destroy(map);
+}
+
+static void what_others_made_is_mapped_whole(void)
+{
+	begin();
+	sweep(make_directory, unmake_directory);
+	sweep(make_map, unmake_map);
+	end();
+}
+
+static struct hf_packet_pool *pool;
+
+static int make_pool(void)
+{
+	pool = hf_packet_pool_create(NULL, 16, 2048);
+	return pool ? 0 : -errno;
+}
+
+static void unmake_pool(int error)
+{
+	(void)error;
+	hf_packet_pool_destroy(pool);
+}
+
+static void so_are_packets(void)
+{
+	begin();
+	sweep(make_pool, unmake_pool);
+	end();
+}
+
+/* --- who speaks with whom */
+
+static int make_door(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/door", rig.dir);
+	(void)unlink(path); /* of the attempt before */
+	fd = hf_seqpacket_listen(path, 0600);
+	if (fd >= 0 || fd == -EADDRINUSE)
+		(void)unlink(path);
+	return fd < 0 ? fd : 0;
+}
+
+static int make_dial(void)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/attach.sock", rig.dir);
+	fd = hf_seqpacket_connect(path);
+	return fd < 0 ? fd : 0;
+}
+
+static void a_socket_listens_and_connects_or_is_none(void)
+{
+	char path[128];
+
+	begin();
+	sweep(make_door, unmake_fd);
+	REQUIRE(attach_open(p) == 0);
+	sweep(make_dial, unmake_fd);
+	snprintf(path, sizeof(path), "%s/door", rig.dir);
+	(void)unlink(path);
+	end();
+}
+
+static int make_doors(void)
+{
+	int error = attach_open(p);
+
+	return error ? error : control_open(p);
+}
+
+static void unmake_doors(int error)
+{
+	(void)error;
+	control_close(p);
+	attach_close(p);
+	CHECK(!p->attach && !p->control);
+}
+
+static void the_doors_open_or_say_so(void)
+{
+	begin();
+	sweep(make_doors, unmake_doors);
+	end();
+}
+
+/* --- what outlives the primary */
+
+static int make_kept(void)
+{
+	int error = store_open(p->loop, &p->store);
+
+	if (!error)
+		error = store_put(p->store, STORE_DIRECTORY, 'd', p->directory_memory.fd);
+	return error ? error : journal_create(p);
+}
+
+static void unmake_kept(int error)
+{
+	(void)error;
+	journal_close(p);
+	store_close(p->store);
+	p->store = NULL;
+}
+
+static void store_and_journal_are_there_or_the_start_fails(void)
+{
+	begin();
+	sweep(make_kept, unmake_kept);
+	end();
+}
+
+static struct events *events;
+
+static int make_history(void)
+{
+	return history_open(p);
+}
+
+static void unmake_history(int error)
+{
+	uint32_t *number = &p->journal->header->history;
+
+	(void)error;
+	history_close(p);
+	store_release(p->store, *number);
+	*number = 0;
+	store_drop_unreferenced(p->store);
+}
+
+static void a_history_that_cannot_be_kept_is_had_all_the_same(void)
+{
+	begin();
+	REQUIRE(make_kept() == 0);
+	events = p->events;
+	sweep(make_history, unmake_history);
+	p->events = events;
+	unmake_kept(0);
+	end();
+}
+
+/* --- ports */
+
+static int make_port(void)
+{
+	return port_add(p, "q", NULL, false, 1, &reason);
+}
+
+static int make_client(void)
+{
+	return port_add(p, "q", "/nonexistent/socket", true, 1, &reason);
+}
+
+static void unmake_port(int error)
+{
+	CHECK(!error || reason);
+	CHECK_EQ(port_find(p, "q") != NULL, !error);
+	if (!error)
+		CHECK_EQ(port_del(p, "q"), 0);
+}
+
+static void a_port_is_added_or_not_there(void)
+{
+	char path[128];
+
+	begin();
+	sweep(make_port, unmake_port);
+	sweep(make_client, unmake_port);
+	REQUIRE(make_kept() == 0);
+	sweep(make_port, unmake_port);
+	unmake_kept(0);
+	snprintf(path, sizeof(path), "%s/q.sock", rig.dir);
+	(void)unlink(path);
+	end();
+}
+
+/* --- secondaries */
+
+static struct secondary *secondary;
+static int ends[2], pidfd;
+
+static int make_secondary(void)
+{
+	static char glob[] = "*";
+	char *globs[] = {glob};
+	const struct secondary_identity identity = {.name = "s",
+						    .globs = globs,
+						    .nr_globs = 1,
+						    .version = "test",
+						    .membarrier = true,
+						    .pid = getpid(),
+						    .allowed = ALLOW_ANY_PORT};
+	int error = secondary_create(p, &identity, ends[0], pidfd, &secondary);
+
+	if (error) {
+		secondary = NULL;
+		return error;
+	}
+	ends[0] = pidfd = -1; /* its */
+	return secondary_watch(secondary);
+}
+
+static void unmake_secondary(int error)
+{
+	CHECK(secondary || error);
+	if (secondary)
+		secondary_destroy(secondary);
+	for (uint32_t i = 0; i < RIG_SECONDARIES; i++)
+		CHECK(!p->secondaries[i]);
+	hf_fd_close_all(ends, 2);
+	hf_fd_close(&pidfd);
+	/* For the next attempt. */
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+	pidfd = pidfd_open(getpid(), 0);
+	REQUIRE(pidfd >= 0);
+}
+
+static void a_secondary_is_let_in_or_not_there(void)
+{
+	begin();
+	ends[0] = ends[1] = pidfd = -1;
+	secondary = NULL;
+	REQUIRE(make_kept() == 0);
+	unmake_secondary(-1);
+	sweep(make_secondary, unmake_secondary);
+	hf_fd_close_all(ends, 2);
+	hf_fd_close(&pidfd);
+	unmake_kept(0);
+	end();
+}
+
+static struct state *state;
+
+static int make_state(void)
+{
+	state = NULL;
+	return state_create(&state, p->directory_memory.fd);
+}
+
+static void unmake_state(int error)
+{
+	CHECK_EQ(!state, error < 0);
+	state_put(state);
+}
+
+static int make_handover(void)
+{
+	return handover_start(p, "p", "s", NULL, &reason);
+}
+
+static void unmake_handover(int error)
+{
+	CHECK(!error || reason);
+	handover_cancel_all(p);
+}
+
+static void what_it_asks_for_is_done_or_refused(void)
+{
+	struct port *port;
+	int socket;
+
+	begin();
+	sweep(make_state, unmake_state);
+	port = rig_port(&rig, "p", 2);
+	port->session = (struct session *)(void *)port; /* only looked at for being there */
+	(void)rig_secondary(&rig, "s", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket);
+	sweep(make_handover, unmake_handover);
+	port->session = NULL;
+	close(socket);
+	end();
+}
+
+static int make_watch(void)
+{
+	return watch_open(p);
+}
+
+static void unmake_watch(int error)
+{
+	(void)error;
+	watch_close(p);
+}
+
+static void nobody_is_watched_by_halves(void)
+{
+	begin();
+	rig.conf.hang_limit_ns = NS_PER_S;
+	sweep(make_watch, unmake_watch);
+	end();
+}
+
+/* --- the next program */
+
+static struct upgrade_check check;
+
+static void on_checked(struct upgrade_check *of, int error, const char *why)
+{
+	(void)of;
+	(void)error;
+	(void)why;
+}
+
+static int make_check(void)
+{
+	static char name[] = "true";
+	static char *argv[] = {name, NULL};
+
+	check.done = on_checked;
+	return upgrade_check_start(&check, p->loop, "/bin/true", argv, &reason);
+}
+
+static void unmake_check(int error)
+{
+	CHECK(!error || (reason && !check.pid));
+	upgrade_check_close(&check);
+	upgrade_check_forget(&check);
+}
+
+static void a_program_is_looked_at_or_the_upgrade_refused(void)
+{
+	begin();
+	sweep(make_check, unmake_check);
+	end();
+}
+
+static const struct sentence sentences[] = {
+	SENTENCE(memory_is_had_whole),
+	SENTENCE(what_others_made_is_mapped_whole),
+	SENTENCE(so_are_packets),
+	SENTENCE(a_socket_listens_and_connects_or_is_none),
+	SENTENCE(the_doors_open_or_say_so),
+	SENTENCE(store_and_journal_are_there_or_the_start_fails),
+	SENTENCE(a_history_that_cannot_be_kept_is_had_all_the_same),
+	SENTENCE(a_port_is_added_or_not_there),
+	SENTENCE(a_secondary_is_let_in_or_not_there),
+	SENTENCE(what_it_asks_for_is_done_or_refused),
+	SENTENCE(nobody_is_watched_by_halves),
+	SENTENCE(a_program_is_looked_at_or_the_upgrade_refused),
+};
+SUITE("wants", sentences)
