@@ -106,6 +106,12 @@ static void the_rest_is_stored_where_it_belongs(void)
 	CHECK_EQ(PARSE("--message-rate", "0"), 0);
 	CHECK_EQ(conf.message_rate, 0);
 	CHECK_EQ(conf.message_burst, 16384);
+	CHECK_EQ(PARSE("--seccomp", "kill"), 0);
+	CHECK_EQ(conf.seccomp, CONFINE_KILL);
+	CHECK_EQ(PARSE("--seccomp", "log"), 0);
+	CHECK_EQ(conf.seccomp, CONFINE_LOG);
+	CHECK_EQ(PARSE("--keep-cuse"), 0);
+	CHECK(conf.cuse);
 }
 
 static void what_makes_no_sense_is_refused(void)
@@ -132,6 +138,13 @@ static void what_makes_no_sense_is_refused(void)
 	CHECK_EQ(PARSE("--greet-deadline", "3601"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "4x"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "99999999999999999999"), -EINVAL);
+	CHECK_EQ(PARSE("--lane-vrings", "0"), -EINVAL);
+	CHECK_EQ(PARSE("--fence-deadline", "0"), -EINVAL);
+	CHECK_EQ(PARSE("--hang-limit", "x"), -EINVAL);
+	CHECK_EQ(PARSE("--message-rate", path), -EINVAL);
+	CHECK_EQ(PARSE("--seccomp", "ask"), -EINVAL);
+	CHECK_EQ(PARSE("--run", "echo"), -EINVAL);
+	CHECK_EQ(PARSE("--supervise", "--run", ""), -EINVAL);
 	CHECK_EQ(PARSE("--socket-mode", "9"), -EINVAL);
 	CHECK_EQ(PARSE("--socket-mode", "1777"), -EINVAL);
 	CHECK_EQ(PARSE("--log-level", "loud"), -EINVAL);
@@ -141,6 +154,8 @@ static void what_makes_no_sense_is_refused(void)
 	CHECK_EQ(PARSE("--cuse", "a,client"), -EINVAL);
 	CHECK_EQ(PARSE("--cuse", "a,device="), -EINVAL);
 	CHECK_EQ(PARSE("--cuse-owner", "nobody-of-that-name"), -EINVAL);
+	CHECK_EQ(PARSE("--cuse-owner", "0:nobody-of-that-name"), -EINVAL);
+	CHECK_EQ(PARSE("--cuse-owner", path), -EINVAL);
 	CHECK_EQ(PARSE("--port", "a,"), -EINVAL);
 	CHECK_EQ(PARSE("--port", "a,queues=0"), -EINVAL);
 	CHECK_EQ(PARSE("--port", "a,queues=129"), -EINVAL);

@@ -2,6 +2,7 @@
 /* primary/keep/history.h: what is told of the past outlives a life that had no room for it. */
 #include "history.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -107,8 +108,31 @@ static void without_a_descriptor_for_it_the_life_after_knows_it(void)
 	CHECK_EQ(fds_open(), open_before);
 }
 
+/* Its first word says whose it is. */
+static void one_of_another_release_is_not_believed(void)
+{
+	int open_before = fds_open(), fd;
+	uint64_t *past;
+
+	first_life();
+	inherit(&heir, &life);
+	fd = store_get(heir.store, heir.journal->header->history);
+	past = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	REQUIRE(past != MAP_FAILED);
+	past[0]++;
+	munmap(past, 4096);
+	close(fd);
+	CHECK_EQ(history_open(&heir), 0);
+	CHECK(heir.history != NULL);
+	CHECK_EQ(heir.continuity.takeovers, 0);
+	end(&heir);
+	end(&life);
+	CHECK_EQ(fds_open(), open_before);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(the_next_life_knows_it),
+	SENTENCE(one_of_another_release_is_not_believed),
 	SENTENCE(without_a_descriptor_for_it_the_life_after_knows_it),
 };
 SUITE("history", sentences)

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -12,6 +13,7 @@
 #include "fake_grants.h"
 #include "faults.h"
 #include "fd.h"
+#include "fd_ledger.h"
 #include "front.h"
 #include "port.h"
 #include "ports.h"
@@ -139,6 +141,7 @@ static void names_and_paths_have_their_rules(void)
 	CHECK_EQ(add("a\x1b[31m", NULL, false), -EINVAL);
 	CHECK_EQ(add(long_name, NULL, false), -EINVAL);
 	CHECK_EQ(add("long", long_path, false), -EINVAL);
+	CHECK_EQ(port_add(&primary, "wide", NULL, false, 129, &reason), -EINVAL);
 	CHECK_EQ(add("p", NULL, false), -EEXIST);
 	CHECK_EQ(add("nowhere", "/nonexistent/x.sock", false), -ENOENT);
 	CHECK(reason != NULL);
@@ -261,6 +264,59 @@ static void want_of_numbers_and_of_a_timer_at_once_leaves_no_port_deaf(void)
 	front_end();
 }
 
+/* Each call of taking one in fails in turn. The next one is served. */
+static void a_front_end_that_cannot_be_taken_in_costs_nothing(void)
+{
+	uint32_t hit = 1, nth;
+
+	front_begin();
+	faults_open();
+	for (nth = 1; hit && nth < 200; nth++) {
+		int fds = fds_open(), fd = connect_to(front_port()->path);
+
+		faults_arm(0, FAULT_ALL & ~(uint32_t)FAULT_TRANSFER, FAULT_ERROR, nth, 1);
+		front_turn();
+		faults_disarm(&hit);
+		CHECK(hit || front_port()->session);
+		close(fd);
+		/* At once, where it is to be tried again later. */
+		(void)loop_timer_set(primary.loop, &front_port()->retry, 0);
+		front_turn();
+		CHECK_EQ(fds_open(), fds);
+		front_connect(&front);
+		CHECK(front_port()->session);
+		front_close(&front);
+		CHECK(!front_port()->session);
+	}
+	CHECK(nth > 5 && nth < 200);
+	faults_close();
+	front_end();
+}
+
+static void one_for_whom_there_are_too_few_descriptors_is_refused(void)
+{
+	struct rlimit old, tight;
+	int fd;
+
+	front_begin();
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	fd = connect_to(front_port()->path);
+	tight = old;
+	tight.rlim_cur = (rlim_t)fd + 3;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+	CHECK(closed_by_peer(fd));
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	CHECK_EQ(front_port()->sessions, 0);
+	CHECK_EQ(primary.refusals[REFUSED_NO_RESOURCES], 1);
+	CHECK(strstr(front_port()->last_error, "refused") != NULL);
+	close(fd);
+	front_connect(&front);
+	CHECK_EQ(front_port()->sessions, 1);
+	CHECK(!*front_port()->last_error);
+	front_close(&front);
+	front_end();
+}
+
 static void attempts_to_connect_become_rarer_up_to_two_seconds(void)
 {
 	struct port *port;
@@ -304,6 +360,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_name_is_free_again_while_its_old_port_still_waits),
 	SENTENCE(a_client_port_connects_when_somebody_listens_and_again_later),
 	SENTENCE(want_of_numbers_and_of_a_timer_at_once_leaves_no_port_deaf),
+	SENTENCE(a_front_end_that_cannot_be_taken_in_costs_nothing),
+	SENTENCE(one_for_whom_there_are_too_few_descriptors_is_refused),
 	CATALOGUE(attempts_to_connect_become_rarer_up_to_two_seconds, "[20]"),
 	SENTENCE(stopping_all_ends_sessions_in_order),
 };

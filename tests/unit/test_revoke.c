@@ -18,6 +18,7 @@
 #include "check.h"
 #include "clock.h"
 #include "death.h"
+#include "faults.h"
 #include "fd.h"
 #include "grant.h"
 #include "lane.h"
@@ -550,6 +551,48 @@ static void with_fencing_off_the_front_end_waits(void)
 	rig_close(&rig);
 }
 
+static void who_cannot_be_killed_is_waited_for(void)
+{
+	struct secondary *secondary;
+	struct hf_lane_vring *lane;
+	struct waiting w;
+	struct port *port;
+	struct rig rig;
+	uint32_t hit;
+	pid_t pid;
+	int s;
+
+	rig_open(&rig);
+	rig.conf.fence_deadline_ns = 10 * NS_PER_MS;
+	secondary = rig_secondary(&rig, "stuck", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 1);
+	grant_offer(&port->device);
+	lane = rig_lane(&port->device.vrings[0]);
+	pid = fork();
+	if (pid == 0)
+		for (;;)
+			pause();
+	becomes(&rig, secondary, pid);
+	hf_write_once(&lane->busy, 1u);
+	faults_open();
+	faults_arm_every(0, FAULT_PROCESS, FAULT_ERROR, 1);
+	w = waiting_for(&port->device.vrings[0]);
+	revoke_start(&w.revocation, &port->device, 0);
+	rig_until(&rig, NULL, NULL, 60);
+	faults_disarm(&hit);
+	faults_close();
+	CHECK_EQ(hit, 1);
+	CHECK_EQ(w.done, 0);
+	CHECK(!secondary->killed);
+	hf_burst_leave(lane);
+	CHECK(rig_until(&rig, is_done, &w, 1000));
+	kill(pid, SIGKILL);
+	CHECK(rig_until(&rig, slot_is_free, &rig, 1000));
+	REQUIRE(waitpid(pid, NULL, 0) == pid);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
 static struct hf_lane_vring *stuck_lane;
 
 /* As if the burst had ended at the very moment of the deadline: when its owner is named. */
@@ -790,6 +833,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_cancelled_revocation_never_calls),
 	CATALOGUE(who_does_not_leave_its_burst_is_killed_first, "[F-2]"),
 	SENTENCE(with_fencing_off_the_front_end_waits),
+	SENTENCE(who_cannot_be_killed_is_waited_for),
 	SENTENCE(a_burst_that_ends_at_the_deadline_ends_the_revocation),
 	SENTENCE(a_revocation_without_a_timer_is_looked_at_now_and_then),
 	SENTENCE(what_a_dead_owner_said_was_broken_is_tried_again),

@@ -692,18 +692,37 @@ static void half_a_message_and_an_unread_reply_have_a_deadline(void)
 	end();
 }
 
-static void a_reply_that_had_to_wait_arrives_whole(void)
+/* Until a reply has to wait. How often. */
+static int ask_and_never_read(void)
 {
 	const struct vu_header ask = {VU_GET_FEATURES, VU_VERSION, 0};
-	int asked = 0, answered = 0;
+	int asked = 0;
 
-	begin();
 	while (front_port()->session->state != SESSION_REPLYING && asked < 100000) {
 		front_send_bytes(&front, &ask, sizeof(ask), NULL, 0);
 		if (++asked % 64 == 0)
 			front_turn();
 	}
 	CHECK_EQ(front_port()->session->state, SESSION_REPLYING);
+	return asked;
+}
+
+static void who_goes_while_its_reply_waits_is_gone(void)
+{
+	begin();
+	(void)ask_and_never_read();
+	shutdown(front.socket, SHUT_RDWR);
+	front_turn();
+	CHECK(!front_port()->session);
+	end();
+}
+
+static void a_reply_that_had_to_wait_arrives_whole(void)
+{
+	int asked, answered = 0;
+
+	begin();
+	asked = ask_and_never_read();
 	while (front_reply_u64(&front, VU_GET_FEATURES) == port_supported_features())
 		answered++;
 	CHECK_EQ(answered, asked);
@@ -733,6 +752,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(any_beginning_of_a_session_may_be_all_there_is, "[M-3]"),
 	CATALOGUE(each_message_may_come_twice, "[M-3]"),
 	CATALOGUE(a_reply_that_had_to_wait_arrives_whole, "[M-15]"),
+	SENTENCE(who_goes_while_its_reply_waits_is_gone),
 	CATALOGUE(half_a_message_and_an_unread_reply_have_a_deadline, "[M-15] [M-16]"),
 };
 SUITE("session_refusals", sentences)

@@ -193,10 +193,21 @@ static void whoever_ends_becomes_no_other_program(void)
 	end();
 }
 
+static void whoever_waits_for_the_look_is_told_when_the_primary_ends(void)
+{
+	begin();
+	CHECK_EQ(start(), 0);
+	upgrade_forbid(p);
+	CHECK_EQ(checked, -ESHUTDOWN);
+	CHECK_EQ(start(), -ESHUTDOWN);
+	end();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(the_next_program_speaks_to_the_same_holder),
 	SENTENCE(one_that_was_lost_is_lost_to_it_as_well),
 	SENTENCE(so_is_one_that_goes_at_the_last_moment),
 	SENTENCE(whoever_ends_becomes_no_other_program),
+	SENTENCE(whoever_waits_for_the_look_is_told_when_the_primary_ends),
 };
 SUITE("upgrade", sentences)

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* primary/succession/upgrade_check.h: the judgement. What is done to the programs is in e2e/primary_upgrade.
+/* primary/succession/upgrade_check.h: the judgement. What is done to the programs is in
+ * e2e/primary_upgrade.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "abi.h"
+#include "clock.h"
 #include "fd_ledger.h"
 #include "journal_layout.h"
 #include "loop.h"
@@ -120,11 +125,144 @@ static void what_cannot_be_started_is_refused_at_once(void)
 	loop_destroy(loop);
 }
 
+/* --- programs that are no holdfastd */
+
+static struct upgrade_check check;
+static struct loop *loop;
+static char program[64];
+static bool checked;
+static int judged;
+
+static void on_checked(struct upgrade_check *of, int error, const char *why)
+{
+	(void)of;
+	checked = true;
+	judged = error;
+	snprintf(reason, sizeof(reason), "%s", why);
+	loop_stop(loop);
+}
+
+static void begin(const char *script)
+{
+	FILE *file;
+
+	checked = false;
+	judged = 1;
+	loop = loop_create();
+	REQUIRE(loop != NULL);
+	check = (struct upgrade_check){.done = on_checked};
+	strcpy(program, "/tmp/holdfast-test-XXXXXX");
+	REQUIRE(mkdtemp(program) != NULL);
+	strcat(program, "/program");
+	file = fopen(program, "we");
+	REQUIRE(file != NULL);
+	fprintf(file, "#!/bin/sh\n%s\n", script);
+	fclose(file);
+	REQUIRE(chmod(program, 0755) == 0);
+}
+
+static void end(void)
+{
+	upgrade_check_close(&check);
+	upgrade_check_forget(&check);
+	loop_destroy(loop);
+	unlink(program);
+	*strrchr(program, '/') = '\0';
+	CHECK_EQ(rmdir(program), 0);
+}
+
+static int start(const char **ret_why)
+{
+	static char name[] = "holdfastd";
+	static char *argv[] = {name, NULL};
+
+	*ret_why = NULL;
+	return upgrade_check_start(&check, loop, program, argv, ret_why);
+}
+
+static void give_up(struct loop_timer *timer)
+{
+	(void)timer;
+	loop_stop(loop);
+}
+
+/* What becomes of a look at one that does this. */
+static int look_at(const char *script)
+{
+	struct loop_timer late = {.fire = give_up};
+	const char *why;
+
+	begin(script);
+	CHECK_EQ(start(&why), 0);
+	REQUIRE(loop_timer_set(loop, &late, 20 * NS_PER_S) == 0);
+	CHECK_EQ(loop_run(loop), 0);
+	CHECK(checked);
+	end();
+	return judged;
+}
+
+static void how_a_program_ends_says_what_it_is(void)
+{
+	CHECK_EQ(look_at("exit 3"), -EBADMSG);
+	CHECK(strstr(reason, "status 3") != NULL);
+	CHECK_EQ(look_at("kill -KILL $$"), -EBADMSG);
+	CHECK(strstr(reason, "signal 9") != NULL);
+	CHECK_EQ(look_at("kill -SYS $$"), -EPERM);
+	CHECK(strstr(reason, "filter") != NULL);
+	CHECK_EQ(look_at("printf 'a\\0b'"), -EBADMSG);
+}
+
+static void one_that_is_being_written_is_not_started(void)
+{
+	const char *why;
+	int fd;
+
+	begin("exit 0");
+	fd = open(program, O_WRONLY | O_CLOEXEC);
+	REQUIRE(fd >= 0);
+	CHECK_EQ(start(&why), -ETXTBSY);
+	CHECK(why && strstr(why, "written") != NULL);
+	close(fd);
+	CHECK_EQ(start(&why), 0);
+	end();
+}
+
+static bool is_over(void)
+{
+	struct loop_timer late = {.fire = give_up};
+
+	for (int i = 0; i < 200 && check.pid; i++) {
+		REQUIRE(loop_timer_set(loop, &late, 10 * NS_PER_MS) == 0);
+		CHECK_EQ(loop_run(loop), 0);
+	}
+	return !check.pid;
+}
+
+static void one_that_was_given_up_says_nothing_and_is_waited_for(void)
+{
+	const char *why;
+
+	begin("exec sleep 60");
+	CHECK_EQ(start(&why), 0);
+	upgrade_check_cancel(&check);
+	CHECK_EQ(start(&why), -EBUSY);
+	CHECK(why && strstr(why, "earlier") != NULL);
+	CHECK(is_over());
+	CHECK(!checked);
+	upgrade_check_cancel(&check);
+	upgrade_check_forget(&check);
+	CHECK_EQ(start(&why), 0);
+	end();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(our_own_line_will_do_wherever_it_stands),
 	SENTENCE(the_first_difference_is_named),
 	SENTENCE(more_than_our_line_is_another_one),
 	SENTENCE(what_is_no_such_line_is_no_holdfastd),
 	SENTENCE(what_cannot_be_started_is_refused_at_once),
+	SENTENCE(how_a_program_ends_says_what_it_is),
+	SENTENCE(one_that_is_being_written_is_not_started),
+	SENTENCE(one_that_was_given_up_says_nothing_and_is_waited_for),
 };
 SUITE("upgrade_check", sentences)

@@ -11,11 +11,13 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "allowance.h"
 #include "attach.h"
 #include "control.h"
+#include "cuse.h"
 #include "directory.h"
 #include "faults.h"
 #include "fd.h"
@@ -26,6 +28,7 @@
 #include "memory.h"
 #include "ports.h"
 #include "primary_rig.h"
+#include "process.h"
 #include "secondary_life.h"
 #include "state.h"
 #include "store.h"
@@ -323,11 +326,32 @@ static void unmake_port(int error)
 		CHECK_EQ(port_del(p, "q"), 0);
 }
 
+static int make_device(void)
+{
+	return port_add_cuse(p, "q", NULL, 1, &reason);
+}
+
+/* Where this kernel could make one, and would: not here. */
+static void a_device_is_not_there_where_the_kernel_has_none(void)
+{
+	begin();
+	if (access("/dev/cuse", F_OK) != 0) {
+		CHECK(make_device() < 0 && reason);
+		faults_arm(0, FAULT_HEAP, FAULT_ERROR, 2, 1);
+		CHECK_EQ(make_device(), -ENOMEM);
+		faults_disarm(NULL);
+		CHECK(!port_find(p, "q"));
+	}
+	CHECK_EQ(port_add_cuse(p, "q", NULL, 2, &reason), -EINVAL);
+	end();
+}
+
 static void a_port_is_added_or_not_there(void)
 {
 	char path[128];
 
 	begin();
+	rig.conf.port_group = getegid() ? getegid() : 1;
 	sweep(make_port, unmake_port);
 	sweep(make_client, unmake_port);
 	REQUIRE(make_kept() == 0);
@@ -418,6 +442,31 @@ static void unmake_handover(int error)
 	handover_cancel_all(p);
 }
 
+static struct handover_result result;
+
+static void on_handed_over(struct handover_waiter *waiter, const struct handover_result *of)
+{
+	(void)waiter;
+	result = *of;
+}
+
+/* It was begun, and then there is no memory to do it with. */
+static void check_handover_without_memory(void)
+{
+	struct handover_waiter waiter = {.done = on_handed_over};
+
+	result = (struct handover_result){0};
+	CHECK_EQ(handover_start(p, "p", "s", &waiter, &reason), 0);
+	faults_arm(0, FAULT_HEAP, FAULT_ERROR, 1, 1);
+	(void)rig_until(&rig, NULL, NULL, 1);
+	faults_disarm(NULL);
+	CHECK(!p->handovers && !waiter.handover);
+	CHECK_EQ(result.failed, 1);
+	p->holding = true;
+	CHECK_EQ(handover_start(p, "p", "s", &waiter, &reason), -EBUSY);
+	p->holding = false;
+}
+
 static void what_it_asks_for_is_done_or_refused(void)
 {
 	struct port *port;
@@ -429,6 +478,7 @@ static void what_it_asks_for_is_done_or_refused(void)
 	port->session = (struct session *)(void *)port; /* only looked at for being there */
 	(void)rig_secondary(&rig, "s", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket);
 	sweep(make_handover, unmake_handover);
+	check_handover_without_memory();
 	port->session = NULL;
 	close(socket);
 	end();
@@ -450,6 +500,44 @@ static void nobody_is_watched_by_halves(void)
 	begin();
 	rig.conf.hang_limit_ns = NS_PER_S;
 	sweep(make_watch, unmake_watch);
+	end();
+}
+
+/* --- processes */
+
+static pid_t sleeper(void)
+{
+	pid_t pid = fork();
+
+	REQUIRE(pid >= 0);
+	if (pid == 0)
+		for (;;)
+			pause();
+	return pid;
+}
+
+static void whoever_has_to_die_is_dead_or_it_is_said(void)
+{
+	pid_t pid = sleeper();
+	uint64_t start = process_start(pid);
+
+	begin();
+	CHECK_EQ(process_end(0, 1), 0);
+	/* Which one it is cannot be told: it is not killed. */
+	CHECK_EQ(process_end(pid, 0), -EBUSY);
+	/* Another one has its number. */
+	CHECK_EQ(process_end(pid, start + 1), 0);
+	CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0);
+	faults_arm(0, FAULT_DESCRIPTOR, FAULT_ERROR, 1, 1);
+	CHECK_EQ(process_end(pid, start), -EMFILE);
+	faults_arm_error(0, FAULT_PROCESS, EPERM, 1);
+	CHECK_EQ(process_end(pid, start), -EPERM);
+	faults_disarm(NULL);
+	CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0);
+	CHECK_EQ(process_end(pid, start), 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	CHECK_EQ(process_end(pid, start), 0);
+	CHECK_EQ(process_start(pid), 0);
 	end();
 }
 
@@ -496,9 +584,11 @@ static const struct sentence sentences[] = {
 	SENTENCE(store_and_journal_are_there_or_the_start_fails),
 	SENTENCE(a_history_that_cannot_be_kept_is_had_all_the_same),
 	SENTENCE(a_port_is_added_or_not_there),
+	SENTENCE(a_device_is_not_there_where_the_kernel_has_none),
 	SENTENCE(a_secondary_is_let_in_or_not_there),
 	SENTENCE(what_it_asks_for_is_done_or_refused),
 	SENTENCE(nobody_is_watched_by_halves),
+	SENTENCE(whoever_has_to_die_is_dead_or_it_is_said),
 	SENTENCE(a_program_is_looked_at_or_the_upgrade_refused),
 };
 SUITE("wants", sentences)
