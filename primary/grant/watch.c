@@ -180,7 +180,14 @@ void watch_device_gone(const struct device *device)
 
 void watch_secondary_gone(struct secondary *secondary)
 {
-	revoke_cancel(&secondary->watch.asked);
+	struct revocation *asked = &secondary->watch.asked;
+	bool unanswered = asked->active;
+
+	revoke_cancel(asked);
+	/* It left its burst just before it left: the ring came back by its leaving, and could not
+	 * be offered with the others while it was asked for. */
+	if (unanswered)
+		grant_offer(asked->device);
 }
 
 int watch_open(struct primary *primary)

@@ -21,6 +21,7 @@
 #include "retire.h"
 #include "revoke.h"
 #include "secondary.h"
+#include "secondary_life.h"
 #include "suite.h"
 #include "waiting.h"
 #include "watch.h"
@@ -321,6 +322,22 @@ static void who_can_leave_its_burst_is_asked_for_the_ring_and_keeps_it(void)
 	end();
 }
 
+/* Before anybody has seen that the burst is over. */
+static void who_says_bye_right_behind_that_burst_leaves_the_ring_to_the_next(void)
+{
+	begin("second", LIMIT);
+	rig_lane(vring_of(1))->busy = 1;
+	for (int i = 0; i < 10; i++) {
+		beat(second);
+		looks(1, first);
+	}
+	REQUIRE(vring_of(1)->revoking);
+	hf_burst_leave(rig_lane(vring_of(1)));
+	secondary_leave(first, true);
+	CHECK(rig_until(&rig, second_has_all, NULL, 3000));
+	end();
+}
+
 /* `first` is from now on a process of its own, which loops, or sleeps, in a burst of `vring`. */
 static void stuck(struct vring *vring, bool loops)
 {
@@ -490,6 +507,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_pause_of_our_own_is_nobodys_fault),
 	SENTENCE(who_hangs_is_the_last_choice),
 	SENTENCE(who_can_leave_its_burst_is_asked_for_the_ring_and_keeps_it),
+	SENTENCE(who_says_bye_right_behind_that_burst_leaves_the_ring_to_the_next),
 	SENTENCE(who_cannot_leave_its_burst_is_killed_and_followed),
 	SENTENCE(who_is_stopped_in_a_burst_is_killed_if_somebody_waits),
 	SENTENCE(who_is_stopped_in_a_burst_is_left_alone_if_nobody_does),
