@@ -26,6 +26,7 @@ struct number {
 	int fd; /* -1: none; owned */
 	char kind;
 	bool there; /* the keeper may have something by this name */
+	bool owed;  /* it is to be told that this is nothing any more, and could not be */
 	uint32_t references;
 };
 

@@ -26,7 +26,8 @@
 struct store {
 	struct keeper keeper;
 	struct numbers numbers;
-	uint32_t max; /* that the keeper keeps: one more would be dropped without a word */
+	uint32_t max;	  /* that the keeper keeps: one more would be dropped without a word */
+	uint32_t nr_owed; /* removals that it could not be told yet */
 	struct hf_log_limit log_limit;
 };
 
@@ -73,17 +74,6 @@ bool store_pending(const struct store *store)
 	return store && keeper_pending(&store->keeper);
 }
 
-bool store_at_rest(const struct store *store)
-{
-	return keeper_at_rest(&store->keeper);
-}
-
-void store_flush(struct store *store)
-{
-	if (store)
-		keeper_flush(&store->keeper);
-}
-
 enum store_keeps store_keeps(const struct store *store)
 {
 	if (!store || store->keeper.nobody)
@@ -99,15 +89,56 @@ void store_on_drained(struct store *store, void (*drained)(void *context), void 
 	store->keeper.context = context;
 }
 
+/* --- what the keeper is told --- */
+
+static int say_removed(struct store *store, uint32_t number)
+{
+	char text[64], name[NUMBERS_NAME_ROOM];
+
+	numbers_name(&store->numbers, number, name);
+	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	return keeper_say(&store->keeper, text, number, -1);
+}
+
+/* What there was no memory for. Before anything else is said: it is rare, and the keeper holds a
+ * descriptor of somebody's until then. */
+static void say_owed(struct store *store)
+{
+	for (uint32_t i = 1; store->nr_owed && i < store->numbers.count; i++) {
+		if (!store->numbers.of[i].owed)
+			continue;
+		if (say_removed(store, i) != 0)
+			return;
+		store->numbers.of[i].owed = false;
+		store->nr_owed--;
+	}
+}
+
 void store_notify(struct store *store, const char *text)
 {
-	if (store)
-		keeper_notify(&store->keeper, text);
+	if (!store)
+		return;
+	say_owed(store);
+	keeper_notify(&store->keeper, text);
 }
 
 bool store_alive(struct store *store)
 {
+	say_owed(store);
 	return keeper_alive(&store->keeper);
+}
+
+bool store_at_rest(const struct store *store)
+{
+	return keeper_at_rest(&store->keeper) && !store->nr_owed;
+}
+
+void store_flush(struct store *store)
+{
+	if (!store)
+		return;
+	say_owed(store);
+	keeper_flush(&store->keeper);
 }
 
 /* --- one by one --- */
@@ -150,6 +181,7 @@ uint32_t store_add(struct store *store, char kind, int fd)
 	/* Those with numbers of their own are never anybody else's. */
 	if (number >= STORE_FIRST_FREE)
 		return number;
+	say_owed(store);
 	number = numbers_free(numbers);
 	error = store_put(store, number, kind, fd);
 	if (error) {
@@ -169,13 +201,12 @@ void store_reference(struct store *store, uint32_t number)
 /* calls: shutdown */
 static void take_out(struct store *store, uint32_t number)
 {
-	const struct number *n = &store->numbers.of[number];
-	char text[64], name[NUMBERS_NAME_ROOM];
+	struct number *n = &store->numbers.of[number];
 
-	if (!keeper_never_mind(&store->keeper, number)) {
-		numbers_name(&store->numbers, number, name);
-		snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-		(void)keeper_say(&store->keeper, text, number, -1);
+	say_owed(store);
+	if (!keeper_never_mind(&store->keeper, number) && say_removed(store, number) != 0) {
+		n->owed = true;
+		store->nr_owed++;
 	}
 	/* Who still waits at a socket that nobody will accept from learns it now. */
 	if (n->kind == STORE_LISTENER)

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include "clock.h"
+#include "faults.h"
 #include "fd.h"
 #include "fd_ledger.h"
 #include "handon.h"
@@ -314,6 +315,38 @@ static void a_number_is_free_when_its_removal_has_left(void)
 	end();
 }
 
+static void a_removal_that_cannot_be_told_now_is_told_later(void)
+{
+	struct held held;
+	uint32_t hit, number;
+
+	begin(true);
+	fill();
+	hf_log_set_level(0);
+	faults_open();
+	faults_arm(0, FAULT_HEAP, FAULT_ERROR, 1, 1);
+	release_one(5);
+	faults_disarm(&hit);
+	faults_close();
+	CHECK_EQ(hit, 1);
+	for (int i = 0; i < 2000 && !drained; i++) {
+		while (holder_read(&holder, &held))
+			hf_fd_close(&held.fd);
+		run(2);
+	}
+	CHECK_EQ(drained, 1);
+	while (holder_read(&holder, &held))
+		hf_fd_close(&held.fd);
+	CHECK(!store_at_rest(store)); /* no upgrade leaves it behind */
+	number = add_new('y');
+	CHECK(!holder_hears(&holder, "FDSTOREREMOVE=1\nFDNAME=k5"));
+	CHECK(holder_read(&holder, &held));
+	hf_fd_close(&held.fd);
+	CHECK(store_at_rest(store));
+	CHECK_EQ(number, 5); /* free again as well */
+	end();
+}
+
 /* It cannot be told any more, but may well give back what it has. */
 static void a_number_that_a_lost_holder_has_is_never_free_again(void)
 {
@@ -595,6 +628,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_slow_holder_holds_up_nobody_and_misses_nothing),
 	SENTENCE(what_comes_and_goes_while_nobody_reads_leaves_nothing_behind),
 	SENTENCE(a_number_is_free_when_its_removal_has_left),
+	SENTENCE(a_removal_that_cannot_be_told_now_is_told_later),
 	SENTENCE(a_number_that_a_lost_holder_has_is_never_free_again),
 	SENTENCE(waiting_for_a_holder_that_does_not_read_ends),
 	SENTENCE(only_so_many_are_kept_as_can_be_named),
