@@ -302,7 +302,11 @@ static void a_thousand_half_messages_cost_a_descriptor_each_until_their_deadline
 		CHECK(front_end_is_closed(&halves[i]));
 		front_end_close(&halves[i]);
 	}
-	CHECK_EQ(world_counter(&world, "refused.message_timeout"), HALVES);
+	/* Which of the two is first, when the primary is slow. */
+	CHECK_EQ(world_counter(&world, "refused.message_timeout") +
+			 world_counter(&world, "refused.greet_deadline"),
+		 HALVES);
+	CHECK(world_counter(&world, "refused.message_timeout") > 0);
 	CHECK(world_fds_become(world.primary, fds));
 	check_bad();
 	close_all();
@@ -345,6 +349,12 @@ static void sessions_work_when_thousands_of_descriptors_are_open(void)
 	hf_fd_close_all(high, HIGH);
 }
 
+#ifdef __SANITIZE_THREAD__
+#define CALLS 4000u
+#else
+#define CALLS 20000u
+#endif
+
 static void a_call_is_written_to_no_number_that_is_anothers(void)
 {
 	static const char *const arguments[] = {"--port", "p0", "--message-rate", "0", NULL};
@@ -358,7 +368,7 @@ static void a_call_is_written_to_no_number_that_is_anothers(void)
 	world_start(&world, 0, argv);
 	pump_open(&pump, world.dir, 1);
 	pump_start(&pump);
-	for (unsigned int i = 0; i < 20000; i++) {
+	for (unsigned int i = 0; i < CALLS; i++) {
 		const uint64_t ring = i % 2;
 		int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
