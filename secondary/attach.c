@@ -144,12 +144,7 @@ static void drop_unfinished(struct hf_service *service)
 		free(d);
 	}
 	service->deferred_tail = &service->deferred;
-	while (service->unsaid) {
-		struct hf_unsaid *unsaid = service->unsaid;
-
-		service->unsaid = unsaid->next;
-		free(unsaid);
-	}
+	hf_drop_unsaid(service);
 }
 
 void hf_attach_lost(struct hf_service *service, const char *why)

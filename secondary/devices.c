@@ -223,7 +223,7 @@ void hf_grants_announce(struct hf_service *service, struct hf_device *device)
 		device->declined = service->ops->new_device(device, service->context) != 0;
 }
 
-static int say_retired(struct hf_service *service, uint32_t device, uint64_t session)
+static void say_retired(struct hf_service *service, uint32_t device, uint64_t session)
 {
 	Holdfast__Attach__Retired retired = HOLDFAST__ATTACH__RETIRED__INIT;
 	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
@@ -232,30 +232,7 @@ static int say_retired(struct hf_service *service, uint32_t device, uint64_t ses
 	retired.session = session;
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED;
 	message.retired = &retired;
-	return hf_service_send(service, &message);
-}
-
-/* The primary does not read just now. It keeps our lane entries until it hears this. */
-static void remember_retired(struct hf_service *service, uint32_t device, uint64_t session)
-{
-	struct hf_unsaid *unsaid = malloc(sizeof(*unsaid));
-
-	if (!unsaid)
-		return;
-	*unsaid = (struct hf_unsaid){.next = service->unsaid, .device = device, .session = session};
-	service->unsaid = unsaid;
-}
-
-void hf_grants_say_unsaid(struct hf_service *service)
-{
-	while (service->unsaid) {
-		struct hf_unsaid *unsaid = service->unsaid;
-
-		if (say_retired(service, unsaid->device, unsaid->session) == -EAGAIN)
-			return;
-		service->unsaid = unsaid->next;
-		free(unsaid);
-	}
+	hf_say(service, &message);
 }
 
 void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *m)
@@ -265,8 +242,7 @@ void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__Dev
 	/* An older one as well: its own retirement may have died with a primary. */
 	if (place && *place && (*place)->session <= m->session)
 		destroy(service, place);
-	if (say_retired(service, m->device, m->session) == -EAGAIN)
-		remember_retired(service, m->device, m->session);
+	say_retired(service, m->device, m->session);
 }
 
 /* The revocations that came before it were told to the vSwitch. */
@@ -280,7 +256,7 @@ void hf_on_flush(struct hf_service *service, const Holdfast__Attach__Flush *m)
 	flushed.number = m->number;
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_FLUSHED;
 	message.flushed = &flushed;
-	(void)hf_service_send(service, &message);
+	hf_say(service, &message);
 }
 
 void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *m)

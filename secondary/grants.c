@@ -74,7 +74,7 @@ static void refuse_grant(struct hf_service *service, const Holdfast__Attach__Vri
 	refused.life = m->life;
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_VRING_REFUSED;
 	message.vring_refused = &refused;
-	(void)hf_service_send(service, &message);
+	hf_say(service, &message);
 }
 
 /* From now on no burst starts; the primary has seen that none is under way. */

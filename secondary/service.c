@@ -306,7 +306,7 @@ int hf_service_dispatch(struct hf_service *service)
 		if (events[i].data.fd == service->timer)
 			beat(service);
 	}
-	hf_grants_say_unsaid(service);
+	hf_say_unsaid(service);
 	hf_message_handle_deferred(service);
 	if (service->socket >= 0)
 		receive(service);

@@ -32,11 +32,11 @@ struct hf_deferred {
 	uint8_t bytes[];
 };
 
-/* A Retired that could not be sent yet. */
+/* A message that could not be sent yet, packed; unsaid.c. */
 struct hf_unsaid {
 	struct hf_unsaid *next;
-	uint64_t session;
-	uint32_t device;
+	uint8_t *bytes;
+	size_t len;
 };
 
 struct hf_service {
@@ -138,7 +138,11 @@ void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__Devic
 void hf_on_flush(struct hf_service *service, const Holdfast__Attach__Flush *message);
 /* destroy_device for all, and free them. */
 void hf_grants_drop_all(struct hf_service *service);
-/* Send again what could not be sent. */
-void hf_grants_say_unsaid(struct hf_service *service);
+
+/* unsaid.c: what the primary has to hear, now or, when it does not read, later. */
+void hf_say(struct hf_service *service, const Holdfast__Attach__ToPrimary *message);
+/* Once more what it did not read. */
+void hf_say_unsaid(struct hf_service *service);
+void hf_drop_unsaid(struct hf_service *service);
 
 #endif

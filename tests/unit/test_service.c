@@ -4,6 +4,7 @@
  * the kernel may refuse while it does.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <holdfast/continuity.h>
 #include <holdfast/driver.h>
 #include <holdfast/service.h>
@@ -11,6 +12,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -22,6 +24,7 @@
 #include "faults.h"
 #include "fd.h"
 #include "frame.h"
+#include "grants.h"
 #include "lane.h"
 #include "log.h"
 #include "memory.h"
@@ -311,6 +314,248 @@ static void callbacks_that_are_not_there_are_refused(void)
 	end();
 }
 
+/* --- a library without a connection: the primary's end of the socket is the test's */
+
+static struct hf_service alone;
+static int far; /* the primary's end */
+static unsigned int declined, destroyed;
+
+static int decline(struct hf_device *device, void *context)
+{
+	(void)device;
+	(void)context;
+	declined++;
+	return -1;
+}
+
+static void note_destroyed(struct hf_device *device, void *context)
+{
+	(void)device;
+	(void)context;
+	destroyed++;
+}
+
+/* With a directory of two devices, of which one has a page of memory. */
+static void begin_alone(void)
+{
+	static const struct hf_device_ops ops = {.new_device = decline,
+						 .destroy_device = note_destroyed};
+	static struct hf_shm_device draft;
+	Holdfast__Attach__Welcome body = HOLDFAST__ATTACH__WELCOME__INIT;
+	struct hf_directory directory;
+	struct hf_frame frame = {.nr_fds = 2};
+	int ends[2];
+
+	begin(close_at_once);
+	primary_dies();
+	draft = (struct hf_shm_device){.session = 1, .mem_generation = 1, .nr_regions = 1};
+	draft.regions[0].size = 4096;
+	REQUIRE(hf_directory_adopt(&directory, &directory_memory) == 0);
+	REQUIRE(hf_directory_publish(&directory, 0, &draft) == 0);
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == 0);
+	far = ends[1];
+	alone = (struct hf_service){.socket = ends[0],
+				    .epoll = epoll_create1(EPOLL_CLOEXEC),
+				    .timer = -1,
+				    .wake = -1,
+				    .state_fd = -1,
+				    .ops = &ops,
+				    .snapshot = malloc(sizeof(*alone.snapshot))};
+	alone.deferred_tail = &alone.deferred;
+	alone.frame.bytes = malloc(HF_FRAME_MAX_BYTES);
+	REQUIRE(alone.snapshot && alone.frame.bytes && alone.epoll >= 0);
+	declined = destroyed = 0;
+	frame.fds[0] = fcntl(directory_memory.fd, F_DUPFD_CLOEXEC, 0);
+	frame.fds[1] = fcntl(lane.fd, F_DUPFD_CLOEXEC, 0);
+	body.id = 1;
+	body.lane_bytes = lane.size;
+	REQUIRE(hf_attach_welcome(&alone, &body, &frame) == 0);
+	hf_frame_close_fds(&frame);
+}
+
+static void end_alone(void)
+{
+	hf_attach_lost(&alone, "the test is over");
+	CHECK(!alone.devices && !alone.unsaid);
+	hf_fd_close(&alone.epoll);
+	hf_fd_close(&far);
+	free(alone.snapshot);
+	free(alone.frame.bytes);
+	end();
+}
+
+static void send_memory(uint32_t first, uint32_t total, unsigned int nr_fds)
+{
+	Holdfast__Attach__DeviceMemory memory = HOLDFAST__ATTACH__DEVICE_MEMORY__INIT;
+	struct hf_frame frame = {.nr_fds = nr_fds};
+
+	for (unsigned int i = 0; i < nr_fds; i++)
+		frame.fds[i] = fcntl(directory_memory.fd, F_DUPFD_CLOEXEC, 0);
+	memory.session = memory.mem_generation = 1;
+	memory.first = first;
+	memory.total = total;
+	hf_on_device_memory(&alone, &memory, &frame);
+	hf_frame_close_fds(&frame);
+}
+
+static struct hf_device *send_ready(void)
+{
+	Holdfast__Attach__DeviceReady ready = HOLDFAST__ATTACH__DEVICE_READY__INIT;
+
+	ready.session = ready.mem_generation = 1;
+	hf_on_device_ready(&alone, &ready);
+	return alone.devices ? alone.devices[0] : NULL;
+}
+
+static void send_grant(uint32_t number, uint64_t grant_number, bool prepared)
+{
+	Holdfast__Attach__VringGrant grant = HOLDFAST__ATTACH__VRING_GRANT__INIT;
+	struct hf_frame frame = {0};
+
+	grant.session = grant.mem_generation = 1;
+	grant.vring = number;
+	grant.grant = grant_number;
+	grant.lane_entry = 1;
+	grant.size = 16;
+	grant.avail_gpa = 1024;
+	grant.used_gpa = 2048;
+	grant.prepared = prepared;
+	hf_on_vring_grant(&alone, &grant, &frame);
+}
+
+/* The error of the next refusal that the primary hears; 0: there is none. */
+static int refusal(void)
+{
+	static uint8_t bytes[HF_FRAME_MAX_BYTES];
+	struct hf_frame frame = {.bytes = bytes};
+	Holdfast__Attach__ToPrimary *m;
+	int error;
+
+	if (hf_frame_receive(far, &frame) <= 0)
+		return 0;
+	m = (void *)hf_frame_unpack(&holdfast__attach__to_primary__descriptor, bytes, frame.len);
+	REQUIRE(m && m->vring_refused);
+	error = m->vring_refused->error;
+	hf_frame_free_unpacked(&m->base);
+	return error;
+}
+
+static void a_grant_that_cannot_be_run_is_refused(void)
+{
+	begin_alone();
+	send_memory(0, 1, 1);
+	REQUIRE(send_ready() != NULL);
+	send_grant(0, 0, false);
+	CHECK_EQ(refusal(), -EPROTO);
+	send_grant(0, 2, true);
+	CHECK_EQ(refusal(), -ENXIO);
+	faults_arm(0, FAULT_MAP, FAULT_ERROR, 1, 1);
+	send_grant(7, 2, false);
+	faults_disarm(NULL);
+	CHECK_EQ(refusal(), -ENOMEM);
+	send_grant(HF_MAX_VRINGS, 2, false);
+	CHECK_EQ(refusal(), 0);
+	send_grant(0, 2, false);
+	CHECK_EQ(refusal(), 0);
+	CHECK(alone.devices[0]->vrings[0]->granted);
+	/* New memory under a ring that runs is none. */
+	alone.devices[0]->mem_generation = 7;
+	send_memory(0, 1, 1);
+	(void)send_ready();
+	CHECK_EQ(alone.devices[0]->mem_generation, 7);
+	CHECK_EQ(declined, 1);
+	end_alone();
+	CHECK_EQ(destroyed, 0); /* it was declined */
+}
+
+static void refusals_wait_for_a_primary_that_does_not_read(void)
+{
+	unsigned int said = 0, heard = 0;
+
+	begin_alone();
+	send_memory(0, 1, 1);
+	REQUIRE(send_ready() != NULL);
+	while (!alone.unsaid && said < 100000) {
+		send_grant(0, 0, false);
+		said++;
+	}
+	CHECK(alone.unsaid != NULL);
+	for (int i = 0; i < 10; i++, said++)
+		send_grant(0, 0, false);
+	hf_say_unsaid(&alone);
+	CHECK(alone.unsaid != NULL);
+	while (heard < said && refusal() == -EPROTO) {
+		heard++;
+		hf_say_unsaid(&alone);
+	}
+	CHECK_EQ(heard, said);
+	CHECK(!alone.unsaid);
+	end_alone();
+}
+
+/* Attaching again begins from nothing, and so knows nothing wrong. */
+static void what_cannot_even_be_kept_ends_the_connection(void)
+{
+	char byte;
+
+	begin_alone();
+	send_memory(0, 1, 1);
+	REQUIRE(send_ready() != NULL);
+	faults_arm(0, FAULT_TRANSFER, FAULT_ERROR, 1, 1);
+	send_grant(0, 0, false);
+	faults_disarm(NULL);
+	CHECK(alone.unsaid != NULL);
+	hf_say_unsaid(&alone);
+	CHECK_EQ(refusal(), -EPROTO);
+	faults_arm(0, FAULT_HEAP, FAULT_ERROR, 1, 100);
+	send_grant(0, 0, false);
+	faults_disarm(NULL);
+	CHECK(!alone.unsaid);
+	CHECK_EQ(recv(far, &byte, 1, 0), 0);
+	end_alone();
+}
+
+static void memory_that_makes_no_sense_is_ignored(void)
+{
+	begin_alone();
+	send_memory(2, 1, 0);
+	send_memory(0, HF_SHM_MAX_REGIONS + 1, 0);
+	send_memory(0, 1, 2);
+	CHECK(!alone.devices[0]);
+	CHECK(!send_ready());
+	send_memory(0, 2, 1);
+	send_memory(0, 2, 1);
+	send_memory(2, 2, 0);
+	CHECK_EQ(alone.devices[0]->pending_have, 1);
+	CHECK(!send_ready()->map);
+	end_alone();
+}
+
+static void without_memory_for_a_device_the_library_attaches_again(void)
+{
+	begin_alone();
+	faults_arm(0, FAULT_HEAP, FAULT_ERROR, 1, 1);
+	send_memory(0, 1, 1);
+	faults_disarm(NULL);
+	CHECK(alone.socket < 0 && !alone.welcomed && !alone.devices);
+	end_alone();
+}
+
+/* A writer that died in the middle. */
+static void a_slot_that_never_comes_to_rest_gives_no_map(void)
+{
+	struct hf_shm_device *slot;
+
+	begin_alone();
+	slot = hf_directory_device(&alone.directory, 0);
+	((struct hf_shm_device *)(void *)((char *)directory_memory.base +
+					  ((char *)slot - (char *)alone.directory.base)))
+		->seq++;
+	send_memory(0, 1, 1);
+	CHECK(!send_ready()->map);
+	end_alone();
+}
+
 /* --- vrings */
 
 static struct hf_vring vring;
@@ -398,6 +643,12 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_the_kernel_refuses_is_told_and_leaves_nothing),
 	SENTENCE(a_loop_that_cannot_wait_says_so),
 	SENTENCE(callbacks_that_are_not_there_are_refused),
+	SENTENCE(a_grant_that_cannot_be_run_is_refused),
+	SENTENCE(refusals_wait_for_a_primary_that_does_not_read),
+	SENTENCE(what_cannot_even_be_kept_ends_the_connection),
+	SENTENCE(memory_that_makes_no_sense_is_ignored),
+	SENTENCE(without_memory_for_a_device_the_library_attaches_again),
+	SENTENCE(a_slot_that_never_comes_to_rest_gives_no_map),
 	SENTENCE(a_ring_that_is_not_whole_and_aligned_is_not_set_up),
 	SENTENCE(a_call_that_cannot_be_had_is_said_and_had_the_next_time),
 };
