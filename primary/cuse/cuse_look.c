@@ -45,7 +45,7 @@
 
 #define LINE_NS	   (30 * NS_PER_S)
 #define LOOK_NS	   (5 * NS_PER_S)
-#define HURRIED_NS (100 * NS_PER_MS)
+#define HURRIED_NS (500 * NS_PER_MS)
 /* For the end of one that was killed, where it could not be buried later. */
 #define END_MS 50
 /* What a caller pays, for each millisecond that it had a place. */

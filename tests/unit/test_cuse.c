@@ -20,6 +20,7 @@
 #include "front.h"
 #include "port.h"
 #include "ports.h"
+#include "refusal.h"
 #include "session.h"
 #include "session_end.h"
 #include "session_life.h"
@@ -227,6 +228,63 @@ static void who_is_interrupted_goes_on_at_once(void)
 	CHECK_EQ(kernel_ioctl(handle, VH_GET_VRING_BASE, &state), 0);
 	CHECK_EQ(state.num, 5);
 	CHECK_EQ(kernel_release(handle), 0);
+	end();
+}
+
+/* It is not begun any more. */
+static void who_is_interrupted_before_its_turn_goes_on_at_once(void)
+{
+	struct vh_vring_state state = {.index = 0};
+	uint64_t handle, base, backend_features = 2;
+	struct fuse_interrupt_in in;
+
+	begin();
+	handle = running();
+	fake.hold = true;
+	base = kernel_phase(handle, VH_GET_VRING_BASE, 4096, &state, sizeof(state), sizeof(state));
+	in.unique = kernel_phase(handle, VH_SET_BACKEND_FEATURES, 4096, &backend_features, 8, 0);
+	CHECK(!kernel_answer());
+	for (int i = 0; i < 2; i++)
+		(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
+	REQUIRE(kernel_answer());
+	CHECK_EQ(kernel.answered, in.unique);
+	CHECK_EQ(kernel.answer_error, -EINTR);
+	CHECK(!kernel_answer());
+	/* One that was answered long ago, and one that never was. */
+	in.unique = 1;
+	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
+	in.unique = UINT64_MAX;
+	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
+	fake.hold = false;
+	CHECK_EQ(fake_release(), 1);
+	REQUIRE(kernel_answer());
+	CHECK_EQ(kernel.answered, base);
+	CHECK_EQ(kernel.answer_error, 0);
+	CHECK(!kernel_answer());
+	CHECK_EQ(primary.refusals[REFUSED_UNSUPPORTED_FEATURE], 0);
+	CHECK_EQ(kernel_release(handle), 0);
+	end();
+}
+
+/* The file is gone when it is answered, and its memory must not be used any more then. */
+static void closing_is_not_interrupted(void)
+{
+	struct fuse_release_in release = {0};
+	struct fuse_interrupt_in in;
+
+	begin();
+	((struct conf *)(uintptr_t)primary.conf)->fence = true;
+	release.fh = running();
+	fake.hold = true;
+	in.unique = kernel_send(FUSE_RELEASE, &release, sizeof(release));
+	CHECK(!kernel_answer());
+	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
+	CHECK(!kernel_answer());
+	fake.hold = false;
+	CHECK_EQ(fake_release(), 1);
+	REQUIRE(kernel_answer());
+	CHECK_EQ(kernel.answered, in.unique);
+	CHECK_EQ(kernel.answer_error, 0);
 	end();
 }
 
@@ -492,7 +550,9 @@ int main(void)
 		SENTENCE(what_a_guest_may_send_is_taken_as_negotiated),
 		SENTENCE(a_ring_stops_with_its_backend_and_goes_on_with_it),
 		SENTENCE(a_base_is_answered_when_the_ring_is_quiet),
-		SENTENCE(who_is_interrupted_goes_on_at_once),
+		CATALOGUE(who_is_interrupted_goes_on_at_once, "[U-6]"),
+		CATALOGUE(who_is_interrupted_before_its_turn_goes_on_at_once, "[U-6]"),
+		CATALOGUE(closing_is_not_interrupted, "[U-6]"),
 		SENTENCE(closing_waits_until_nobody_runs_the_rings),
 		CATALOGUE(a_request_in_hand_is_over_with_its_session, "[U-6]"),
 		SENTENCE(a_device_has_one_front_end_at_a_time),

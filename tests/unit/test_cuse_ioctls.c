@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -29,25 +31,43 @@ static const uint32_t sized[] = {
 	VH_SET_VRING_ERR,  VH_NET_SET_BACKEND, VH_SET_BACKEND_FEATURES, VH_GET_BACKEND_FEATURES,
 };
 
+static uint32_t in_bytes_of(uint32_t cmd)
+{
+	return _IOC_DIR(cmd) & _IOC_WRITE ? _IOC_SIZE(cmd) : 0;
+}
+
+static uint32_t out_bytes_of(uint32_t cmd)
+{
+	return _IOC_DIR(cmd) & _IOC_READ ? _IOC_SIZE(cmd) : 0;
+}
+
 static void buffers_of_another_size_than_was_asked_for_are_refused(void)
 {
+	static const uint32_t sizes[] = {0, 1, 4, 7, 8, 9, 39, 40, 41, 128};
+	uint32_t taken = 0, refused = 0;
 	uint8_t bytes[128];
-	uint32_t others[] = {1, 4, 7, 9, 39, 41, 48, 128};
 
 	owner_begin();
 	memset(bytes, 0xff, sizeof(bytes));
 	for (size_t i = 0; i < ARRAY_SIZE(sized); i++)
-		for (size_t k = 0; k < ARRAY_SIZE(others); k++) {
-			bool out = !(_IOC_DIR(sized[i]) & _IOC_WRITE);
+		for (size_t in = 0; in < ARRAY_SIZE(sizes); in++)
+			for (size_t out = 0; out < ARRAY_SIZE(sizes); out++) {
+				bool right = sizes[in] == in_bytes_of(sized[i]) &&
+					     sizes[out] == out_bytes_of(sized[i]);
 
-			CHECK_EQ(owner_phase(sized[i], bytes, out ? 0 : others[k],
-					     out ? others[k] : 0),
-				 -EINVAL);
-			/* The right size in the wrong direction, and both. */
-			CHECK_EQ(owner_phase(sized[i], bytes, out ? 8 : 0, out ? 0 : 8), -EINVAL);
-			CHECK_EQ(owner_phase(sized[i], bytes, others[k], others[k]), -EINVAL);
-		}
-	CHECK(primary.refusals[REFUSED_PAYLOAD_SIZE] > 0);
+				/* None at all asks what is wanted. */
+				if (right || !(sizes[in] || sizes[out]))
+					continue;
+				taken += owner_phase(sized[i], bytes, sizes[in], sizes[out]) !=
+					 -EINVAL;
+				refused++;
+			}
+	/* Those that take nothing. */
+	taken += owner_phase(VH_SET_OWNER, bytes, 8, 0) != -EINVAL;
+	taken += owner_phase(VH_RESET_OWNER, bytes, 8, 0) != -EINVAL;
+	taken += owner_phase(VH_RESET_OWNER, bytes, 0, 8) != -EINVAL;
+	CHECK_EQ(taken, 0);
+	CHECK_EQ(primary.refusals[REFUSED_PAYLOAD_SIZE], refused + 3);
 	owner_end();
 }
 
@@ -231,43 +251,71 @@ static void ranges_that_are_empty_or_wrap_are_refused(void)
 	owner_end();
 }
 
+/* One phase on the device that `socket` is the kernel's end of; not waited for. */
+static void phase_on(int socket, uint64_t handle, const struct table *table, size_t len)
+{
+	kernel.socket = socket;
+	(void)kernel_phase(handle, VH_SET_MEM_TABLE, 4096, table, (uint32_t)len, 0);
+}
+
+static bool is_taken(int socket)
+{
+	kernel.socket = socket;
+	return kernel_answer_in_time() && !kernel.answer_error;
+}
+
+static bool has(const struct port *port, const struct table *table)
+{
+	const struct hf_memtab *found = &port->device.memory;
+	bool all = found->count == table->head.count;
+
+	for (uint32_t i = 0; all && i < found->count; i++)
+		all = found->regions[i].gpa == table->regions[i].gpa &&
+		      found->regions[i].user_addr == table->regions[i].user_addr &&
+		      found->regions[i].file_offset ==
+			      table->regions[i].user_addr - (uintptr_t)owner.memory;
+	return all;
+}
+
+/* Of the same length, so that nothing but what is in them tells one from the other. */
 static void two_openers_tables_do_not_mix(void)
 {
-	struct kernel first;
+	const int mine = 0, other = 1;
+	struct table tables[2];
+	uint64_t handles[2];
 	const char *reason = "";
-	struct table mine, other;
-	int64_t opened;
-	int channel;
+	int sockets[2];
 
 	owner_begin();
-	first = kernel;
+	sockets[mine] = kernel.socket;
+	handles[mine] = owner.handle;
 	kernel.socket = -1;
 	REQUIRE(port_add_cuse(&primary, "c2", NULL, 1, &reason) == 0);
-	opened = kernel_open();
-	REQUIRE(opened > 0);
-	CHECK_EQ(kernel_ioctl((uint64_t)opened, VH_SET_OWNER, NULL), 0);
-	channel = kernel.socket;
-	mine = owner_table(3);
-	other = owner_table(1);
-	/* Each phase of one between those of the other. */
-	kernel.socket = first.socket;
-	CHECK_EQ(owner_phase(VH_SET_MEM_TABLE, &mine, sizeof(mine.head), 0), 0);
-	kernel.socket = channel;
-	(void)kernel_phase((uint64_t)opened, VH_SET_MEM_TABLE, 4096, &other, sizeof(other.head), 0);
-	CHECK(kernel_answer() && !kernel.answer_error);
-	kernel.socket = first.socket;
-	CHECK_EQ(owner_phase(VH_SET_MEM_TABLE, &mine, (uint32_t)CUSE_MEMORY_BYTES(3), 0), 0);
-	kernel.socket = channel;
-	(void)kernel_phase((uint64_t)opened, VH_SET_MEM_TABLE, 4096, &other,
-			   (uint32_t)CUSE_MEMORY_BYTES(1), 0);
-	CHECK(kernel_answer_in_time() && !kernel.answer_error);
-	CHECK_EQ(kernel_port()->device.memory.count, 3);
-	CHECK_EQ(port_find(&primary, "c2")->device.memory.count, 1);
+	handles[other] = (uint64_t)kernel_open();
+	CHECK_EQ(kernel_ioctl(handles[other], VH_SET_OWNER, NULL), 0);
+	sockets[other] = kernel.socket;
+	tables[mine] = tables[other] = owner_table(3);
+	for (uint32_t i = 0; i < 3; i++) {
+		tables[other].regions[i].gpa += 64 * PAGE;
+		tables[other].regions[i].user_addr += 8 * PAGE;
+	}
+	/* Each phase of one between those of the other; both are looked for at the same time. */
+	for (int i = 0; i < 2; i++)
+		phase_on(sockets[i], handles[i], &tables[i], sizeof(tables[i].head));
+	for (int i = 0; i < 2; i++)
+		CHECK(is_taken(sockets[i]));
+	for (int i = 0; i < 2; i++)
+		phase_on(sockets[i], handles[i], &tables[i], CUSE_MEMORY_BYTES(3));
+	for (int i = 1; i >= 0; i--)
+		CHECK(is_taken(sockets[i]));
+	CHECK(has(kernel_port(), &tables[mine]));
+	CHECK(has(port_find(&primary, "c2"), &tables[other]));
 	CHECK_EQ(port_del(&primary, "c2"), 0);
-	close(channel);
-	kernel.socket = first.socket;
+	close(sockets[other]);
+	kernel.socket = sockets[mine];
 	owner_end();
 }
+
 /* --- event descriptors --- */
 
 static void a_number_that_is_no_eventfd_is_refused(void)
@@ -294,6 +342,38 @@ static void a_number_that_is_no_eventfd_is_refused(void)
 	}
 	CHECK_EQ(fds_open(), open_before);
 	hf_fd_close_all(pipe_ends, 2);
+	owner_end();
+}
+
+/* What the caller put in its place between the look at its name and the taking; -1: nothing. */
+static int swapped_for = -1;
+
+/* In the place of libc's. */
+int pidfd_getfd(int pidfd, int fd, unsigned int flags)
+{
+	if (swapped_for >= 0)
+		fd = swapped_for;
+	return (int)syscall(SYS_pidfd_getfd, pidfd, fd, flags);
+}
+
+/* It may be one that hangs whoever closes it: that is not done here. */
+static void a_descriptor_that_was_exchanged_meanwhile_is_refused(void)
+{
+	int open_before;
+
+	owner_begin();
+	open_before = fds_open();
+	swapped_for = open("/dev/null", O_RDWR | O_CLOEXEC);
+	REQUIRE(swapped_for >= 0);
+	CHECK_EQ(kernel_file(owner.handle, VH_SET_VRING_KICK, 0, owner.kick), -EBADF);
+	CHECK_EQ(primary.refusals[REFUSED_EVENT_FD], 1);
+	CHECK(kernel_port()->device.vrings[0].kick < 0);
+	/* Somebody else closes it, and that has its price. */
+	CHECK(kernel_port()->foreigners.until_ns > 0);
+	close(swapped_for);
+	swapped_for = -1;
+	owner_bury_lookers(); /* who closed it is one of those */
+	CHECK_EQ(fds_open(), open_before);
 	owner_end();
 }
 
@@ -345,8 +425,7 @@ static void noise_costs_nothing_but_its_answers(void)
 			bytes[k] = (uint8_t)next_random(&seed);
 		if (i % 2) {
 			uint32_t cmd = sized[next_random(&seed) % ARRAY_SIZE(sized)];
-			uint32_t in = _IOC_DIR(cmd) & _IOC_WRITE ? _IOC_SIZE(cmd) : 0;
-			uint32_t out = _IOC_DIR(cmd) & _IOC_READ ? _IOC_SIZE(cmd) : 0;
+			uint32_t in = in_bytes_of(cmd), out = out_bytes_of(cmd);
 
 			if (next_random(&seed) % 2)
 				memset(bytes + 1, 0, sizeof(bytes) - 1);
@@ -376,6 +455,7 @@ int main(void)
 		CATALOGUE(ranges_that_are_empty_or_wrap_are_refused, "[U-1]"),
 		CATALOGUE(two_openers_tables_do_not_mix, "[53] [U-2]"),
 		CATALOGUE(a_number_that_is_no_eventfd_is_refused, "[53] [U-5]"),
+		CATALOGUE(a_descriptor_that_was_exchanged_meanwhile_is_refused, "[U-5]"),
 		SENTENCE(rings_out_of_range_and_in_the_wrong_state_are_refused),
 		CATALOGUE(noise_costs_nothing_but_its_answers, "[53]"),
 	};

@@ -375,6 +375,8 @@ static void who_is_interrupted_has_a_moment_left(void)
 	await_hanging(1);
 	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
 	CHECK(is_silent(0));
+	CHECK(look_of(0)->deadline.at_ns < hf_now_ns() + NS_PER_S);
+	let_time_pass(look_of(0));
 	is_answered(0, in.unique, -EINTR);
 	check_buried(lookers->last);
 	/* What ends within it is done. */
@@ -388,6 +390,82 @@ static void who_is_interrupted_has_a_moment_left(void)
 	is_answered(0, in.unique, 0);
 	CHECK(is_silent(0));
 	end(1);
+}
+
+static pid_t sleeper(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		for (;;)
+			pause();
+	REQUIRE(pid > 0);
+	return pid;
+}
+
+/* --- the caller is not who it was --- */
+
+static bool has_said(void *socket)
+{
+	return is_readable(socket);
+}
+
+/* What a look at that caller is refused for; it is killed in the middle, if asked. */
+static enum refusal look_at(const struct cuse_caller *caller, bool dies)
+{
+	struct vu_region region = {.size = MEMORY, .user_addr = (uintptr_t)memory};
+	struct cuse_memory_fault fault = {.reason = NR_REFUSALS};
+	int pidfd, socket, fd, error;
+
+	lookers->to_hang = 1;
+	REQUIRE(cuse_looker_start(caller, &region, 1, &pidfd, &socket) == 0);
+	await_hanging(1);
+	if (dies) {
+		kill(caller->pid, SIGKILL);
+		REQUIRE(waitpid(caller->pid, NULL, 0) == caller->pid);
+	}
+	lookers->go_on = true;
+	CHECK(rig_until(&rig, has_said, &socket, WAIT_MS));
+	error = cuse_looker_hear(socket, &region, &fd, 1, &fault);
+	REQUIRE(waitpid(lookers->last, NULL, 0) == lookers->last);
+	hf_fd_close(&pidfd);
+	hf_fd_close(&socket);
+	if (!error)
+		hf_fd_close(&fd);
+	CHECK_EQ(error, error ? -EPROTO : 0);
+	return fault.reason;
+}
+
+/* Between the look at its maps and what is opened by them. */
+static void a_caller_that_dies_in_the_middle_of_it_is_refused(void)
+{
+	struct cuse_caller caller;
+	enum refusal reason;
+
+	begin(0);
+	REQUIRE(cuse_caller_open((uint32_t)sleeper(), &caller) == 0);
+	reason = look_at(&caller, true);
+	CHECK(reason == REFUSED_MEMORY_HIDDEN || reason == REFUSED_CALLER ||
+	      reason == REFUSED_REGION_MAP);
+	cuse_caller_close(&caller);
+	end(0);
+}
+
+/* All was found, but in the memory of who has that number now. */
+static void what_is_found_in_another_process_of_its_number_is_not_taken(void)
+{
+	struct cuse_caller caller;
+
+	begin(0);
+	REQUIRE(cuse_caller_open((uint32_t)gettid(), &caller) == 0);
+	caller.start++;
+	CHECK_EQ(look_at(&caller, false), REFUSED_CALLER);
+	lookers->go_on = false;
+	lookers->hanging = 0;
+	caller.start--;
+	CHECK_EQ(look_at(&caller, false), 0);
+	cuse_caller_close(&caller);
+	end(0);
 }
 
 /* --- ends --- */
@@ -412,17 +490,6 @@ static void closing_the_file_ends_it(void)
 	open_device(0);
 	is_answered(0, ask_for_look(0), 0);
 	end(1);
-}
-
-static pid_t sleeper(void)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		for (;;)
-			pause();
-	REQUIRE(pid > 0);
-	return pid;
 }
 
 static void the_callers_death_ends_it(void)
@@ -606,6 +673,8 @@ int main(void)
 		CATALOGUE(one_that_takes_too_long_is_ended_and_its_caller_waits, "[U-4]"),
 		SENTENCE(one_that_ends_without_a_word_is_refused),
 		CATALOGUE(who_is_interrupted_has_a_moment_left, "[U-6]"),
+		CATALOGUE(a_caller_that_dies_in_the_middle_of_it_is_refused, "[U-3]"),
+		CATALOGUE(what_is_found_in_another_process_of_its_number_is_not_taken, "[U-3]"),
 		CATALOGUE(closing_the_file_ends_it, "[U-6]"),
 		CATALOGUE(the_callers_death_ends_it, "[U-3]"),
 		CATALOGUE(what_is_found_for_a_session_that_ends_is_closed, "[U-3]"),

@@ -237,7 +237,7 @@ static void memory_that_the_caller_may_only_read_is_refused(void)
 }
 
 /* Every second page another mapping, of a file with a long name: more than 8 MiB of lines. */
-static void a_hundred_thousand_maps_are_bounded(void)
+static void more_maps_than_anybody_needs_are_bounded(void)
 {
 	const uint64_t pages = 60000;
 	char name[240];
@@ -358,7 +358,7 @@ int main(void)
 		CATALOGUE(memory_without_any_descriptor_is_found_by_its_map, "[U-4]"),
 		CATALOGUE(memory_that_we_may_not_open_is_refused_by_name, "[U-4]"),
 		CATALOGUE(memory_that_the_caller_may_only_read_is_refused, "[U-4]"),
-		CATALOGUE(a_hundred_thousand_maps_are_bounded, "[U-4]"),
+		CATALOGUE(more_maps_than_anybody_needs_are_bounded, "[U-4]"),
 		CATALOGUE(a_file_that_was_exchanged_meanwhile_is_not_even_opened, "[U-4]"),
 		CATALOGUE(the_lists_of_mounts_are_read_once_for_all_regions, "[U-4]"),
 	};
