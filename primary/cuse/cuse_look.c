@@ -46,8 +46,9 @@
 #define LINE_NS	   (30 * NS_PER_S)
 #define LOOK_NS	   (5 * NS_PER_S)
 #define HURRIED_NS (500 * NS_PER_MS)
-/* For the end of one that was killed, where it could not be buried later. */
-#define END_MS 50
+/* For the end of one that was killed, where it could not be buried later. On a busy machine it has
+ * to get its turn to die. */
+#define END_MS 500
 /* What a caller pays, for each millisecond that it had a place. */
 #define PRICE 10u
 /* Shorter than that is nothing. */
@@ -122,14 +123,19 @@ static void pay(struct cuse_look *look)
 }
 
 /* calls: pidfd_send_signal */
+void cuse_look_kill(struct cuse_look *look)
+{
+	if (look->pidfd >= 0 && !look->said)
+		(void)pidfd_send_signal(look->pidfd, SIGKILL, NULL, 0);
+}
+
 /* Where nobody comes back to bury it, its end is waited for. */
 static void see_it_end(struct cuse_look *look)
 {
 	struct port *port = look->port;
 	bool last = port->removing || port->primary->holding;
 
-	if (!look->said)
-		(void)pidfd_send_signal(look->pidfd, SIGKILL, NULL, 0);
+	cuse_look_kill(look);
 	foreign_end(&port->foreign, hf_fd_take(&look->pidfd), last ? END_MS : 0);
 }
 
@@ -213,7 +219,9 @@ static void on_deadline(struct loop_timer *timer)
 	else if (look->state == CUSE_LOOK_IN_LINE)
 		end(look, fault(look, REFUSED_LOOKS_BUSY, "waited for its turn"), NULL);
 	else
-		end(look, fault(look, REFUSED_LOOK_DEADLINE, "something holds their lock"), NULL);
+		end(look,
+		    fault(look, REFUSED_LOOK_DEADLINE, "something holds the lock of its maps"),
+		    NULL);
 }
 
 /* --- for who asks --- */

@@ -51,6 +51,8 @@ int cuse_look_begin(struct cuse_look *look, struct cuse_caller *caller, uint32_t
 void cuse_look_hurry(struct cuse_look *look);
 /* Nobody wants to know it any more. No-op when there is none. */
 void cuse_look_drop(struct cuse_look *look);
+/* It is going to be dropped: with others, so that one wait is enough for all of them. */
+void cuse_look_kill(struct cuse_look *look);
 /* How long until any port may look: so that beginning and hearing has not more than a third of the
  * loop's time. */
 uint64_t cuse_look_wait_ns(const struct primary *primary);

@@ -217,6 +217,9 @@ void cuse_rest(struct primary *primary)
 {
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
 		if (primary->ports[i] && primary->ports[i]->cuse)
+			cuse_look_kill(&primary->ports[i]->cuse->look);
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		if (primary->ports[i] && primary->ports[i]->cuse)
 			begin_again(primary->ports[i]->cuse);
 }
 
