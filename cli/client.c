@@ -64,7 +64,8 @@ static enum client_status connect_failed(struct client *client, int error)
 	if (error == EACCES || error == EPERM)
 		return fail(client, CLIENT_UNREACHABLE,
 			    "%s/" SOCKET_NAME
-			    ": permission denied; run as the user of holdfastd or with sudo",
+			    ": permission denied; run as the user of holdfastd or with sudo (who "
+			    "connects too often is kept away for a moment)",
 			    dir);
 	if (error == EAGAIN)
 		return fail(client, CLIENT_UNREACHABLE,

@@ -377,6 +377,20 @@ static struct newcomer *free_place(struct attach *attach, bool allowed)
 	return NULL;
 }
 
+static bool is_named(struct listener *listener, const struct peer *peer)
+{
+	struct attach *attach = container_of(listener, struct attach, listener);
+
+	return allow_attach(&attach->primary->conf->attach_rules, peer);
+}
+
+static void on_over(struct listener *listener)
+{
+	struct attach *attach = container_of(listener, struct attach, listener);
+
+	refusal_count(attach->primary, REFUSED_CONNECTION_RATE);
+}
+
 static void on_shut(struct listener *listener)
 {
 	struct attach *attach = container_of(listener, struct attach, listener);
@@ -427,9 +441,13 @@ int attach_open(struct primary *primary)
 	if (!attach)
 		return -ENOMEM;
 	attach->primary = primary;
-	attach->listener.fd = -1;
-	attach->listener.accepted = on_accepted;
-	attach->listener.shut = on_shut;
+	attach->listener = (struct listener){.accepted = on_accepted,
+					     .named = is_named,
+					     .over = on_over,
+					     .shut = on_shut,
+					     .rate = primary->conf->connection_rate,
+					     .burst = primary->conf->connection_burst,
+					     .fd = -1};
 	attach->housekeeping = (struct loop_timer){.fire = on_housekeeping};
 	for (size_t i = 0; i < MAX_NEWCOMERS; i++)
 		attach->newcomers[i] = (struct newcomer){.attach = attach, .socket = -1};

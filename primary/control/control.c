@@ -392,6 +392,20 @@ static void turn_away(struct control *control, int socket)
 		log_warning(TAG, "refused a client: %s", response.reason);
 }
 
+static bool is_named(struct listener *listener, const struct peer *peer)
+{
+	struct control *control = container_of(listener, struct control, listener);
+
+	return allow_control(&control->primary->conf->control_rules, peer) > ALLOW_NOTHING;
+}
+
+static void on_over(struct listener *listener)
+{
+	struct control *control = container_of(listener, struct control, listener);
+
+	refusal_count(control->primary, REFUSED_CONNECTION_RATE);
+}
+
 static void on_shut(struct listener *listener)
 {
 	struct control *control = container_of(listener, struct control, listener);
@@ -428,8 +442,13 @@ int control_open(struct primary *primary)
 	if (!control)
 		return -ENOMEM;
 	control->primary = primary;
-	control->listener.accepted = on_accepted;
-	control->listener.shut = on_shut;
+	control->listener = (struct listener){.accepted = on_accepted,
+					      .named = is_named,
+					      .over = on_over,
+					      .shut = on_shut,
+					      .rate = primary->conf->connection_rate,
+					      .burst = primary->conf->connection_burst,
+					      .fd = -1};
 	for (size_t i = 0; i < MAX_CLIENTS; i++)
 		control->clients[i] = (struct client){.control = control, .socket = -1};
 	primary->control = control;

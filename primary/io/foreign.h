@@ -36,6 +36,8 @@ void foreign_init(struct foreign *foreign, struct loop *loop);
 uint64_t foreign_full_since(struct foreign *foreign);
 /* The same: too long for a moment. */
 bool foreign_hangs(struct foreign *foreign);
+/* Nobody hangs. */
+bool foreign_is_idle(struct foreign *foreign);
 
 bool foreign_is(int fd);
 /*
@@ -54,6 +56,12 @@ bool foreign_in_queue(int socket);
 /* Shut down and close a socket of a peer, or a listener, whatever waits in its queue. `foreign`
  * NULL: nobody counts who hangs. */
 void foreign_close_socket(struct foreign *foreign, int *socket);
+/* The same, of a peer's, if there are no descriptors in its queue; else false, and it is only shut
+ * down. */
+bool foreign_close_empty(int *socket);
+/* Close sockets that are shut down, at most 259, and have descriptors in their queues: by one
+ * process in our place. Without one they stay open: nobody dares to. */
+void foreign_drain(struct foreign *foreign, int *sockets, size_t n);
 /* A child that may hang in our place: it has none of our descriptors but `kept`, does that, and
  * ends. Its pidfd, owned, or -errno. */
 int foreign_start(void (*work)(void *context), void *context, const int *kept, size_t nr_kept);

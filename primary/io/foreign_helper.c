@@ -175,6 +175,11 @@ bool foreign_hangs(struct foreign *foreign)
 	return since && hf_now_ns() - since > HANGS_NS;
 }
 
+bool foreign_is_idle(struct foreign *foreign)
+{
+	return count_helpers(foreign) == 0;
+}
+
 void foreign_let_go(struct foreign *foreign)
 {
 	hf_fd_close_all(foreign->hold, 2);

@@ -199,8 +199,7 @@ static bool start_drain(struct foreign *foreign, const int *sockets, size_t n)
 	return drain > 0;
 }
 
-/* By a process in our place; without one nobody dares to. */
-static void close_by_drain(struct foreign *foreign, int *sockets, size_t n)
+void foreign_drain(struct foreign *foreign, int *sockets, size_t n)
 {
 	if (start_drain(foreign, sockets, n)) {
 		hf_fd_close_all(sockets, n);
@@ -224,6 +223,15 @@ static bool close_queued(struct foreign *foreign, int listener)
 	return errno == EAGAIN || errno == EINVAL;
 }
 
+bool foreign_close_empty(int *socket)
+{
+	(void)shutdown(*socket, SHUT_RDWR);
+	if (descriptors_after_all(*socket))
+		return false;
+	hf_fd_close(socket);
+	return true;
+}
+
 /* calls: prctl */
 /* calls: shutdown getsockopt setsockopt recvfrom recvmsg accept4 */
 void foreign_close_socket(struct foreign *foreign, int *socket)
@@ -242,5 +250,5 @@ void foreign_close_socket(struct foreign *foreign, int *socket)
 	if (empty)
 		hf_fd_close(socket);
 	else
-		close_by_drain(foreign, socket, 1);
+		foreign_drain(foreign, socket, 1);
 }

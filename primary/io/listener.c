@@ -4,8 +4,9 @@
  *
  * When this process has no descriptor left the listening socket stays readable, and a loop that
  * asks again at once would burn a processor: it is let alone for a moment instead, the peer waits
- * in the backlog. So it is while descriptors of those before hang whoever closes them (foreign.h):
- * each is a process, and a local peer could leave one with each connection.
+ * in the backlog. So it is while descriptors of those who may do all hang whoever closes them, or
+ * too many of others wait for that (users.h): each is a process, and a local peer could leave one
+ * with each connection.
  */
 #include "listener.h"
 
@@ -15,6 +16,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "bar.h"
 #include "check.h"
 #include "clock.h"
 #include "fd.h"
@@ -40,6 +42,51 @@ static void on_pause_over(struct loop_timer *timer)
 		(void)loop_timer_set(listener->loop, &listener->pause, PAUSE_NS);
 }
 
+/* --- users --- */
+
+static void look_later(struct listener *listener);
+
+static void on_look(struct loop_timer *timer)
+{
+	struct listener *listener = container_of(timer, struct listener, look);
+
+	for (size_t n = users_look(&listener->users); n; n--)
+		listener->shut(listener);
+	look_later(listener);
+}
+
+/* Asked for at each connection: a timer that lacks memory is set at the next one. */
+static void look_later(struct listener *listener)
+{
+	if (!listener->look.at_ns && users_wait(&listener->users))
+		(void)loop_timer_set(listener->loop, &listener->look, PAUSE_NS);
+}
+
+static struct user *user_of(struct listener *listener, const struct peer *peer)
+{
+	return users_find(&listener->users, peer, listener->named(listener, peer));
+}
+
+void listener_drop(struct listener *listener, int *socket)
+{
+	struct peer peer;
+
+	if (*socket < 0 || foreign_close_empty(socket))
+		return;
+	peer_of(*socket, &peer);
+	users_drop(&listener->users, user_of(listener, &peer), &peer, socket);
+	look_later(listener);
+}
+
+/* Nothing is said to him: that would be a cost as well. */
+static void turn_out(struct listener *listener, int socket)
+{
+	listener->over(listener);
+	listener_drop(listener, &socket);
+}
+
+/* --- accepting --- */
+
 /* False: nothing more to accept now. */
 /* calls: accept4 */
 static bool accept_one(struct listener *listener)
@@ -60,33 +107,28 @@ static bool accept_one(struct listener *listener)
 		return error == ECONNABORTED || error == EINTR;
 	}
 	peer_of(fd, &peer);
-	listener->accepted(listener, fd, &peer);
+	if (users_admit(&listener->users, user_of(listener, &peer), &peer))
+		listener->accepted(listener, fd, &peer);
+	else
+		turn_out(listener, fd);
 	return true;
 }
 
 /* Who does not hang ends within a moment, and nobody hears of it. */
 static bool must_wait(struct listener *listener)
 {
-	bool full = foreign_full_since(&listener->foreign),
-	     hangs = foreign_hangs(&listener->foreign);
+	bool shut = users_shut(&listener->users);
 
-	if (hangs && !listener->is_shut) {
-		listener->shut(listener);
-		if (hf_log_allowed(&listener->log_limit))
-			log_warning("holdfastd",
-				    "%s lets nobody in: close(2) of descriptors that came by it "
-				    "does not return; end who serves those files",
-				    listener->path);
-	}
-	listener->is_shut = hangs;
-	return full;
+	if (shut && listener->users.all[USER_OWN].hangs && hf_log_allowed(&listener->log_limit))
+		log_warning("holdfastd",
+			    "%s lets nobody in: close(2) of descriptors that came by it "
+			    "does not return; end who serves those files",
+			    listener->path);
+	return shut;
 }
 
-static void on_readable(struct loop_source *source, uint32_t events)
+static void accept_some(struct listener *listener)
 {
-	struct listener *listener = container_of(source, struct listener, source);
-
-	(void)events;
 	for (unsigned int i = 0; i < ACCEPTS_PER_ROUND; i++) {
 		if (must_wait(listener)) {
 			pause_accepting(listener);
@@ -97,6 +139,15 @@ static void on_readable(struct loop_source *source, uint32_t events)
 	}
 }
 
+static void on_readable(struct loop_source *source, uint32_t events)
+{
+	struct listener *listener = container_of(source, struct listener, source);
+
+	(void)events;
+	accept_some(listener);
+	look_later(listener);
+}
+
 static int begin(struct listener *listener, struct loop *loop, const char *run_dir,
 		 const char *file)
 {
@@ -104,7 +155,8 @@ static int begin(struct listener *listener, struct loop *loop, const char *run_d
 	listener->source = (struct loop_source){.ready = on_readable, .fd = -1};
 	listener->pause = (struct loop_timer){.fire = on_pause_over};
 	listener->fd = -1;
-	foreign_init(&listener->foreign, loop);
+	listener->look = (struct loop_timer){.fire = on_look};
+	users_init(&listener->users, loop, listener->path, listener->rate, listener->burst);
 	if ((size_t)snprintf(listener->path, sizeof(listener->path), "%s/%s", run_dir, file) >=
 	    sizeof(listener->path))
 		return -ENAMETOOLONG;
@@ -117,6 +169,8 @@ int listener_adopt(struct listener *listener, struct loop *loop, const char *run
 	int error = begin(listener, loop, run_dir, file);
 
 	listener->fd = fd;
+	/* Whom a life before kept away. */
+	(void)bar_users(listener->path, NULL, 0);
 	if (!error)
 		error = loop_add(loop, &listener->source, fd, EPOLLIN);
 	if (error)
@@ -146,29 +200,24 @@ void listener_hold(struct listener *listener, bool hold)
 		on_pause_over(&listener->pause);
 }
 
-void listener_drop(struct listener *listener, int *socket)
-{
-	foreign_close_socket(&listener->foreign, socket);
-}
-
 void listener_turn_away(struct listener *listener, int socket, const ProtobufCMessage *message)
 {
 	(void)hf_frame_send(socket, message, NULL, 0);
 	listener_drop(listener, &socket);
 }
 
-/* calls: shutdown unlink unlinkat */
+/* calls: unlink unlinkat */
 void listener_close(struct listener *listener)
 {
 	if (!listener->loop)
 		return;
-	foreign_forget(&listener->foreign);
-	if (listener->fd < 0)
-		return;
-	loop_remove(listener->loop, &listener->source);
-	loop_timer_clear(listener->loop, &listener->pause);
-	/* Another process may hold it as well: nobody is let in by this. */
-	(void)shutdown(listener->fd, SHUT_RDWR);
-	hf_fd_close(&listener->fd);
-	(void)unlink(listener->path);
+	loop_timer_clear(listener->loop, &listener->look);
+	if (listener->fd >= 0) {
+		loop_remove(listener->loop, &listener->source);
+		loop_timer_clear(listener->loop, &listener->pause);
+		/* Another process may hold it as well: nobody is let in by this. */
+		foreign_close_socket(NULL, &listener->fd);
+		(void)unlink(listener->path);
+	}
+	users_end(&listener->users);
 }

@@ -8,27 +8,32 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#include "foreign.h"
 #include "log.h"
 #include "loop.h"
 #include "peer.h"
+#include "users.h"
 
 struct listener {
 	/* `socket`, non-blocking, is the callee's, to be closed by listener_drop. */
 	void (*accepted)(struct listener *listener, int socket, const struct peer *peer);
-	/* Nobody is let in, because of what hangs. Called once each time. */
+	/* Does a rule let him in? */
+	bool (*named)(struct listener *listener, const struct peer *peer);
+	/* One has been closed at once: its user has connected too often, or left what hangs. */
+	void (*over)(struct listener *listener);
+	/* A user is not let in, or nobody, because of what hangs. Called once each time. */
 	void (*shut)(struct listener *listener);
+	uint32_t rate, burst; /* connections of a user; users.h */
 	struct loop *loop;
 	int fd;
 	struct loop_source source;
 	struct loop_timer pause; /* no descriptors: do not ask again at once */
-	struct foreign foreign;	 /* who came by it left behind what hangs */
-	bool is_shut;		 /* because of that */
+	struct loop_timer look;	 /* at users who are out */
+	struct users users;
 	struct hf_log_limit log_limit;
 	char path[108];
 };
 
-/* Listen on RUN_DIR/FILE. `accepted` and `shut` are set before. 0 or -errno. */
+/* Listen on RUN_DIR/FILE. What is above `loop` is set before. 0 or -errno. */
 int listener_open(struct listener *listener, struct loop *loop, const char *run_dir,
 		  const char *file, mode_t mode);
 /* The same with a socket that listens already, and becomes the listener's. */
@@ -37,7 +42,7 @@ int listener_adopt(struct listener *listener, struct loop *loop, const char *run
 /* Accept nothing until it is let go: who connects waits in the backlog. */
 void listener_hold(struct listener *listener, bool hold);
 /* Close the socket of one that came by it, whatever it left in there. Four that hang shut the door
- * until they do not. */
+ * to its user until they do not. */
 void listener_drop(struct listener *listener, int *socket);
 /* Say why not, as far as the socket takes it, and close it. */
 void listener_turn_away(struct listener *listener, int socket, const ProtobufCMessage *message);

@@ -59,6 +59,7 @@ static const char *const remedies[NR_REFUSALS] = {
 		"switches died in bursts of it, one after the other; it is tried "
 		"again by and by, or when its guest restarts: look into why they died",
 	[REFUSED_SECOND_CLIENT] = "a port serves one front-end; add another port",
+	[REFUSED_CONNECTION_RATE] = "raise --connection-rate if the user is a good one",
 	[REFUSED_ATTACH_PEER] = "run it as root or as the user of holdfastd, or --allow-attach it",
 	[REFUSED_ATTACH_RIGHTS] = "give it a wider pattern (--allow-attach)",
 	[REFUSED_ATTACH_VERSION] = LIBRARY,

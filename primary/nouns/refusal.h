@@ -58,6 +58,7 @@
 	X(LOOK_DEADLINE, "memory_look_deadline")                                                   \
 	X(LOOKS_BUSY, "memory_looks_busy")                                                         \
 	/* attach and control sockets */                                                           \
+	X(CONNECTION_RATE, "connections_beyond_allowance")                                         \
 	X(ATTACH_PEER, "attach_peer_not_allowed")                                                  \
 	X(ATTACH_RIGHTS, "attach_beyond_rule")                                                     \
 	X(ATTACH_VERSION, "attach_version")                                                        \

@@ -22,9 +22,13 @@
 #define MODE_UNSAID	((mode_t)-1)
 #define MIN_HANG_LIMIT	1000u /* two heartbeats */
 /* A front-end with 128 queue pairs says some thousand messages when its guest starts. */
-#define MESSAGE_RATE	 500u
-#define MESSAGE_BURST	 16384u
-#define MAX_MESSAGES	 1000000u
+#define MESSAGE_RATE  500u
+#define MESSAGE_BURST 16384u
+#define MAX_MESSAGES  1000000u
+/* A script that asks for everything about every port is within the burst. */
+#define CONNECTION_RATE	 50u
+#define CONNECTION_BURST 500u
+#define MAX_CONNECTIONS	 100000u
 #define WATCHDOG_S	 30
 #define START_DEADLINE_S 120
 #define GREET_DEADLINE_S 30u
@@ -118,8 +122,8 @@ static int set_start_deadline(struct conf *conf, const char *argument)
 	return set_seconds(&conf->start_deadline_ns, argument);
 }
 
-/* N[,BURST] */
-static int set_message_rate(struct conf *conf, const char *argument)
+/* N[,BURST]; *ret_burst is what it is when nothing is said. */
+static int set_rate(const char *argument, uint32_t most, uint32_t *ret_rate, uint32_t *ret_burst)
 {
 	char text[32], *burst = text;
 	int error = conf_text(text, sizeof(text), argument);
@@ -127,11 +131,22 @@ static int set_message_rate(struct conf *conf, const char *argument)
 	if (error)
 		return error;
 	(void)strsep(&burst, ",");
-	conf->message_burst = MESSAGE_BURST;
-	error = conf_u32(&conf->message_rate, text, 0, MAX_MESSAGES);
+	error = conf_u32(ret_rate, text, 0, most);
 	if (!error && burst)
-		error = conf_u32(&conf->message_burst, burst, 1, MAX_MESSAGES);
+		error = conf_u32(ret_burst, burst, 1, most);
 	return error;
+}
+
+static int set_message_rate(struct conf *conf, const char *argument)
+{
+	conf->message_burst = MESSAGE_BURST;
+	return set_rate(argument, MAX_MESSAGES, &conf->message_rate, &conf->message_burst);
+}
+
+static int set_connection_rate(struct conf *conf, const char *argument)
+{
+	conf->connection_burst = CONNECTION_BURST;
+	return set_rate(argument, MAX_CONNECTIONS, &conf->connection_rate, &conf->connection_burst);
 }
 
 static int set_greet_deadline(struct conf *conf, const char *argument)
@@ -276,6 +291,11 @@ static const struct option_row options[] = {
 	 "slower "
 	 "then (500,16384; 0: no limit)",
 	 set_message_rate},
+	{"connection-rate", "N[,BURST]",
+	 "connections a second that a user may make to the attach, and as many to the control "
+	 "socket, and so many at once; it is kept away for a moment then, but not root, nor the "
+	 "user of holdfastd (50,500; 0: no limit)",
+	 set_connection_rate},
 	{"greet-deadline", "SECONDS",
 	 "a front-end that connects and says nothing for so long is closed (30; 0: never)",
 	 set_greet_deadline},
@@ -382,6 +402,8 @@ static void set_defaults(struct conf *conf)
 	conf->start_deadline_ns = START_DEADLINE_S * NS_PER_S;
 	conf->message_rate = MESSAGE_RATE;
 	conf->message_burst = MESSAGE_BURST;
+	conf->connection_rate = CONNECTION_RATE;
+	conf->connection_burst = CONNECTION_BURST;
 	conf->greet_deadline_ns = GREET_DEADLINE_S * NS_PER_S;
 	conf->huge_pages = true;
 	conf->attach_mode = conf->control_mode = MODE_UNSAID;

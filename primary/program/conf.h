@@ -34,11 +34,13 @@ struct conf {
 	bool fence;		    /* kill a secondary that misses it; default true */
 	uint64_t watchdog_ns; /* with --supervise: a primary that says nothing for so long hangs; 0:
 			       * never. Default 30 s */
-	uint64_t start_deadline_ns; /* with --supervise: one that is not ready within it hangs; 0: none.
-				     * Default 120 s */
-	uint64_t hang_limit_ns; /* who shows no life for so long hangs; 0: nobody. Default 2 s */
-	uint32_t message_rate;	/* messages a second of a port; 0: as many as come. Default 500 */
-	uint32_t message_burst; /* and so many at once; default 16,384 */
+	uint64_t start_deadline_ns; /* with --supervise: one that is not ready within it hangs; 0:
+				     * none. Default 120 s */
+	uint64_t hang_limit_ns;	  /* who shows no life for so long hangs; 0: nobody. Default 2 s */
+	uint32_t message_rate;	  /* messages a second of a port; 0: as many as come. Default 500 */
+	uint32_t message_burst;	  /* and so many at once; default 16,384 */
+	uint32_t connection_rate; /* a second, of a user to attach or control; 0: no limit. 50 */
+	uint32_t connection_burst;  /* and so many at once; default 500 */
 	uint64_t greet_deadline_ns; /* for a front-end's first message; 0: none. Default 30 s */
 	bool huge_pages;	    /* default true */
 	mode_t attach_mode;	    /* of their sockets; default 0600, 0666 with rules */

@@ -2,11 +2,13 @@
 /*
  * Hostile peers at the two doors of local processes, attach and control: what no message is,
  * packets that would cost much, descriptors by the thousand, connections that say nothing. Each
- * costs its own connection; alive.h says what must hold besides.
+ * costs its own connection; alive.h says what must hold besides. And users who come too often, who
+ * lose what is theirs alone.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +18,10 @@
 
 #include "alive.h"
 #include "check.h"
+#include "clock.h"
 #include "fd.h"
 #include "frame.h"
+#include "knocks.h"
 #include "suite.h"
 
 #define WAIT_MS 20000
@@ -210,6 +214,117 @@ static void who_comes_and_says_nothing_costs_nobody_anything(void)
 	alive_close(&a);
 }
 
+/* --- users --- */
+
+#define NAMED	 4711u
+#define OTHER	 4712u
+#define STRANGER 4713u /* and 4714: no rule names them */
+#define BURST	 40u
+#define OVER	 "refused.connections_beyond_allowance"
+
+/* And one more a second. */
+static const char *const ruled[] = {
+	"--connection-rate", "1,40", "--allow-control", "user:4711", "--allow-control",
+	"user:4712",	     NULL};
+
+/* At most so many more may have come in since. */
+static uint32_t more_since(uint64_t begun)
+{
+	return 1 + (uint32_t)((hf_now_ns() - begun) / NS_PER_S);
+}
+
+static void check_all_answered(uid_t uid, uint32_t times)
+{
+	CHECK_EQ(knocks_of(&a.world, uid, times).answered, times);
+}
+
+static void who_connects_without_end_is_kept_away_and_nobody_else(void)
+{
+	uint64_t begun = hf_now_ns(), over;
+	struct knocks knocks;
+	uint32_t more;
+
+	alive_open(&a, ruled);
+	if (knocks_possible(&a.world)) {
+		knocks = knocks_of(&a.world, NAMED, 400);
+		more = more_since(begun);
+		CHECK(knocks.answered >= BURST && knocks.answered <= BURST + more);
+		CHECK(knocks.closed >= 1);
+		CHECK_EQ(knocks.answered + knocks.closed + knocks.kept_away, 400);
+		if (knocks_are_kept_away(&a.world))
+			CHECK(knocks.closed <= more);
+		/* Whoever else comes meanwhile; and that is not counted. */
+		check_all_answered(OTHER, BURST);
+		check_all_answered(0, 4 * BURST);
+		over = world_counter(&a.world, OVER);
+		CHECK_EQ(over, knocks.closed);
+	}
+	alive_check(&a);
+	alive_close(&a);
+}
+
+static void all_whom_no_rule_names_have_one_allowance(void)
+{
+	uint64_t begun = hf_now_ns();
+	struct knocks one, another;
+
+	alive_open(&a, ruled);
+	if (knocks_possible(&a.world)) {
+		one = knocks_of(&a.world, STRANGER, BURST / 2);
+		another = knocks_of(&a.world, STRANGER + 1, 100);
+		CHECK_EQ(one.answered, BURST / 2);
+		CHECK(another.answered >= BURST / 2 &&
+		      another.answered <= BURST / 2 + more_since(begun));
+		one = knocks_of(&a.world, STRANGER, 100);
+		CHECK(one.answered <= more_since(begun) && one.closed >= 1);
+		check_all_answered(NAMED, BURST);
+		CHECK_EQ(world_counter(&a.world, OVER), one.closed + another.closed);
+	}
+	alive_check(&a);
+	alive_close(&a);
+}
+
+static void who_was_kept_away_is_let_in_again(void)
+{
+	static const char *const quick[] = {"--connection-rate", "200,8", "--allow-control",
+					    "user:4711", NULL};
+	struct knocks knocks;
+	uint32_t answered = 0;
+
+	alive_open(&a, quick);
+	if (knocks_possible(&a.world)) {
+		/* Until it has been kept away, and is no more. */
+		do {
+			knocks = knocks_of(&a.world, NAMED, 100);
+		} while (!knocks.closed);
+		for (int i = 0; i < WAIT_MS && !answered; i++) {
+			usleep(1000);
+			answered = knocks_of(&a.world, NAMED, 1).answered;
+		}
+		CHECK_EQ(answered, 1);
+	}
+	alive_check(&a);
+	alive_close(&a);
+}
+
+static void an_heir_keeps_nobody_away_whom_the_dead_one_did(void)
+{
+	static const char *const supervised[] = {"--supervise",	    "--connection-rate", "1,40",
+						 "--allow-control", "user:4711",	 NULL};
+	pid_t pid;
+
+	alive_open(&a, supervised);
+	if (knocks_possible(&a.world)) {
+		CHECK(knocks_of(&a.world, NAMED, 100).closed >= 1);
+		pid = world_ask_pid(&a.world, NULL);
+		CHECK_EQ(kill(pid, SIGKILL), 0);
+		CHECK(world_ask_pid(&a.world, NULL) != pid);
+		check_all_answered(NAMED, 10);
+	}
+	alive_check_neighbour(&a);
+	alive_close(&a);
+}
+
 static const struct sentence sentences[] = {
 	CATALOGUE(what_is_no_message_ends_its_connection, "[C-1]"),
 	CATALOGUE(random_packets_end_or_are_answered, "[C-1]"),
@@ -217,5 +332,9 @@ static const struct sentence sentences[] = {
 	CATALOGUE(descriptors_by_the_thousand_are_all_closed, "[C-6]"),
 	CATALOGUE(a_socket_that_is_passed_over_itself_goes_away, "[C-6]"),
 	CATALOGUE(who_comes_and_says_nothing_costs_nobody_anything, "[C-7]"),
+	CATALOGUE(who_connects_without_end_is_kept_away_and_nobody_else, "[M-18]"),
+	CATALOGUE(all_whom_no_rule_names_have_one_allowance, "[M-18] [C-4]"),
+	SENTENCE(who_was_kept_away_is_let_in_again),
+	SENTENCE(an_heir_keeps_nobody_away_whom_the_dead_one_did),
 };
 SUITE("doors", sentences)

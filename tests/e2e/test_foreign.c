@@ -20,6 +20,7 @@
 #include "fd.h"
 #include "frame.h"
 #include "fuse_file.h"
+#include "knocks.h"
 #include "suite.h"
 
 static struct alive a;
@@ -317,6 +318,49 @@ static void a_door_whose_files_hang_is_shut_until_they_do_not(void)
 	close_all();
 }
 
+#define NAMED 4711u
+#define OTHER 4712u
+
+static const char *const ruled[] = {
+	"--allow-attach", "user:4711", "--allow-control", "user:4711", "--allow-control",
+	"user:4712",	  NULL};
+
+static void a_user_whose_files_hang_is_kept_away_and_nobody_else(void)
+{
+	uint32_t answered = 0;
+	pid_t bad_one;
+	size_t fds;
+
+	alive_open(&a, ruled);
+	if (!knocks_possible(&a.world) || !fuse_file_begin(&file)) {
+		close_all();
+		return;
+	}
+	fds = world_fds(a.world.primary, -1);
+	bad_one = knocks_with(&a.world, NAMED, "control", 30, file.fd);
+	CHECK(fuse_file_hangs(&file, 4));
+	CHECK_EQ(knocks_of(&a.world, OTHER, 20).answered, 20);
+	CHECK(world_counter_becomes(&a.world, "refused.descriptors_that_hang", 1));
+	CHECK_EQ(knocks_of(&a.world, OTHER, 20).answered, 20);
+	check_alive();
+	/* None of his others was closed, nor is he let in. */
+	CHECK_EQ(atomic_load(file.flushes), 4);
+	CHECK_EQ(knocks_of(&a.world, NAMED, 20).answered, 0);
+	CHECK(world_fds(a.world.primary, -1) >= fds + 26);
+	fuse_file_end(&file);
+	/* Those are closed, and he is let in again. */
+	for (int i = 0; i < 20000 && !answered; i++) {
+		usleep(1000);
+		answered = knocks_of(&a.world, NAMED, 1).answered;
+	}
+	CHECK_EQ(answered, 1);
+	CHECK_EQ(world_counter(&a.world, "refused.descriptors_that_hang"), 1);
+	CHECK_EQ(kill(bad_one, SIGKILL), 0);
+	CHECK_EQ(waitpid(bad_one, NULL, 0), bad_one);
+	alive_check(&a);
+	close_all();
+}
+
 /* Sent, and ours closed before the primary has looked: the last reference is in the queue. */
 static void send_last(struct front_end *fe, uint32_t request, uint32_t flags, const void *payload,
 		      uint32_t size, struct lingerer *lingerer)
@@ -378,6 +422,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_primary_that_dies_beside_who_hangs_is_succeeded, "[F-3]"),
 	CATALOGUE(a_local_peers_file_that_hangs_holds_up_nobody, "[C-1]"),
 	CATALOGUE(a_door_whose_files_hang_is_shut_until_they_do_not, "[C-6]"),
+	CATALOGUE(a_user_whose_files_hang_is_kept_away_and_nobody_else, "[C-6]"),
 	CATALOGUE(a_socket_that_lingers_holds_up_nobody, "[23] [20]"),
 };
 SUITE("foreign", sentences)

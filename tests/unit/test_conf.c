@@ -40,6 +40,8 @@ static void no_options_give_the_defaults(void)
 	CHECK_EQ(conf.nr_ports, 0);
 	CHECK_EQ(conf.message_rate, 500);
 	CHECK_EQ(conf.message_burst, 16384);
+	CHECK_EQ(conf.connection_rate, 50);
+	CHECK_EQ(conf.connection_burst, 500);
 	CHECK_EQ(conf.greet_deadline_ns, 30 * NS_PER_S);
 }
 
@@ -112,6 +114,12 @@ static void the_rest_is_stored_where_it_belongs(void)
 	CHECK_EQ(conf.seccomp, CONFINE_LOG);
 	CHECK_EQ(PARSE("--keep-cuse"), 0);
 	CHECK(conf.cuse);
+	CHECK_EQ(PARSE("--connection-rate", "7,9"), 0);
+	CHECK_EQ(conf.connection_rate, 7);
+	CHECK_EQ(conf.connection_burst, 9);
+	CHECK_EQ(PARSE("--connection-rate", "0"), 0);
+	CHECK_EQ(conf.connection_rate, 0);
+	CHECK_EQ(conf.connection_burst, 500);
 }
 
 static void what_makes_no_sense_is_refused(void)
@@ -135,6 +143,8 @@ static void what_makes_no_sense_is_refused(void)
 	CHECK_EQ(PARSE("--message-rate", "7,"), -EINVAL);
 	CHECK_EQ(PARSE("--message-rate", ",7"), -EINVAL);
 	CHECK_EQ(PARSE("--message-rate", "1000001"), -EINVAL);
+	CHECK_EQ(PARSE("--connection-rate", "100001"), -EINVAL);
+	CHECK_EQ(PARSE("--connection-rate", "7,0"), -EINVAL);
 	CHECK_EQ(PARSE("--greet-deadline", "3601"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "4x"), -EINVAL);
 	CHECK_EQ(PARSE("--max-devices", "99999999999999999999"), -EINVAL);

@@ -36,6 +36,13 @@ static void on_accepted(struct listener *from, int socket, const struct peer *pe
 	loop_stop(loop);
 }
 
+static bool is_named(struct listener *from, const struct peer *peer)
+{
+	(void)from;
+	(void)peer;
+	return false;
+}
+
 static void on_shut(struct listener *from)
 {
 	(void)from;
@@ -56,7 +63,11 @@ static void begin(unsigned int nr_timers)
 		timers[i] = (struct loop_timer){.fire = stop};
 		REQUIRE(loop_timer_set(loop, &timers[i], 4 * NS_PER_S) == 0);
 	}
-	listener = (struct listener){.accepted = on_accepted, .shut = on_shut, .fd = -1};
+	listener = (struct listener){.accepted = on_accepted,
+				     .named = is_named,
+				     .over = on_shut,
+				     .shut = on_shut,
+				     .fd = -1};
 	REQUIRE(listener_open(&listener, loop, dir, "door", 0600) == 0);
 	snprintf(path, sizeof(path), "%s/door", dir);
 	dialled = hf_seqpacket_connect(path);

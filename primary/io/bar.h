@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Users who may not connect to a local socket: the kernel refuses them its file (EACCES), by the
+ * file's access list. They cost us nothing then, and take nobody's place in the queue; who has to
+ * wait for a place is asked again as well.
+ *
+ * The list only takes away: what the mode says holds for all others, and goes on to be what stat(2)
+ * shows. The file's owner and root cannot be barred.
+ */
+#ifndef PRIMARY_BAR_H
+#define PRIMARY_BAR_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#define BAR_MOST 64u
+
+/* These, and no others (0: nobody). At most BAR_MOST. 0; -EOPNOTSUPP: no access lists in this file
+ * system; -errno. */
+int bar_users(const char *path, const uid_t *users, size_t n);
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "users.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "bar.h"
+#include "check.h"
+#include "clock.h"
+#include "peer.h"
+
+#define TAG "holdfastd"
+/* Of what he may do at once: so much is there again when he is let in. */
+#define SHARE 8u
+/* Who has been accepted before may have descriptors, too. */
+#define PARKED_SHUT (USERS_PARKED - 64u)
+
+static bool is(const struct users *users, const struct user *user, size_t which)
+{
+	return user == &users->all[which];
+}
+
+/* --- out, and in again --- */
+
+/* Of those who are out, as many as there is room for. */
+static void bar_all(struct users *users)
+{
+	uid_t barred[BAR_MOST];
+	size_t n = 0;
+	int error;
+
+	for (struct user *user = users->all; user < users->all + USERS; user++)
+		for (size_t i = 0; i < user->nr_barred && n < BAR_MOST; i++)
+			barred[n++] = user->barred[i];
+	error = bar_users(users->path, barred, n);
+	if (error && hf_log_allowed(&users->log_limit))
+		log_warning(TAG,
+			    "cannot keep users away from %s (%s): what they do there costs "
+			    "processor time; put it where access lists are (a tmpfs)",
+			    users->path, strerrordesc_np(-error));
+}
+
+static void bar(struct users *users, struct user *user, const struct peer *peer)
+{
+	for (size_t i = 0; i < user->nr_barred; i++)
+		if (user->barred[i] == peer->uid)
+			return;
+	if (!peer->known || user->nr_barred == USERS_BARRED)
+		return;
+	user->barred[user->nr_barred++] = peer->uid;
+	bar_all(users);
+}
+
+static void put_out(struct users *users, struct user *user, const struct peer *peer,
+		    const char *why)
+{
+	if (!user->out && hf_log_allowed(&users->log_limit))
+		log_warning(TAG, "%s %u: kept away from %s: %s",
+			    is(users, user, USER_STRANGERS) ? "users that no rule names, as"
+							    : "user",
+			    peer->uid, users->path, why);
+	user->out = true;
+	bar(users, user, peer);
+}
+
+static bool is_spent(const struct users *users, const struct user *user, uint64_t at_once)
+{
+	return users->each_ns && rate_wait_ns(&user->connections, at_once, users->each_ns);
+}
+
+static void let_in_again(struct users *users, struct user *user)
+{
+	user->out = false;
+	user->nr_barred = 0;
+	bar_all(users);
+}
+
+/* --- parked --- */
+
+static void park(struct users *users, struct user *user, int *socket)
+{
+	users->parked[users->nr_parked++] = (struct parked){*socket, user};
+	*socket = -1;
+}
+
+/* A process for them all. */
+static void close_parked(struct users *users, struct user *user)
+{
+	int sockets[USERS_PARKED];
+	size_t n = 0, left = 0;
+
+	for (size_t i = 0; i < users->nr_parked; i++)
+		if (users->parked[i].user == user)
+			sockets[n++] = users->parked[i].socket;
+		else
+			users->parked[left++] = users->parked[i];
+	users->nr_parked = left;
+	if (n)
+		foreign_drain(&user->foreign, sockets, n);
+}
+
+static bool has_parked(const struct users *users, const struct user *user)
+{
+	for (size_t i = 0; i < users->nr_parked; i++)
+		if (users->parked[i].user == user)
+			return true;
+	return false;
+}
+
+/* --- who --- */
+
+static bool may_be_forgotten(struct users *users, struct user *user)
+{
+	return !user->out && foreign_is_idle(&user->foreign) && !has_parked(users, user);
+}
+
+/* The longest rested goes first: what it had spent is forgotten last. */
+struct user *users_find(struct users *users, const struct peer *peer, bool named)
+{
+	struct user *place = NULL;
+
+	if (peer_is_own(peer))
+		return &users->all[USER_OWN];
+	if (!named)
+		return &users->all[USER_STRANGERS];
+	for (size_t i = USERS_FIRST_NAMED; i < USERS; i++) {
+		struct user *user = &users->all[i];
+
+		if (user->uid == peer->uid)
+			return user;
+		if ((!place || user->connections.until_ns < place->connections.until_ns) &&
+		    may_be_forgotten(users, user))
+			place = user;
+	}
+	if (!place)
+		return &users->all[USER_STRANGERS];
+	place->uid = peer->uid;
+	place->connections = (struct rate){0};
+	return place;
+}
+
+bool users_admit(struct users *users, struct user *user, const struct peer *peer)
+{
+	if (is(users, user, USER_OWN))
+		return true;
+	if (user->out || is_spent(users, user, users->at_once)) {
+		put_out(users, user, peer,
+			"connects too often; raise --connection-rate if it is a good one");
+		return false;
+	}
+	if (users->each_ns)
+		rate_spend(&user->connections, users->each_ns);
+	return true;
+}
+
+void users_drop(struct users *users, struct user *user, const struct peer *peer, int *socket)
+{
+	if (foreign_full_since(&user->foreign) && users->nr_parked < USERS_PARKED)
+		park(users, user, socket);
+	else
+		foreign_drain(&user->foreign, socket, 1);
+	if (!is(users, user, USER_OWN) && foreign_full_since(&user->foreign))
+		put_out(users, user, peer,
+			"close(2) of descriptors that it sent does not return; end who serves "
+			"those files");
+}
+
+bool users_shut(struct users *users)
+{
+	return foreign_full_since(&users->all[USER_OWN].foreign) || users->nr_parked >= PARKED_SHUT;
+}
+
+/* --- once in a while --- */
+
+bool users_wait(struct users *users)
+{
+	for (struct user *user = users->all; user < users->all + USERS; user++)
+		if (user->out || foreign_full_since(&user->foreign))
+			return true;
+	return users->nr_parked;
+}
+
+static bool begins_to_hang(struct user *user)
+{
+	bool began = foreign_hangs(&user->foreign) && !user->hangs;
+
+	user->hangs = user->hangs || began;
+	return began;
+}
+
+static void look_at(struct users *users, struct user *user)
+{
+	user->hangs = false;
+	close_parked(users, user);
+	if (user->out && !foreign_full_since(&user->foreign) &&
+	    !is_spent(users, user, users->at_once - users->at_once / SHARE))
+		let_in_again(users, user);
+}
+
+size_t users_look(struct users *users)
+{
+	size_t n = 0;
+
+	for (struct user *user = users->all; user < users->all + USERS; user++)
+		if (foreign_full_since(&user->foreign))
+			n += begins_to_hang(user);
+		else
+			look_at(users, user);
+	return n;
+}
+
+/* --- life --- */
+
+void users_init(struct users *users, struct loop *loop, const char *path, uint32_t rate,
+		uint32_t at_once)
+{
+	*users = (struct users){
+		.path = path, .at_once = at_once, .each_ns = rate ? NS_PER_S / rate : 0};
+	for (struct user *user = users->all; user < users->all + USERS; user++) {
+		user->uid = (uid_t)-1;
+		foreign_init(&user->foreign, loop);
+	}
+}
+
+void users_end(struct users *users)
+{
+	for (struct user *user = users->all; user < users->all + USERS; user++) {
+		close_parked(users, user);
+		foreign_forget(&user->foreign);
+	}
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who comes by a door, the attach or the control socket: what each user may do to it.
+ *
+ * Theory of operation. Who connects can be told from others only when he has been accepted, and all
+ * wait in one queue; so to accept more slowly would keep the good ones out, and to accept all and
+ * close them is a cost without bound. Therefore a user who has connected too often, or has left
+ * descriptors that hang whoever closes them (foreign.h), is out: the kernel refuses him the
+ * socket's file (bar.h) until an eighth of his allowance is there again, and nothing of his hangs.
+ * Who of his was in the queue by then is closed at once; with descriptors in his own queue, while
+ * too many hang, he is parked: one process closes all that are, later.
+ *
+ * Where the file system has no access lists each connection of one who is out is accepted and
+ * closed, which is half of what it costs to serve it.
+ *
+ * Root and our own user have no allowance: they may end us as well. Hangs what is theirs, the door
+ * is shut to all, and so it is when too many are parked. All whom no rule names are one user here:
+ * they will be refused anyway, and numbers of users may be had by the thousand.
+ */
+#ifndef PRIMARY_USERS_H
+#define PRIMARY_USERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "foreign.h"
+#include "log.h"
+#include "rate.h"
+
+struct loop;
+struct peer;
+
+enum { USER_OWN, USER_STRANGERS, USERS_FIRST_NAMED };
+#define USERS	     34u
+#define USERS_PARKED 256u
+#define USERS_BARRED 16u
+
+struct user {
+	uid_t uid; /* of a named one */
+	struct rate connections;
+	struct foreign foreign; /* who came left behind what hangs */
+	bool out;		/* may not come in */
+	bool hangs;		/* and that was said */
+	uid_t barred[USERS_BARRED];
+	size_t nr_barred;
+};
+
+struct users {
+	struct user all[USERS];
+	struct parked {
+		int socket;
+		struct user *user;
+	} parked[USERS_PARKED];
+	size_t nr_parked;
+	const char *path; /* of the socket's file */
+	uint64_t at_once, each_ns;
+	struct hf_log_limit log_limit;
+};
+
+/* So many connections at once, then `rate` a second, of each user; rate 0: no limit. `path` has to
+ * last. */
+void users_init(struct users *users, struct loop *loop, const char *path, uint32_t rate,
+		uint32_t at_once);
+/* At the end, when nobody is accepted any more. */
+void users_end(struct users *users);
+
+/* Whose doing is what this peer does? `named`: a rule lets him in. Good until the next call. */
+struct user *users_find(struct users *users, const struct peer *peer, bool named);
+/* He has connected. False: he is out. */
+bool users_admit(struct users *users, struct user *user, const struct peer *peer);
+/* Get rid of his socket, which has been shut down and has descriptors in its queue. */
+void users_drop(struct users *users, struct user *user, const struct peer *peer, int *socket);
+/* Nobody may come in now. */
+bool users_shut(struct users *users);
+
+/* Is there somebody to look after? Then once in a while: whoever may is let in again. How many
+ * users' descriptors have begun to hang since. */
+bool users_wait(struct users *users);
+size_t users_look(struct users *users);
+
+#endif

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* primary/io/users.h and bar.h: whose connection is whose, and whom the kernel keeps away. What
+ * hangs is for e2e/foreign. */
+#include "users.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "bar.h"
+#include "fd.h"
+#include "frame.h"
+#include "loop.h"
+#include "peer.h"
+#include "suite.h"
+
+#define BURST 10u
+#define MANY  (2 * USERS)
+
+static struct users users;
+static struct loop *loop;
+static char dir[64], path[96];
+static int fd;
+
+static void begin(uint32_t rate, uint32_t burst)
+{
+	snprintf(dir, sizeof(dir), "/tmp/hf-users-XXXXXX");
+	REQUIRE(mkdtemp(dir) != NULL);
+	snprintf(path, sizeof(path), "%s/socket", dir);
+	fd = hf_seqpacket_listen(path, 0646);
+	REQUIRE(fd >= 0);
+	loop = loop_create();
+	REQUIRE(loop != NULL);
+	hf_log_set_level(HF_LOG_ERROR);
+	users_init(&users, loop, path, rate, burst);
+}
+
+static void end(void)
+{
+	users_end(&users);
+	loop_destroy(loop);
+	hf_fd_close(&fd);
+	CHECK_EQ(unlink(path), 0);
+	CHECK_EQ(rmdir(dir), 0);
+}
+
+static struct peer peer_of_user(uid_t uid)
+{
+	return (struct peer){.known = true, .uid = uid, .nr_groups = 1};
+}
+
+static bool comes(uid_t uid, bool named)
+{
+	struct peer peer = peer_of_user(uid);
+
+	return users_admit(&users, users_find(&users, &peer, named), &peer);
+}
+
+/* How often it is let in, of so many times. */
+static uint32_t let_in(uid_t uid, bool named, uint32_t times)
+{
+	uint32_t n = 0;
+
+	while (times--)
+		n += comes(uid, named);
+	return n;
+}
+
+/* How many users the file's list has; -1: no list, or no lists here at all. */
+static int listed(uid_t uid, bool *ret_found)
+{
+	uint8_t list[1024];
+	ssize_t n = lgetxattr(path, "system.posix_acl_access", list, sizeof(list));
+	int count = 0;
+
+	*ret_found = false;
+	for (ssize_t at = 4; at + 8 <= n; at += 8) {
+		uint32_t id;
+
+		memcpy(&id, list + at + 4, 4);
+		if (list[at] != 2)
+			continue;
+		CHECK_EQ(list[at + 2], 0);
+		count++;
+		*ret_found = *ret_found || id == uid;
+	}
+	return n < 0 ? -1 : count;
+}
+
+static bool has_lists(void)
+{
+	bool works = bar_users(path, (uid_t[]){1}, 1) == 0;
+
+	CHECK(!works || bar_users(path, NULL, 0) == 0);
+	if (!works)
+		printf("\n    skipped: no access lists in /tmp\n");
+	return works;
+}
+
+static void each_user_has_an_allowance_and_our_own_needs_none(void)
+{
+	begin(1, BURST);
+	CHECK_EQ(let_in(4711, true, 100), BURST + 1);
+	CHECK_EQ(let_in(4712, true, BURST), BURST);
+	CHECK_EQ(let_in(0, false, 100), 100);
+	CHECK_EQ(let_in(geteuid(), false, 100), 100);
+	end();
+}
+
+static void without_a_limit_nobody_is_out(void)
+{
+	begin(0, 0);
+	CHECK_EQ(let_in(4711, true, 1000), 1000);
+	CHECK_EQ(let_in(4711, false, 1000), 1000);
+	CHECK(!users_wait(&users));
+	end();
+}
+
+static void all_whom_no_rule_names_are_one(void)
+{
+	uint32_t n = 0;
+
+	begin(1, BURST);
+	for (uid_t uid = 5000; uid < 5100; uid++)
+		n += comes(uid, false);
+	CHECK_EQ(n, BURST + 1);
+	CHECK_EQ(let_in(4711, true, BURST), BURST);
+	end();
+}
+
+static void who_is_out_is_not_forgotten_for_others_that_come(void)
+{
+	begin(1, BURST);
+	CHECK_EQ(let_in(4711, true, BURST + 2), BURST + 1);
+	for (uid_t uid = 5000; uid < 5000 + MANY; uid++)
+		CHECK(comes(uid, true));
+	CHECK(!comes(4711, true));
+	end();
+}
+
+/* Then they are strangers, for as long. */
+static void more_users_that_are_out_than_there_are_places_have_one_allowance(void)
+{
+	uint32_t n = 0;
+
+	begin(1, BURST);
+	for (uid_t uid = 5000; uid < 5000 + MANY; uid++)
+		n += let_in(uid, true, 2 * BURST);
+	CHECK_EQ(n, (USERS - USERS_FIRST_NAMED + 1) * (BURST + 1));
+	CHECK_EQ(let_in(0, true, 100), 100);
+	end();
+}
+
+static void the_kernel_keeps_away_who_is_out_and_lets_in_who_is_not(void)
+{
+	struct stat st;
+	bool found;
+
+	begin(1000, 8);
+	if (has_lists()) {
+		CHECK_EQ(let_in(4711, true, 8), 8);
+		CHECK_EQ(listed(4711, &found), -1);
+		while (comes(4711, true))
+			;
+		CHECK_EQ(listed(4711, &found), 1);
+		CHECK(found);
+		CHECK(users_wait(&users));
+		/* What the mode says is what it said. */
+		CHECK_EQ(lstat(path, &st), 0);
+		CHECK_EQ(st.st_mode & 0777, 0646);
+		for (int i = 0; i < 20000 && users_wait(&users); i++) {
+			usleep(100);
+			CHECK_EQ(users_look(&users), 0);
+		}
+		CHECK(!users_wait(&users));
+		CHECK_EQ(listed(4711, &found), -1);
+		CHECK_EQ(lstat(path, &st), 0);
+		CHECK_EQ(st.st_mode & 0777, 0646);
+		CHECK(comes(4711, true));
+	}
+	end();
+}
+
+static void the_list_is_as_long_as_it_may_be_and_no_longer(void)
+{
+	bool found;
+
+	begin(1, 1);
+	if (has_lists()) {
+		for (uid_t uid = 5000; uid < 5100; uid++)
+			(void)let_in(uid, false, 3);
+		CHECK_EQ(listed(5000, &found), USERS_BARRED);
+		for (uid_t uid = 6000; uid < 6000 + MANY; uid++)
+			(void)let_in(uid, true, 3);
+		CHECK_EQ(listed(6000, &found), USERS_BARRED + USERS - USERS_FIRST_NAMED);
+		CHECK(found);
+		CHECK_EQ(bar_users(path, NULL, 0), 0);
+		CHECK_EQ(bar_users(path, NULL, 0), 0);
+	}
+	end();
+}
+
+/* Said, and each connection is closed; nothing else is lost. */
+static void without_access_lists_who_is_out_is_out_all_the_same(void)
+{
+	begin(1, BURST);
+	CHECK_EQ(unlink(path), 0);
+	CHECK_EQ(bar_users(path, (uid_t[]){4711}, 1), -ENOENT);
+	CHECK_EQ(let_in(4711, true, 100), BURST + 1);
+	CHECK_EQ(let_in(4712, true, BURST), BURST);
+	hf_fd_close(&fd);
+	fd = hf_seqpacket_listen(path, 0600);
+	end();
+}
+
+static const struct sentence sentences[] = {
+	CATALOGUE(each_user_has_an_allowance_and_our_own_needs_none, "[M-18]"),
+	SENTENCE(without_a_limit_nobody_is_out),
+	CATALOGUE(all_whom_no_rule_names_are_one, "[C-4]"),
+	SENTENCE(who_is_out_is_not_forgotten_for_others_that_come),
+	SENTENCE(more_users_that_are_out_than_there_are_places_have_one_allowance),
+	SENTENCE(the_kernel_keeps_away_who_is_out_and_lets_in_who_is_not),
+	SENTENCE(the_list_is_as_long_as_it_may_be_and_no_longer),
+	SENTENCE(without_access_lists_who_is_out_is_out_all_the_same),
+};
+SUITE("users", sentences)
