@@ -47,6 +47,7 @@
 #define TAG		"attach"
 #define HELLO_NS	(2 * NS_PER_S)
 #define MAX_NEWCOMERS	64u
+#define MAX_NAMED	48u
 #define MAX_STRANGERS	16u
 #define HOUSEKEEPING_NS NS_PER_S
 
@@ -366,10 +367,13 @@ static void on_deadline(struct loop_timer *timer)
 	turn_away(newcomer->attach, newcomer_leaves(newcomer), &newcomer->peer, &refused);
 }
 
-/* Who will be refused anyway has only the first few places. */
-static struct newcomer *free_place(struct attach *attach, bool allowed)
+/* Who will be refused anyway has only the first few places; whom a rule lets in leaves some for
+ * those who may all. */
+static struct newcomer *free_place(struct attach *attach, uint32_t allowed)
 {
-	size_t places = allowed ? MAX_NEWCOMERS : MAX_STRANGERS;
+	size_t places = allowed == ALLOW_ANY_PORT ? MAX_NEWCOMERS
+			: allowed		  ? MAX_NAMED
+						  : MAX_STRANGERS;
 
 	for (size_t i = 0; i < places; i++)
 		if (attach->newcomers[i].socket < 0)

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -544,6 +545,53 @@ static void those_that_a_rule_lets_in_have_half_of_the_places(void)
 	rig_close(&rig);
 }
 
+/* So many of user 4711 that say nothing; the process is the caller's to end. */
+static pid_t crowd_of_a_user(struct rig *rig, unsigned int count)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (setuid(4711) < 0)
+			_exit(1);
+		while (count--)
+			if (dial(rig) < 0)
+				_exit(2);
+		pause();
+	}
+	REQUIRE(pid > 0);
+	return pid;
+}
+
+static bool nobody_more_fits(void *context)
+{
+	return ((struct rig *)context)->primary.refusals[REFUSED_ATTACH_FULL] >= 12;
+}
+
+static void those_that_a_rule_lets_in_leave_places_at_the_door(void)
+{
+	struct rig rig;
+	pid_t crowd;
+	int own;
+
+	if (getuid()) {
+		printf("(needs root) ");
+		return;
+	}
+	rig_open(&rig);
+	rig.conf.attach_mode = 0666;
+	REQUIRE(chmod(rig.dir, 0755) == 0);
+	REQUIRE(allow_add_attach(&rig.conf.attach_rules, "user:4711") == 0);
+	REQUIRE(attach_open(&rig.primary) == 0);
+	crowd = crowd_of_a_user(&rig, 60);
+	CHECK(rig_until(&rig, nobody_more_fits, &rig, 1500));
+	own = attached(&rig, ROLE(OBSERVER));
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_FULL], 12);
+	hf_fd_close(&own);
+	CHECK_EQ(kill(crowd, SIGKILL), 0);
+	CHECK_EQ(waitpid(crowd, NULL, 0), crowd);
+	rig_close(&rig);
+}
+
 static void a_process_that_died_in_the_handshake_is_not_let_in(void)
 {
 	struct rig rig;
@@ -838,6 +886,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(who_is_not_let_in_leaves_the_one_of_its_name_alone),
 	SENTENCE(a_full_table_says_so),
 	SENTENCE(a_crowd_at_the_door_is_bounded),
+	SENTENCE(those_that_a_rule_lets_in_leave_places_at_the_door),
 	CATALOGUE(another_user_is_refused, "[C-4]"),
 	CATALOGUE(a_rule_lets_its_user_in, "[C-4]"),
 	SENTENCE(those_that_a_rule_lets_in_have_half_of_the_places),
