@@ -2,6 +2,7 @@
 #include "flood_kinds.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -265,9 +266,10 @@ const struct flood_kind flood_kinds[] = {
 	{"halves", "connects to the port, says half a header and closes", false, false,
 	 begin_nothing, step_halves},
 	{"seconds", "the same while its session lasts", true, false, begin_nothing, step_connects},
-	{"attach", "knocks at the attach socket", false, false, begin_nothing, step_attach},
-	{"control", "knocks at the control socket", false, false, begin_nothing, step_control},
-	{"asks", "asks for all statistics", false, false, begin_nothing, step_asks},
+	{"attach", "knocks at the attach socket", false, false, begin_nothing, step_attach, true},
+	{"control", "knocks at the control socket", false, false, begin_nothing, step_control,
+	 true},
+	{"asks", "asks for all statistics", false, false, begin_nothing, step_asks, true},
 	{"doorbells", "kicks an empty ring", true, true, begin_nothing, kick},
 	{"broken", "kicks a ring that is broken", true, true, begin_broken, kick},
 	{"drops", "a ring full of chains that are dropped", true, true, begin_drops, step_full},
@@ -277,6 +279,15 @@ const struct flood_kind flood_kinds[] = {
 };
 
 /* --- the process --- */
+
+static int become_user(void)
+{
+	if (geteuid())
+		return 0;
+	if (setgroups(0, NULL) < 0 || setgid(FLOOD_USER) < 0 || setuid(FLOOD_USER) < 0)
+		return -errno;
+	return 0;
+}
 
 static int begin(struct flooder *f, const struct flood_kind *kind)
 {
@@ -292,6 +303,8 @@ static int begin(struct flooder *f, const struct flood_kind *kind)
 		error = kind->begin(f);
 	if (!error && sched_setscheduler(0, SCHED_IDLE, &none) < 0)
 		error = -errno;
+	if (!error && kind->user)
+		error = become_user();
 	return error;
 }
 

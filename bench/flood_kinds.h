@@ -14,6 +14,8 @@
 
 #include "front.h"
 
+#define FLOOD_USER 4711 /* a number that nobody has */
+
 struct flooder;
 
 struct flood_kind {
@@ -22,6 +24,7 @@ struct flood_kind {
 	bool guest;   /* it floods by its rings: on the neighbours' worker */
 	int (*begin)(struct flooder *flooder);
 	void (*step)(struct flooder *flooder);
+	bool user; /* it is FLOOD_USER's, for whom there is a rule (without root it is ours) */
 };
 
 /* The last has no name. */

@@ -19,6 +19,7 @@
 
 #include "clock.h"
 #include "fd.h"
+#include "flood_kinds.h"
 #include "pause_control.h"
 
 #define COME_UP_NS   (10 * NS_PER_S)
@@ -175,7 +176,7 @@ static int plug(struct stage *s, uint32_t i)
 
 static int start_daemon(struct stage *s)
 {
-	char deadline[16];
+	char deadline[16], attach[32], control[32];
 	const char *more[24] = {"--port", "p0", "--port", "p1", "--fence-deadline", deadline};
 	size_t n = 6;
 	int error;
@@ -187,6 +188,13 @@ static int start_daemon(struct stage *s)
 		/* As if what may be said at once had been said. */
 		more[n++] = "--message-rate";
 		more[n++] = "500,64";
+		/* Another user may come to the doors. */
+		snprintf(attach, sizeof(attach), "user:%d=bad*", FLOOD_USER);
+		snprintf(control, sizeof(control), "user:%d", FLOOD_USER);
+		more[n++] = "--allow-attach";
+		more[n++] = attach;
+		more[n++] = "--allow-control";
+		more[n++] = control;
 	}
 	if (s->options.supervised)
 		more[n++] = "--supervise";
@@ -197,6 +205,9 @@ static int start_daemon(struct stage *s)
 	error = stage_run_on(s, false);
 	if (!error)
 		error = holdfastd_start(&s->daemon, s->options.holdfastd, s->options.dir, more);
+	if (!error && s->options.hostile &&
+	    (chmod(s->options.dir, 0711) < 0 || chmod(s->daemon.run_dir, 0711) < 0))
+		error = -errno;
 	return error ? error : stage_run_on(s, true);
 }
 
