@@ -24,19 +24,22 @@
 #include "state.h"
 #include "store.h"
 
-static void restore_lanes(struct secondary *s, struct journal_secondary *record)
+/* 0 or -ENOMEM: an entry that is not known to be in use would be given to another ring. */
+static int restore_lanes(struct secondary *s, struct journal_secondary *record)
 {
 	const struct primary *primary = s->primary;
 	const uint64_t *sent = journal_sent_of(record);
 	const struct journal_lane *lanes = journal_lanes_of(primary, record);
+	int error = 0;
 
 	/* Generation 0 never was: the memory is sent again, and ignored where it is there. */
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
 		s->devices[i].session = sent[i];
-	for (uint32_t i = 1; i < s->lane_entries; i++)
+	for (uint32_t i = 1; i < s->lane_entries && error != -ENOMEM; i++)
 		if (lanes[i].session && lanes[i].device < primary->conf->max_devices)
-			(void)secondary_lane_adopt(s, i, lanes[i].device, lanes[i].session,
-						   lanes[i].vring);
+			error = secondary_lane_adopt(s, i, lanes[i].device, lanes[i].session,
+						     lanes[i].vring);
+	return error == -ENOMEM ? error : 0;
 }
 
 /* By the rules of this life. Who has memory of a device that it may not have now must not keep it.
@@ -148,8 +151,7 @@ static int restore(struct primary *primary, uint32_t slot, struct journal_second
 	s->state = state_adopt(store_get(store, record->state));
 	if (record->draining)
 		secondary_set_draining(s, true);
-	restore_lanes(s, record);
-	return 0;
+	return restore_lanes(s, record);
 }
 
 int resume_secondaries(struct primary *primary)

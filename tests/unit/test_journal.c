@@ -15,11 +15,13 @@
 #include "clock.h"
 #include "device.h"
 #include "directory.h"
+#include "faults.h"
 #include "fd.h"
 #include "fd_ledger.h"
 #include "grant.h"
 #include "journal.h"
 #include "lane.h"
+#include "lane_entries.h"
 #include "lives.h"
 #include "log.h"
 #include "resume.h"
@@ -416,6 +418,48 @@ static void a_session_goes_on_as_it_was(void)
 	end();
 }
 
+/* With the nth allocation failing. Did one? Then the next life tries, else all is there. */
+static bool takes_over_without(uint32_t nth)
+{
+	struct secondary *secondary;
+	int socket, error;
+	uint32_t hit;
+
+	begin();
+	make_session(2);
+	secondary = rig_secondary(&rig, "vsw", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket);
+	REQUIRE(journal_secondary(secondary) == 0);
+	grant_offer_all(p);
+	lives_inherit(&heir, p, &rig.conf);
+	REQUIRE(journal_adopt(&heir) == 0);
+	lives_inherit_directory(&heir);
+	faults_open();
+	faults_arm(0, FAULT_HEAP, FAULT_ERROR, nth, 1);
+	error = resume_secondaries(&heir);
+	if (!error)
+		error = resume_ports(&heir);
+	faults_disarm(&hit);
+	faults_close();
+	CHECK_EQ(error, hit ? -ENOMEM : 0);
+	for (uint32_t i = 0; !error && i < 2; i++)
+		CHECK_EQ(secondary_lane_entry(heir.secondaries[0], 0, i),
+			 port->device.vrings[i].lane_entry);
+	lives_forget(&heir);
+	close(socket);
+	end_session();
+	end();
+	return hit;
+}
+
+static void nothing_is_taken_over_by_halves(void)
+{
+	uint32_t nth = 1;
+
+	while (takes_over_without(nth) && nth < 100)
+		nth++;
+	CHECK(nth > 5 && nth < 100);
+}
+
 static struct journal_port *damaged(void)
 {
 	begin();
@@ -589,6 +633,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(without_a_journal_there_is_nothing_to_adopt),
 	SENTENCE(numbers_listeners_and_positions_are_words_of_their_own),
 	SENTENCE(a_session_goes_on_as_it_was),
+	SENTENCE(nothing_is_taken_over_by_halves),
 	SENTENCE(a_port_whose_record_is_damaged_is_given_up),
 	SENTENCE(a_session_whose_memory_table_is_damaged_ends),
 	SENTENCE(an_odd_count_in_the_directory_is_made_even),
