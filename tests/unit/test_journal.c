@@ -9,7 +9,10 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "allowance.h"
 #include "clock.h"
@@ -18,6 +21,7 @@
 #include "faults.h"
 #include "fd.h"
 #include "fd_ledger.h"
+#include "frame.h"
 #include "grant.h"
 #include "journal.h"
 #include "lane.h"
@@ -460,6 +464,59 @@ static void nothing_is_taken_over_by_halves(void)
 	CHECK(nth > 5 && nth < 100);
 }
 
+#define STRANGER 4711 /* a user that no rule lets in */
+
+/* A process of that user's, and an end of a socket that it has made; nobody's is -1. */
+static pid_t stranger(int *ret_socket)
+{
+	uint8_t byte = 0, room[HF_FRAME_MAX_BYTES];
+	struct hf_frame frame = {.bytes = room};
+	int ours[2], its[2];
+	pid_t pid;
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ours) == 0);
+	pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		if (setuid(STRANGER) == 0 &&
+		    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, its) == 0)
+			(void)hf_frame_send_packed(ours[1], &byte, 1, its, 1);
+		for (;;)
+			pause();
+	}
+	REQUIRE(hf_frame_receive(ours[0], &frame) == 1 && frame.nr_fds == 1);
+	*ret_socket = frame.fds[0];
+	hf_fd_close_all(ours, 2);
+	return pid;
+}
+
+/* It has a guest's memory, and nobody else could take it away. */
+static void whom_no_rule_allows_any_more_is_killed(void)
+{
+	struct secondary_identity identity = {.name = "stranger", .version = "test", .allowed = 1};
+	struct secondary *secondary;
+	int socket, status = 0;
+
+	if (geteuid() != 0)
+		return; /* only root can be somebody else */
+	begin();
+	make_session(2);
+	identity.pid = stranger(&socket);
+	identity.uid = STRANGER;
+	REQUIRE(secondary_create(p, &identity, socket, pidfd_open(identity.pid, 0), &secondary) ==
+		0);
+	lives_inherit(&heir, p, &rig.conf);
+	REQUIRE(journal_adopt(&heir) == 0);
+	lives_inherit_directory(&heir);
+	CHECK_EQ(resume_secondaries(&heir), 0);
+	CHECK(!heir.secondaries[0]);
+	CHECK_EQ(waitpid(identity.pid, &status, WNOHANG), identity.pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	lives_forget(&heir);
+	end_session();
+	end();
+}
+
 static struct journal_port *damaged(void)
 {
 	begin();
@@ -634,6 +691,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(numbers_listeners_and_positions_are_words_of_their_own),
 	SENTENCE(a_session_goes_on_as_it_was),
 	SENTENCE(nothing_is_taken_over_by_halves),
+	SENTENCE(whom_no_rule_allows_any_more_is_killed),
 	SENTENCE(a_port_whose_record_is_damaged_is_given_up),
 	SENTENCE(a_session_whose_memory_table_is_damaged_ends),
 	SENTENCE(an_odd_count_in_the_directory_is_made_even),

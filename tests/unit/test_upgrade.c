@@ -15,6 +15,7 @@
 
 #include "attach.h"
 #include "control.h"
+#include "faults.h"
 #include "fd_ledger.h"
 #include "holder.h"
 #include "journal.h"
@@ -193,6 +194,64 @@ static void whoever_ends_becomes_no_other_program(void)
 	end();
 }
 
+/* In a child, since it may succeed. What the try has come to there. */
+static int failed_with(void (*spoil)(void))
+{
+	struct upgrade_status status;
+	int code = 0;
+	pid_t pid;
+
+	settle();
+	pid = fork();
+	if (pid == 0) {
+		spoil();
+		upgrade_execute(p);
+		faults_disarm(NULL);
+		upgrade_status(p, &status);
+		_exit(p->holding || !*status.reason ? 0 : -status.error);
+	}
+	REQUIRE(pid > 0);
+	CHECK_EQ(waitpid(pid, &code, 0), pid);
+	CHECK(WIFEXITED(code));
+	upgrade_forbid(p);
+	return WEXITSTATUS(code);
+}
+
+static void no_listener_is_kept(void)
+{
+	p->journal->header->attach_listener.number = 0;
+}
+
+static void no_memory_is_left(void)
+{
+	faults_arm(0, FAULT_HEAP, FAULT_ERROR, 1, 1000);
+}
+
+static void the_program_is_replaced(void)
+{
+	(void)chmod(program, 0700);
+	unlink(program);
+}
+
+static void what_cannot_be_handed_on_leaves_a_primary_that_serves(void)
+{
+	begin();
+	faults_open();
+	CHECK_EQ(failed_with(no_listener_is_kept), EMFILE);
+	faults_close();
+	end();
+	begin();
+	faults_open();
+	CHECK_EQ(failed_with(no_memory_is_left), ENOMEM);
+	faults_close();
+	end();
+	begin();
+	faults_open();
+	CHECK_EQ(failed_with(the_program_is_replaced), ESTALE);
+	faults_close();
+	end();
+}
+
 static void whoever_waits_for_the_look_is_told_when_the_primary_ends(void)
 {
 	begin();
@@ -208,6 +267,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(one_that_was_lost_is_lost_to_it_as_well),
 	SENTENCE(so_is_one_that_goes_at_the_last_moment),
 	SENTENCE(whoever_ends_becomes_no_other_program),
+	SENTENCE(what_cannot_be_handed_on_leaves_a_primary_that_serves),
 	SENTENCE(whoever_waits_for_the_look_is_told_when_the_primary_ends),
 };
 SUITE("upgrade", sentences)

@@ -26,13 +26,16 @@
 #include "history.h"
 #include "journal.h"
 #include "memory.h"
+#include "outbox.h"
 #include "ports.h"
+#include "prepare.h"
 #include "primary_rig.h"
 #include "process.h"
 #include "secondary_life.h"
 #include "state.h"
 #include "store.h"
 #include "suite.h"
+#include "tell.h"
 #include "upgrade.h"
 #include "upgrade_check.h"
 #include "watch.h"
@@ -484,6 +487,40 @@ static void what_it_asks_for_is_done_or_refused(void)
 	end();
 }
 
+static struct vring *changed;
+static struct secondary *standby;
+
+static bool is_current(void *context)
+{
+	(void)context;
+	return prepare_is_current(changed, standby);
+}
+
+/* It hears of the new call with all the rest, when it reads again. */
+static void a_call_that_changes_while_it_does_not_read_is_sent_later(void)
+{
+	struct port *port;
+	int sockets[2];
+
+	begin();
+	(void)rig_secondary(&rig, "s", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &sockets[0]);
+	standby = rig_secondary(&rig, "t", HOLDFAST__ATTACH__ROLE__STANDBY, "*", &sockets[1]);
+	port = rig_port(&rig, "p", 2);
+	changed = &port->device.vrings[0];
+	grant_offer(&port->device);
+	CHECK(changed->owner != standby && is_current(NULL));
+	faults_arm_error(0, FAULT_TRANSFER, EAGAIN, 1);
+	prepare_send_call(changed, standby);
+	faults_disarm(NULL);
+	CHECK(!secondary_idle(standby));
+	grant_send_call(changed);
+	CHECK(!is_current(NULL));
+	CHECK(rig_until(&rig, is_current, NULL, 2000));
+	CHECK(secondary_idle(standby));
+	hf_fd_close_all(sockets, 2);
+	end();
+}
+
 static int make_watch(void)
 {
 	return watch_open(p);
@@ -587,6 +624,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_device_is_not_there_where_the_kernel_has_none),
 	SENTENCE(a_secondary_is_let_in_or_not_there),
 	SENTENCE(what_it_asks_for_is_done_or_refused),
+	SENTENCE(a_call_that_changes_while_it_does_not_read_is_sent_later),
 	SENTENCE(nobody_is_watched_by_halves),
 	SENTENCE(whoever_has_to_die_is_dead_or_it_is_said),
 	SENTENCE(a_program_is_looked_at_or_the_upgrade_refused),
