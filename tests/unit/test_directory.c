@@ -249,6 +249,7 @@ static void what_is_no_directory_at_all_is_refused(void)
 	CHECK_EQ(hf_directory_attach(&reader, empty), -EINVAL);
 	CHECK(hf_directory_attach(&reader, ends[0]) < 0);
 	CHECK(hf_directory_attach(&reader, -1) < 0);
+	CHECK_EQ(hf_directory_adopt(&reader, &(struct hf_memory){.size = 4095}), -EINVAL);
 	close(small);
 	close(empty);
 	close(ends[0]);

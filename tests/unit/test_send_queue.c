@@ -124,6 +124,22 @@ static void more_than_the_bound_is_refused(void)
 	end();
 }
 
+/* Bytes count as packets do. */
+static void more_bytes_than_the_bound_are_refused(void)
+{
+	begin();
+	send_queue_destroy(queue);
+	queue = send_queue_create(32, MOST, 64);
+	REQUIRE(queue != NULL);
+	faults_arm_error(0, FAULT_TRANSFER, EAGAIN, 1);
+	CHECK_EQ(send_one(1), -ENOBUFS);
+	faults_disarm(NULL);
+	CHECK(send_queue_empty(queue));
+	CHECK_EQ(send_one(2), 0);
+	CHECK_EQ(received(), 2);
+	end();
+}
+
 /* Each allocation and each duplicate fails in turn, while what is sent has to wait. */
 static void a_message_that_cannot_be_kept_is_refused_whole(void)
 {
@@ -150,6 +166,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_the_kernel_has_no_room_for_waits_and_keeps_its_order),
 	SENTENCE(a_connection_that_is_gone_is_said),
 	SENTENCE(more_than_the_bound_is_refused),
+	SENTENCE(more_bytes_than_the_bound_are_refused),
 	SENTENCE(a_message_that_cannot_be_kept_is_refused_whole),
 };
 SUITE("send_queue", sentences)

@@ -70,10 +70,21 @@ static void a_path_where_somebody_listens_is_refused(void)
 	clean_up();
 }
 
+static void a_path_that_no_socket_can_have_is_refused(void)
+{
+	char too_long[109];
+
+	memset(too_long, 'x', sizeof(too_long) - 1);
+	too_long[sizeof(too_long) - 1] = '\0';
+	CHECK_EQ(stream_connect(too_long), -ENAMETOOLONG);
+	CHECK_EQ(stream_listen(too_long, 0600), -ENAMETOOLONG);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_socket_that_listens_is_told_from_one_that_was_shut_down),
 	SENTENCE(a_socket_whose_file_is_gone_does_not_listen),
 	SENTENCE(a_file_that_another_has_put_there_is_not_ours),
 	SENTENCE(a_path_where_somebody_listens_is_refused),
+	SENTENCE(a_path_that_no_socket_can_have_is_refused),
 };
 SUITE("stream", sentences)

@@ -25,15 +25,18 @@
 #include "handover.h"
 #include "history.h"
 #include "journal.h"
+#include "lane.h"
 #include "memory.h"
 #include "outbox.h"
 #include "ports.h"
 #include "prepare.h"
 #include "primary_rig.h"
 #include "process.h"
+#include "refused.h"
 #include "secondary_life.h"
 #include "state.h"
 #include "store.h"
+#include "stream.h"
 #include "suite.h"
 #include "tell.h"
 #include "upgrade.h"
@@ -329,6 +332,19 @@ static void unmake_port(int error)
 		CHECK_EQ(port_del(p, "q"), 0);
 }
 
+/* The file of a socket whose process died, for the next attempt. */
+static void unmake_over_stale(int error)
+{
+	char path[128];
+
+	unmake_port(error);
+	snprintf(path, sizeof(path), "%s/q.sock", rig.dir);
+	(void)unlink(path);
+	fd = stream_listen(path, 0600);
+	REQUIRE(fd >= 0);
+	hf_fd_close(&fd);
+}
+
 static int make_device(void)
 {
 	return port_add_cuse(p, "q", NULL, 1, &reason);
@@ -355,7 +371,7 @@ static void a_port_is_added_or_not_there(void)
 
 	begin();
 	rig.conf.port_group = getegid() ? getegid() : 1;
-	sweep(make_port, unmake_port);
+	sweep(make_port, unmake_over_stale);
 	sweep(make_client, unmake_port);
 	REQUIRE(make_kept() == 0);
 	sweep(make_port, unmake_port);
@@ -468,6 +484,28 @@ static void check_handover_without_memory(void)
 	p->holding = true;
 	CHECK_EQ(handover_start(p, "p", "s", &waiter, &reason), -EBUSY);
 	p->holding = false;
+}
+
+/* It says so from inside of a burst: it leaves, and that takes the ring back. */
+static void who_refuses_a_ring_in_a_burst_of_it_breaks_the_protocol(void)
+{
+	struct vring *vring;
+	struct hf_lane_vring *entry;
+	int socket;
+
+	begin();
+	secondary = rig_secondary(&rig, "s", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket);
+	vring = &rig_port(&rig, "p", 1)->device.vrings[0];
+	grant_offer(vring->device);
+	entry = rig_lane(vring);
+	hf_write_once(&entry->busy, 1u);
+	CHECK_EQ(grant_refused(secondary, vring, vring->grant, -EINVAL), -EPROTO);
+	CHECK(vring->owner == secondary && !rig_grant_word(vring));
+	hf_burst_leave(entry);
+	secondary_leave(secondary, true);
+	CHECK(!vring->owner && !p->secondaries[0]);
+	close(socket);
+	end();
 }
 
 static void what_it_asks_for_is_done_or_refused(void)
@@ -624,6 +662,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_device_is_not_there_where_the_kernel_has_none),
 	SENTENCE(a_secondary_is_let_in_or_not_there),
 	SENTENCE(what_it_asks_for_is_done_or_refused),
+	SENTENCE(who_refuses_a_ring_in_a_burst_of_it_breaks_the_protocol),
 	SENTENCE(a_call_that_changes_while_it_does_not_read_is_sent_later),
 	SENTENCE(nobody_is_watched_by_halves),
 	SENTENCE(whoever_has_to_die_is_dead_or_it_is_said),
