@@ -22,6 +22,11 @@ void hf_hop_destroy(struct hf_hop *hop)
 	free(hop);
 }
 
+const uint64_t *hf_hop_walked(const struct hf_hop *hop)
+{
+	return &hop->walked;
+}
+
 static void open_hop(struct hf_hop *hop, struct hf_device *device, struct hf_vring *v)
 {
 	hop->source = v;
@@ -72,6 +77,7 @@ static __attribute__((noinline)) uint16_t peek(struct hf_hop *hop, struct hf_dev
 
 	if (unlikely(!hf_burst_attend(v)))
 		return 0;
+	v->budget = HOP_BUDGET;
 	open_hop(hop, device, v);
 	if (unlikely(v->broken))
 		goto nothing;
@@ -92,6 +98,7 @@ static __attribute__((noinline)) uint16_t peek(struct hf_hop *hop, struct hf_dev
 	else if (!hop->count)
 		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
 looked:
+	hop->walked += (uint64_t)(HOP_BUDGET - v->budget);
 	if (likely(hop->count)) {
 		hf_burst_hold(v);
 		return hop->count;

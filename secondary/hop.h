@@ -25,6 +25,11 @@
 #include "notify.h"
 #include "vring.h"
 
+/*
+ * Descriptors that a peek looks at, before it begins no further chain (HF_BURST_BUDGET is a whole
+ * burst's): a switch that is fair to its guests looks at the next one in between.
+ */
+#define HOP_BUDGET	  2048
 #define HOP_PIECES	  1024u /* of all packets of a peek */
 #define HOP_PACKET_PIECES 64u	/* of one; a packet in more of them is copied out at once */
 #define HOP_WHOLE	  255u	/* in the place of a number of pieces */
@@ -49,6 +54,7 @@ struct hop_call {
 struct hf_hop {
 	struct hf_vring *source; /* NULL: no peek is open */
 	struct hf_device *device;
+	uint64_t walked; /* descriptors, of all peeks (hf_hop_walked) */
 	uint64_t rarp;	 /* the first packet is this announcement (hf_device.rarp), no chain's */
 	uint16_t count;	 /* packets */
 	uint16_t places; /* chains that were looked at */

@@ -40,11 +40,12 @@ HF_API void hf_hop_destroy(struct hf_hop *hop);
  * the metadata asks for it or the packet lies in many pieces; all of a packet that is no longer.
  * `len` says how many, of each segment; `total` and `offload` are the whole packet's, checked as
  * after a dequeue. A chain that is malformed, or larger than the room of packets[i] (with its
- * segments), is passed over and counted by reason, as in hf_dequeue_burst. Returns how many. 0:
- * nothing is held, hf_hop_complete is not needed. Also 0 while a peek of this hop is open. The
- * packets stay where they are, with `data`, `room` and `peeked` as they are, until hf_hop_complete;
- * `len` and `total` as well, unless the packet is whole: one that was cut while its rest is in the
- * guest is not what was sent, or is dropped. The thread that runs the vring.
+ * segments), is passed over and counted by reason, as in hf_dequeue_burst. Behind 2,048
+ * descriptors no further chain is begun. Returns how many packets came. 0: nothing is held,
+ * hf_hop_complete is not needed. Also 0 while a peek of this hop is open. The packets stay where
+ * they are, with `data`, `room` and `peeked` as they are, until hf_hop_complete; `len` and `total`
+ * as well, unless the packet is whole: one that was cut while its rest is in the guest is not what
+ * was sent, or is dropped. The thread that runs the vring.
  */
 HF_API uint16_t hf_hop_peek(struct hf_hop *hop, struct hf_device *device, uint16_t queue,
 			    struct hf_packet *const *packets, uint16_t count, uint32_t front);
@@ -71,6 +72,14 @@ HF_API void hf_hop_copy(struct hf_hop *hop, struct hf_packet *const *packets, ui
  * that were not copied out are cut to their front from now on.
  */
 HF_API void hf_hop_complete(struct hf_hop *hop, uint16_t count);
+
+/*
+ * Where the hop counts the descriptors that its peeks have looked at since it was created, those
+ * of chains that were passed over too: read it before and after a peek, and you know what the guest
+ * had it do, also when no packet came. A chain of one descriptor may count as none. Valid as long
+ * as the hop; the thread that hops.
+ */
+HF_API const uint64_t *hf_hop_walked(const struct hf_hop *hop);
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "hop.h"
 #include "notify.h"
 #include "rarp.h"
 #include "rig.h"
@@ -470,6 +471,67 @@ static void only_bad_chains_go_back_at_once(void)
 	close_guests();
 }
 
+/* A chain of `n` descriptors, 16 bytes in each. */
+static void put_long(uint32_t n)
+{
+	static const uint8_t header[16];
+	struct rig *from = &guests[0];
+	struct piece pieces[SIZE];
+
+	guest_write(&from->guest, slot(from, 0), header, sizeof(header));
+	for (uint32_t i = 0; i < n; i++)
+		pieces[i] = (struct piece){slot(from, i), 16, 0};
+	REQUIRE(driver_put(&from->tx, pieces, n) >= 0);
+	driver_publish(&from->tx);
+}
+
+static void what_a_peek_walks_is_counted_whatever_becomes_of_it(void)
+{
+	const uint64_t *walked;
+
+	open_guests(0);
+	walked = hf_hop_walked(hop);
+	CHECK_EQ(*walked, 0);
+	put_long(20);
+	put_long(30);
+	CHECK_EQ(peek(PACKETS), 2);
+	CHECK_EQ(*walked, 50);
+	/* Looked at again, it is counted again. */
+	hf_hop_complete(hop, 1);
+	CHECK_EQ(peek(PACKETS), 1);
+	CHECK_EQ(*walked, 80);
+	hf_hop_complete(hop, 1);
+	for (int i = 0; i < 5; i++)
+		put_bad();
+	CHECK_EQ(peek(PACKETS), 0);
+	CHECK_EQ(*walked, 85);
+	CHECK_EQ(peek(PACKETS), 0);
+	CHECK_EQ(*walked, 85);
+	close_guests();
+}
+
+/* No chain is begun when so many were looked at; the others come with the next peek. */
+static void a_peek_of_long_chains_ends_with_its_budget(void)
+{
+	const uint64_t *walked;
+	uint16_t n;
+
+	open_guests(0);
+	rig_destroy(&guests[0]);
+	open_guest(&guests[0], 4096, 0);
+	walked = hf_hop_walked(hop);
+	for (uint32_t i = 0; i < 4096 / SIZE; i++)
+		put_long(SIZE);
+	n = peek(PACKETS);
+	CHECK_EQ(n, HOP_BUDGET / SIZE);
+	CHECK_EQ(*walked, HOP_BUDGET);
+	hf_hop_complete(hop, n);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), n);
+	CHECK_EQ(peek(PACKETS), 4096 / SIZE - n);
+	hf_hop_complete(hop, PACKETS);
+	close_guests();
+}
+
 #ifndef RING_PACKED
 /* Chains as long as the ring, and all of them bad: the burst is bounded. */
 static void a_peek_of_endless_chains_ends_with_its_budget(void)
@@ -487,7 +549,7 @@ static void a_peek_of_endless_chains_ends_with_its_budget(void)
 	driver_publish(d);
 	CHECK_EQ(peek(PACKETS), 0);
 	dropped = counted(0, 1, HF_COUNTER_DROP_LOOP);
-	CHECK(dropped >= 1 && dropped <= HF_BURST_BUDGET / 4096 + 1);
+	CHECK(dropped >= 1 && dropped <= HOP_BUDGET / 4096 + 1);
 	CHECK(has_used(d, dropped));
 	close_guests();
 }
@@ -851,6 +913,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_revoked_sender_is_completed_first),
 	SENTENCE(a_disabled_ring_is_emptied),
 	SENTENCE(only_bad_chains_go_back_at_once),
+	SENTENCE(what_a_peek_walks_is_counted_whatever_becomes_of_it),
+	SENTENCE(a_peek_of_long_chains_ends_with_its_budget),
 	SENTENCE(guests_are_called_once_and_when_the_hop_is_over),
 	SENTENCE(a_call_that_hangs_holds_nobodys_ring),
 	SENTENCE(an_announcement_comes_first_and_is_not_lost),
