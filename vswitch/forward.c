@@ -12,11 +12,16 @@
  * copy. All of the above happens while the sender's ring is held, so it must not last: a burst that
  * is flooded to many is copied out first, and then it is nobody's but ours. (One copy more is
  * little beside so many.)
+ *
+ * How much work a packet is, is known with its verdict: its bytes, as often as they are copied. No
+ * verdict is sought for the packets of a hop that come when the source's share of the round is
+ * spent (share.h).
  */
 #include "forward.h"
 
 #include "deliver.h"
 #include "flow.h"
+#include "share.h"
 
 /* Packets and where each goes: port id << 16 | queue. */
 struct batch {
@@ -156,15 +161,29 @@ struct sorted {
 	uint16_t nr_floods;
 };
 
-static void classify(struct forward *f, const struct port *ingress,
-		     struct hf_packet *const *packets, uint16_t nr, struct sorted *sorted)
+/* Of a flooded packet, besides its bytes: a copy for each port but the sender's, and of many one
+ * more (FLOOD_HELD). */
+static int64_t flood_work(const struct forward *f, const struct hf_packet *packet)
+{
+	const unsigned ports = f->table->nr_reachable;
+
+	return ports > 1 ? (ports - 1) * ((int64_t)packet->total + SHARE_COPY) : 0;
+}
+
+/* Verdicts for as many as the budget reaches to; how many. */
+static uint16_t classify(struct forward *f, const struct port *ingress,
+			 struct hf_packet *const *packets, uint16_t nr, struct sorted *sorted)
 {
 	const struct view *view = own_view(f);
 	struct port_stats *stats = stats_of(f, ingress->id);
+	const int64_t budget = f->hop ? f->budget : INT64_MAX;
 	struct flow_ends last = {0}, ends;
+	int64_t left = budget, floods = 0;
 	int verdict = DROP;
+	uint16_t i;
 
-	for (uint16_t i = 0; i < nr; i++) {
+	for (i = 0; i < nr && left > 0; i++) {
+		left -= packets[i]->total;
 		packets[i]->user[PACKET_FLOW] = 0;
 		if (!flow_ends(packets[i], &ends)) {
 			count(&stats->rx_runt, 1);
@@ -177,13 +196,19 @@ static void classify(struct forward *f, const struct port *ingress,
 		last = ends;
 		if (verdict == DROP)
 			count(&stats->rx_filtered, 1);
-		else if (verdict == FLOOD)
+		else if (verdict == FLOOD) {
 			sorted->floods[sorted->nr_floods++] = packets[i];
-		else if (view->routes[verdict].port)
+			floods += flood_work(f, packets[i]);
+			left -= flood_work(f, packets[i]);
+		} else if (view->routes[verdict].port)
 			batch_add(&sorted->batch, &view->routes[verdict], packets[i]);
 		else
 			count(&stats_of(f, (uint16_t)verdict)->tx_no_queue, 1);
 	}
+	count(&stats->rx_packets, i);
+	f->spent = (uint64_t)(budget - left);
+	count(&stats->rx_bytes, f->spent - (uint64_t)floods);
+	return i;
 }
 
 /* The sender gets its buffers back. */
@@ -200,15 +225,14 @@ static void take_all(struct forward *f, struct hf_packet *const *packets, uint16
 	end_hop(f, nr);
 }
 
-void forward_burst(struct forward *f, const struct port *ingress, struct hf_packet *const *packets,
-		   uint16_t nr)
+uint16_t forward_burst(struct forward *f, const struct port *ingress,
+		       struct hf_packet *const *packets, uint16_t nr)
 {
 	struct sorted sorted;
 
 	sorted.batch.count = 0;
 	sorted.nr_floods = 0;
-	stats_received(stats_of(f, ingress->id), packets, nr);
-	classify(f, ingress, packets, nr, &sorted);
+	nr = classify(f, ingress, packets, nr, &sorted);
 	if (f->hop && sorted.nr_floods && f->table->nr_reachable > FLOOD_HELD + 1)
 		take_all(f, packets, nr);
 	if (sorted.nr_floods)
@@ -216,4 +240,5 @@ void forward_burst(struct forward *f, const struct port *ingress, struct hf_pack
 	send_batch(f, &sorted.batch);
 	end_hop(f, nr);
 	deliver_flush(f);
+	return nr;
 }

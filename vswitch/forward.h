@@ -25,6 +25,8 @@ struct forward {
 	struct idle *idle[MAX_WORKERS];	   /* to wake them */
 	/* Of this burst: the hop whose packets they are, or NULL: they are in our memory, whole. */
 	struct hf_hop *hop;
+	uint32_t budget; /* work that its source may have us do (share.h); with a hop */
+	uint64_t spent;	 /* … and that it had us do: set by forward_burst() */
 	/* Of this round. */
 	const struct table *table;
 	unsigned may_keep; /* packets that may still be left for others */
@@ -34,11 +36,12 @@ struct forward {
 
 /*
  * Forward packets that came in on `ingress`, and complete the hop they are of. They stay the
- * caller's; those with
- * PACKET_REFERENCES other than 0 afterwards, `may_keep` at most, are being read by other workers
- * until deliver_take_back() has brought the number back to 0.
+ * caller's; those with PACKET_REFERENCES other than 0 afterwards, `may_keep` at most, are being
+ * read by other workers until deliver_take_back() has brought the number back to 0. Returns how
+ * many it dealt with: all, but for those of a hop that the budget does not reach to. They stay
+ * where they are, and come again.
  */
-void forward_burst(struct forward *f, const struct port *ingress, struct hf_packet *const *packets,
-		   uint16_t nr);
+uint16_t forward_burst(struct forward *f, const struct port *ingress,
+		       struct hf_packet *const *packets, uint16_t nr);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * Theory of operation: why no wake-up is lost
  *
- * A worker sleeps only after a round in which every source was empty, and starts a full round
+ * A worker sleeps only after a round in which every source was empty (or sat out, and had nothing
+ * but chains to drop before: share.h; arming says 1 if there are more), and starts a full round
  * after every sleep. Between that round and epoll_wait(), three kinds of news may come:
  *
  * 1. A guest makes buffers available. We arm each vring; arming stores the request, makes a full

@@ -64,12 +64,6 @@ void stats_sent(struct port_stats *stats, struct hf_packet *const *packets, uint
 	count(&stats->tx_bytes, sum_bytes(packets, nr));
 }
 
-void stats_received(struct port_stats *stats, struct hf_packet *const *packets, uint16_t nr)
-{
-	count(&stats->rx_packets, nr);
-	count(&stats->rx_bytes, sum_bytes(packets, nr));
-}
-
 struct worker_stats *stats_create(unsigned workers)
 {
 	struct worker_stats *sets = aligned_alloc(CACHE_LINE, workers * sizeof(*sets));

@@ -57,8 +57,6 @@ struct hf_packet;
 
 /* Count `count` packets that went out to a port. */
 void stats_sent(struct port_stats *stats, struct hf_packet *const *packets, uint16_t count);
-/* Count `count` packets that came in from a port. */
-void stats_received(struct port_stats *stats, struct hf_packet *const *packets, uint16_t count);
 
 /* Zeroed sets for `workers` workers, cache-line aligned; free with free(). */
 struct worker_stats *stats_create(unsigned workers);

@@ -40,8 +40,8 @@ static void add_sources(struct view *view, struct port *port, unsigned worker, u
 
 		if (!port->receive_on[pair] || port_queue_owner(port, queue, workers) != worker)
 			continue;
-		view->sources[view->nr_sources++] =
-			(struct source){.port = port, .queue = queue, .waitable = waitable};
+		view->sources[view->nr_sources++] = (struct source){
+			.port = port, .queue = queue, .waitable = waitable, .want = BURST};
 		view->must_poll |= !waitable;
 	}
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The port table: what each worker receives from and where it may send to. Never changed once
- * built: every event in the control thread builds a new one and replaces the old (quiesce.h).
+ * built: every event in the control thread builds a new one and replaces the old (quiesce.h). But
+ * for what a worker notes of its own sources (share.h): a new table begins anew, which gives one
+ * that owed something one round more.
  */
 #ifndef VSWITCH_TABLE_H
 #define VSWITCH_TABLE_H
@@ -12,7 +14,11 @@
 struct source {
 	struct port *port;
 	uint16_t queue;
-	bool waitable; /* has a descriptor; else it must be polled */
+	bool waitable : 1; /* has a descriptor; else it must be polled */
+	/* Of its worker. */
+	bool busy : 1; /* it owes for packets, not for what was dropped unseen */
+	uint8_t want;  /* packets to ask it for */
+	uint32_t owed; /* work, for later rounds to pay */
 };
 
 /* How one worker reaches one port. */

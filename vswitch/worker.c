@@ -10,6 +10,10 @@
  * cache. One that was left for another worker leaves the hand and is replaced by a spare.
  * Forwarding keeps no more packets than there are spares, so the hand is always full, and a worker
  * that is stuck cannot stop another one's receiving.
+ *
+ * Sources that have much done for them do not have a burst in each round (share.h). One that sits
+ * out leaves the round as busy as its last burst did: with packets, the worker does not go to sleep
+ * before it has looked there again; without, it may nap as beside any source that has never any.
  */
 #include "worker.h"
 
@@ -22,6 +26,7 @@
 
 #include "deliver.h"
 #include "say.h"
+#include "share.h"
 
 #define FEW_SOURCES	1000u /* what their polls read stays near enough */
 #define SOURCES_AHEAD	4u   /* bursts from the prefetch to its use */
@@ -56,24 +61,43 @@ static bool run_inboxes(struct worker *worker)
 	return busy;
 }
 
-static bool run_source(struct worker *worker, const struct source *source)
+static uint16_t fetch(struct worker *worker, const struct source *source)
 {
 	struct port *port = source->port;
-	struct port_stats *stats = &worker->forward.stats->ports[port->id];
-	struct hf_hop *hop = port->ops->peek ? worker->hop : NULL;
-	uint16_t came = hop ? port->ops->peek(port, source->queue, hop, worker->hand, BURST)
-			    : port->ops->receive(port, source->queue, worker->hand, BURST, stats);
 
-	if (!came)
+	worker->forward.hop = port->ops->peek ? worker->hop : NULL;
+	if (worker->forward.hop)
+		return port->ops->peek(port, source->queue, worker->hop, worker->hand,
+				       source->want);
+	return port->ops->receive(port, source->queue, worker->hand, source->want,
+				  &worker->forward.stats->ports[port->id]);
+}
+
+static bool run_source(struct worker *worker, struct source *source)
+{
+	struct forward *f = &worker->forward;
+	const uint32_t budget = share_open(source);
+	uint64_t walked = *worker->walked, waste = 0;
+	uint16_t came, taken;
+
+	if (!budget)
+		return source->busy;
+	came = fetch(worker, source);
+	walked = *worker->walked - walked;
+	if (walked > came * SHARE_DESCS)
+		waste = share_waste(worker->hand, came, walked);
+	else if (!came)
 		return false;
-	worker->forward.hop = hop;
-	worker->forward.may_keep = worker->nr_spare;
-	forward_burst(&worker->forward, port, worker->hand, came);
-	for (uint16_t i = 0; i < came; i++) {
+	f->budget = budget;
+	f->may_keep = worker->nr_spare;
+	f->spent = 0;
+	taken = came ? forward_burst(f, source->port, worker->hand, came) : 0;
+	share_close(source, budget, f->spent + waste, came, taken);
+	for (uint16_t i = 0; i < taken; i++) {
 		if (worker->hand[i]->user[PACKET_REFERENCES])
 			worker->hand[i] = worker->spare[--worker->nr_spare];
 	}
-	return true;
+	return came != 0;
 }
 
 /* With more sources than the cache holds: of one that comes later in the round. Few stay in it. */
@@ -166,6 +190,7 @@ static int get_packets(struct worker *worker)
 	worker->hop = hf_hop_create();
 	if (!worker->pool || !worker->hop)
 		return errno ? -errno : -ENOMEM;
+	worker->walked = hf_hop_walked(worker->hop);
 	for (unsigned i = 0; i < BURST + spares; i++) {
 		struct hf_packet *packet = hf_packet_pool_get(worker->pool, i);
 

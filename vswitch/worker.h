@@ -33,6 +33,7 @@ struct worker {
 	/* The thread's own. */
 	struct hf_packet_pool *pool;
 	struct hf_hop *hop;
+	const uint64_t *walked;	       /* descriptors that the hop has looked at */
 	struct hf_packet *hand[BURST]; /* always full: receive bursts go here */
 	struct hf_packet *spare[HANDOVER_SLOTS];
 	unsigned nr_spare;

@@ -8,6 +8,7 @@
 
 #include "deliver.h"
 #include "forward.h"
+#include "share.h"
 #include "suite.h"
 #include "test_vswitch_fake.h"
 
@@ -123,6 +124,7 @@ static void start(unsigned nr, unsigned workers)
 			     .stats = stats,
 			     .nr_workers = workers,
 			     .may_keep = HANDOVER_SLOTS,
+			     .budget = SHARE_ROUND,
 			     .table = table};
 	for (unsigned w = 0; w < workers; w++) {
 		REQUIRE(!idle_open(&idles[w]));
@@ -233,11 +235,51 @@ static void what_is_left_for_another_worker_is_copied_out(void)
 	stop(2);
 }
 
+/* The last that is begun may go beyond it; the one behind it is not even looked at. */
+static void what_the_budget_does_not_reach_to_stays_with_its_guest(void)
+{
+	start(8, 1);
+	for (unsigned i = 0; i < 4; i++) {
+		peeked(i, i < 2 ? 1 : 99);
+		burst[i]->total = 1000;
+	}
+	/* Two to a guest, one to all. */
+	f.budget = 2001;
+	forward(4);
+	CHECK(was(0, COPIED, 0, 3));
+	CHECK(was(1, COMPLETED, 0, 3));
+	for (uint16_t i = 1; i < 8; i++)
+		CHECK(was(1 + i, TRANSMITTED, i, 1));
+	CHECK(was(9, TRANSMITTED, 1, 2));
+	CHECK_EQ(nr_events, 10);
+	CHECK_EQ(f.spent, 3 * 1000 + 7 * (1000 + SHARE_COPY));
+	CHECK_EQ(stats->ports[0].rx_packets, 3);
+	CHECK_EQ(stats->ports[0].rx_bytes, 3000);
+	CHECK_EQ(stats->ports[0].rx_flooded, 1);
+	stop(1);
+}
+
+/* It is nobody's but ours already. */
+static void what_was_received_is_forwarded_whatever_the_budget(void)
+{
+	start(4, 1);
+	for (unsigned i = 0; i < 3; i++)
+		burst[i] = fake_frame(&frames[i], 1, 0);
+	f.budget = 1;
+	f.hop = NULL;
+	CHECK_EQ(forward_burst(&f, ports[0], burst, 3), 3);
+	CHECK(was(0, TRANSMITTED, 1, 3));
+	CHECK_EQ(f.spent, 3 * 64);
+	stop(1);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(guests_are_forwarded_to_and_uplinks_get_copies),
 	SENTENCE(what_goes_nowhere_is_given_back_unread),
 	SENTENCE(a_flood_to_few_is_forwarded_while_the_ring_is_held),
 	SENTENCE(before_a_flood_to_many_the_ring_is_given_back),
 	SENTENCE(what_is_left_for_another_worker_is_copied_out),
+	SENTENCE(what_the_budget_does_not_reach_to_stays_with_its_guest),
+	SENTENCE(what_was_received_is_forwarded_whatever_the_budget),
 };
 SUITE("vswitch: hop", sentences)

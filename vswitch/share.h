@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What one source may cost the others of its worker.
+ *
+ * Theory of operation. A worker goes around its sources, so what one of them has it do in a round
+ * is what all the others wait for. Work is counted in bytes, as they are copied; a source may spend
+ * SHARE_ROUND of it in a round. Of a peek no packet is begun when that is spent: the others stay in
+ * the guest's ring. What was spent above (by the last packet, or by what is known only afterwards)
+ * is owed: it is taken from the next rounds' shares, and as long as a whole one or more is owed the
+ * source sits out. So on average no source has more than its share, and in one round no more than
+ * that and one packet. (Deficit round robin, with the deficit's sign turned.)
+ *
+ * Who stays below, and that is whoever sends what a network carries to whom it is for, pays one
+ * comparison in a burst. A source that was cut is asked for fewer packets from then on, since the
+ * others would be looked at in vain; bursts that are full and within the share double that again.
+ *
+ * Two descriptors that packets have no need of are charged like a whole round, which is far more
+ * than it takes to walk them. At cost, a guest that sends single bytes in the longest chains would
+ * be given a share of the worker like any other; so it is one chain in a hundred rounds, and nobody
+ * else gets slower for that. Honest guests have next to none.
+ */
+#ifndef VSWITCH_SHARE_H
+#define VSWITCH_SHARE_H
+
+#include "table.h"
+
+/* Four of the largest frames to one port, two bursts of full Ethernet frames, or 64 small frames to
+ * a few ports: some 25 µs. */
+#define SHARE_ROUND  (256u << 10)
+#define SHARE_COPY   256u	       /* a packet at one of many destinations, besides its bytes */
+#define SHARE_DESCS  8u		       /* descriptors that any packet may be in … */
+#define SHARE_PIECE  1024u	       /* … and one more for so many bytes */
+#define SHARE_WASTED (SHARE_ROUND / 2) /* a descriptor beyond that */
+
+/* The source has its turn: how much it may spend. 0: it sits this round out. */
+static inline uint32_t share_open(struct source *source)
+{
+	uint32_t owed = source->owed;
+
+	if (!owed)
+		return SHARE_ROUND;
+	source->owed = owed < SHARE_ROUND ? 0 : owed - SHARE_ROUND;
+	return owed < SHARE_ROUND ? SHARE_ROUND - owed : 0;
+}
+
+/* What `walked` descriptors are beyond what `nr` packets need, as work. */
+uint64_t share_waste(struct hf_packet *const *packets, uint16_t nr, uint64_t walked);
+
+/* It spent more than it might, on the first `taken` packets or none. */
+void share_owe(struct source *source, uint32_t budget, uint64_t spent, uint16_t taken);
+
+/* Its turn is over: `came` packets were there, `taken` were dealt with. */
+static inline void share_close(struct source *source, uint32_t budget, uint64_t spent,
+			       uint16_t came, uint16_t taken)
+{
+	if (spent > budget)
+		share_owe(source, budget, spent, taken);
+	else if (came == source->want && came < BURST)
+		source->want = (uint8_t)(came < BURST / 2 ? 2 * came : BURST);
+}
+
+#endif
