@@ -19,7 +19,7 @@
 #define HF_DIRECTORY_MAGIC 0x3152494454534648ull /* "HFSTDIR1" */
 #define HF_LANE_MAGIC	   0x31454e414c534648ull /* "HFSLANE1" */
 #define HF_ABI_MAJOR	   4u
-#define HF_ABI_MINOR	   0u
+#define HF_ABI_MINOR	   1u
 
 #define HF_SHM_MAX_REGIONS 509u /* what CONFIGURE_MEM_SLOTS answers */
 #define HF_SHM_MAX_VRINGS  256u /* 128 queue pairs */

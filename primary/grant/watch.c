@@ -7,11 +7,11 @@
  *            a callback, loses nothing while packets move. Silent ones are relieved: what they run
  *            is taken back and given to who else serves the port (handover_relieve), if that one
  *            is seen to live. Without anybody they are left alone: it may be a debugger.
- *   a burst  that is the same at all looks: `busy`, and no counter of bursts moves. A burst is
- *            bounded, so the vring is asked back as a front-end would, and offered again at once.
- *            Who only had no processor leaves it then, and has lost nothing; who does not by the
- *            fence's deadline is killed. That needs nobody who waits, but somebody who runs: it
- *            beats, or it uses processor time. Who does neither is stopped, not stuck.
+ *   a burst  that is the same at all looks: `busy`, and no counter of bursts or looks moves. A
+ *            burst is bounded, so the vring is asked back as a front-end would, and offered again
+ *            at once. Who only had no processor leaves it then, and has lost nothing; who does not
+ *            by the fence's deadline is killed. That needs nobody who waits, but somebody who runs:
+ *            it beats, or it uses processor time. Who does neither is stopped, not stuck.
  */
 #include "watch.h"
 

@@ -98,10 +98,11 @@ static bool accept_one(struct listener *listener)
 		int error = errno;
 
 		if (error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS) {
-			log_warning("holdfastd",
-				    "cannot accept on %s: %s; raise the limit of open files "
-				    "(ulimit -n)",
-				    listener->path, strerrordesc_np(error));
+			if (hf_log_allowed(&listener->log_limit))
+				log_warning("holdfastd",
+					    "cannot accept on %s: %s; raise the limit of open "
+					    "files (ulimit -n)",
+					    listener->path, strerrordesc_np(error));
 			pause_accepting(listener);
 		}
 		return error == ECONNABORTED || error == EINTR;

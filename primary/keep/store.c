@@ -128,9 +128,11 @@ bool store_alive(struct store *store)
 	return keeper_alive(&store->keeper);
 }
 
-bool store_at_rest(const struct store *store)
+int store_at_rest(const struct store *store)
 {
-	return keeper_at_rest(&store->keeper) && !store->nr_owed;
+	if (!keeper_at_rest(&store->keeper))
+		return -EBUSY;
+	return store->nr_owed ? -ENOMEM : 0;
 }
 
 void store_flush(struct store *store)

@@ -68,8 +68,9 @@ uint32_t store_needs(const struct store *store, const int *fds, size_t nr_fds);
 /* Is something still on its way to the keeper? Until it is not, a death would lose it. No longer
  * than a second: a keeper that stands still must not stop us. */
 bool store_pending(const struct store *store);
-/* Nothing at all is on its way, however long the keeper takes. */
-bool store_at_rest(const struct store *store);
+/* Nothing at all is on its way, however long the keeper takes: 0; -EBUSY: it does not read;
+ * -ENOMEM: there was no memory even to wait with it. */
+int store_at_rest(const struct store *store);
 /* Wait until nothing is, or for half a second: only while the loop does not run. */
 void store_flush(struct store *store);
 /* `drained` is called when nothing is pending any more. */

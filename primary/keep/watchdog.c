@@ -32,7 +32,7 @@ static uint64_t asked_ns(void)
 	return min_u64(strtoull(usec, NULL, 10), UINT32_MAX) * NS_PER_US;
 }
 
-/* One sign waits at most: a holder that does not read must not make a queue. */
+/* One sign waits at most: a keeper that does not read must not make a queue. */
 static void on_timer(struct loop_timer *timer)
 {
 	struct watchdog *watchdog = container_of(timer, struct watchdog, timer);

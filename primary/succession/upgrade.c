@@ -242,9 +242,9 @@ static int execute(struct upgrade *u)
 		store_notify(primary->store, said);
 	store_flush(primary->store);
 	/* What has not left by now never would: the next program takes all it is given for kept. */
-	if (!error && !store_at_rest(primary->store))
-		error = -EBUSY;
-	/* Only now is it known whether the holder is still there to hear of it. */
+	if (!error)
+		error = store_at_rest(primary->store);
+	/* Only now is it known whether the keeper is still there to hear of it. */
 	if (!error)
 		error = store_hand_on(primary->store, handon);
 	if (!error)

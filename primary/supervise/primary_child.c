@@ -93,7 +93,9 @@ void primary_child_said(struct primary_child *p, char *text, int *fds, size_t nr
 
 	/* Whatever it was, its loop came round to say it. */
 	pulse_felt(&p->running);
-	if (said == KEEP_READY)
+	/* A sign comes from the loop, which runs behind READY=1: that one was lost, as it may be
+	 * where it found no room and no memory. */
+	if (said == KEEP_READY || (said == KEEP_ALIVE && !p->ready))
 		become_ready(p);
 	if (said == KEEP_RELOADING) {
 		p->ready = false;

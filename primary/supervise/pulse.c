@@ -28,22 +28,21 @@ uint64_t pulse_wait_ns(const struct pulse *pulse, uint64_t now_ns)
 	return !pulse->looked_ns || now_ns >= due_ns ? 0 : due_ns - now_ns;
 }
 
-/* Had it the chance to say something since the last look? */
-static bool had_its_chance(struct pulse *pulse, pid_t pid)
+/* Of the time since the last look: in how much of it could it have said something? */
+static uint64_t chance_ns(struct pulse *pulse, pid_t pid, uint64_t passed_ns)
 {
-	uint64_t ran_ns = process_ran_ns(pid);
-	bool ran = ran_ns != pulse->ran_ns;
+	uint64_t ran_ns = process_ran_ns(pid), before_ns = pulse->ran_ns;
 	char state = process_state(pid);
 
 	pulse->ran_ns = ran_ns;
 	switch (state) {
 	case 'T': /* stopped */
 	case 't': /* traced */
-		return false;
+		return 0;
 	case 'R': /* wants the processor, or has it */
-		return ran;
+		return min_u64(passed_ns, ran_ns - before_ns);
 	default:
-		return true;
+		return passed_ns;
 	}
 }
 
@@ -55,7 +54,8 @@ bool pulse_stopped(struct pulse *pulse, pid_t pid, uint64_t now_ns)
 	if (pulse_wait_ns(pulse, now_ns))
 		return false;
 	pulse->looked_ns = now_ns;
-	if (had_its_chance(pulse, pid) && !first)
-		pulse->silent_ns += min_u64(passed_ns, period(pulse));
+	passed_ns = chance_ns(pulse, pid, min_u64(passed_ns, period(pulse)));
+	if (!first)
+		pulse->silent_ns += passed_ns;
 	return pulse->silent_ns >= pulse->limit_ns;
 }

@@ -133,9 +133,24 @@ static void who_gets_no_processor_is_left_alone(void)
 	end(pid);
 }
 
-static void who_only_uses_the_processor_has_stopped(void)
+/* A tick of it in each of ten steps. */
+static void who_gets_little_processor_is_judged_by_that(void)
 {
 	struct pulse pulse = {.limit_ns = LIMIT};
+	pid_t pid = start(false);
+
+	become(pid, 'R');
+	for (uint64_t i = 1; i <= 20; i++) {
+		(void)pulse_stopped(&pulse, pid, NS_PER_S + i * STEP);
+		usleep(11000);
+	}
+	CHECK(pulse.silent_ns <= process_ran_ns(pid));
+	end(pid);
+}
+
+static void who_only_uses_the_processor_has_stopped(void)
+{
+	struct pulse pulse = {.limit_ns = LIMIT / 5};
 	pid_t pid = start(false);
 	uint64_t now = NS_PER_S;
 	bool stopped = false;
@@ -156,6 +171,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(looks_that_come_too_early_do_not_count),
 	SENTENCE(who_was_stopped_by_somebody_is_left_alone),
 	SENTENCE(who_gets_no_processor_is_left_alone),
+	SENTENCE(who_gets_little_processor_is_judged_by_that),
 	SENTENCE(who_only_uses_the_processor_has_stopped),
 };
 SUITE("pulse", sentences)
