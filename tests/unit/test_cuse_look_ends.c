@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What ends while a caller's memory is looked at: the caller, its session, its device, the port,
+ * the primary. The look ends with it, and nothing is left of it.
+ */
+#include <errno.h>
+#include <linux/fuse.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "cuse.h"
+#include "cuse_looker.h"
+#include "device.h"
+#include "fake_cuse.h"
+#include "fd.h"
+#include "fd_ledger.h"
+#include "front.h"
+#include "ports.h"
+#include "refusal.h"
+#include "seats.h"
+#include "session.h"
+#include "suite.h"
+
+/* --- the caller is not who it was --- */
+
+static bool has_said(void *socket)
+{
+	char byte;
+
+	return recv(*(int *)socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+/* What a look at that caller is refused for; it is killed in the middle, if asked. */
+static enum refusal look_at(const struct cuse_caller *caller, bool dies)
+{
+	struct vu_region region = {.size = SEATS_MEMORY, .user_addr = (uintptr_t)seats_memory};
+	struct cuse_memory_fault fault = {.reason = NR_REFUSALS};
+	int pidfd, socket, fd, error;
+
+	lookers->to_hang = 1;
+	REQUIRE(cuse_looker_start(caller, &region, 1, &pidfd, &socket) == 0);
+	lookers_await(1);
+	if (dies) {
+		kill(caller->pid, SIGKILL);
+		REQUIRE(waitpid(caller->pid, NULL, 0) == caller->pid);
+	}
+	lookers->go_on = true;
+	CHECK(rig_until(&rig, has_said, &socket, WAIT_MS));
+	error = cuse_looker_hear(socket, &region, &fd, 1, &fault);
+	REQUIRE(waitpid(lookers->last, NULL, 0) == lookers->last);
+	hf_fd_close(&pidfd);
+	hf_fd_close(&socket);
+	if (!error)
+		hf_fd_close(&fd);
+	CHECK_EQ(error, error ? -EPROTO : 0);
+	return fault.reason;
+}
+
+/* Between the look at its maps and what is opened by them. */
+static void a_caller_that_dies_in_the_middle_of_it_is_refused(void)
+{
+	struct cuse_caller caller;
+	enum refusal reason;
+
+	seats_begin(0);
+	REQUIRE(cuse_caller_open((uint32_t)seats_sleeper(), &caller) == 0);
+	reason = look_at(&caller, true);
+	CHECK(reason == REFUSED_MEMORY_HIDDEN || reason == REFUSED_CALLER ||
+	      reason == REFUSED_REGION_MAP);
+	cuse_caller_close(&caller);
+	seats_end(0);
+}
+
+/* All was found, but in the memory of who has that number now. */
+static void what_is_found_in_another_process_of_its_number_is_not_taken(void)
+{
+	struct cuse_caller caller;
+
+	seats_begin(0);
+	REQUIRE(cuse_caller_open((uint32_t)gettid(), &caller) == 0);
+	caller.start++;
+	CHECK_EQ(look_at(&caller, false), REFUSED_CALLER);
+	lookers->go_on = false;
+	lookers->hanging = 0;
+	caller.start--;
+	CHECK_EQ(look_at(&caller, false), 0);
+	cuse_caller_close(&caller);
+	seats_end(0);
+}
+
+/* --- ends --- */
+
+static void closing_the_file_ends_it(void)
+{
+	struct fuse_release_in in;
+	uint64_t table, release;
+
+	seats_begin(1);
+	in = (struct fuse_release_in){.fh = seats[0].handle};
+	lookers->to_hang = 1;
+	table = seat_ask_for_look(0);
+	lookers_await(1);
+	release = kernel_send(FUSE_RELEASE, &in, sizeof(in));
+	REQUIRE(kernel_answer());
+	CHECK_EQ(kernel.answered, kernel.answer_error ? table : release);
+	REQUIRE(kernel_answer());
+	CHECK_EQ(kernel.answered, kernel.answer_error ? table : release);
+	CHECK(seat_port(0)->session == NULL);
+	looker_is_buried_soon(lookers->last);
+	seat_open(0);
+	seat_is_answered(0, seat_ask_for_look(0), 0);
+	seats_end(1);
+}
+
+static void the_callers_death_ends_it(void)
+{
+	uint64_t unique;
+	pid_t caller;
+
+	seats_begin(1);
+	CHECK_EQ(kernel_ioctl(seats[0].handle, VH_RESET_OWNER, NULL), 0);
+	caller = seats_sleeper();
+	kernel.thread = (uint32_t)caller;
+	CHECK_EQ(kernel_ioctl(seats[0].handle, VH_SET_OWNER, NULL), 0);
+	lookers->to_hang = 1;
+	unique = seat_ask_for_look(0);
+	lookers_await(1);
+	kill(caller, SIGKILL);
+	REQUIRE(waitpid(caller, NULL, 0) == caller);
+	seat_is_answered(0, unique, -EIO);
+	CHECK(seat_port(0)->session == NULL);
+	looker_is_buried_soon(lookers->last);
+	seats_end(1);
+}
+
+/* While the session's rings are taken back, what it found is of no use any more. */
+static void what_is_found_for_a_session_that_ends_is_closed(void)
+{
+	uint64_t unique;
+	int open_now;
+
+	seats_begin(1);
+	lookers->to_hang = 1;
+	unique = seat_ask_for_look(0);
+	lookers_await(1);
+	open_now = fds_open();
+	seat_port(0)->session->must_end = "it is over";
+	lookers->go_on = true;
+	seat_is_answered(0, unique, -EIO);
+	looker_is_buried_soon(lookers->last);
+	CHECK_EQ(fds_open(), open_now - 3); /* the caller's and its pidfd, its socket */
+	CHECK_EQ(seat_port(0)->device.memory.count, 0);
+	seats_end(1);
+}
+
+static void removing_the_port_ends_it(void)
+{
+	seats_begin(2);
+	lookers->to_hang = 1;
+	(void)seat_ask_for_look(0);
+	lookers_await(1);
+	CHECK_EQ(port_del(&rig.primary, "c0"), 0);
+	/* There is no port any more that would bury it later. */
+	CHECK(seat_port(0) == NULL);
+	CHECK(looker_is_buried(&(pid_t){lookers->last}));
+	CHECK_EQ(rig.primary.looks.running, 0);
+	CHECK_EQ(seat_set_up(1), OF_A_SETUP);
+	seats_end(2);
+}
+
+static void a_device_that_is_cut_off_ends_it(void)
+{
+	seats_begin(1);
+	lookers->to_hang = 1;
+	(void)seat_ask_for_look(0);
+	lookers_await(1);
+	hf_fd_close(&kernel.socket);
+	front_turn();
+	CHECK(seat_port(0)->session == NULL);
+	CHECK_EQ(rig.primary.looks.running, 0);
+	looker_is_buried_soon(lookers->last);
+	seats_end(1);
+}
+
+/* The program that we become would find the requests in the journal, and children that it does not
+ * know. Here exec fails. */
+static void an_upgrade_begins_all_of_them_again(void)
+{
+	uint64_t unique[CUSE_LOOKS + 2];
+
+	seats_begin(CUSE_LOOKS + 2);
+	lookers->to_hang = CUSE_LOOKS;
+	for (uint32_t i = 0; i < CUSE_LOOKS + 1; i++)
+		unique[i] = seat_ask_for_look(i);
+	lookers_await(CUSE_LOOKS);
+	rig.primary.holding = true;
+	/* Nothing new is begun, also where there is room. */
+	unique[CUSE_LOOKS + 1] = seat_ask_for_look(CUSE_LOOKS + 1);
+	CHECK_EQ(seat_look(CUSE_LOOKS + 1)->state, CUSE_LOOK_NONE);
+	seat_let_time_pass(seat_look(0));
+	seat_is_answered(0, unique[0], -ETIMEDOUT);
+	CHECK_EQ(seat_look(CUSE_LOOKS)->state, CUSE_LOOK_IN_LINE);
+	cuse_rest(&rig.primary);
+	CHECK_EQ(rig.primary.looks.running, 0);
+	for (uint32_t i = 0; i < CUSE_LOOKS; i++)
+		CHECK(looker_is_buried(&(pid_t){lookers->all[i]}));
+	for (uint32_t i = 1; i < CUSE_LOOKS + 2; i++)
+		CHECK(seat_is_silent(i));
+	rig.primary.holding = false;
+	for (uint32_t i = 1; i < CUSE_LOOKS + 2; i++)
+		seat_is_answered(i, unique[i], 0);
+	seats_end(CUSE_LOOKS + 2);
+}
+
+/* Its lock may be held for as long as somebody likes: nobody would end it then. */
+static void it_does_not_outlive_the_primary(void)
+{
+	pid_t parent, looker = 0, self = getpid();
+
+	seats_begin(0);
+	REQUIRE(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
+	lookers->to_hang = 1;
+	parent = fork();
+	if (!parent) {
+		struct vu_region region = {.size = SEATS_MEMORY,
+					   .user_addr = (uintptr_t)seats_memory};
+		struct cuse_caller caller;
+		int pidfd, socket;
+
+		if (cuse_caller_open((uint32_t)self, &caller) == 0 &&
+		    cuse_looker_start(&caller, &region, 1, &pidfd, &socket) == 0)
+			for (;;)
+				pause();
+		_exit(1);
+	}
+	lookers_await(1);
+	looker = lookers->last;
+	kill(parent, SIGKILL);
+	REQUIRE(waitpid(parent, NULL, 0) == parent);
+	for (int ms = 0; ms < WAIT_MS && waitpid(looker, NULL, WNOHANG) != looker; ms++)
+		usleep(1000);
+	CHECK(looker_is_buried(&looker));
+	REQUIRE(prctl(PR_SET_CHILD_SUBREAPER, 0) == 0);
+	seats_end(0);
+}
+
+int main(void)
+{
+	static const struct sentence sentences[] = {
+		CATALOGUE(a_caller_that_dies_in_the_middle_of_it_is_refused, "[U-3]"),
+		CATALOGUE(what_is_found_in_another_process_of_its_number_is_not_taken, "[U-3]"),
+		CATALOGUE(closing_the_file_ends_it, "[U-6]"),
+		CATALOGUE(the_callers_death_ends_it, "[U-3]"),
+		CATALOGUE(what_is_found_for_a_session_that_ends_is_closed, "[U-3]"),
+		SENTENCE(removing_the_port_ends_it),
+		CATALOGUE(a_device_that_is_cut_off_ends_it, "[U-6]"),
+		SENTENCE(an_upgrade_begins_all_of_them_again),
+		SENTENCE(it_does_not_outlive_the_primary),
+	};
+
+	return suite_run("cuse_look_ends", sentences, ARRAY_SIZE(sentences));
+}
