@@ -30,13 +30,21 @@
 
 static void answer(int device, uint64_t id, const void *body, size_t size)
 {
-	char bytes[512];
+	char bytes[8192];
 	struct fuse_out_header header = {.len = (uint32_t)(sizeof(header) + size), .unique = id};
 
 	memcpy(bytes, &header, sizeof(header));
 	if (size)
 		memcpy(bytes + sizeof(header), body, size);
 	(void)!write(device, bytes, header.len);
+}
+
+/* A page of zeros, or less. */
+static void answer_read(int device, uint64_t id, const struct fuse_read_in *in)
+{
+	static const uint8_t zeros[4096];
+
+	answer(device, id, zeros, in->size < sizeof(zeros) ? in->size : sizeof(zeros));
 }
 
 static bool is_called(uint32_t pid, const char *name)
@@ -53,7 +61,7 @@ static bool is_called(uint32_t pid, const char *name)
 	return strcmp(found, name) == 0;
 }
 
-static void answer_one(int device, atomic_uint *flushes, const char *answered,
+static void answer_one(int device, const struct fuse_file *file, const char *answered,
 		       const struct fuse_in_header *in)
 {
 	struct fuse_init_out init = {.major = FUSE_KERNEL_VERSION,
@@ -79,7 +87,14 @@ static void answer_one(int device, atomic_uint *flushes, const char *answered,
 		if (answered && is_called(in->pid, answered))
 			answer(device, in->unique, NULL, 0);
 		else
-			atomic_fetch_add(flushes, 1);
+			atomic_fetch_add(file->flushes, 1);
+		break;
+	case FUSE_READ:
+		answer_read(device, in->unique,
+			    (const struct fuse_read_in *)(const void *)(in + 1));
+		break;
+	case FUSE_WRITE:
+		atomic_fetch_add(file->writes, 1);
 		break;
 	default:
 		break; /* nor anything else */
@@ -87,7 +102,7 @@ static void answer_one(int device, atomic_uint *flushes, const char *answered,
 }
 
 /* Not longer than a test may take, whatever happens to it. */
-static _Noreturn void serve(int device, atomic_uint *flushes, const char *answered)
+static _Noreturn void serve(int device, const struct fuse_file *file, const char *answered)
 {
 	static char buffer[BUFFER];
 	ssize_t n;
@@ -96,7 +111,7 @@ static _Noreturn void serve(int device, atomic_uint *flushes, const char *answer
 	alarm(LIFE_S);
 	while ((n = read(device, buffer, BUFFER)) > 0 || errno == EINTR)
 		if (n >= (ssize_t)sizeof(struct fuse_in_header))
-			answer_one(device, flushes, answered,
+			answer_one(device, file, answered,
 				   (const struct fuse_in_header *)(const void *)buffer);
 	_exit(0);
 }
@@ -128,9 +143,10 @@ bool fuse_file_begin_answering(struct fuse_file *file, const char *answered)
 	}
 	file->flushes = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	REQUIRE(file->flushes != MAP_FAILED);
+	file->writes = file->flushes + 1;
 	file->server = fork();
 	if (file->server == 0)
-		serve(device, file->flushes, answered);
+		serve(device, file, answered);
 	REQUIRE(file->server > 0);
 	close(device);
 	file->fd = open(file->path, O_RDWR | O_CLOEXEC);
@@ -159,6 +175,11 @@ bool fuse_file_hangs(struct fuse_file *file, unsigned int closes)
 	for (int ms = 0; ms < WAIT_MS && atomic_load(file->flushes) < closes; ms++)
 		usleep(1000);
 	return atomic_load(file->flushes) >= closes;
+}
+
+bool fuse_file_is_written(const struct fuse_file *file)
+{
+	return atomic_load(file->writes) > 0;
 }
 
 /* --- the socket --- */

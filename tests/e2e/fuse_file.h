@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file whose server answers until it is open and never again: close(2) of any descriptor of it
- * does not return, and no signal ends that, until fuse_file_end. And a TCP socket that lingers: the
- * last close(2) of it does not return for an hour.
+ * A file whose server answers until it is open, and when it is read, and else never again: close(2)
+ * of any descriptor of it does not return, and no signal ends that, until fuse_file_end; nor, on
+ * kernels that write back in place, does munmap(2) of a page that was written to. And a TCP socket
+ * that lingers: the last close(2) of it does not return for an hour.
  */
 #ifndef E2E_FUSE_FILE_H
 #define E2E_FUSE_FILE_H
@@ -16,7 +17,8 @@ struct fuse_file {
 	char path[64];
 	/* A process: when the test dies it dies, and whoever hangs goes on. */
 	pid_t server;
-	atomic_uint *flushes; /* asked for, not answered; shared with the server */
+	/* Asked for, not answered; shared with the server. */
+	atomic_uint *flushes, *writes;
 };
 
 /* False: this machine cannot (no /dev/fuse, or not root). */
@@ -27,6 +29,8 @@ bool fuse_file_begin_answering(struct fuse_file *file, const char *answered);
 void fuse_file_end(struct fuse_file *file);
 /* Are there at least so many unanswered closes, within a bounded time? */
 bool fuse_file_hangs(struct fuse_file *file, unsigned int closes);
+/* Is a page of it being written back? At this moment. */
+bool fuse_file_is_written(const struct fuse_file *file);
 
 struct lingerer {
 	int fd; /* hand it to others and close it: theirs is the last then */

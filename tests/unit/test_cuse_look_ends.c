@@ -5,12 +5,18 @@
  */
 #include <errno.h>
 #include <linux/fuse.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../e2e/fuse_file.h"
 #include "check.h"
 #include "cuse.h"
 #include "cuse_looker.h"
@@ -137,6 +143,121 @@ static void the_callers_death_ends_it(void)
 	seats_end(1);
 }
 
+/* A process that holds the lock of its own address space: it maps something else over a page of a
+ * file of FUSE that it has written to, and nobody answers for that file. Shared with it. */
+static struct holder {
+	struct fuse_file file;
+	_Atomic enum { HOLDS_NOT_YET, HOLDS, CANNOT_HOLD } state;
+} * holder;
+
+static void *map_over(void *page)
+{
+	(void)mmap(page, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	return NULL;
+}
+
+/* The file is opened here and nowhere else: whoever closes it hangs. Nothing faults behind
+ * pthread_create that was not touched before. */
+static _Noreturn void hold_the_lock(void)
+{
+	static struct fuse_file file;
+	char *page = MAP_FAILED;
+	struct stat size; /* the kernel asks for it */
+	pthread_t thread;
+
+	if (fuse_file_begin(&file) && fstat(file.fd, &size) == 0)
+		page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file.fd, 0);
+	if (page == MAP_FAILED) {
+		holder->state = CANNOT_HOLD;
+		_exit(0);
+	}
+	page[0] = 1;
+	holder->file = file;
+	(void)fuse_file_is_written(&file);
+	(void)usleep(1);
+	(void)pthread_create(&thread, NULL, map_over, page);
+	while (!fuse_file_is_written(&file))
+		(void)usleep(1000);
+	holder->state = HOLDS;
+	for (;;)
+		(void)usleep(1000);
+}
+
+static pid_t start_holder(void)
+{
+	pid_t pid;
+
+	holder = mmap(NULL, sizeof(*holder), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+		      0);
+	REQUIRE(holder != MAP_FAILED);
+	pid = fork();
+	if (!pid)
+		hold_the_lock();
+	REQUIRE(pid > 0);
+	for (int ms = 0; ms < WAIT_MS && holder->state == HOLDS_NOT_YET; ms++)
+		usleep(1000);
+	CHECK(holder->state != HOLDS_NOT_YET);
+	return pid;
+}
+
+/* Whoever waits for the file goes on when its server is gone. */
+static void end_holder(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	if (holder->state == HOLDS) {
+		CHECK_EQ(kill(holder->file.server, SIGKILL), 0);
+		CHECK_EQ(umount2(holder->file.path, MNT_DETACH), 0);
+		CHECK_EQ(unlink(holder->file.path), 0);
+	}
+	REQUIRE(waitpid(pid, NULL, 0) == pid);
+	munmap(holder, sizeof(*holder));
+}
+
+static pid_t process_of(int pidfd)
+{
+	char path[48], line[128];
+	pid_t pid = 0;
+	FILE *info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+	info = fopen(path, "re");
+	REQUIRE(info != NULL);
+	while (fgets(line, sizeof(line), info))
+		(void)sscanf(line, "Pid: %d", &pid);
+	(void)fclose(info);
+	return pid;
+}
+
+/* Not one that plays to hang: the kernel's own lock, and a signal that must end the wait for it. */
+static void one_that_waits_for_the_callers_lock_can_be_killed(void)
+{
+	uint64_t unique;
+	pid_t caller, looker = 0;
+
+	seats_begin(2);
+	(void)seat_use(0);
+	CHECK_EQ(kernel_ioctl(seats[0].handle, VH_RESET_OWNER, NULL), 0);
+	caller = start_holder();
+	kernel.thread = (uint32_t)caller;
+	if (holder->state == HOLDS) {
+		CHECK_EQ(kernel_ioctl(seats[0].handle, VH_SET_OWNER, NULL), 0);
+		unique = seat_ask_for_look(0);
+		CHECK_EQ(seat_set_up(1), OF_A_SETUP);
+		if (seat_look(0)->state == CUSE_LOOK_RUNS)
+			looker = process_of(seat_look(0)->pidfd);
+	}
+	if (looker) {
+		seat_let_time_pass(seat_look(0));
+		seat_is_answered(0, unique, -ETIMEDOUT);
+		looker_is_buried_soon(looker);
+	} else {
+		printf("\n    skipped: no FUSE for this user, or it writes back without that "
+		       "lock\n");
+	}
+	end_holder(caller);
+	seats_end(2);
+}
+
 /* While the session's rings are taken back, what it found is of no use any more. */
 static void what_is_found_for_a_session_that_ends_is_closed(void)
 {
@@ -255,6 +376,7 @@ int main(void)
 		CATALOGUE(what_is_found_in_another_process_of_its_number_is_not_taken, "[U-3]"),
 		CATALOGUE(closing_the_file_ends_it, "[U-6]"),
 		CATALOGUE(the_callers_death_ends_it, "[U-3]"),
+		CATALOGUE(one_that_waits_for_the_callers_lock_can_be_killed, "[U-4]"),
 		CATALOGUE(what_is_found_for_a_session_that_ends_is_closed, "[U-3]"),
 		SENTENCE(removing_the_port_ends_it),
 		CATALOGUE(a_device_that_is_cut_off_ends_it, "[U-6]"),
