@@ -2,7 +2,7 @@
 /*
  * A supervised primary dies, and each call in turn that its successor makes to take over fails. It
  * takes over nevertheless, or another one does after it. The session goes on, or is ended, and then
- * the next one works; nothing is left behind.
+ * the next one works; nothing is left behind. And one that dies at each call in turn.
  */
 #include <errno.h>
 #include <poll.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "control.pb-c.h"
 #include "faults.h"
 #include "front_end.h"
 #include "suite.h"
@@ -171,9 +172,77 @@ static void a_successor_to_which_anything_else_is_refused_takes_over_or_the_next
 	sweep_resume(FAULT_TRANSFER | FAULT_FILE | FAULT_PROCESS);
 }
 
+/* --- a set-up, and a death at each call that it takes --- */
+
+/* Its rings are nobody's any more: a secondary that stops is not stopped in a burst of them. */
+static void close_session(void)
+{
+	const int gone = HOLDFAST__CONTROL__EVENT_KIND__DEVICE_GONE;
+	uint64_t give_up = hf_now_ns() + WAIT_NS, before = world_last_event(&world, gone, NULL, 0);
+
+	front_end_close(&fe);
+	while (world_last_event(&world, gone, NULL, 0) == before && hf_now_ns() < give_up)
+		usleep(1000);
+}
+
+/* A connection that was accepted and not yet kept ends with its primary; nothing else does. */
+static void set_up(void)
+{
+	static const struct session_shape shape = {.memory = 128u << 10, .size = 64};
+
+	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
+	if (front_end_setup(&fe, &shape) != 0) {
+		CHECK_EQ(fe.guest.fd, -1);
+		front_end_close(&fe);
+		open_session();
+	}
+	front_end_post_buffers(&fe, 0);
+	next = 0;
+}
+
+/* The secondary hears of all lives at once, when the last one has said what it has to say. */
+static uint32_t set_up_and_die(uint32_t nth)
+{
+	pid_t pid = world_ask_pid(&world, NULL);
+	uint32_t of, hit;
+
+	world_signal_echo(&world, 0, SIGSTOP);
+	faults_arm(pid, FAULT_ALL, FAULT_DIE, nth, 1);
+	set_up();
+	for (int ms = 0; nth && ms < 200 && world_find_primary(&world) == pid; ms++)
+		usleep(1000);
+	of = faults_disarm(&hit);
+	if (hit)
+		CHECK(await_successor(pid) > 0);
+	world_signal_echo(&world, 0, SIGCONT);
+	return of;
+}
+
+static void a_set_up_completes_whatever_call_the_primary_dies_at(void)
+{
+	struct sweep sweep;
+
+	begin();
+	close_session();
+	sweep = sweep_over(set_up_and_die(0), MOST);
+	CHECK(sweep.of > 0 && echoes());
+	while (sweep_next(&sweep)) {
+		bool right;
+
+		close_session();
+		(void)set_up_and_die(sweep.at);
+		right = echoes();
+		if (!right)
+			printf("    call %u: %s\n", sweep.at, faults_where());
+		CHECK(right);
+	}
+	end();
+}
+
 static const struct sentence sentences[] = {
 	CATALOGUE(a_successor_without_memory_or_maps_takes_over_or_the_next_does, "[F-7]"),
 	CATALOGUE(a_successor_without_descriptors_takes_over_or_the_next_does, "[F-7]"),
+	SENTENCE(a_set_up_completes_whatever_call_the_primary_dies_at),
 	SENTENCE(a_successor_to_which_anything_else_is_refused_takes_over_or_the_next_does),
 };
 SUITE("sweep_resume", sentences)

@@ -30,6 +30,7 @@ enum {
 	FAULT_INTERRUPT, /* EINTR; what no signal interrupts is not counted */
 	FAULT_HANG,	 /* it sleeps for ever */
 	FAULT_SPIN,	 /* it never sleeps again */
+	FAULT_DIE,	 /* whoever makes it is killed before it does */
 	FAULT_SHORT,	 /* half of the bytes; what cannot be cut is not counted */
 };
 

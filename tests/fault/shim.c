@@ -132,6 +132,11 @@ static int fault(uint32_t kind, int error, bool interruptible, const char *name,
 		stay(is_due(name, from));
 		return 0;
 	}
+	if (page->how == FAULT_DIE) {
+		if (is_due(name, from))
+			(void)raise(SIGKILL);
+		return 0;
+	}
 	if (page->how == FAULT_INTERRUPT)
 		error = interruptible ? EINTR : 0;
 	else if (page->how != FAULT_ERROR)
