@@ -25,9 +25,6 @@ struct cli {
 	const char *run_dir;
 };
 
-/* The whole program but for main(): runs a command line and returns the exit code. */
-int cli_run(int argc, char **argv, FILE *out, FILE *err);
-
 /* --run-dir, $HOLDFAST_RUN_DIR or the default. */
 const char *cli_run_dir(const struct args *args);
 

@@ -2,7 +2,7 @@
 #include <locale.h>
 #include <signal.h>
 
-#include "cli.h"
+#include "run.h"
 
 int main(int argc, char **argv)
 {
