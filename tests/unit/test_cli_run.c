@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "run.h"
 #include "suite.h"
 #include "test_cli_fake.h"
 #include "test_cli_json.h"
