@@ -207,9 +207,14 @@ void cuse_restore(struct port *port)
 static void begin_again(struct cuse *cuse)
 {
 	cuse_look_drop(&cuse->look);
-	for (uint32_t i = 0; i < CUSE_REQUESTS; i++)
-		if (cuse->requests[i].state == REQUEST_LOOKING)
-			cuse->requests[i].state = REQUEST_WAITING;
+	for (uint32_t i = 0; i < CUSE_REQUESTS; i++) {
+		struct request *r = &cuse->requests[i];
+
+		if (r->state == REQUEST_LOOKING && r->interrupted)
+			request_refuse(cuse, r, -EINTR); /* nobody would say it again */
+		else if (r->state == REQUEST_LOOKING)
+			r->state = REQUEST_WAITING;
+	}
 	(void)cuse_wake(cuse->port);
 }
 
@@ -280,13 +285,6 @@ static void retry(struct port *port)
 		port_listen_again(port);
 }
 
-/* A device hands nothing over while the session is not at rest, and an owner's death is always
- * heard. */
-static void rest(struct session *session)
-{
-	(void)session;
-}
-
 const struct door vhost_net_door = {
 	.max_regions = VU_RAW_REGIONS,
 	.make = make_queue,
@@ -298,7 +296,7 @@ const struct door vhost_net_door = {
 	.begin = cuse_owner_watch,
 	.disown = cuse_owner_forget,
 	.listen = cuse_session_listen,
-	.rest = rest,
+	.rest = cuse_session_rest,
 	.send = cuse_session_send,
 	.consume = cuse_session_consume,
 	.error = cuse_error,

@@ -17,7 +17,8 @@
  * used again, and the kernel answers nobody.
  *
  * Interrupted (by a signal, by SIGKILL): the caller goes on at once; what it asked for is finished
- * all the same, and is there when it asks again. A look has a moment left (cuse_look.h).
+ * all the same, and is there when it asks again. A look has a moment left (cuse_look.h), and what
+ * can be done with what it found without a wait is answered as if nothing had been.
  *
  * There is no wait in here but the caller's. Nothing a caller says is used before it was bounded:
  * lengths by the kernel's framing, compared once more; the rest in cuse_ioctl.c and vu_check.c.
@@ -161,8 +162,10 @@ static void interrupt(struct cuse *cuse, uint64_t unique)
 			request_refuse(cuse, r, -EINTR);
 		else if (r->state == REQUEST_IN_HAND)
 			cuse_say_error(cuse->port->listener, unique, -EINTR);
-		else if (r->state == REQUEST_LOOKING)
+		else if (r->state == REQUEST_LOOKING) {
+			r->interrupted = true;
 			cuse_look_hurry(&cuse->look);
+		}
 		return;
 	}
 }
@@ -219,6 +222,7 @@ static void keep(struct cuse *cuse, const struct fuse_in_header *header, const u
 		return;
 	}
 	r->state = REQUEST_WAITING;
+	r->interrupted = false;
 	r->unique = header->unique;
 	r->len = (uint32_t)len;
 	memcpy(r->bytes, bytes, len);

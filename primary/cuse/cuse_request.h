@@ -25,6 +25,7 @@ enum request_state {
 
 struct request {
 	enum request_state state;
+	bool interrupted; /* while it was looked for: the kernel says it once */
 	uint32_t len;
 	uint64_t unique; /* only grows: the lowest came first */
 	uint8_t bytes[CUSE_REQUEST_BYTES];

@@ -292,3 +292,13 @@ int cuse_session_listen(struct session *session)
 {
 	return cuse_wake(session->port);
 }
+
+/* A device hands nothing over while the session is not at rest, and an owner's death is always
+ * heard. But who was interrupted does not wait for a revocation, which may take for ever. */
+void cuse_session_rest(struct session *session)
+{
+	const struct request *r = in_hand(session);
+
+	if (r && r->interrupted)
+		cuse_say_error(session->port->listener, r->unique, -EINTR);
+}

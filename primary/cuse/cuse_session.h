@@ -22,6 +22,7 @@ void cuse_on_looked(struct cuse_look *look, int error, int *fds);
 
 void cuse_session_ended(struct port *port);
 int cuse_session_listen(struct session *session);
+void cuse_session_rest(struct session *session);
 int cuse_session_send(struct session *session);
 int cuse_session_consume(struct session *session);
 

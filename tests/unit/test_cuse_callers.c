@@ -7,6 +7,8 @@
 #include <linux/fuse.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -87,6 +89,81 @@ static void a_number_that_was_given_to_another_process_is_not_the_owner(void)
 	owner_end();
 }
 
+/* --- interrupted while its memory is looked for --- */
+
+/* Who looks waits here for the test, in the middle. Shared with it. */
+static struct pause {
+	_Atomic bool wanted, reached;
+} * pause_in_look;
+
+/* In the place of libc's. */
+int memfd_create(const char *name, unsigned int flags)
+{
+	if (pause_in_look && pause_in_look->wanted) {
+		pause_in_look->reached = true;
+		while (pause_in_look->wanted)
+			(void)usleep(100);
+	}
+	return (int)syscall(SYS_memfd_create, name, flags);
+}
+
+/* A table, with a signal in the middle of the look. Its number. */
+static uint64_t ask_interrupted(void)
+{
+	struct {
+		struct vh_memory head;
+		struct vh_region region;
+	} table = {{.count = 1}, {.size = MEMORY, .user_addr = (uintptr_t)owner.memory}};
+	struct fuse_interrupt_in in;
+
+	pause_in_look->wanted = true;
+	in.unique = kernel_phase(owner.handle, VH_SET_MEM_TABLE, 4096, &table, sizeof(table), 0);
+	for (int ms = 0; ms < 20000 && !pause_in_look->reached; ms++)
+		front_wait(1);
+	REQUIRE(pause_in_look->reached);
+	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
+	front_turn();
+	pause_in_look->wanted = pause_in_look->reached = false;
+	return in.unique;
+}
+
+/* The kernel says it once: what comes behind the look may take for ever. */
+static void who_was_interrupted_in_the_look_waits_for_no_revocation(void)
+{
+	uint64_t unique;
+
+	owner_begin();
+	pause_in_look = owner_map(-1, PAGE, 0, MAP_SHARED | MAP_ANONYMOUS);
+	owner_alive();
+	CHECK_EQ(kernel_file(owner.handle, VH_NET_SET_BACKEND, 0, 0), 0);
+	/* Without a wait it is not spoilt. */
+	unique = ask_interrupted();
+	REQUIRE(kernel_answer_in_time());
+	CHECK_EQ(kernel.answered, unique);
+	CHECK_EQ(kernel.answer_error, 0);
+	fake.hold = true;
+	unique = ask_interrupted();
+	REQUIRE(kernel_answer_in_time());
+	CHECK_EQ(kernel.answered, unique);
+	CHECK_EQ(kernel.answer_error, -EINTR);
+	CHECK_EQ(kernel_port()->session->state, SESSION_WAITING);
+	/* The place of its request is another's then, which nobody has interrupted. */
+	fake.hold = false;
+	CHECK_EQ(fake_release(), 1);
+	while (kernel_answer())
+		CHECK_EQ(kernel.answered, unique);
+	CHECK_EQ(kernel_file(owner.handle, VH_NET_SET_BACKEND, 0, 0), 0);
+	fake.hold = true;
+	CHECK_EQ(kernel_file(owner.handle, VH_NET_SET_BACKEND, 0, -1), 1);
+	fake.hold = false;
+	CHECK_EQ(fake_release(), 1);
+	REQUIRE(kernel_answer());
+	CHECK_EQ(kernel.answer_error, 0);
+	munmap(pause_in_look, PAGE);
+	pause_in_look = NULL;
+	owner_end();
+}
+
 /* --- too much, too late --- */
 
 static void more_requests_at_once_than_are_kept_are_turned_away(void)
@@ -148,6 +225,7 @@ int main(void)
 		CATALOGUE(a_caller_that_is_gone_or_not_to_be_seen_is_refused, "[U-3]"),
 		CATALOGUE(another_process_than_the_owner_sets_nothing_up, "[U-3]"),
 		CATALOGUE(a_number_that_was_given_to_another_process_is_not_the_owner, "[U-3]"),
+		CATALOGUE(who_was_interrupted_in_the_look_waits_for_no_revocation, "[U-6]"),
 		CATALOGUE(more_requests_at_once_than_are_kept_are_turned_away, "[U-6]"),
 		CATALOGUE(a_release_is_answered_though_there_is_no_room, "[U-6]"),
 	};

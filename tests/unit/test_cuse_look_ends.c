@@ -312,12 +312,18 @@ static void a_device_that_is_cut_off_ends_it(void)
 static void an_upgrade_begins_all_of_them_again(void)
 {
 	uint64_t unique[CUSE_LOOKS + 2];
+	struct fuse_interrupt_in in;
 
 	seats_begin(CUSE_LOOKS + 2);
 	lookers->to_hang = CUSE_LOOKS;
 	for (uint32_t i = 0; i < CUSE_LOOKS + 1; i++)
 		unique[i] = seat_ask_for_look(i);
 	lookers_await(CUSE_LOOKS);
+	/* Nobody would tell the next program of this. */
+	in.unique = unique[1];
+	(void)seat_use(1);
+	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
+	front_turn();
 	rig.primary.holding = true;
 	/* Nothing new is begun, also where there is room. */
 	unique[CUSE_LOOKS + 1] = seat_ask_for_look(CUSE_LOOKS + 1);
@@ -329,10 +335,11 @@ static void an_upgrade_begins_all_of_them_again(void)
 	CHECK_EQ(rig.primary.looks.running, 0);
 	for (uint32_t i = 0; i < CUSE_LOOKS; i++)
 		CHECK(looker_is_buried(&(pid_t){lookers->all[i]}));
-	for (uint32_t i = 1; i < CUSE_LOOKS + 2; i++)
+	seat_is_answered(1, unique[1], -EINTR);
+	for (uint32_t i = 2; i < CUSE_LOOKS + 2; i++)
 		CHECK(seat_is_silent(i));
 	rig.primary.holding = false;
-	for (uint32_t i = 1; i < CUSE_LOOKS + 2; i++)
+	for (uint32_t i = 2; i < CUSE_LOOKS + 2; i++)
 		seat_is_answered(i, unique[i], 0);
 	seats_end(CUSE_LOOKS + 2);
 }
