@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "cuse_request.h"
 #include "fake_cuse.h"
 #include "fake_grants.h"
 #include "front.h"
 #include "fuzz.h"
 #include "log.h"
+#include "looker.h"
 #include "ports.h"
 
 #define MEMORY	  (256u << 10)
@@ -34,7 +34,6 @@ static const uint32_t commands[] = {
 
 static uint8_t *memory;
 static int event, file;
-static bool patient;
 static uint64_t handles[HANDLES];
 static uint8_t argument[MOST_DATA + 96];
 
@@ -53,7 +52,7 @@ static void begin(void)
 	fake_reset();
 	/* What the looks of other inputs have cost. */
 	primary.looks.loop_time = (struct rate){0};
-	patient = true;
+	looker_hang(false);
 	kernel_begin();
 	memset(handles, 0, sizeof(handles));
 }
@@ -81,25 +80,6 @@ static bool answered(uint64_t unique)
 	return false;
 }
 
-static bool looks(void)
-{
-	const struct port *port = kernel_port();
-
-	return port && port->cuse->look.state != CUSE_LOOK_NONE;
-}
-
-/* A look takes its time, unless nobody waits for it. */
-static bool answered_or_left(uint64_t unique)
-{
-	bool done = answered(unique);
-
-	while (!done && patient && looks()) {
-		usleep(100);
-		done = answered(unique);
-	}
-	return done;
-}
-
 /* All phases of an ioctl on `argument`, as the kernel does them. The primary asks for no more than
  * the ioctls have. */
 static void control(uint64_t handle, uint32_t cmd)
@@ -110,8 +90,8 @@ static void control(uint64_t handle, uint32_t cmd)
 		struct fuse_ioctl_out answer;
 		struct fuse_ioctl_iovec iov[2] = {{0}, {0}};
 
-		if (!answered_or_left(kernel_phase(handle, cmd, (uintptr_t)argument, argument,
-						   in_size, out_size)) ||
+		if (!answered(kernel_phase(handle, cmd, (uintptr_t)argument, argument, in_size,
+					   out_size)) ||
 		    kernel.answer_error || kernel.answer_len < sizeof(answer))
 			return;
 		memcpy(&answer, kernel.answer, sizeof(answer));
@@ -292,7 +272,7 @@ static void others(const struct record *r)
 	kernel.thread = r->a & 1 ? (uint32_t)gettid() : r->a & 2 ? r->c : 0;
 	fake.hold = r->a & 4;
 	fake.orphan = r->a & 8;
-	patient = !(r->a & 64);
+	looker_hang(r->a & 64);
 	if (r->a & 16)
 		(void)fake_release();
 	if (r->a & 32)
