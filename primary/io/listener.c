@@ -16,7 +16,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "bar.h"
 #include "check.h"
 #include "clock.h"
 #include "fd.h"
@@ -170,8 +169,8 @@ int listener_adopt(struct listener *listener, struct loop *loop, const char *run
 	int error = begin(listener, loop, run_dir, file);
 
 	listener->fd = fd;
-	/* Whom a life before kept away. */
-	(void)bar_users(listener->path, NULL, 0);
+	users_begin(&listener->users);
+	look_later(listener);
 	if (!error)
 		error = loop_add(loop, &listener->source, fd, EPOLLIN);
 	if (error)

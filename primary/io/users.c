@@ -22,33 +22,44 @@ static bool is(const struct users *users, const struct user *user, size_t which)
 
 /* --- out, and in again --- */
 
-/* Of those who are out, as many as there is room for. */
-static void bar_all(struct users *users)
+/* Of those who are out, as many as there is room for. 0 or -errno. */
+static int bar_all(struct users *users)
 {
 	uid_t barred[BAR_MOST];
 	size_t n = 0;
-	int error;
 
 	for (struct user *user = users->all; user < users->all + USERS; user++)
 		for (size_t i = 0; i < user->nr_barred && n < BAR_MOST; i++)
 			barred[n++] = user->barred[i];
-	error = bar_users(users->path, barred, n);
-	if (error && hf_log_allowed(&users->log_limit))
+	return bar_users(users->path, barred, n);
+}
+
+static void say_that_none_is_kept_away(struct users *users, int error)
+{
+	if (hf_log_allowed(&users->log_limit))
 		log_warning(TAG,
 			    "cannot keep users away from %s (%s): what they do there costs "
 			    "processor time; put it where access lists are (a tmpfs)",
 			    users->path, strerrordesc_np(-error));
 }
 
+/* Who cannot be (he is none in our user namespace, for one) is not on the list, so that he does not
+ * keep others from it. */
 static void bar(struct users *users, struct user *user, const struct peer *peer)
 {
+	int error;
+
 	for (size_t i = 0; i < user->nr_barred; i++)
 		if (user->barred[i] == peer->uid)
 			return;
 	if (!peer->known || user->nr_barred == USERS_BARRED)
 		return;
 	user->barred[user->nr_barred++] = peer->uid;
-	bar_all(users);
+	error = bar_all(users);
+	if (!error)
+		return;
+	user->nr_barred--;
+	say_that_none_is_kept_away(users, error);
 }
 
 static void put_out(struct users *users, struct user *user, const struct peer *peer,
@@ -68,11 +79,16 @@ static bool is_spent(const struct users *users, const struct user *user, uint64_
 	return users->each_ns && rate_wait_ns(&user->connections, at_once, users->each_ns);
 }
 
+/* He is out until the list without him is in force: nobody would look at it again. */
 static void let_in_again(struct users *users, struct user *user)
 {
-	user->out = false;
+	size_t n = user->nr_barred;
+
 	user->nr_barred = 0;
-	bar_all(users);
+	if (n && bar_all(users) < 0)
+		user->nr_barred = n;
+	else
+		user->out = false;
 }
 
 /* --- parked --- */
@@ -177,7 +193,7 @@ bool users_wait(struct users *users)
 	for (struct user *user = users->all; user < users->all + USERS; user++)
 		if (user->out || foreign_full_since(&user->foreign))
 			return true;
-	return users->nr_parked;
+	return users->nr_parked || users->stale;
 }
 
 static bool begins_to_hang(struct user *user)
@@ -201,6 +217,7 @@ size_t users_look(struct users *users)
 {
 	size_t n = 0;
 
+	users->stale = users->stale && bar_all(users) < 0;
 	for (struct user *user = users->all; user < users->all + USERS; user++)
 		if (foreign_full_since(&user->foreign))
 			n += begins_to_hang(user);
@@ -220,6 +237,11 @@ void users_init(struct users *users, struct loop *loop, const char *path, uint32
 		user->uid = (uid_t)-1;
 		foreign_init(&user->foreign, loop);
 	}
+}
+
+void users_begin(struct users *users)
+{
+	users->stale = bar_all(users) < 0;
 }
 
 void users_end(struct users *users)

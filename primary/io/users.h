@@ -11,7 +11,8 @@
  * too many hang, he is parked: one process closes all that are, later.
  *
  * Where the file system has no access lists each connection of one who is out is accepted and
- * closed, which is half of what it costs to serve it.
+ * closed, which is half of what it costs to serve it. So it is with whom the administrator's own
+ * list of that file names, and who is none in our user namespace.
  *
  * Root and our own user have no allowance: they may end us as well. Hangs what is theirs, the door
  * is shut to all, and so it is when too many are parked. All whom no rule names are one user here:
@@ -54,6 +55,7 @@ struct users {
 		struct user *user;
 	} parked[USERS_PARKED];
 	size_t nr_parked;
+	bool stale;	  /* the list may be that of a life before */
 	const char *path; /* of the socket's file */
 	uint64_t at_once, each_ns;
 	struct hf_log_limit log_limit;
@@ -63,6 +65,8 @@ struct users {
  * last. */
 void users_init(struct users *users, struct loop *loop, const char *path, uint32_t rate,
 		uint32_t at_once);
+/* The file is there: whom a life before kept away is let in, now or when users_look is called. */
+void users_begin(struct users *users);
 /* At the end, when nobody is accepted any more. */
 void users_end(struct users *users);
 

@@ -43,6 +43,7 @@
 #include <sys/uio.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "page.h"
@@ -341,6 +342,11 @@ PLAIN(fstat, (int fd, struct stat *st), (fd, st), FAULT_FILE, ENOMEM)
 PLAIN(fstat64, (int fd, struct stat64 *st), (fd, st), FAULT_FILE, ENOMEM)
 PLAIN(stat, (const char *path, struct stat *st), (path, st), FAULT_FILE, ENOMEM)
 PLAIN(stat64, (const char *path, struct stat64 *st), (path, st), FAULT_FILE, ENOMEM)
+FUNCTION(ssize_t, lgetxattr, (const char *path, const char *name, void *value, size_t size),
+	 (path, name, value, size), FAULT_FILE, EIO, false, -1)
+PLAIN(lsetxattr, (const char *path, const char *name, const void *value, size_t size, int flags),
+      (path, name, value, size, flags), FAULT_FILE, ENOSPC)
+PLAIN(lremovexattr, (const char *path, const char *name), (path, name), FAULT_FILE, ENOSPC)
 PLAIN(lstat, (const char *path, struct stat *st), (path, st), FAULT_FILE, ENOMEM)
 PLAIN(lstat64, (const char *path, struct stat64 *st), (path, st), FAULT_FILE, ENOMEM)
 PLAIN(statx,

@@ -110,7 +110,8 @@ static void nor_is_there_memory_for_a_timer(void)
 	end();
 }
 
-/* Each call of opening one fails in turn: said, and nothing of it is left. */
+/* Each call of opening one fails in turn: said, and nothing of it is left. But that nobody can tell
+ * whom a life before kept away is no reason: it is asked again. */
 static void a_door_that_cannot_be_opened_leaves_nothing(void)
 {
 	struct listener another = {.accepted = on_accepted, .shut = on_shut, .fd = -1};
@@ -118,15 +119,18 @@ static void a_door_that_cannot_be_opened_leaves_nothing(void)
 
 	begin(1);
 	for (uint32_t nth = 1; hit; nth++) {
+		bool opened;
 		int error;
 
 		faults_arm(0, FAULT_ALL & ~(uint32_t)FAULT_HEAP, FAULT_ERROR, nth, 1);
 		error = listener_open(&another, loop, dir, "other", 0600);
 		faults_disarm(&hit);
-		CHECK_EQ(error<0, hit> 0);
-		CHECK_EQ(another.fd >= 0, !hit);
+		opened = !hit || another.users.stale;
+		CHECK_EQ(error < 0, !opened);
+		CHECK_EQ(another.fd >= 0, opened);
+		if (opened)
+			listener_close(&another);
 	}
-	listener_close(&another);
 	end();
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bar.h"
+#include "faults.h"
 #include "fd.h"
 #include "frame.h"
 #include "loop.h"
@@ -70,7 +71,7 @@ static uint32_t let_in(uid_t uid, bool named, uint32_t times)
 	return n;
 }
 
-/* How many users the file's list has; -1: no list, or no lists here at all. */
+/* How many users the file's list keeps away; -1: no list, or no lists here at all. */
 static int listed(uid_t uid, bool *ret_found)
 {
 	uint8_t list[1024];
@@ -82,9 +83,8 @@ static int listed(uid_t uid, bool *ret_found)
 		uint32_t id;
 
 		memcpy(&id, list + at + 4, 4);
-		if (list[at] != 2)
+		if (list[at] != 2 || list[at + 2] != 1)
 			continue;
-		CHECK_EQ(list[at + 2], 0);
 		count++;
 		*ret_found = *ret_found || id == uid;
 	}
@@ -204,6 +204,99 @@ static void the_list_is_as_long_as_it_may_be_and_no_longer(void)
 	end();
 }
 
+/* u::rw, u:4800:rw, g::---, m::rw, o::---: as an administrator wrote it. */
+static const uint8_t own[] = {2,    0,	  0,	0,    1,    0,	  6,	0,    0xff, 0xff, 0xff,
+			      0xff, 2,	  0,	6,    0,    0xc0, 0x12, 0,    0,    4,	  0,
+			      0,    0,	  0xff, 0xff, 0xff, 0xff, 0x10, 0,    6,    0,	  0xff,
+			      0xff, 0xff, 0xff, 0x20, 0,    0,	  0,	0xff, 0xff, 0xff, 0xff};
+
+static bool has_own_list(void)
+{
+	uint8_t list[1024];
+
+	return lgetxattr(path, "system.posix_acl_access", list, sizeof(list)) == sizeof(own) &&
+	       !memcmp(list, own, sizeof(own));
+}
+
+/* Its mask is what the mode shows for the group: no group is to get in by that. */
+static void an_administrators_own_list_stays_as_it_is(void)
+{
+	bool found;
+
+	begin(1, 1);
+	if (has_lists()) {
+		CHECK_EQ(lsetxattr(path, "system.posix_acl_access", own, sizeof(own), 0), 0);
+		CHECK(has_own_list());
+		users_begin(&users);
+		CHECK(has_own_list());
+		/* Whom it names is closed only. */
+		CHECK_EQ(let_in(4800, true, 5), 2);
+		CHECK(has_own_list());
+		CHECK_EQ(let_in(4711, true, 5), 2);
+		CHECK_EQ(listed(4711, &found), 1);
+		CHECK(found);
+		/* The next life. */
+		users_init(&users, loop, path, 1, 1);
+		users_begin(&users);
+		CHECK(has_own_list());
+		CHECK(!users_wait(&users));
+	}
+	end();
+}
+
+/* The kernel refuses the whole list for it. */
+static void who_is_none_in_our_namespace_keeps_nobody_from_the_list(void)
+{
+	bool found;
+
+	begin(1, 1);
+	if (has_lists()) {
+		CHECK_EQ(bar_users(path, (uid_t[]){(uid_t)-1}, 1), -EINVAL);
+		CHECK_EQ(let_in((uid_t)-1, false, 5), 2);
+		CHECK(!comes(5000, false));
+		CHECK_EQ(listed(5000, &found), 1);
+		CHECK(found);
+	}
+	end();
+}
+
+/* Nobody would ever look again at one who is not out any more. */
+static void who_cannot_be_let_in_now_is_let_in_later(void)
+{
+	uint32_t hit;
+	bool found;
+
+	begin(1000, 8);
+	if (has_lists()) {
+		(void)let_in(4711, true, 100);
+		CHECK_EQ(listed(4711, &found), 1);
+		usleep(20000);
+		faults_open();
+		faults_arm(0, FAULT_FILE, FAULT_ERROR, 2, 1);
+		(void)users_look(&users);
+		faults_disarm(&hit);
+		CHECK_EQ(hit, 1);
+		CHECK_EQ(listed(4711, &found), 1);
+		CHECK(users_wait(&users));
+		(void)users_look(&users);
+		CHECK_EQ(listed(4711, &found), -1);
+		CHECK(comes(4711, true));
+		/* And so it is in the next life. */
+		(void)let_in(4711, true, 100);
+		users_init(&users, loop, path, 1000, 8);
+		faults_arm(0, FAULT_FILE, FAULT_ERROR, 1, 1);
+		users_begin(&users);
+		faults_disarm(&hit);
+		CHECK_EQ(listed(4711, &found), 1);
+		CHECK(users_wait(&users));
+		(void)users_look(&users);
+		CHECK_EQ(listed(4711, &found), -1);
+		CHECK(!users_wait(&users));
+		faults_close();
+	}
+	end();
+}
+
 /* Said, and each connection is closed; nothing else is lost. */
 static void without_access_lists_who_is_out_is_out_all_the_same(void)
 {
@@ -225,6 +318,9 @@ static const struct sentence sentences[] = {
 	SENTENCE(more_users_that_are_out_than_there_are_places_have_one_allowance),
 	SENTENCE(the_kernel_keeps_away_who_is_out_and_lets_in_who_is_not),
 	SENTENCE(the_list_is_as_long_as_it_may_be_and_no_longer),
+	SENTENCE(an_administrators_own_list_stays_as_it_is),
+	SENTENCE(who_is_none_in_our_namespace_keeps_nobody_from_the_list),
+	SENTENCE(who_cannot_be_let_in_now_is_let_in_later),
 	SENTENCE(without_access_lists_who_is_out_is_out_all_the_same),
 };
 SUITE("users", sentences)
