@@ -14,6 +14,7 @@
 #include "world.h"
 
 #define LIMIT_MS 1000u
+#define TRIES	 3
 
 static struct world world;
 static struct front_end fe;
@@ -215,24 +216,42 @@ static void two_that_hang_do_not_relieve_each_other(void)
 }
 
 /* It cannot know who was silent while it could not listen. */
+/* False: it took longer than we wanted, and whoever did not move may well be taken for hung. */
+static bool stop_the_primary(void)
+{
+	uint64_t since;
+	bool in_time;
+
+	CHECK_EQ(kill(world.primary, SIGSTOP), 0);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, 300), 0);
+	usleep(2 * LIMIT_MS * 1000);
+	/* Stopped as long as the primary, and a little longer. */
+	world_signal_echo(&world, 0, SIGSTOP);
+	since = hf_now_ns();
+	CHECK_EQ(kill(world.primary, SIGCONT), 0);
+	usleep(LIMIT_MS * 1000 / 4);
+	world_signal_echo(&world, 0, SIGCONT);
+	in_time = hf_now_ns() - since < LIMIT_MS * NS_PER_MS / 2;
+	usleep(2 * LIMIT_MS * 1000);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, 300), 0);
+	return in_time;
+}
+
 static void a_primary_that_was_stopped_takes_nobody_for_hung(void)
 {
-	open_all(true);
-	for (int round = 0; round < 2; round++) {
-		CHECK_EQ(kill(world.primary, SIGSTOP), 0);
-		CHECK_EQ(front_end_echo(&fe, 0, &next, 300), 0);
-		usleep(2 * LIMIT_MS * 1000);
-		/* Stopped as long as the primary, and a little longer. */
-		world_signal_echo(&world, 0, SIGSTOP);
-		CHECK_EQ(kill(world.primary, SIGCONT), 0);
-		usleep(LIMIT_MS * 1000 / 4);
-		world_signal_echo(&world, 0, SIGCONT);
-		usleep(2 * LIMIT_MS * 1000);
-		CHECK_EQ(front_end_echo(&fe, 0, &next, 300), 0);
+	bool in_time = false;
+
+	for (int i = 0; i < TRIES && !in_time; i++) {
+		open_all(true);
+		in_time = stop_the_primary() && stop_the_primary();
+		if (in_time) {
+			CHECK_EQ(world_counter(&world, "takeovers"), 0);
+			CHECK_EQ(world_counter(&world, "fencings"), 0);
+		}
+		close_all();
 	}
-	CHECK_EQ(world_counter(&world, "takeovers"), 0);
-	CHECK_EQ(world_counter(&world, "fencings"), 0);
-	close_all();
+	if (!in_time)
+		printf("\n    skipped: the machine is too slow for it\n    ");
 }
 
 static const struct sentence sentences[] = {

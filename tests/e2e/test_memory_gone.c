@@ -305,9 +305,18 @@ static void a_guest_whose_buffers_are_cut_off_breaks_alone_and_can_come_back(voi
 	cut_again_and_again(false, cut_in_the_buffers);
 }
 
-static void a_guest_whose_hugepages_are_cut_breaks_alone_and_can_come_back(void)
+/* One that is in use, and one in its place when it is set up again. */
+static bool has_huge_pages(void)
 {
 	if (hf_huge_pages_free(NULL) >= 2)
+		return true;
+	printf("\n    skipped: no two hugepages of 2 MiB are free\n    ");
+	return false;
+}
+
+static void a_guest_whose_hugepages_are_cut_breaks_alone_and_can_come_back(void)
+{
+	if (has_huge_pages())
 		cut_again_and_again(true, cut_all);
 }
 
@@ -331,7 +340,7 @@ static void a_guest_that_punches_out_its_memory_hurts_nobody_and_can_come_back(v
 
 static void a_guest_that_punches_out_its_hugepages_hurts_nobody_and_can_come_back(void)
 {
-	if (hf_huge_pages_free(NULL) >= 2)
+	if (has_huge_pages())
 		punch_again_and_again(true);
 }
 

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -234,8 +235,10 @@ static void memory_that_is_cut_breaks_each_ring_once_and_nobody_elses(void)
 
 static void so_does_memory_on_hugepages(void)
 {
-	if (hf_huge_pages_free(NULL) < 1)
+	if (hf_huge_pages_free(NULL) < 1) {
+		printf("\n    skipped: no hugepage of 2 MiB is free\n    ");
 		return;
+	}
 	for (uint16_t queue = 0; queue < 2; queue++)
 		cut_and_check(0, 0, true, queue);
 }
