@@ -108,6 +108,8 @@ static void the_rest_is_stored_where_it_belongs(void)
 	CHECK_EQ(PARSE("--message-rate", "0"), 0);
 	CHECK_EQ(conf.message_rate, 0);
 	CHECK_EQ(conf.message_burst, 16384);
+	CHECK_EQ(PARSE("--user", "4711:12"), 0);
+	CHECK(conf.user.given && conf.user.uid == 4711 && conf.user.gid == 12);
 	CHECK_EQ(PARSE("--seccomp", "kill"), 0);
 	CHECK_EQ(conf.seccomp, CONFINE_KILL);
 	CHECK_EQ(PARSE("--seccomp", "log"), 0);
@@ -153,6 +155,10 @@ static void what_makes_no_sense_is_refused(void)
 	CHECK_EQ(PARSE("--hang-limit", "x"), -EINVAL);
 	CHECK_EQ(PARSE("--message-rate", path), -EINVAL);
 	CHECK_EQ(PARSE("--seccomp", "ask"), -EINVAL);
+	CHECK_EQ(PARSE("--user", path), -EINVAL);
+	CHECK_EQ(PARSE("--user", "no.such.user"), -EINVAL);
+	CHECK_EQ(PARSE("--user", "4711"), -EINVAL); /* which group? */
+	CHECK_EQ(PARSE("--user", "4711:no.such.group"), -EINVAL);
 	CHECK_EQ(PARSE("--run", "echo"), -EINVAL);
 	CHECK_EQ(PARSE("--supervise", "--run", ""), -EINVAL);
 	CHECK_EQ(PARSE("--socket-mode", "9"), -EINVAL);

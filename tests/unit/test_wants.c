@@ -22,6 +22,7 @@
 #include "faults.h"
 #include "fd.h"
 #include "guestmap.h"
+#include "handon.h"
 #include "handover.h"
 #include "history.h"
 #include "journal.h"
@@ -643,9 +644,29 @@ static void unmake_check(int error)
 	upgrade_check_forget(&check);
 }
 
+static struct handon *handon;
+
+/* More than there is room for at first. */
+static int make_handon(void)
+{
+	int error = 0;
+
+	handon = handon_create();
+	for (int i = 0; handon && !error && i < 70; i++)
+		error = handon_add(handon, "name", i);
+	return handon ? error : -ENOMEM;
+}
+
+static void unmake_handon(int error)
+{
+	CHECK(handon || error);
+	handon_destroy(handon);
+}
+
 static void a_program_is_looked_at_or_the_upgrade_refused(void)
 {
 	begin();
+	sweep(make_handon, unmake_handon);
 	sweep(make_check, unmake_check);
 	end();
 }
