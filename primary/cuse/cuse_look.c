@@ -7,7 +7,8 @@
  * loop goes on; what the process says is an event, and so is that it says nothing in time.
  *
  *   state     leaves when                                         then
- *   IN_LINE   it is the first, and one of CUSE_LOOKS has ended    RUNS
+ *   IN_LINE   it is its turn: there is a place, also of those     RUNS
+ *             that its user may have, and no upgrade under way
  *             LINE_NS are over                                    refused: busy
  *             it is interrupted                                   EINTR
  *   RUNS      the process has said what it found                  the message is handled
@@ -21,9 +22,9 @@
  *
  * Killing ends a wait for that lock. What else the process may hang in (close(2) of a file that was
  * exchanged meanwhile) is its own affair: it is counted with those that hang of the port
- * (foreign.h). Who holds a place long pays with a multiple of that time before it is served again,
- * so that hostile ports do not have all places all the time. And beginning and hearing, which is
- * all that the loop has to do for it, has a third of the loop's time.
+ * (foreign.h). Who holds a place pays with a multiple of that time, so that a hostile port has none
+ * most of the time; and a user has at most half of them, however many ports are its. And beginning
+ * and hearing, which is all that the loop has to do for it, has a third of the loop's time.
  */
 /* clang-format on */
 #include "cuse_look.h"
@@ -46,13 +47,14 @@
 #define LINE_NS	   (30 * NS_PER_S)
 #define LOOK_NS	   (5 * NS_PER_S)
 #define HURRIED_NS (500 * NS_PER_MS)
+/* While an upgrade is under way: is it over? */
+#define HOLDING_NS (5 * NS_PER_MS)
 /* For the end of one that was killed, where it could not be buried later. On a busy machine it has
  * to get its turn to die. */
 #define END_MS 500
-/* What a caller pays, for each millisecond that it had a place. */
+/* What a port pays, for each millisecond that it had a place. What it may spend at once (as for
+ * other descriptors: session_pause.c) is enough for all good looks. */
 #define PRICE 10u
-/* Shorter than that is nothing. */
-#define LONG_NS (2 * NS_PER_S)
 /* All looks together, of the loop's time. */
 #define AT_ONCE_NS NS_PER_S
 
@@ -75,51 +77,56 @@ static void spend_loop_time(struct primary *primary, uint64_t since_ns)
 
 /* --- the line --- */
 
-static void stand_in_line(struct cuse_look *look)
+static void join(struct cuse_look **at, struct cuse_look *look)
 {
-	struct cuse_look **end = &look->port->primary->looks.first;
-
-	while (*end)
-		end = &(*end)->next;
-	*end = look;
+	while (*at)
+		at = &(*at)->next;
+	*at = look;
 	look->next = NULL;
-	look->state = CUSE_LOOK_IN_LINE;
 }
 
-static void leave_line(struct cuse_look *look)
+static void leave(struct cuse_look **at, struct cuse_look *look)
 {
-	struct cuse_look **at = &look->port->primary->looks.first;
-
 	while (*at != look)
 		at = &(*at)->next;
 	*at = look->next;
 }
 
-static bool is_its_turn(const struct cuse_look *look)
+static bool user_may_have_one_more(const struct primary *primary, uid_t user)
 {
-	const struct primary *primary = look->port->primary;
+	uint32_t n = 0;
 
-	return primary->looks.first == look && primary->looks.running < CUSE_LOOKS &&
-	       !primary->holding;
+	for (const struct cuse_look *look = primary->looks.runs; look; look = look->next)
+		n += look->user == user;
+	return n < CUSE_LOOKS_OF_A_USER;
+}
+
+/* NULL: it is nobody's turn. */
+static struct cuse_look *next_in_line(const struct primary *primary)
+{
+	struct cuse_look *look = primary->looks.first;
+
+	if (primary->looks.running == CUSE_LOOKS)
+		return NULL;
+	while (look && !user_may_have_one_more(primary, look->user))
+		look = look->next;
+	return look;
 }
 
 /* It begins by its own timer: whoever calls this may be about another port. */
-static void call_first(struct primary *primary)
+static void call_next(struct primary *primary)
 {
-	struct cuse_look *first = primary->looks.first;
+	struct cuse_look *next = next_in_line(primary);
 
-	if (first && is_its_turn(first))
-		(void)loop_timer_set(primary->loop, &first->deadline, 0);
+	if (next)
+		(void)loop_timer_set(primary->loop, &next->deadline, 0);
 }
 
 /* --- the end --- */
 
 static void pay(struct cuse_look *look)
 {
-	uint64_t ns = hf_now_ns() - look->since_ns;
-
-	if (ns > LONG_NS || !look->said)
-		rate_spend(&look->port->foreigners, ns * PRICE);
+	rate_spend(&look->port->foreigners, (hf_now_ns() - look->since_ns) * PRICE);
 }
 
 /* calls: pidfd_send_signal */
@@ -147,8 +154,9 @@ void cuse_look_drop(struct cuse_look *look)
 		return;
 	loop_timer_clear(primary->loop, &look->deadline);
 	if (look->state == CUSE_LOOK_IN_LINE) {
-		leave_line(look);
+		leave(&primary->looks.first, look);
 	} else {
+		leave(&primary->looks.runs, look);
 		primary->looks.running--;
 		loop_remove(primary->loop, &look->answer);
 		hf_fd_close(&look->socket);
@@ -158,7 +166,7 @@ void cuse_look_drop(struct cuse_look *look)
 	}
 	cuse_caller_close(&look->caller);
 	look->state = CUSE_LOOK_NONE;
-	call_first(primary);
+	call_next(primary);
 }
 
 static void end(struct cuse_look *look, int error, int *fds)
@@ -191,7 +199,8 @@ static void run(struct cuse_look *look)
 	uint64_t begun_ns = hf_now_ns();
 	int error;
 
-	leave_line(look);
+	leave(&primary->looks.first, look);
+	join(&primary->looks.runs, look);
 	look->state = CUSE_LOOK_RUNS;
 	look->since_ns = begun_ns;
 	primary->looks.running++;
@@ -205,19 +214,32 @@ static void run(struct cuse_look *look)
 	if (error)
 		end(look, fault(look, REFUSED_NO_RESOURCES, strerror(-error)), NULL);
 	else
-		call_first(primary);
+		call_next(primary);
+}
+
+/* In line: it was called, or has stood there too long. */
+static void on_turn(struct cuse_look *look)
+{
+	struct primary *primary = look->port->primary;
+	bool next = next_in_line(primary) == look;
+	uint64_t now_ns = hf_now_ns();
+	uint64_t left_ns = look->turn_by_ns > now_ns ? look->turn_by_ns - now_ns : 0;
+
+	if (next && !primary->holding)
+		run(look);
+	else if (!left_ns || loop_timer_set(primary->loop, &look->deadline,
+					    next ? min_u64(left_ns, HOLDING_NS) : left_ns) < 0)
+		end(look, fault(look, REFUSED_LOOKS_BUSY, "waited for its turn"), NULL);
 }
 
 static void on_deadline(struct loop_timer *timer)
 {
 	struct cuse_look *look = container_of(timer, struct cuse_look, deadline);
 
-	if (is_its_turn(look))
-		run(look);
+	if (look->state == CUSE_LOOK_IN_LINE)
+		on_turn(look);
 	else if (look->hurried)
 		end(look, -EINTR, NULL);
-	else if (look->state == CUSE_LOOK_IN_LINE)
-		end(look, fault(look, REFUSED_LOOKS_BUSY, "waited for its turn"), NULL);
 	else
 		end(look,
 		    fault(look, REFUSED_LOOK_DEADLINE, "something holds the lock of its maps"),
@@ -238,7 +260,7 @@ void cuse_look_init(struct cuse_look *look, struct port *port,
 				   .deadline = {.fire = on_deadline}};
 }
 
-int cuse_look_begin(struct cuse_look *look, struct cuse_caller *caller, uint32_t count)
+int cuse_look_begin(struct cuse_look *look, struct cuse_caller *caller, uid_t user, uint32_t count)
 {
 	struct primary *primary = look->port->primary;
 
@@ -248,10 +270,13 @@ int cuse_look_begin(struct cuse_look *look, struct cuse_caller *caller, uint32_t
 		return fault(look, REFUSED_NO_RESOURCES, "no timer");
 	look->caller = *caller;
 	caller->pidfd = -1;
+	look->user = user;
 	look->count = count;
 	look->hurried = look->said = false;
-	stand_in_line(look);
-	call_first(primary);
+	look->turn_by_ns = hf_now_ns() + LINE_NS;
+	look->state = CUSE_LOOK_IN_LINE;
+	join(&primary->looks.first, look);
+	call_next(primary);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "cuse_memory.h"
 #include "loop.h"
@@ -14,7 +15,8 @@ struct port;
 struct primary;
 
 /* At once, of all devices; a device has one. */
-#define CUSE_LOOKS 8u
+#define CUSE_LOOKS	     8u
+#define CUSE_LOOKS_OF_A_USER (CUSE_LOOKS / 2)
 
 enum cuse_look_state {
 	CUSE_LOOK_NONE,
@@ -29,15 +31,17 @@ struct cuse_look {
 	void (*done)(struct cuse_look *look, int error, int *fds);
 
 	enum cuse_look_state state;
-	struct cuse_look *next; /* in line */
+	struct cuse_look *next; /* in line, or of those that run */
 	struct cuse_caller caller;
+	uid_t user; /* of who asks */
 	struct vu_region regions[VU_RAW_REGIONS];
 	uint32_t count;
 	struct cuse_memory_fault fault;
 
 	int pidfd, socket;
 	struct loop_source answer;
-	struct loop_timer deadline; /* of what it waits for; now: it is its turn */
+	struct loop_timer deadline; /* of what it waits for; in line also: it is its turn */
+	uint64_t turn_by_ns;	    /* in line: it is refused */
 	uint64_t since_ns;	    /* it runs */
 	bool hurried, said;
 };
@@ -46,7 +50,7 @@ void cuse_look_init(struct cuse_look *look, struct port *port,
 		    void (*done)(struct cuse_look *look, int error, int *fds));
 /* For the first `count` of look->regions, which are not empty and do not wrap. 0: the caller is
  * taken, and `done` is called later on; -EPROTO: look->fault. */
-int cuse_look_begin(struct cuse_look *look, struct cuse_caller *caller, uint32_t count);
+int cuse_look_begin(struct cuse_look *look, struct cuse_caller *caller, uid_t user, uint32_t count);
 /* Who asked would rather not wait: it has a moment left. May call `done`. */
 void cuse_look_hurry(struct cuse_look *look);
 /* Nobody wants to know it any more. No-op when there is none. */

@@ -162,7 +162,7 @@ static void begin_look(struct cuse *cuse, struct request *r, const struct cuse_c
 		       struct cuse_next *next)
 {
 	uint32_t count = cuse_table(call, cuse->look.regions);
-	int error = cuse_look_begin(&cuse->look, &next->caller, count);
+	int error = cuse_look_begin(&cuse->look, &next->caller, request_header(r).uid, count);
 
 	cuse_caller_close(&next->caller);
 	if (!error) {

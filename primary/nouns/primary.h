@@ -51,6 +51,7 @@ struct resumed {
 /* At the memory of callers of devices; cuse_look.c. */
 struct looks {
 	uint32_t running;
+	struct cuse_look *runs;	 /* these */
 	struct cuse_look *first; /* of those in line for a place */
 	struct rate loop_time;	 /* that they cost */
 };

@@ -84,6 +84,7 @@ uint64_t kernel_send(uint32_t opcode, const void *payload, size_t len)
 	struct fuse_in_header header = {.len = (uint32_t)(sizeof(header) + len),
 					.opcode = opcode,
 					.unique = kernel.unique += 2,
+					.uid = kernel.user,
 					.pid = kernel.thread};
 	struct iovec iov[2] = {{&header, sizeof(header)}, {(void *)(uintptr_t)payload, len}};
 

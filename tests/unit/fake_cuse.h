@@ -18,6 +18,7 @@ struct kernel {
 	int error;  /* none can be made, for this reason */
 	uint64_t unique;
 	uint32_t thread; /* that asks; at first ours */
+	uint32_t user;	 /* whose it is, as the kernel says */
 	unsigned int made, cut_off;
 	/* The answer that came last. */
 	int32_t answer_error;

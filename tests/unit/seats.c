@@ -120,7 +120,7 @@ static void add(uint32_t i)
 
 	snprintf(seats[i].name, sizeof(seats[i].name), "c%u", i);
 	(void)seat_use(i);
-	kernel = (struct kernel){.socket = -1, .thread = (uint32_t)gettid()};
+	kernel = (struct kernel){.socket = -1, .thread = (uint32_t)gettid(), .user = 1000 + i};
 	REQUIRE(port_add_cuse(&rig.primary, seats[i].name, NULL, 0, &reason) == 0);
 	seat_open(i);
 }
@@ -180,6 +180,7 @@ uint64_t seat_ask_for_look(uint32_t i)
 /* The time that it has is over. */
 void seat_let_time_pass(struct cuse_look *look)
 {
+	look->turn_by_ns = 0;
 	REQUIRE(loop_timer_set(rig.primary.loop, &look->deadline, 0) == 0);
 	front_turn();
 }

@@ -38,7 +38,8 @@ void lookers_await(uint32_t wanted);
 bool looker_is_buried(void *pid);
 void looker_is_buried_soon(pid_t pid);
 
-/* A device "cNUMBER": the kernel's side, which is in `kernel` while it is used. */
+/* A device "cNUMBER" of a user of its own: the kernel's side, which is in `kernel` while it is
+ * used. */
 struct seat {
 	struct kernel kernel;
 	uint64_t handle; /* of the open file */

@@ -7,6 +7,7 @@
 #include <linux/fuse.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "device.h"
 #include "fake_cuse.h"
 #include "fd.h"
+#include "foreign.h"
 #include "frame.h"
 #include "ports.h"
 #include "refusal.h"
@@ -124,6 +126,27 @@ static void one_that_takes_too_long_is_ended_and_its_caller_waits(void)
 	seats_end(2);
 }
 
+/* Else whoever ends just before it is too long would have its place for nothing. */
+static void one_that_ends_in_time_is_paid_for_as_well(void)
+{
+	uint64_t unique;
+
+	seats_begin(1);
+	lookers->to_hang = 1;
+	unique = seat_ask_for_look(0);
+	lookers_await(1);
+	seat_look(0)->since_ns -= NS_PER_S;
+	lookers->go_on = true;
+	seat_is_answered(0, unique, 0);
+	unique = seat_ask_for_look(0);
+	CHECK(seat_is_silent(0));
+	CHECK_EQ(seat_look(0)->state, CUSE_LOOK_NONE);
+	seat_port(0)->foreigners = (struct rate){0};
+	REQUIRE(cuse_wake(seat_port(0)) == 0);
+	seat_is_answered(0, unique, 0);
+	seats_end(1);
+}
+
 /* Somebody kills it; or there is no memory for it. */
 static void one_that_ends_without_a_word_is_refused(void)
 {
@@ -211,15 +234,141 @@ static void so_many_look_at_once_and_the_others_in_their_order(void)
 	seats_end(SEATS);
 }
 
+static void a_user_has_half_of_the_places_and_others_go_before_it(void)
+{
+	enum { OTHER = CUSE_LOOKS_OF_A_USER + 2, DEVICES };
+	uint64_t unique[DEVICES];
+
+	seats_begin(DEVICES);
+	lookers->to_hang = DEVICES;
+	for (uint32_t i = 0; i < DEVICES; i++) {
+		(void)seat_use(i);
+		kernel.user = i == OTHER ? 1 : 2;
+		unique[i] = seat_ask_for_look(i);
+	}
+	lookers_await(CUSE_LOOKS_OF_A_USER + 1);
+	CHECK_EQ(seat_look(OTHER)->state, CUSE_LOOK_RUNS);
+	CHECK_EQ(seat_look(OTHER - 1)->state, CUSE_LOOK_IN_LINE);
+	CHECK_EQ(seat_look(OTHER - 2)->state, CUSE_LOOK_IN_LINE);
+	/* When one of its own ends, its next begins. */
+	seat_let_time_pass(seat_look(1));
+	seat_is_answered(1, unique[1], -ETIMEDOUT);
+	lookers_await(CUSE_LOOKS_OF_A_USER + 2);
+	CHECK_EQ(seat_look(OTHER - 2)->state, CUSE_LOOK_RUNS);
+	CHECK_EQ(seat_look(OTHER - 1)->state, CUSE_LOOK_IN_LINE);
+	lookers->go_on = true;
+	seat_is_answered(OTHER - 1, unique[OTHER - 1], 0);
+	seats_end(DEVICES);
+}
+
+/* Nothing is begun while an upgrade is under way. It may come to nothing. */
+static void whose_turn_comes_in_an_upgrade_has_it_behind_it(void)
+{
+	uint64_t unique[2];
+
+	seats_begin(CUSE_LOOKS + 2);
+	lookers->to_hang = CUSE_LOOKS;
+	for (uint32_t i = 0; i < CUSE_LOOKS; i++)
+		(void)seat_ask_for_look(i);
+	lookers_await(CUSE_LOOKS);
+	/* The end of one of these calls the next as well: it does not come. */
+	for (uint32_t i = 0; i < CUSE_LOOKS; i++)
+		loop_timer_clear(rig.primary.loop, &seat_look(i)->deadline);
+	for (uint32_t i = 0; i < 2; i++)
+		unique[i] = seat_ask_for_look(CUSE_LOOKS + i);
+	/* It begins between its call and its turn; and a place becomes free in it. */
+	(void)seat_use(0);
+	CHECK_EQ(port_del(&rig.primary, "c0"), 0);
+	rig.primary.holding = true;
+	CHECK(seat_is_silent(CUSE_LOOKS));
+	(void)seat_use(1);
+	CHECK_EQ(port_del(&rig.primary, "c1"), 0);
+	CHECK(seat_is_silent(CUSE_LOOKS));
+	for (uint32_t i = 0; i < 2; i++)
+		CHECK_EQ(seat_look(CUSE_LOOKS + i)->state, CUSE_LOOK_IN_LINE);
+	rig.primary.holding = false;
+	for (uint32_t i = 0; i < 2; i++)
+		seat_is_answered(CUSE_LOOKS + i, unique[i], 0);
+	CHECK_EQ(rig.primary.refusals[REFUSED_LOOKS_BUSY], 0);
+	seats_end(CUSE_LOOKS + 2);
+}
+
+/* --- what keeps it from being begun --- */
+
+static void all_of_them_together_have_a_share_of_the_loops_time(void)
+{
+	struct rate *spent = &rig.primary.looks.loop_time;
+	uint64_t unique, features = 0;
+
+	seats_begin(2);
+	lookers->to_hang = 1;
+	unique = seat_ask_for_look(0);
+	lookers_await(1);
+	CHECK(spent->until_ns > 0); /* beginning, and hearing */
+	spent->until_ns = 0;
+	lookers->go_on = true;
+	seat_is_answered(0, unique, 0);
+	CHECK(spent->until_ns > 0);
+	spent->until_ns = hf_now_ns() + 100 * NS_PER_S;
+	unique = seat_ask_for_look(1);
+	CHECK(seat_is_silent(1));
+	CHECK_EQ(seat_look(1)->state, CUSE_LOOK_NONE);
+	(void)seat_use(0);
+	CHECK_EQ(kernel_ioctl(seats[0].handle, VH_GET_FEATURES, &features), 0);
+	spent->until_ns = 0;
+	REQUIRE(cuse_wake(seat_port(1)) == 0);
+	seat_is_answered(1, unique, 0);
+	seats_end(2);
+}
+
+static void hang(void *unused)
+{
+	(void)unused;
+	for (;;)
+		(void)pause();
+}
+
+static bool nobody_hangs(void *foreign)
+{
+	return foreign_is_idle(foreign);
+}
+
+static void a_port_of_which_some_hang_gets_no_more(void)
+{
+	struct foreign *foreign;
+
+	seats_begin(2);
+	foreign = &seat_port(0)->foreign;
+	for (uint32_t i = 0; i < FOREIGN_MAX_HUNG; i++)
+		foreign_end(foreign, foreign_start(hang, NULL, &(int){0}, 0), 0);
+	REQUIRE(foreign_full_since(foreign) != 0);
+	foreign->full_ns -= 2 * NS_PER_S;
+	seat_is_answered(0, seat_ask_for_look(0), -EINVAL);
+	CHECK_EQ(rig.primary.refusals[REFUSED_FOREIGN_FD], 1);
+	CHECK_EQ(seat_set_up(1), OF_A_SETUP);
+	for (uint32_t i = 0; i < FOREIGN_PLACES; i++)
+		if (foreign->helpers[i].ended.fd >= 0)
+			CHECK_EQ(pidfd_send_signal(foreign->helpers[i].ended.fd, SIGKILL, NULL, 0),
+				 0);
+	CHECK(rig_until(&rig, nobody_hangs, foreign, WAIT_MS));
+	seat_is_answered(0, seat_ask_for_look(0), 0);
+	seats_end(2);
+}
+
 int main(void)
 {
 	static const struct sentence sentences[] = {
 		CATALOGUE(ten_others_and_the_control_socket_are_answered_meanwhile, "[U-4]"),
 		CATALOGUE(what_the_same_device_is_asked_meanwhile_waits_for_its_turn, "[U-4]"),
 		CATALOGUE(one_that_takes_too_long_is_ended_and_its_caller_waits, "[U-4]"),
+		CATALOGUE(one_that_ends_in_time_is_paid_for_as_well, "[U-4]"),
 		SENTENCE(one_that_ends_without_a_word_is_refused),
 		CATALOGUE(who_is_interrupted_has_a_moment_left, "[U-6]"),
 		CATALOGUE(so_many_look_at_once_and_the_others_in_their_order, "[U-4]"),
+		CATALOGUE(a_user_has_half_of_the_places_and_others_go_before_it, "[U-4]"),
+		CATALOGUE(whose_turn_comes_in_an_upgrade_has_it_behind_it, "[U-4]"),
+		CATALOGUE(all_of_them_together_have_a_share_of_the_loops_time, "[U-4]"),
+		CATALOGUE(a_port_of_which_some_hang_gets_no_more, "[U-4]"),
 	};
 
 	return suite_run("cuse_look", sentences, ARRAY_SIZE(sentences));
