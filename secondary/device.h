@@ -49,6 +49,7 @@ struct hf_device {
 	bool declined;
 	void *user;
 	struct hf_guestmap *map;
+	int map_error; /* why there is none; 0: there is, or never was */
 
 	/* Memory under way: descriptors of DeviceMemory, until DeviceReady maps them. */
 	uint64_t pending_generation;

@@ -204,6 +204,7 @@ void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__Devi
 		error = hf_device_put_map(device, map);
 	else
 		(void)hf_device_put_map(device, NULL);
+	device->map_error = error;
 	device->mem_generation = device->map ? m->mem_generation : 0;
 	if (error && error != -ESTALE)
 		log_error(service->tag,

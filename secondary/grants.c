@@ -153,8 +153,9 @@ static int set_up(struct hf_device *device, struct hf_vring *v, struct hf_vring_
 	hf_rescue_lock(service);
 	error = setup->lane ? take_fds(v, has, frame) : -EPROTO;
 	hf_rescue_unlock(service);
+	/* Busy: the primary that wrote has died, or is slow, and nothing lacks here. */
 	if (!error && (!device->map || device->mem_generation != mem_generation))
-		error = -ENXIO;
+		error = !device->map && device->map_error == -EBUSY ? -EBUSY : -ENXIO;
 	if (!error)
 		error = hf_vring_setup(v, setup);
 	v->set_up = !error;

@@ -102,6 +102,12 @@ int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t gra
 		grant_offer(device);
 		return 0;
 	}
+	/* The directory was being written, by us or by who was killed over it; by now it is whole.
+	 * Whatever somebody says: not before the next look. */
+	if (error == -EBUSY) {
+		vring->put_off_ns = hf_now_ns();
+		return 0;
+	}
 	if (is_shortage(error)) {
 		put_off(vring, secondary, error);
 		return 0;

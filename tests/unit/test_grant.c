@@ -1124,6 +1124,32 @@ static void a_ring_that_its_owner_has_no_memory_for_is_offered_again(void)
 	rig_close(&rig);
 }
 
+/* A primary that dies over the directory leaves each of its secondaries one that is busy. */
+static void a_ring_whose_owner_met_a_busy_directory_is_offered_at_each_look(void)
+{
+	struct secondary *owner;
+	struct vring *vring;
+	struct port *port;
+	struct rig rig;
+	int s;
+
+	rig_open(&rig);
+	owner = rig_secondary(&rig, "owner", VSWITCH, NULL, &s);
+	port = rig_port(&rig, "vm0", 2);
+	vring = &port->device.vrings[1];
+	grant_offer(&port->device);
+	for (int i = 0; i < 20; i++) {
+		CHECK_EQ(refuse(owner, vring, 0, -EBUSY), 0);
+		grant_offer(&port->device); /* not at once */
+		CHECK(vring->owner == NULL && !vring->broken && !vring->lacked);
+		grant_offer_again(&rig.primary, hf_now_ns());
+		CHECK(vring->owner == owner);
+	}
+	take_all_back(&port->device);
+	hf_fd_close(&s);
+	rig_close(&rig);
+}
+
 #define PUT_OFF HOLDFAST__CONTROL__EVENT_KIND__VRING_PUT_OFF
 #define GRANTED HOLDFAST__CONTROL__EVENT_KIND__VRING_GRANTED
 
@@ -1233,6 +1259,7 @@ static void who_comes_after_the_death_of_one_that_lacked_does_not_wait_for_its_r
 static const struct sentence sentences[] = {
 	SENTENCE(who_comes_after_the_death_of_one_that_lacked_does_not_wait_for_its_rings),
 	SENTENCE(a_ring_that_its_owner_has_no_memory_for_is_offered_again),
+	SENTENCE(a_ring_whose_owner_met_a_busy_directory_is_offered_at_each_look),
 	SENTENCE(a_ring_whose_owner_always_lacks_is_said_once_and_tried_ever_later),
 	SENTENCE(a_device_that_its_owner_lacks_for_goes_to_the_next_one),
 	SENTENCE(a_refusal_of_what_an_earlier_life_said_breaks_no_ring),

@@ -542,7 +542,7 @@ static void without_memory_for_a_device_the_library_attaches_again(void)
 }
 
 /* A writer that died in the middle. */
-static void a_slot_that_never_comes_to_rest_gives_no_map(void)
+static void a_slot_that_never_comes_to_rest_gives_no_map_and_is_said_to_be_busy(void)
 {
 	struct hf_shm_device *slot;
 
@@ -553,6 +553,8 @@ static void a_slot_that_never_comes_to_rest_gives_no_map(void)
 		->seq++;
 	send_memory(0, 1, 1);
 	CHECK(!send_ready()->map);
+	send_grant(0, 2, false);
+	CHECK_EQ(refusal(), -EBUSY);
 	end_alone();
 }
 
@@ -648,7 +650,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_cannot_even_be_kept_ends_the_connection),
 	SENTENCE(memory_that_makes_no_sense_is_ignored),
 	SENTENCE(without_memory_for_a_device_the_library_attaches_again),
-	SENTENCE(a_slot_that_never_comes_to_rest_gives_no_map),
+	SENTENCE(a_slot_that_never_comes_to_rest_gives_no_map_and_is_said_to_be_busy),
 	SENTENCE(a_ring_that_is_not_whole_and_aligned_is_not_set_up),
 	SENTENCE(a_call_that_cannot_be_had_is_said_and_had_the_next_time),
 };
