@@ -8,7 +8,8 @@
  * the guest's ring. What was spent above (by the last packet, or by what is known only afterwards)
  * is owed: it is taken from the next rounds' shares, and as long as a whole one or more is owed the
  * source sits out. So on average no source has more than its share, and in one round no more than
- * that and one packet. (Deficit round robin, with the deficit's sign turned.)
+ * that and one packet. (Deficit round robin, with the deficit's sign turned.) It is owed to the
+ * others: when nothing comes from any for a while (worker.c), it is owed no more.
  *
  * Who stays below, and that is whoever sends what a network carries to whom it is for, pays one
  * comparison in a burst. A source that was cut is asked for fewer packets from then on, since the

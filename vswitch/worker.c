@@ -29,8 +29,9 @@
 #include "share.h"
 
 #define FEW_SOURCES	1000u /* what their polls read stays near enough */
-#define SOURCES_AHEAD	4u   /* bursts from the prefetch to its use */
-#define ADAPTIVE_ROUNDS 256u /* empty ones, before an adaptive worker sleeps */
+#define SOURCES_AHEAD	4u    /* bursts from the prefetch to its use */
+#define ADAPTIVE_ROUNDS 256u  /* empty ones, before an adaptive worker sleeps */
+#define IDLE_ROUNDS	64u   /* in which nothing came: whoever owes something, owes it nobody */
 #define FALSE_ALARMS	64u /* "packets are there" and then none, in a row: not believed any more */
 
 static uint32_t seconds_now(void)
@@ -73,10 +74,19 @@ static uint16_t fetch(struct worker *worker, const struct source *source)
 				  &worker->forward.stats->ports[port->id]);
 }
 
+/* How much it may spend. What it owes it owes to the others: while nothing comes from any, it would
+ * wait for nobody, and for long where rounds are (many ports, or naps between them). */
+static uint32_t open_share(const struct worker *worker, struct source *source)
+{
+	if (source->owed && worker->is_idle)
+		source->owed = 0;
+	return share_open(source);
+}
+
 static bool run_source(struct worker *worker, struct source *source)
 {
 	struct forward *f = &worker->forward;
-	const uint32_t budget = share_open(source);
+	const uint32_t budget = open_share(worker, source);
 	uint64_t walked = *worker->walked, waste = 0;
 	uint16_t came, taken;
 
@@ -88,6 +98,7 @@ static bool run_source(struct worker *worker, struct source *source)
 		waste = share_waste(worker->hand, came, walked);
 	else if (!came)
 		return false;
+	worker->idle_rounds = 0;
 	f->budget = budget;
 	f->may_keep = worker->nr_spare;
 	f->spent = 0;
@@ -118,10 +129,13 @@ static bool run_round(struct worker *worker)
 	bool busy = false;
 
 	worker->forward.now = seconds_now();
+	worker->is_idle = worker->idle_rounds++ >= IDLE_ROUNDS;
 	if (worker->forward.nr_workers > 1) {
 		take_back(worker);
 		if (!worker->forward.table->resting)
 			busy = run_inboxes(worker);
+		if (busy)
+			worker->idle_rounds = 0;
 	}
 	for (unsigned i = 0; i < view->nr_sources; i++) {
 		ask_ahead(view, i);
@@ -158,9 +172,10 @@ static void loop(struct worker *worker)
 		}
 		empty = 0;
 		if (idle_sleep(&worker->idle, &f->table->views[f->worker], alarms > FALSE_ALARMS,
-			       has_news, worker))
+			       has_news, worker)) {
+			worker->idle_rounds = IDLE_ROUNDS;
 			count(&f->stats->sleeps, 1);
-		else
+		} else
 			alarms++;
 	}
 }

@@ -33,6 +33,8 @@ struct worker {
 	/* The thread's own. */
 	struct hf_packet_pool *pool;
 	struct hf_hop *hop;
+	uint64_t idle_rounds;	       /* in a row, in which nothing came from anybody */
+	bool is_idle;		       /* there are many of them */
 	const uint64_t *walked;	       /* descriptors that the hop has looked at */
 	struct hf_packet *hand[BURST]; /* always full: receive bursts go here */
 	struct hf_packet *spare[HANDOVER_SLOTS];

@@ -86,6 +86,7 @@ struct guest {
 	uint32_t len;	      /* of a packet; 0: all its chains are dropped */
 	uint32_t descriptors; /* of a chain, when they are noted */
 	unsigned left;	      /* packets */
+	unsigned every;	      /* that many looks it has one packet; 0: all it has, at each */
 	/* What was asked of it. */
 	unsigned looks, taken;
 	unsigned least, most; /* packets in a burst */
@@ -139,8 +140,9 @@ static uint16_t guest_peek(struct port *port, uint16_t queue, struct hf_hop *hop
 	g->looks++;
 	if (port->id == 1)
 		end_round();
-	if (rounds >= ROUNDS)
+	if (rounds >= ROUNDS || (g->every && g->looks % g->every))
 		return 0;
+	nr = g->every ? 1 : nr;
 	/* As the library: no chain is begun when so many descriptors were looked at. */
 	while (came < nr && came < g->left && walked < LOOKED_AT) {
 		walked = (uint16_t)(walked + g->descriptors);
@@ -395,6 +397,28 @@ static void chains_that_are_dropped_are_paid_for_as_well(void)
 	CHECK(spent.all_walked > LOOKED_AT);
 }
 
+/* Rounds may be long, or have naps between them: who is alone would wait for nobody. But who is not
+ * there in each of them is still there. */
+static void while_nothing_comes_from_anybody_else_nothing_is_owed(void)
+{
+	for (unsigned alone = 0; alone < 2; alone++) {
+		place(4);
+		guests[0].to = 3;
+		guests[0].len = 1000;
+		guests[0].left = UINT32_MAX;
+		guests[0].descriptors = 1024;
+		guests[1].left = alone ? 0 : UINT32_MAX;
+		guests[1].every = 32;
+		run();
+		if (alone) {
+			CHECK(guests[0].taken >= ROUNDS / 100);
+			continue;
+		}
+		CHECK(guests[0].taken <= ROUNDS / 300);
+		CHECK(guests[1].taken >= ROUNDS / 32 - 1);
+	}
+}
+
 /* Who has small packets again is asked for whole bursts again. */
 static void bursts_grow_again(void)
 {
@@ -468,6 +492,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(full_frames_come_in_whole_bursts),
 	SENTENCE(one_of_the_longest_chains_is_paid_for_a_hundred_rounds),
 	SENTENCE(chains_that_are_dropped_are_paid_for_as_well),
+	SENTENCE(while_nothing_comes_from_anybody_else_nothing_is_owed),
 	SENTENCE(bursts_grow_again),
 	SENTENCE(a_worker_does_not_sleep_while_a_source_sits_out),
 };
