@@ -194,6 +194,7 @@ int listener_open(struct listener *listener, struct loop *loop, const char *run_
 void listener_hold(struct listener *listener, bool hold)
 {
 	loop_timer_clear(listener->loop, &listener->pause);
+	users_hold(&listener->users, hold);
 	if (hold)
 		loop_remove(listener->loop, &listener->source);
 	else if (listener->source.fd < 0)

@@ -115,6 +115,13 @@ static void close_parked(struct users *users, struct user *user)
 		foreign_drain(&user->foreign, sockets, n);
 }
 
+void users_hold(struct users *users, bool hold)
+{
+	users->held = hold;
+	for (struct user *user = users->all; hold && user < users->all + USERS; user++)
+		close_parked(users, user);
+}
+
 static bool has_parked(const struct users *users, const struct user *user)
 {
 	for (size_t i = 0; i < users->nr_parked; i++)
@@ -171,7 +178,7 @@ bool users_admit(struct users *users, struct user *user, const struct peer *peer
 
 void users_drop(struct users *users, struct user *user, const struct peer *peer, int *socket)
 {
-	if (foreign_full_since(&user->foreign) && users->nr_parked < USERS_PARKED)
+	if (foreign_full_since(&user->foreign) && users->nr_parked < USERS_PARKED && !users->held)
 		park(users, user, socket);
 	else
 		foreign_drain(&user->foreign, socket, 1);

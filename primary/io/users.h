@@ -55,6 +55,7 @@ struct users {
 		struct user *user;
 	} parked[USERS_PARKED];
 	size_t nr_parked;
+	bool held;	  /* nobody is parked */
 	bool stale;	  /* the list may be that of a life before */
 	const char *path; /* of the socket's file */
 	uint64_t at_once, each_ns;
@@ -76,6 +77,9 @@ struct user *users_find(struct users *users, const struct peer *peer, bool named
 bool users_admit(struct users *users, struct user *user, const struct peer *peer);
 /* Get rid of his socket, which has been shut down and has descriptors in its queue. */
 void users_drop(struct users *users, struct user *user, const struct peer *peer, int *socket);
+/* Exec may come, and would close all that is open, in our place: who is parked, and who would be,
+ * is left to processes, however many hang. */
+void users_hold(struct users *users, bool hold);
 /* Nobody may come in now. */
 bool users_shut(struct users *users);
 

@@ -4,9 +4,12 @@
 #include "users.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -14,6 +17,7 @@
 #include "bar.h"
 #include "faults.h"
 #include "fd.h"
+#include "foreign.h"
 #include "frame.h"
 #include "loop.h"
 #include "peer.h"
@@ -297,6 +301,65 @@ static void who_cannot_be_let_in_now_is_let_in_later(void)
 	end();
 }
 
+static void hang(void *unused)
+{
+	(void)unused;
+	pause();
+}
+
+/* One with a descriptor in its queue, shut down. */
+static int left_behind(void)
+{
+	union {
+		struct cmsghdr header;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+				.cmsg_level = SOL_SOCKET,
+				.cmsg_type = SCM_RIGHTS}};
+	struct msghdr msg = {.msg_iov = &(struct iovec){"x", 1},
+			     .msg_iovlen = 1,
+			     .msg_control = &control,
+			     .msg_controllen = sizeof(control)};
+	int pair[2];
+
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	CHECK_EQ(sendmsg(pair[0], &msg, 0), 1);
+	hf_fd_close(&pair[0]);
+	CHECK(!foreign_close_empty(&pair[1]));
+	return pair[1];
+}
+
+/* It would close them, and might never return. */
+static void nobody_is_parked_when_exec_may_come(void)
+{
+	struct peer peer = peer_of_user(4711);
+	struct user *user;
+	int one;
+
+	begin(1, BURST);
+	user = users_find(&users, &peer, true);
+	for (unsigned i = 0; i < FOREIGN_MAX_HUNG; i++)
+		foreign_end(&user->foreign, foreign_start(hang, NULL, NULL, 0), 0);
+	one = left_behind();
+	users_drop(&users, user, &peer, &one);
+	CHECK_EQ(one, -1);
+	CHECK_EQ(users.nr_parked, 1);
+	users_hold(&users, true);
+	CHECK_EQ(users.nr_parked, 0);
+	one = left_behind();
+	users_drop(&users, user, &peer, &one);
+	CHECK_EQ(one, -1);
+	CHECK_EQ(users.nr_parked, 0);
+	users_hold(&users, false);
+	one = left_behind();
+	users_drop(&users, user, &peer, &one);
+	CHECK_EQ(users.nr_parked, 1);
+	for (unsigned i = 0; i < FOREIGN_PLACES; i++)
+		(void)pidfd_send_signal(user->foreign.helpers[i].ended.fd, SIGKILL, NULL, 0);
+	end();
+}
+
 /* Said, and each connection is closed; nothing else is lost. */
 static void without_access_lists_who_is_out_is_out_all_the_same(void)
 {
@@ -321,6 +384,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(an_administrators_own_list_stays_as_it_is),
 	SENTENCE(who_is_none_in_our_namespace_keeps_nobody_from_the_list),
 	SENTENCE(who_cannot_be_let_in_now_is_let_in_later),
+	SENTENCE(nobody_is_parked_when_exec_may_come),
 	SENTENCE(without_access_lists_who_is_out_is_out_all_the_same),
 };
 SUITE("users", sentences)
