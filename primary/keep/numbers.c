@@ -67,7 +67,7 @@ static bool is_free(const struct numbers *numbers, uint32_t number)
 {
 	const struct number *n = &numbers->of[number];
 
-	return n->fd < 0 && !n->references && !n->there;
+	return n->fd < 0 && !n->references && !n->there && !n->owed;
 }
 
 static void look_here_first(struct numbers *numbers, uint32_t number)

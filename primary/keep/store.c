@@ -105,11 +105,15 @@ static int say_removed(struct store *store, uint32_t number)
 static void say_owed(struct store *store)
 {
 	for (uint32_t i = 1; store->nr_owed && i < store->numbers.count; i++) {
-		if (!store->numbers.of[i].owed)
+		struct number *n = &store->numbers.of[i];
+
+		if (!n->owed)
 			continue;
-		if (say_removed(store, i) != 0)
+		/* Before: when it has left the number is free. */
+		n->owed = false;
+		n->owed = say_removed(store, i) != 0;
+		if (n->owed)
 			return;
-		store->numbers.of[i].owed = false;
 		store->nr_owed--;
 	}
 }
@@ -145,13 +149,23 @@ void store_flush(struct store *store)
 
 /* --- one by one --- */
 
+/* The removal of what had this name before would take the new one. */
+static bool owes(struct store *store, uint32_t number)
+{
+	say_owed(store);
+	return number < store->numbers.count && store->numbers.of[number].owed;
+}
+
 int store_put(struct store *store, uint32_t number, char kind, int fd)
 {
 	struct numbers *numbers = &store->numbers;
 	char text[80], name[NUMBERS_NAME_ROOM];
-	int copy = count(store) < store->max ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
-	int error = copy >= 0 ? numbers_enter(numbers, number, kind, copy) : -EMFILE;
+	int copy, error;
 
+	if (owes(store, number))
+		return -ENOMEM;
+	copy = count(store) < store->max ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	error = copy >= 0 ? numbers_enter(numbers, number, kind, copy) : -EMFILE;
 	if (error)
 		return error;
 	numbers->of[number].references = 1;

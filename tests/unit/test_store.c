@@ -347,6 +347,41 @@ static void a_removal_that_cannot_be_told_now_is_told_later(void)
 	end();
 }
 
+/* Its removal, told later, would be that of the new one. */
+static void what_is_put_in_the_place_of_another_is_told_behind_its_removal(void)
+{
+	struct held held = {.fd = -1};
+	uint32_t hit;
+	int fd = eventfd(0, EFD_CLOEXEC), error;
+	bool removed = false, stored = false;
+
+	begin(true);
+	CHECK_EQ(store_put(store, STORE_DIRECTORY, 'd', fd), 0);
+	fill();
+	hf_log_set_level(0);
+	faults_open();
+	faults_arm(0, FAULT_HEAP, FAULT_ERROR, 1, 2);
+	store_release(store, STORE_DIRECTORY);
+	error = store_put(store, STORE_DIRECTORY, 'd', fd);
+	faults_disarm(&hit);
+	faults_close();
+	CHECK_EQ(hit, 2);
+	CHECK_EQ(error, -ENOMEM);
+	CHECK_EQ(store_put(store, STORE_DIRECTORY, 'd', fd), 0);
+	for (int i = 0; i < 2000 && !(removed && stored); i++) {
+		while (holder_read(&holder, &held)) {
+			removed = removed || !strcmp(held.text, "FDSTOREREMOVE=1\nFDNAME=d1");
+			stored = removed && !strcmp(held.text, "FDSTORE=1\nFDNAME=d1\nFDPOLL=0");
+			hf_fd_close(&held.fd);
+		}
+		run(2);
+	}
+	CHECK(removed && stored);
+	CHECK_EQ(store_at_rest(store), 0);
+	end();
+	hf_fd_close(&fd);
+}
+
 /* It cannot be told any more, but may well give back what it has. */
 static void a_number_that_a_lost_holder_has_is_never_free_again(void)
 {
@@ -629,6 +664,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_comes_and_goes_while_nobody_reads_leaves_nothing_behind),
 	SENTENCE(a_number_is_free_when_its_removal_has_left),
 	SENTENCE(a_removal_that_cannot_be_told_now_is_told_later),
+	SENTENCE(what_is_put_in_the_place_of_another_is_told_behind_its_removal),
 	SENTENCE(a_number_that_a_lost_holder_has_is_never_free_again),
 	SENTENCE(waiting_for_a_holder_that_does_not_read_ends),
 	SENTENCE(only_so_many_are_kept_as_can_be_named),
