@@ -49,9 +49,6 @@
 #define HURRIED_NS (500 * NS_PER_MS)
 /* While an upgrade is under way: is it over? */
 #define HOLDING_NS (5 * NS_PER_MS)
-/* For the end of one that was killed, where it could not be buried later. On a busy machine it has
- * to get its turn to die. */
-#define END_MS 500
 /* What a port pays, for each millisecond that it had a place. What it may spend at once (as for
  * other descriptors: session_pause.c) is enough for all good looks. */
 #define PRICE 10u
@@ -136,17 +133,16 @@ void cuse_look_kill(struct cuse_look *look)
 		(void)pidfd_send_signal(look->pidfd, SIGKILL, NULL, 0);
 }
 
-/* Where nobody comes back to bury it, its end is waited for. */
-static void see_it_end(struct cuse_look *look)
+static void see_it_end(struct cuse_look *look, uint64_t until_ns)
 {
-	struct port *port = look->port;
-	bool last = port->removing || port->primary->holding;
+	uint64_t now_ns = hf_now_ns();
+	uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
 
 	cuse_look_kill(look);
-	foreign_end(&port->foreign, hf_fd_take(&look->pidfd), last ? END_MS : 0);
+	foreign_end(&look->port->foreign, hf_fd_take(&look->pidfd), (int)(left_ns / NS_PER_MS));
 }
 
-void cuse_look_drop(struct cuse_look *look)
+void cuse_look_drop(struct cuse_look *look, uint64_t until_ns)
 {
 	struct primary *primary = look->port->primary;
 
@@ -162,7 +158,7 @@ void cuse_look_drop(struct cuse_look *look)
 		hf_fd_close(&look->socket);
 		pay(look);
 		if (look->pidfd >= 0)
-			see_it_end(look);
+			see_it_end(look, until_ns);
 	}
 	cuse_caller_close(&look->caller);
 	look->state = CUSE_LOOK_NONE;
@@ -171,7 +167,7 @@ void cuse_look_drop(struct cuse_look *look)
 
 static void end(struct cuse_look *look, int error, int *fds)
 {
-	cuse_look_drop(look);
+	cuse_look_drop(look, 0);
 	look->done(look, error, fds);
 }
 

@@ -53,8 +53,9 @@ void cuse_look_init(struct cuse_look *look, struct port *port,
 int cuse_look_begin(struct cuse_look *look, struct cuse_caller *caller, uid_t user, uint32_t count);
 /* Who asked would rather not wait: it has a moment left. May call `done`. */
 void cuse_look_hurry(struct cuse_look *look);
-/* Nobody wants to know it any more. No-op when there is none. */
-void cuse_look_drop(struct cuse_look *look);
+/* Nobody wants to know it any more. The process' end is waited for until then at most; 0: it is
+ * not. No-op when there is none. */
+void cuse_look_drop(struct cuse_look *look, uint64_t until_ns);
 /* It is going to be dropped: with others, so that one wait is enough for all of them. */
 void cuse_look_kill(struct cuse_look *look);
 /* How long until any port may look: so that beginning and hearing has not more than a third of the

@@ -27,6 +27,9 @@
 #include "session.h"
 
 #define AGAIN_NS (5 * NS_PER_MS)
+/* For the end of all who look and were killed: on a busy machine they have to get their turn to
+ * die. */
+#define REST_NS (500 * NS_PER_MS)
 /* udev may come behind us, and a /dev without devtmpfs may be slow. */
 #define PERMIT_AGAIN_NS (200 * NS_PER_MS)
 #define PERMIT_TIMES	10u
@@ -204,9 +207,9 @@ void cuse_restore(struct port *port)
 	(void)cuse_wake(port);
 }
 
-static void begin_again(struct cuse *cuse)
+static void begin_again(struct cuse *cuse, uint64_t until_ns)
 {
-	cuse_look_drop(&cuse->look);
+	cuse_look_drop(&cuse->look, until_ns);
 	for (uint32_t i = 0; i < CUSE_REQUESTS; i++) {
 		struct request *r = &cuse->requests[i];
 
@@ -220,12 +223,14 @@ static void begin_again(struct cuse *cuse)
 
 void cuse_rest(struct primary *primary)
 {
+	uint64_t until_ns = hf_now_ns() + REST_NS;
+
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
 		if (primary->ports[i] && primary->ports[i]->cuse)
 			cuse_look_kill(&primary->ports[i]->cuse->look);
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
 		if (primary->ports[i] && primary->ports[i]->cuse)
-			begin_again(primary->ports[i]->cuse);
+			begin_again(primary->ports[i]->cuse, until_ns);
 }
 
 static int make_queue(struct port *port)
@@ -256,7 +261,7 @@ static void free_queue(struct port *port)
 	struct loop *loop = port->primary->loop;
 	struct cuse *cuse = port->cuse;
 
-	cuse_look_drop(&cuse->look);
+	cuse_look_drop(&cuse->look, 0);
 	loop_timer_clear(loop, &cuse->again);
 	loop_timer_clear(loop, &cuse->hold);
 	loop_timer_clear(loop, &cuse->permit);

@@ -132,7 +132,7 @@ void cuse_session_ended(struct port *port)
 {
 	struct cuse *cuse = port->cuse;
 
-	cuse_look_drop(&cuse->look);
+	cuse_look_drop(&cuse->look, 0);
 	for (uint32_t i = 0; i < CUSE_REQUESTS; i++) {
 		struct request *r = &cuse->requests[i];
 

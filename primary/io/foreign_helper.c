@@ -91,13 +91,11 @@ pid_t foreign_await_word(int told, pid_t child)
 	return n == sizeof(pid) ? pid : -1;
 }
 
-/* If it is our child, it is buried. */
-static void close_ended(int pidfd)
+/* Whom foreign_start has started, and nobody else's children: those give SIGCHLD. */
+static void bury_ended(void)
 {
-	siginfo_t ended;
-
-	(void)waitid(P_PIDFD, (id_t)pidfd, &ended, WEXITED | WNOHANG);
-	hf_fd_close(&pidfd);
+	while (waitpid(-1, NULL, WNOHANG | __WCLONE) > 0)
+		;
 }
 
 static void helper_gone(struct foreign_helper *helper)
@@ -105,7 +103,8 @@ static void helper_gone(struct foreign_helper *helper)
 	int pidfd = helper->ended.fd;
 
 	loop_remove(helper->loop, &helper->ended);
-	close_ended(pidfd);
+	hf_fd_close(&pidfd);
+	bury_ended();
 }
 
 static void on_ended(struct loop_source *source, uint32_t events)
@@ -195,9 +194,11 @@ void foreign_forget(struct foreign *foreign)
 
 int foreign_start(void (*work)(void *context), void *context, const int *kept, size_t nr_kept)
 {
-	pid_t pid = foreign_fork(0);
+	pid_t pid;
 	int pidfd;
 
+	bury_ended();
+	pid = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
 	if (pid == 0) {
 		foreign_close_others(kept, nr_kept);
 		work(context);
@@ -209,7 +210,7 @@ int foreign_start(void (*work)(void *context), void *context, const int *kept, s
 	if (pidfd >= 0)
 		return pidfd;
 	pidfd = -errno;
-	(void)kill(pid, SIGKILL);
+	(void)kill(pid, SIGKILL); /* to be buried later: it may hang */
 	return pidfd;
 }
 
@@ -217,8 +218,10 @@ void foreign_end(struct foreign *foreign, int pidfd, int ms)
 {
 	struct pollfd ended = {.fd = pidfd, .events = POLLIN};
 
-	if (poll(&ended, 1, ms) == 1)
-		close_ended(pidfd);
-	else
+	if (poll(&ended, 1, ms) == 1) {
+		hf_fd_close(&pidfd);
+		bury_ended();
+	} else {
 		foreign_remember(foreign, pidfd);
+	}
 }

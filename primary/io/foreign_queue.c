@@ -185,24 +185,27 @@ static pid_t start_between(const int *sockets, size_t n, pid_t *told)
 	return *told;
 }
 
-static bool start_drain(struct foreign *foreign, const int *sockets, size_t n)
+/* The same. */
+static pid_t start_drain(const int *sockets, size_t n)
 {
 	pid_t drain, *told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE,
 				  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (told == MAP_FAILED)
-		return false;
+		return -1;
 	drain = start_between(sockets, n, told);
 	(void)munmap(told, sizeof(*told));
-	if (drain > 0)
-		foreign_remember(foreign, foreign_pidfd(drain));
-	return drain > 0;
+	return drain;
 }
 
 void foreign_drain(struct foreign *foreign, int *sockets, size_t n)
 {
-	if (start_drain(foreign, sockets, n)) {
+	pid_t drain = start_drain(sockets, n);
+
+	if (drain > 0) {
 		hf_fd_close_all(sockets, n);
+		/* Only now is there a number for sure. */
+		foreign_remember(foreign, foreign_pidfd(drain));
 		return;
 	}
 	log_error(TAG,

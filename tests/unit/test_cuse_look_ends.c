@@ -5,14 +5,17 @@
  */
 #include <errno.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,7 +60,7 @@ static enum refusal look_at(const struct cuse_caller *caller, bool dies)
 	lookers->go_on = true;
 	CHECK(rig_until(&rig, has_said, &socket, WAIT_MS));
 	error = cuse_looker_hear(socket, &region, &fd, 1, &fault);
-	REQUIRE(waitpid(lookers->last, NULL, 0) == lookers->last);
+	REQUIRE(waitpid(lookers->last, NULL, __WALL) == lookers->last);
 	hf_fd_close(&pidfd);
 	hf_fd_close(&socket);
 	if (!error)
@@ -96,6 +99,51 @@ static void what_is_found_in_another_process_of_its_number_is_not_taken(void)
 	CHECK_EQ(look_at(&caller, false), 0);
 	cuse_caller_close(&caller);
 	seats_end(0);
+}
+
+/* --- how it dies --- */
+
+static enum { DIES_AT_ONCE, DIES_WHEN_WAITED_FOR, DIES_NOT } dies;
+static int doomed[64]; /* pidfds of those who do not die at once */
+static uint32_t nr_doomed;
+static int waited_ms; /* for them */
+
+static int kill_by(int pidfd)
+{
+	return (int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
+/* In the place of libc's, both. */
+int pidfd_send_signal(int pidfd, int sig, siginfo_t *info, unsigned int flags)
+{
+	(void)sig;
+	(void)info;
+	(void)flags;
+	if (dies == DIES_AT_ONCE)
+		return kill_by(pidfd);
+	doomed[nr_doomed++ % ARRAY_SIZE(doomed)] = pidfd;
+	return 0;
+}
+
+int poll(struct pollfd *fds, nfds_t n, int ms)
+{
+	struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+
+	if (dies != DIES_AT_ONCE && n == 1 && ms > 0) {
+		waited_ms += ms;
+		for (uint32_t i = 0; dies == DIES_WHEN_WAITED_FOR && i < nr_doomed; i++)
+			(void)kill_by(doomed[i]);
+	}
+	return (int)syscall(SYS_ppoll, fds, n, ms < 0 ? NULL : &limit, NULL, 0);
+}
+
+/* All but buried. */
+static void dies_now(pid_t pid)
+{
+	siginfo_t info;
+
+	kill(pid, SIGKILL);
+	REQUIRE(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | __WALL) == 0);
 }
 
 /* --- ends --- */
@@ -284,12 +332,18 @@ static void removing_the_port_ends_it(void)
 	lookers->to_hang = 1;
 	(void)seat_ask_for_look(0);
 	lookers_await(1);
+	dies = DIES_NOT;
+	waited_ms = 0;
 	CHECK_EQ(port_del(&rig.primary, "c0"), 0);
-	/* There is no port any more that would bury it later. */
 	CHECK(seat_port(0) == NULL);
-	CHECK(looker_is_buried(&(pid_t){lookers->last}));
+	CHECK_EQ(waited_ms, 0);
 	CHECK_EQ(rig.primary.looks.running, 0);
+	dies = DIES_AT_ONCE;
+	/* There is no port any more that would bury it: who looks next does. */
+	dies_now(lookers->last);
+	CHECK(!looker_is_buried(&(pid_t){lookers->last}));
 	CHECK_EQ(seat_set_up(1), OF_A_SETUP);
+	CHECK(looker_is_buried(&(pid_t){lookers->last}));
 	seats_end(2);
 }
 
@@ -331,7 +385,9 @@ static void an_upgrade_begins_all_of_them_again(void)
 	seat_let_time_pass(seat_look(0));
 	seat_is_answered(0, unique[0], -ETIMEDOUT);
 	CHECK_EQ(seat_look(CUSE_LOOKS)->state, CUSE_LOOK_IN_LINE);
+	dies = DIES_WHEN_WAITED_FOR;
 	cuse_rest(&rig.primary);
+	dies = DIES_AT_ONCE;
 	CHECK_EQ(rig.primary.looks.running, 0);
 	for (uint32_t i = 0; i < CUSE_LOOKS; i++)
 		CHECK(looker_is_buried(&(pid_t){lookers->all[i]}));
@@ -342,6 +398,25 @@ static void an_upgrade_begins_all_of_them_again(void)
 	for (uint32_t i = 2; i < CUSE_LOOKS + 2; i++)
 		seat_is_answered(i, unique[i], 0);
 	seats_end(CUSE_LOOKS + 2);
+}
+
+static void an_upgrade_does_not_wait_for_one_after_the_other(void)
+{
+	seats_begin(3);
+	lookers->to_hang = 3;
+	for (uint32_t i = 0; i < 3; i++)
+		(void)seat_ask_for_look(i);
+	lookers_await(3);
+	dies = DIES_NOT;
+	waited_ms = 0;
+	cuse_rest(&rig.primary);
+	dies = DIES_AT_ONCE;
+	CHECK(waited_ms > 0 && waited_ms <= 500);
+	for (uint32_t i = 0; i < 3; i++) {
+		dies_now(lookers->all[i]);
+		looker_is_buried_soon(lookers->all[i]);
+	}
+	seats_end(3);
 }
 
 /* Its lock may be held for as long as somebody likes: nobody would end it then. */
@@ -388,6 +463,7 @@ int main(void)
 		SENTENCE(removing_the_port_ends_it),
 		CATALOGUE(a_device_that_is_cut_off_ends_it, "[U-6]"),
 		SENTENCE(an_upgrade_begins_all_of_them_again),
+		SENTENCE(an_upgrade_does_not_wait_for_one_after_the_other),
 		SENTENCE(it_does_not_outlive_the_primary),
 	};
 

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* primary/io/foreign.h: what waits in a socket's queue, and who takes it out. */
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fd.h"
 #include "foreign.h"
+#include "loop.h"
 #include "suite.h"
 
 static int ours, peers;
@@ -158,19 +166,100 @@ static int leave_waiting(int *ret_listener)
 	return ends[0];
 }
 
+/* A drain hangs while this says so. Shared with it. */
+static _Atomic bool *drains_hang;
+
+/* In the place of libc's: with its name a drain begins. */
+int prctl(int option, ...)
+{
+	unsigned long value;
+	va_list list;
+
+	va_start(list, option);
+	value = va_arg(list, unsigned long);
+	va_end(list);
+	while (option == PR_SET_NAME && drains_hang && *drains_hang)
+		(void)usleep(100);
+	return (int)syscall(SYS_prctl, option, value, 0, 0, 0);
+}
+
+/* Returns the limit as it was. `last` is the lowest number that was free. */
+static struct rlimit leave_no_number_behind(int last)
+{
+	struct rlimit old, none;
+
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	none = (struct rlimit){.rlim_cur = (rlim_t)last + 1, .rlim_max = old.rlim_max};
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	return old;
+}
+
+static void who_hangs_over_a_queue_is_counted_also_without_a_free_number(void)
+{
+	struct loop *loop = loop_create();
+	struct foreign foreign;
+	struct rlimit old;
+	int held;
+
+	drains_hang = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	REQUIRE(loop && drains_hang != MAP_FAILED);
+	foreign_init(&foreign, loop);
+	open_pair(SOCK_SEQPACKET);
+	queue("x", STDIN_FILENO);
+	*drains_hang = true;
+	held = dup(ours);
+	old = leave_no_number_behind(held);
+	foreign_close_socket(&foreign, &ours);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	CHECK_EQ(ours, -1);
+	CHECK(!foreign_is_idle(&foreign));
+	*drains_hang = false;
+	for (int ms = 0; ms < 20000 && !foreign_is_idle(&foreign); ms++)
+		usleep(1000);
+	CHECK(foreign_is_idle(&foreign));
+	foreign_forget(&foreign);
+	loop_destroy(loop);
+	munmap((void *)(uintptr_t)drains_hang, 1);
+	drains_hang = NULL;
+	hf_fd_close(&held);
+	close_pair();
+}
+
+static void hang(void *unused)
+{
+	(void)unused;
+	for (;;)
+		(void)pause();
+}
+
+static void who_cannot_be_watched_is_buried_by_the_next(void)
+{
+	int held = dup(STDIN_FILENO), pidfd;
+	struct rlimit old = leave_no_number_behind(held);
+	siginfo_t child = {0};
+
+	CHECK_EQ(foreign_start(hang, NULL, &held, 1), -EMFILE);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	REQUIRE(waitid(P_ALL, 0, &child, WEXITED | WNOWAIT | __WALL) == 0);
+	pidfd = foreign_start(hang, NULL, &held, 1);
+	CHECK(kill(child.si_pid, 0) < 0 && errno == ESRCH);
+	REQUIRE(pidfd >= 0);
+	CHECK_EQ(syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0), 0);
+	foreign_end(NULL, pidfd, 20000);
+	CHECK(waitpid(-1, NULL, __WALL | WNOHANG) < 0 && errno == ECHILD);
+	hf_fd_close(&held);
+}
+
 /* Somebody else holds the listener: closing it is not what ends who waits there. */
 static void who_waits_at_a_listener_is_closed_by_another_also_without_a_free_number(void)
 {
-	struct rlimit old, none;
+	struct rlimit old;
 	int listener, held;
 	struct pollfd end = {.events = 0};
 
 	end.fd = leave_waiting(&listener);
 	held = dup(listener);
-	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
-	/* The lowest free one was the last. */
-	none = (struct rlimit){.rlim_cur = (rlim_t)held + 1, .rlim_max = old.rlim_max};
-	REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+	old = leave_no_number_behind(held);
 	foreign_close_socket(NULL, &listener);
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
 	CHECK_EQ(listener, -1);
@@ -185,6 +274,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(the_end_is_no_packet),
 	SENTENCE(looking_takes_nothing_and_names_nobody_to_who_reads),
 	SENTENCE(a_queue_is_emptied_to_its_last_packet),
+	SENTENCE(who_hangs_over_a_queue_is_counted_also_without_a_free_number),
+	SENTENCE(who_cannot_be_watched_is_buried_by_the_next),
 	SENTENCE(who_waits_at_a_listener_is_closed_by_another_also_without_a_free_number),
 };
 
