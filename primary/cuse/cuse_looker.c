@@ -2,7 +2,7 @@
 /*
  * It has a descriptor table of its own, and nothing in it but the caller and a socket. It says what
  * it found, in one packet, and ends. If the primary dies, it dies; when the primary becomes another
- * program it is killed before that (cuse_rest): nobody would bury it.
+ * program it is killed before that (cuse_rest). What it says is bounded as if a stranger said it.
  */
 #include "cuse_looker.h"
 
@@ -136,15 +136,22 @@ int cuse_looker_hear(int socket, struct vu_region *regions, int *fds, uint32_t c
 			     .msg_control = &control,
 			     .msg_controllen = sizeof(control)};
 	ssize_t n = recvmsg(socket, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	bool known, good, taken;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return -EAGAIN;
+	known = (unsigned int)found.fault.reason < NR_REFUSALS;
+	good = n == sizeof(found) && !found.error && known;
+	taken = n > 0 && take_descriptors(&msg, fds, good ? count : 0);
 	if (n != sizeof(found))
 		return cannot(ret_fault, "who looked has ended without a word");
+	if (!known)
+		return cannot(ret_fault, "who looked says what it cannot");
 	*ret_fault = found.fault;
+	ret_fault->what[sizeof(ret_fault->what) - 1] = '\0';
 	if (found.error)
 		return -EPROTO;
-	if (!take_descriptors(&msg, fds, count))
+	if (!taken)
 		return cannot(ret_fault, "no descriptors for the regions");
 	for (uint32_t i = 0; i < count; i++)
 		regions[i].file_offset = found.offsets[i];
