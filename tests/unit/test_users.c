@@ -340,7 +340,7 @@ static void nobody_is_parked_when_exec_may_come(void)
 	begin(1, BURST);
 	user = users_find(&users, &peer, true);
 	for (unsigned i = 0; i < FOREIGN_MAX_HUNG; i++)
-		foreign_end(&user->foreign, foreign_start(hang, NULL, NULL, 0), 0);
+		foreign_end(&user->foreign, foreign_start(hang, NULL, &fd, 1), 0);
 	one = left_behind();
 	users_drop(&users, user, &peer, &one);
 	CHECK_EQ(one, -1);
