@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "../e2e/fuse_file.h"
+#include "fuse_file.h"
 #include "choose.h"
 #include "fd.h"
 #include "grant.h"

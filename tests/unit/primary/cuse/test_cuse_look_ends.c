@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../e2e/fuse_file.h"
+#include "fuse_file.h"
 #include "check.h"
 #include "cuse.h"
 #include "cuse_looker.h"
