@@ -295,6 +295,44 @@ void rig_message_free(Holdfast__Attach__ToSecondary *message)
 	hf_frame_free_unpacked((ProtobufCMessage *)message);
 }
 
+Holdfast__Attach__ToSecondary *rig_expect(int socket, Holdfast__Attach__ToSecondary__BodyCase body,
+					  size_t nr_fds)
+{
+	size_t came = 0;
+	Holdfast__Attach__ToSecondary *m = rig_message(socket, &came);
+
+	REQUIRE(m != NULL);
+	CHECK_EQ(m->body_case, body);
+	CHECK_EQ(came, nr_fds);
+	return m;
+}
+
+void rig_expect_only(int socket, Holdfast__Attach__ToSecondary__BodyCase body, size_t nr_fds)
+{
+	rig_message_free(rig_expect(socket, body, nr_fds));
+}
+
+size_t rig_skip_to(int socket, Holdfast__Attach__ToSecondary__BodyCase body)
+{
+	Holdfast__Attach__ToSecondary *m;
+	size_t skipped = 0;
+
+	while ((m = rig_message(socket, NULL)) && m->body_case != body) {
+		rig_message_free(m);
+		skipped++;
+	}
+	REQUIRE(m != NULL);
+	rig_message_free(m);
+	return skipped;
+}
+
+bool rig_has_message(int socket)
+{
+	char byte;
+
+	return recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void rig_drain(int socket)
 {
 	Holdfast__Attach__ToSecondary *message;

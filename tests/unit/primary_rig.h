@@ -67,6 +67,14 @@ unsigned int rig_events(const struct rig *rig, Holdfast__Control__EventKind kind
  * rig_message_free. The descriptors are closed, their number is in *ret_fds. */
 Holdfast__Attach__ToSecondary *rig_message(int socket, size_t *ret_fds);
 void rig_message_free(Holdfast__Attach__ToSecondary *message);
+/* The next message is of this kind, with so many descriptors: checked. Free it; or it is. */
+Holdfast__Attach__ToSecondary *rig_expect(int socket, Holdfast__Attach__ToSecondary__BodyCase body,
+					  size_t nr_fds);
+void rig_expect_only(int socket, Holdfast__Attach__ToSecondary__BodyCase body, size_t nr_fds);
+/* Read up to the first of this kind, and that one; how many came before it. */
+size_t rig_skip_to(int socket, Holdfast__Attach__ToSecondary__BodyCase body);
+/* Is there one now? */
+bool rig_has_message(int socket);
 /* Throw away what is there. */
 void rig_drain(int socket);
 
