@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Taking vrings back from who hangs in a burst, and from who dies. */
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bursts.h"
+#include "clock.h"
+#include "faults.h"
+#include "fd.h"
+#include "grant.h"
+#include "lane.h"
+#include "primary_scene.h"
+#include "refusal.h"
+#include "revoke.h"
+#include "suite.h"
+
+static bool slot_is_free(void *context)
+{
+	(void)context;
+	return scene.primary->secondaries[0] == NULL;
+}
+
+/* From now on the secondary is that process. */
+static void becomes(struct secondary *secondary, pid_t pid)
+{
+	struct loop *loop = scene.primary->loop;
+
+	loop_remove(loop, &secondary->pidfd_source);
+	hf_fd_close(&secondary->pidfd);
+	secondary->pid = pid;
+	secondary->pidfd = pidfd_open(pid, 0);
+	REQUIRE(secondary->pidfd >= 0);
+	REQUIRE(loop_add(loop, &secondary->pidfd_source, secondary->pidfd, EPOLLIN) == 0);
+}
+
+/* `socket` stays the parent's alone. */
+static pid_t fork_stuck(struct hf_lane_vring *lane, int socket)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		close(socket);
+		hf_store_release(&lane->busy, 1u);
+		for (;;)
+			pause();
+	}
+	return pid;
+}
+
+static void who_does_not_leave_its_burst_is_killed_first(void)
+{
+	struct hf_lane_vring *lane;
+	struct vring *vring;
+	struct waiting w;
+	int status;
+	pid_t pid;
+
+	scene_begin(1);
+	scene.rig.conf.fence_deadline_ns = 100 * NS_PER_MS;
+	vring = &scene.vrings[0];
+	grant_offer(scene.device);
+	lane = rig_lane(vring);
+	pid = fork_stuck(lane, scene.sockets[0]);
+	REQUIRE(pid > 0);
+	becomes(scene.owner, pid);
+	while (!hf_load_acquire(&lane->busy))
+		;
+	kill(pid, SIGSTOP); /* and its signals would wait */
+	w = waiting_for(vring);
+	revoke_start(&w.revocation, scene.device, 0);
+	rig_until(&scene.rig, is_done, &w, 50);
+	CHECK_EQ(w.done, 0);
+	CHECK(!scene.owner->killed);
+	CHECK(rig_until(&scene.rig, is_done, &w, 5000));
+	CHECK_EQ(w.done, 1);
+	CHECK(rig_until(&scene.rig, slot_is_free, NULL, 1000));
+	REQUIRE(waitpid(pid, &status, WNOHANG) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_FENCED), NULL), 1);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_DIED), NULL), 1);
+	scene_end();
+}
+
+static void with_fencing_off_the_front_end_waits(void)
+{
+	struct hf_lane_vring *lane;
+	struct waiting w;
+
+	scene_begin(1);
+	scene.rig.conf.fence = false;
+	scene.rig.conf.fence_deadline_ns = 10 * NS_PER_MS;
+	grant_offer(scene.device);
+	lane = rig_lane(&scene.vrings[0]);
+	hf_write_once(&lane->busy, 1u);
+	w = waiting_for(&scene.vrings[0]);
+	revoke_start(&w.revocation, scene.device, 0);
+	rig_until(&scene.rig, NULL, NULL, 60);
+	CHECK_EQ(w.done, 0);
+	CHECK(!scene.owner->killed);
+	hf_burst_leave(lane);
+	CHECK(rig_until(&scene.rig, is_done, &w, 1000));
+	scene_end();
+}
+
+static void who_cannot_be_killed_is_waited_for(void)
+{
+	struct hf_lane_vring *lane;
+	struct waiting w;
+	uint32_t hit;
+	pid_t pid;
+
+	scene_begin(1);
+	scene.rig.conf.fence_deadline_ns = 10 * NS_PER_MS;
+	grant_offer(scene.device);
+	lane = rig_lane(&scene.vrings[0]);
+	pid = fork();
+	if (pid == 0)
+		for (;;)
+			pause();
+	becomes(scene.owner, pid);
+	hf_write_once(&lane->busy, 1u);
+	faults_open();
+	faults_arm_every(0, FAULT_PROCESS, FAULT_ERROR, 1);
+	w = waiting_for(&scene.vrings[0]);
+	revoke_start(&w.revocation, scene.device, 0);
+	rig_until(&scene.rig, NULL, NULL, 60);
+	faults_disarm(&hit);
+	faults_close();
+	CHECK_EQ(hit, 1);
+	CHECK_EQ(w.done, 0);
+	CHECK(!scene.owner->killed);
+	hf_burst_leave(lane);
+	CHECK(rig_until(&scene.rig, is_done, &w, 1000));
+	kill(pid, SIGKILL);
+	CHECK(rig_until(&scene.rig, slot_is_free, NULL, 1000));
+	REQUIRE(waitpid(pid, NULL, 0) == pid);
+	scene_end();
+}
+
+static struct hf_lane_vring *stuck_lane;
+
+/* As if the burst had ended at the very moment of the deadline: when its owner is named. */
+static void end_burst(void *context, int priority, const char *tag, const char *line)
+{
+	(void)context;
+	(void)priority;
+	(void)tag;
+	(void)line;
+	hf_burst_leave(stuck_lane);
+}
+
+static void a_burst_that_ends_at_the_deadline_ends_the_revocation(void)
+{
+	struct waiting w;
+
+	scene_begin(1);
+	scene.rig.conf.fence = false;
+	scene.rig.conf.fence_deadline_ns = 10 * NS_PER_MS;
+	grant_offer(scene.device);
+	stuck_lane = rig_lane(&scene.vrings[0]);
+	hf_write_once(&stuck_lane->busy, 1u);
+	hf_log_set_level(HF_LOG_WARNING);
+	hf_log_set_sink(end_burst, NULL);
+	w = waiting_for(&scene.vrings[0]);
+	revoke_start(&w.revocation, scene.device, 0);
+	CHECK(rig_until(&scene.rig, is_done, &w, 1000));
+	hf_log_set_sink(NULL, NULL);
+	scene_end();
+}
+
+static void run_until_killed(struct hf_lane_vring *lane, const uint64_t *word, uint64_t mine,
+			     uint16_t *used_idx)
+{
+	bool enabled;
+
+	for (;;) {
+		if (!hf_burst_enter(lane, word, mine, true, &enabled))
+			continue;
+		burst_publish(lane, used_idx, HF_INTENT_ENQUEUE);
+		hf_burst_leave(lane);
+	}
+}
+
+/* The parent is here while the child is killed at some instruction of its bursts. */
+static void kill_once(struct vring *vring, int *wrong)
+{
+	struct secondary *secondary = scene_secondary("doomed", VSWITCH, NULL);
+	struct runner r;
+	pid_t pid;
+
+	grant_offer(vring->device);
+	r = runner_for(vring);
+	pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0)
+		run_until_killed(r.lane, r.grant_word, vring->grant, r.used_idx);
+	becomes(secondary, pid);
+	while (hf_load_acquire(&r.lane->used) == vring->base)
+		;
+	usleep((useconds_t)(rand() % 300));
+	kill(pid, SIGKILL);
+	*wrong += !rig_until(&scene.rig, slot_is_free, NULL, 5000);
+	*wrong += vring->owner != NULL || vring->base != *rig_used_idx(vring);
+	waitpid(pid, NULL, 0);
+}
+
+static void a_killed_burst_is_recovered_where_the_guest_saw_it(void)
+{
+	struct port *port;
+	int wrong = 0;
+
+	scene_open();
+	port = rig_port(&scene.rig, "vm0", 1);
+	for (int i = 0; i < 60; i++) {
+		port->device.vrings[0].deaths = 0; /* each is the first: blame.h */
+		kill_once(&port->device.vrings[0], &wrong);
+	}
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(scene.primary->refusals[REFUSED_LANE_LIES], 0);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_DIED), NULL), 60);
+	scene_end();
+}
+
+static void death_hands_over_at_once_and_says_how_long_it_took(void)
+{
+	struct secondary *second;
+	const struct event *event;
+	struct hf_lane_vring *lane;
+	struct waiting w;
+	pid_t pid;
+
+	scene_begin(2);
+	second = scene_secondary("second", VSWITCH, NULL);
+	grant_offer(scene.device);
+	lane = rig_lane(&scene.vrings[1]);
+	pid = fork_stuck(lane, scene.sockets[0]);
+	REQUIRE(pid > 0);
+	becomes(scene.owner, pid);
+	while (!hf_load_acquire(&lane->busy))
+		;
+	/* Killed in its burst, with the position not stored and a front-end that waits for it. */
+	lane->intent = HF_INTENT_DEQUEUE;
+	lane->intent_count = 7;
+	*rig_used_idx(&scene.vrings[1]) = 7;
+	w = waiting_for(&scene.vrings[1]);
+	revoke_start(&w.revocation, scene.device, 1);
+	CHECK_EQ(w.done, 0);
+	kill(pid, SIGKILL);
+	CHECK(rig_until(&scene.rig, slot_is_free, NULL, 5000));
+	CHECK_EQ(w.done, 1);
+	CHECK(!w.owned);
+	CHECK_EQ(scene.vrings[1].base, 7);
+	CHECK(scene.device->owner == second);
+	CHECK(scene.vrings[0].owner == second);
+	REQUIRE(rig_events(&scene.rig, EVENT(SECONDARY_DIED), &event) == 1);
+	CHECK(!strcmp(event->secondary, "vsw"));
+	CHECK(event->duration_ns > 0);
+	printf("(%llu us) ", (unsigned long long)event->duration_ns / 1000);
+	waitpid(pid, NULL, 0);
+	scene_end();
+}
+
+static void a_closed_socket_is_called_what_it_was(void)
+{
+	struct secondary *lives;
+	const struct event *event;
+	struct hf_lane_vring *lane;
+	pid_t pid;
+
+	scene_begin(1);
+	lives = scene_secondary("lives", VSWITCH, NULL);
+	grant_offer(scene.device);
+	lane = rig_lane(&scene.vrings[0]);
+	pid = fork_stuck(lane, scene.sockets[0]);
+	REQUIRE(pid > 0);
+	becomes(scene.owner, pid);
+	while (!hf_load_acquire(&lane->busy))
+		;
+	hf_burst_leave(lane);
+	hf_fd_close(&scene.sockets[0]); /* first the socket, a moment later the process */
+	rig_until(&scene.rig, NULL, NULL, 20);
+	CHECK(scene.vrings[0].owner == lives);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_DETACHED), NULL), 0);
+	kill(pid, SIGKILL);
+	CHECK(rig_until(&scene.rig, slot_is_free, NULL, 900));
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_DIED), NULL), 1);
+	hf_fd_close(&scene.sockets[1]);
+	rig_until(&scene.rig, NULL, NULL, 1200);
+	REQUIRE(rig_events(&scene.rig, EVENT(SECONDARY_DETACHED), &event) == 1);
+	CHECK(!strcmp(event->secondary, "lives"));
+	CHECK(strstr(event->detail, "without Bye") != NULL);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(PORT_ORPHANED), NULL), 1);
+	waitpid(pid, NULL, 0);
+	scene_end();
+}
+
+static const struct sentence sentences[] = {
+	CATALOGUE(who_does_not_leave_its_burst_is_killed_first, "[F-2]"),
+	SENTENCE(with_fencing_off_the_front_end_waits),
+	SENTENCE(who_cannot_be_killed_is_waited_for),
+	SENTENCE(a_burst_that_ends_at_the_deadline_ends_the_revocation),
+	SENTENCE(a_killed_burst_is_recovered_where_the_guest_saw_it),
+	SENTENCE(death_hands_over_at_once_and_says_how_long_it_took),
+	CATALOGUE(a_closed_socket_is_called_what_it_was, "[C-7]"),
+};
+SUITE("revoke_death", sentences)
