@@ -5,10 +5,9 @@
 
 #include "check.h"
 #include "death.h"
-#include "fd.h"
 #include "grant.h"
 #include "handover.h"
-#include "primary_rig.h"
+#include "primary_scene.h"
 #include "refused.h"
 #include "retire.h"
 #include "revoke.h"
@@ -16,31 +15,24 @@
 #include "suite.h"
 #include "waiting.h"
 
-#define VSWITCH	    HOLDFAST__ATTACH__ROLE__VSWITCH
-#define STANDBY	    HOLDFAST__ATTACH__ROLE__STANDBY
-#define OBSERVER    HOLDFAST__ATTACH__ROLE__OBSERVER
-#define EVENT(name) HOLDFAST__CONTROL__EVENT_KIND__##name
-
 /* Two secondaries, `old` and `new`, and three ports that `old` runs. */
-struct scene {
-	struct rig rig;
+struct move {
 	struct secondary *old, *new;
 	struct port *ports[3];
-	int sockets[2];
 	struct handover_waiter waiter;
 	struct handover_result result;
 	bool done;
 };
 
-static struct scene scene;
+static struct move move;
 static const char *reason;
 
 static void on_done(struct handover_waiter *waiter, const struct handover_result *result)
 {
-	CHECK(waiter == &scene.waiter);
-	CHECK(!scene.done);
-	scene.done = true;
-	scene.result = *result;
+	CHECK(waiter == &move.waiter);
+	CHECK(!move.done);
+	move.done = true;
+	move.result = *result;
 }
 
 /* What a front-end does at connect. */
@@ -53,40 +45,32 @@ static void begin(void)
 {
 	static const char *const names[] = {"vm0", "vm1", "vm2"};
 
-	memset(&scene, 0, sizeof(scene));
-	rig_open(&scene.rig);
-	scene.waiter.done = on_done;
-	scene.old = rig_secondary(&scene.rig, "old", VSWITCH, NULL, &scene.sockets[0]);
+	scene_open();
+	memset(&move, 0, sizeof(move));
+	move.waiter.done = on_done;
+	move.old = scene_secondary("old", VSWITCH, NULL);
 	for (size_t i = 0; i < 3; i++) {
-		scene.ports[i] = rig_port(&scene.rig, names[i], 2);
-		connect_port(scene.ports[i]);
-		grant_offer(&scene.ports[i]->device);
+		move.ports[i] = rig_port(&scene.rig, names[i], 2);
+		connect_port(move.ports[i]);
+		grant_offer(&move.ports[i]->device);
 	}
-	scene.new = rig_secondary(&scene.rig, "new", VSWITCH, "vm[01]", &scene.sockets[1]);
-	grant_offer_all(&scene.rig.primary);
-}
-
-static void nothing_more(struct revocation *revocation)
-{
-	(void)revocation;
+	move.new = scene_secondary("new", VSWITCH, "vm[01]");
+	grant_offer_all(scene.primary);
 }
 
 static void end(void)
 {
 	for (size_t i = 0; i < 3; i++) {
-		struct revocation r = {.done = nothing_more};
-
-		revoke_start(&r, &scene.ports[i]->device, GRANT_ALL_VRINGS);
-		scene.ports[i]->session = NULL;
+		take_all_back(&move.ports[i]->device);
+		move.ports[i]->session = NULL;
 	}
-	CHECK(scene.rig.primary.handovers == NULL);
-	hf_fd_close_all(scene.sockets, 2);
-	rig_close(&scene.rig);
+	CHECK(scene.primary->handovers == NULL);
+	scene_end();
 }
 
 static struct secondary *owner(size_t port)
 {
-	struct device *device = &scene.ports[port]->device;
+	struct device *device = &move.ports[port]->device;
 
 	CHECK(device->vrings[0].owner == device->vrings[1].owner);
 	return device->vrings[0].owner;
@@ -95,7 +79,7 @@ static struct secondary *owner(size_t port)
 static bool is_done(void *context)
 {
 	(void)context;
-	return scene.done;
+	return move.done;
 }
 
 static bool finished(void)
@@ -105,12 +89,12 @@ static bool finished(void)
 
 static int hand_over(const char *port, const char *to)
 {
-	return handover_start(&scene.rig.primary, port, to, &scene.waiter, &reason);
+	return handover_start(scene.primary, port, to, &move.waiter, &reason);
 }
 
 static int drain(struct secondary *from, bool force)
 {
-	return handover_drain(&scene.rig.primary, from, force, &scene.waiter, &reason);
+	return handover_drain(scene.primary, from, force, &move.waiter, &reason);
 }
 
 static void one_device_goes_with_its_position(void)
@@ -119,25 +103,25 @@ static void one_device_goes_with_its_position(void)
 	struct vring *vring;
 
 	begin();
-	vring = &scene.ports[1]->device.vrings[1];
+	vring = &move.ports[1]->device.vrings[1];
 	rig_lane(vring)->avail = rig_lane(vring)->used = 4711;
 	*rig_used_idx(vring) = 4711;
 	rig_lane(vring)->busy = 1;
 	REQUIRE(hand_over("vm1", "new") == 0);
 	rig_until(&scene.rig, NULL, NULL, 10);
-	CHECK(!scene.done); /* a burst is under way */
+	CHECK(!move.done); /* a burst is under way */
 	CHECK_EQ(rig_grant_word(vring), 0);
 	rig_lane(vring)->busy = 0;
 	CHECK(finished());
-	CHECK(owner(0) == scene.old && owner(1) == scene.new &&owner(2) == scene.old);
+	CHECK(owner(0) == move.old && owner(1) == move.new &&owner(2) == move.old);
 	CHECK_EQ(rig_lane(vring)->used, 4711);
-	CHECK_EQ(scene.result.moved, 1);
-	CHECK_EQ(scene.result.failed, 0);
+	CHECK_EQ(move.result.moved, 1);
+	CHECK_EQ(move.result.failed, 0);
 	REQUIRE(rig_events(&scene.rig, EVENT(HANDOVER), &event) == 1);
 	CHECK(!strcmp(event->port, "vm1") && !strcmp(event->secondary, "new"));
 	CHECK(event->duration_ns >= 9000000);
-	CHECK(scene.result.longest_ns >= event->duration_ns);
-	CHECK_EQ(scene.rig.primary.continuity.handovers, 1);
+	CHECK(move.result.longest_ns >= event->duration_ns);
+	CHECK_EQ(scene.primary->continuity.handovers, 1);
 	end();
 }
 
@@ -146,12 +130,12 @@ static void what_the_old_one_lacked_for_is_granted_to_the_new_one_at_once(void)
 	struct vring *vring;
 
 	begin();
-	vring = &scene.ports[0]->device.vrings[0];
-	CHECK_EQ(grant_refused(scene.old, vring, vring->grant, -EMFILE), 0);
+	vring = &move.ports[0]->device.vrings[0];
+	CHECK_EQ(grant_refused(move.old, vring, vring->grant, -EMFILE), 0);
 	CHECK(vring->owner == NULL && vring->put_off_ns && vring->lacked == 1);
 	REQUIRE(hand_over("vm0", "new") == 0);
 	CHECK(finished());
-	CHECK(owner(0) == scene.new && vring->lacked == 0);
+	CHECK(owner(0) == move.new && vring->lacked == 0);
 	end();
 }
 
@@ -172,22 +156,22 @@ static void what_was_taken_is_enqueued_before_the_rest_is_revoked(void)
 	struct device *device;
 
 	begin();
-	device = &scene.ports[0]->device;
+	device = &move.ports[0]->device;
 	REQUIRE(hand_over(NULL, "new") == 0);
 	rig_until(&scene.rig, NULL, NULL, 5);
 	CHECK(device->vrings[1].owner == NULL); /* from the guest */
-	CHECK(device->vrings[0].owner == scene.old);
-	grant_offer_all(&scene.rig.primary);
+	CHECK(device->vrings[0].owner == move.old);
+	grant_offer_all(scene.primary);
 	CHECK(device->vrings[1].owner == NULL); /* not back meanwhile */
 	m = next_flush(scene.sockets[0]);
 	REQUIRE(m != NULL);
-	handover_flushed(scene.old, m->flush->number + 1); /* another one */
-	handover_flushed(scene.new, m->flush->number);
+	handover_flushed(move.old, m->flush->number + 1); /* another one */
+	handover_flushed(move.new, m->flush->number);
 	rig_until(&scene.rig, NULL, NULL, 1);
-	CHECK(device->vrings[0].owner == scene.old);
-	handover_flushed(scene.old, m->flush->number);
-	CHECK(scene.done);
-	CHECK(owner(0) == scene.new &&owner(1) == scene.new);
+	CHECK(device->vrings[0].owner == move.old);
+	handover_flushed(move.old, m->flush->number);
+	CHECK(move.done);
+	CHECK(owner(0) == move.new &&owner(1) == move.new);
 	rig_message_free(m);
 	end();
 }
@@ -197,27 +181,26 @@ static void all_means_all_that_it_serves(void)
 	begin();
 	REQUIRE(hand_over("", "new") == 0);
 	CHECK(finished());
-	CHECK(owner(0) == scene.new &&owner(1) == scene.new &&owner(2) == scene.old);
-	CHECK_EQ(scene.result.moved, 2);
-	scene.done = false;
+	CHECK(owner(0) == move.new &&owner(1) == move.new &&owner(2) == move.old);
+	CHECK_EQ(move.result.moved, 2);
+	move.done = false;
 	REQUIRE(hand_over(NULL, "new") == 0); /* it has them already */
 	CHECK(finished());
-	CHECK_EQ(scene.result.moved, 0);
-	scene.done = false;
+	CHECK_EQ(move.result.moved, 0);
+	move.done = false;
 	REQUIRE(hand_over(NULL, "old") == 0); /* and back */
 	CHECK(finished());
-	CHECK_EQ(scene.result.moved, 2);
-	CHECK(owner(0) == scene.old && owner(1) == scene.old);
+	CHECK_EQ(move.result.moved, 2);
+	CHECK(owner(0) == move.old && owner(1) == move.old);
 	end();
 }
 
 static void refusals_touch_nothing(void)
 {
 	struct secondary *twin;
-	int s[2];
 
 	begin();
-	(void)rig_secondary(&scene.rig, "watch", OBSERVER, NULL, &s[0]);
+	(void)scene_secondary("watch", OBSERVER, NULL);
 	CHECK_EQ(hand_over("vm0", "nobody"), -ENOENT);
 	CHECK(strstr(reason, "secondary list") != NULL);
 	CHECK_EQ(hand_over("vm9", "new"), -ENOENT);
@@ -225,53 +208,50 @@ static void refusals_touch_nothing(void)
 	CHECK_EQ(hand_over("vm2", "new"), -EINVAL);
 	CHECK(strstr(reason, "--ports") != NULL);
 	CHECK_EQ(hand_over("vm0", "watch"), -EPERM);
-	twin = rig_secondary(&scene.rig, "new", STANDBY, NULL, &s[1]);
+	twin = scene_secondary("new", STANDBY, NULL);
 	CHECK_EQ(hand_over("vm0", "new"), -ENOTUNIQ);
 	twin->leaving = true;
-	scene.ports[0]->session = NULL;
+	move.ports[0]->session = NULL;
 	CHECK_EQ(hand_over("vm0", "new"), -ENOTCONN);
 	twin->leaving = false;
 	secondary_destroy(twin);
-	CHECK_EQ(drain(scene.old, false), -EBUSY); /* vm2 */
+	CHECK_EQ(drain(move.old, false), -EBUSY); /* vm2 */
 	CHECK(strstr(reason, "--force") != NULL);
-	CHECK(!scene.old->draining);
+	CHECK(!move.old->draining);
 	for (size_t i = 0; i < 3; i++)
-		CHECK(owner(i) == scene.old);
+		CHECK(owner(i) == move.old);
 	CHECK_EQ(rig_events(&scene.rig, EVENT(VRING_REVOKED), NULL), 0);
-	hf_fd_close_all(s, 2);
 	end();
 }
 
 static void a_drained_secondary_gets_nothing_until_it_is_asked_for(void)
 {
 	struct secondary *third;
-	int s;
 
 	begin();
-	third = rig_secondary(&scene.rig, "third", STANDBY, NULL, &s);
-	REQUIRE(drain(scene.old, false) == 0);
+	third = scene_secondary("third", STANDBY, NULL);
+	REQUIRE(drain(move.old, false) == 0);
 	CHECK(finished());
-	CHECK_EQ(scene.result.moved, 3);
-	CHECK(owner(0) == scene.new &&owner(1) == scene.new &&owner(2) == third);
-	CHECK_EQ(scene.old->nr_vrings, 0);
-	grant_secondary_died(&scene.rig.primary, third);
+	CHECK_EQ(move.result.moved, 3);
+	CHECK(owner(0) == move.new &&owner(1) == move.new &&owner(2) == third);
+	CHECK_EQ(move.old->nr_vrings, 0);
+	grant_secondary_died(scene.primary, third);
 	CHECK(owner(2) == NULL); /* not to who is drained */
 	CHECK_EQ(rig_events(&scene.rig, EVENT(PORT_ORPHANED), NULL), 1);
-	scene.done = false;
+	move.done = false;
 	REQUIRE(hand_over("vm2", "old") == 0);
 	CHECK(finished());
-	CHECK(owner(2) == scene.old && !scene.old->draining);
-	hf_fd_close(&s);
+	CHECK(owner(2) == move.old && !move.old->draining);
 	end();
 }
 
 static void a_forced_drain_leaves_orphans(void)
 {
 	begin();
-	REQUIRE(drain(scene.old, true) == 0);
+	REQUIRE(drain(move.old, true) == 0);
 	CHECK(finished());
-	CHECK_EQ(scene.result.moved, 3);
-	CHECK(owner(0) == scene.new &&owner(1) == scene.new &&owner(2) == NULL);
+	CHECK_EQ(move.result.moved, 3);
+	CHECK(owner(0) == move.new &&owner(1) == move.new &&owner(2) == NULL);
 	CHECK_EQ(rig_events(&scene.rig, EVENT(PORT_ORPHANED), NULL), 1);
 	end();
 }
@@ -281,16 +261,16 @@ static void if_the_new_one_dies_in_the_middle_the_device_goes_to_the_next(void)
 	struct vring *vring;
 
 	begin();
-	vring = &scene.ports[0]->device.vrings[1];
+	vring = &move.ports[0]->device.vrings[1];
 	rig_lane(vring)->busy = 1;
 	REQUIRE(hand_over(NULL, "new") == 0);
 	rig_until(&scene.rig, NULL, NULL, 5);
-	grant_secondary_died(&scene.rig.primary, scene.new);
+	grant_secondary_died(scene.primary, move.new);
 	rig_lane(vring)->busy = 0;
 	CHECK(finished());
-	CHECK_EQ(scene.result.moved, 0);
-	CHECK_EQ(scene.result.failed, 2);
-	CHECK(owner(0) == scene.old && owner(1) == scene.old);
+	CHECK_EQ(move.result.moved, 0);
+	CHECK_EQ(move.result.failed, 2);
+	CHECK(owner(0) == move.old && owner(1) == move.old);
 	end();
 }
 
@@ -299,14 +279,14 @@ static void if_the_old_one_dies_in_the_middle_the_new_one_has_it(void)
 	struct vring *vring;
 
 	begin();
-	vring = &scene.ports[0]->device.vrings[1];
+	vring = &move.ports[0]->device.vrings[1];
 	rig_lane(vring)->busy = 1;
 	REQUIRE(hand_over("vm0", "new") == 0);
 	rig_until(&scene.rig, NULL, NULL, 5);
-	grant_secondary_died(&scene.rig.primary, scene.old);
+	grant_secondary_died(scene.primary, move.old);
 	CHECK(finished());
-	CHECK(owner(0) == scene.new &&owner(1) == scene.new &&owner(2) == NULL);
-	CHECK_EQ(scene.result.moved, 1);
+	CHECK(owner(0) == move.new &&owner(1) == move.new &&owner(2) == NULL);
+	CHECK_EQ(move.result.moved, 1);
 	CHECK_EQ(rig_events(&scene.rig, EVENT(TAKEN_OVER), NULL), 2);
 	end();
 }
@@ -314,7 +294,7 @@ static void if_the_old_one_dies_in_the_middle_the_new_one_has_it(void)
 static void session_over(struct revocation *revocation)
 {
 	(void)revocation;
-	grant_retire(&scene.ports[0]->device);
+	grant_retire(&move.ports[0]->device);
 }
 
 static void a_session_that_ends_in_the_middle_takes_its_device_out(void)
@@ -323,17 +303,17 @@ static void a_session_that_ends_in_the_middle_takes_its_device_out(void)
 	struct vring *vring;
 
 	begin();
-	vring = &scene.ports[0]->device.vrings[1];
+	vring = &move.ports[0]->device.vrings[1];
 	rig_lane(vring)->busy = 1;
 	REQUIRE(hand_over(NULL, "new") == 0);
 	rig_until(&scene.rig, NULL, NULL, 5);
 	vring->started = vring[-1].started = false;
-	revoke_start(&r, &scene.ports[0]->device, GRANT_ALL_VRINGS);
+	revoke_start(&r, &move.ports[0]->device, GRANT_ALL_VRINGS);
 	rig_lane(vring)->busy = 0;
 	CHECK(finished());
 	rig_until(&scene.rig, NULL, NULL, 10);
 	CHECK(!r.active);
-	CHECK(owner(0) == NULL && owner(1) == scene.new);
+	CHECK(owner(0) == NULL && owner(1) == move.new);
 	end();
 }
 
@@ -341,22 +321,22 @@ static void who_asked_may_go_and_the_rest_moves_all_the_same(void)
 {
 	begin();
 	REQUIRE(hand_over(NULL, "new") == 0);
-	handover_unwatch(&scene.waiter);
+	handover_unwatch(&move.waiter);
 	rig_until(&scene.rig, NULL, NULL, 300); /* nobody answers the Flush */
-	CHECK(!scene.done);
-	CHECK(owner(0) == scene.new &&owner(1) == scene.new);
+	CHECK(!move.done);
+	CHECK(owner(0) == move.new &&owner(1) == move.new);
 	end();
 }
 
 static void the_end_of_the_primary_forgets_what_is_under_way(void)
 {
 	begin();
-	rig_lane(&scene.ports[0]->device.vrings[0])->busy = 1;
+	rig_lane(&move.ports[0]->device.vrings[0])->busy = 1;
 	REQUIRE(hand_over(NULL, "new") == 0);
 	rig_until(&scene.rig, NULL, NULL, 5);
-	grant_withdraw_all(&scene.rig.primary);
-	CHECK(scene.waiter.handover == NULL);
-	rig_lane(&scene.ports[0]->device.vrings[0])->busy = 0;
+	grant_withdraw_all(scene.primary);
+	CHECK(move.waiter.handover == NULL);
+	rig_lane(&move.ports[0]->device.vrings[0])->busy = 0;
 	end();
 }
 

@@ -37,17 +37,22 @@ static void becomes(struct secondary *secondary, pid_t pid)
 	REQUIRE(loop_add(loop, &secondary->pidfd_source, secondary->pidfd, EPOLLIN) == 0);
 }
 
-/* `socket` stays the parent's alone. */
-static pid_t fork_stuck(struct hf_lane_vring *lane, int socket)
+/* From now on the owner is a process that is stuck in a burst; its socket's other end stays ours.
+ */
+static pid_t gets_stuck_in(struct hf_lane_vring *lane)
 {
 	pid_t pid = fork();
 
+	REQUIRE(pid >= 0);
 	if (pid == 0) {
-		close(socket);
+		close(scene.sockets[0]);
 		hf_store_release(&lane->busy, 1u);
 		for (;;)
 			pause();
 	}
+	becomes(scene.owner, pid);
+	while (!hf_load_acquire(&lane->busy))
+		;
 	return pid;
 }
 
@@ -64,11 +69,7 @@ static void who_does_not_leave_its_burst_is_killed_first(void)
 	vring = &scene.vrings[0];
 	grant_offer(scene.device);
 	lane = rig_lane(vring);
-	pid = fork_stuck(lane, scene.sockets[0]);
-	REQUIRE(pid > 0);
-	becomes(scene.owner, pid);
-	while (!hf_load_acquire(&lane->busy))
-		;
+	pid = gets_stuck_in(lane);
 	kill(pid, SIGSTOP); /* and its signals would wait */
 	w = waiting_for(vring);
 	revoke_start(&w.revocation, scene.device, 0);
@@ -237,11 +238,7 @@ static void death_hands_over_at_once_and_says_how_long_it_took(void)
 	second = scene_secondary("second", VSWITCH, NULL);
 	grant_offer(scene.device);
 	lane = rig_lane(&scene.vrings[1]);
-	pid = fork_stuck(lane, scene.sockets[0]);
-	REQUIRE(pid > 0);
-	becomes(scene.owner, pid);
-	while (!hf_load_acquire(&lane->busy))
-		;
+	pid = gets_stuck_in(lane);
 	/* Killed in its burst, with the position not stored and a front-end that waits for it. */
 	lane->intent = HF_INTENT_DEQUEUE;
 	lane->intent_count = 7;
@@ -275,11 +272,7 @@ static void a_closed_socket_is_called_what_it_was(void)
 	lives = scene_secondary("lives", VSWITCH, NULL);
 	grant_offer(scene.device);
 	lane = rig_lane(&scene.vrings[0]);
-	pid = fork_stuck(lane, scene.sockets[0]);
-	REQUIRE(pid > 0);
-	becomes(scene.owner, pid);
-	while (!hf_load_acquire(&lane->busy))
-		;
+	pid = gets_stuck_in(lane);
 	hf_burst_leave(lane);
 	hf_fd_close(&scene.sockets[0]); /* first the socket, a moment later the process */
 	rig_until(&scene.rig, NULL, NULL, 20);
