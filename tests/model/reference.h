@@ -34,6 +34,7 @@
 
 #define REFERENCE_HEADERS_WITHIN 256u
 #define REFERENCE_BUDGET	 8000u /* nearly that of a burst */
+#define REFERENCE_PEEK_BUDGET	 1900u /* nearly that of a peek */
 
 struct reference {
 	uint8_t *image; /* of a guest's file, changed by the reference */
