@@ -119,14 +119,15 @@ int attach_identify(const struct conf *conf, int socket, const struct peer *peer
 {
 	/* 0: a process of another pid namespace, which has no number here. */
 	int pidfd = peer->pid > 0 ? open_pidfd(socket, peer) : -ESRCH;
-	int error = pidfd < 0 ? pidfd : 0;
+	bool found = pidfd >= 0;
+	int error = found ? 0 : pidfd;
 
-	if (!error && pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
+	if (found && pidfd_send_signal(pidfd, 0, NULL, 0) < 0)
 		error = -errno;
-	if (!error || (error == -EPERM && !conf->fence))
+	if (!error || (found && error == -EPERM && !conf->fence))
 		return pidfd;
 	hf_fd_close(&pidfd);
-	if (error == -EPERM)
+	if (found && error == -EPERM)
 		attach_refuse(refused, -EACCES, REFUSED_ATTACH_PEER,
 			      "the primary may not kill this process, so it could not stop it; run "
 			      "it as the primary's user");
