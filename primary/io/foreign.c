@@ -22,7 +22,7 @@
  *
  * All but the sweeper are nobody's children by then, and need no burial. Who is started for another
  * module (foreign_start) is our child, but of a kind of its own: it is buried when its end is seen,
- * and whose end nobody was there to see, when the next one is started or ends. The next program
+ * and whose end nobody was there to see, within a second (foreign_bury_ended). The next program
  * does so with those that it finds.
  */
 #include "foreign_helper.h"

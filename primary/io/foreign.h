@@ -67,6 +67,8 @@ void foreign_drain(struct foreign *foreign, int *sockets, size_t n);
 int foreign_start(void (*work)(void *context), void *context, const int *kept, size_t nr_kept);
 /* Wait for its end, so long; then it counts as one that hangs. The pidfd is taken. */
 void foreign_end(struct foreign *foreign, int pidfd, int ms);
+/* Bury those whom foreign_start has started and who have ended unseen: once in a while. */
+void foreign_bury_ended(void);
 /* At the end: who hangs goes on hanging. */
 void foreign_forget(struct foreign *foreign);
 

@@ -91,8 +91,8 @@ pid_t foreign_await_word(int told, pid_t child)
 	return n == sizeof(pid) ? pid : -1;
 }
 
-/* Whom foreign_start has started, and nobody else's children: those give SIGCHLD. */
-static void bury_ended(void)
+/* Nobody else's children: those give SIGCHLD. */
+void foreign_bury_ended(void)
 {
 	while (waitpid(-1, NULL, WNOHANG | __WCLONE) > 0)
 		;
@@ -104,7 +104,7 @@ static void helper_gone(struct foreign_helper *helper)
 
 	loop_remove(helper->loop, &helper->ended);
 	hf_fd_close(&pidfd);
-	bury_ended();
+	foreign_bury_ended();
 }
 
 static void on_ended(struct loop_source *source, uint32_t events)
@@ -197,7 +197,7 @@ int foreign_start(void (*work)(void *context), void *context, const int *kept, s
 	pid_t pid;
 	int pidfd;
 
-	bury_ended();
+	foreign_bury_ended();
 	pid = (pid_t)syscall(SYS_clone, 0, 0, 0, 0, 0);
 	if (pid == 0) {
 		foreign_close_others(kept, nr_kept);
@@ -220,7 +220,7 @@ void foreign_end(struct foreign *foreign, int pidfd, int ms)
 
 	if (poll(&ended, 1, ms) == 1) {
 		hf_fd_close(&pidfd);
-		bury_ended();
+		foreign_bury_ended();
 	} else {
 		foreign_remember(foreign, pidfd);
 	}
