@@ -172,6 +172,17 @@ static int open_device(struct port *port, const char **ret_reason)
 	return 0;
 }
 
+/* Nobody would say it again. What was begun of it is undone. */
+static void refuse_interrupted(struct cuse *cuse)
+{
+	for (uint32_t i = 0; i < CUSE_REQUESTS; i++) {
+		struct request *r = &cuse->requests[i];
+
+		if (r->state == REQUEST_WAITING && r->interrupted)
+			request_refuse(cuse, r, -EINTR);
+	}
+}
+
 void cuse_restore(struct port *port)
 {
 	struct journal_slot *slot = journal_slot(port->primary, port->device.slot);
@@ -191,8 +202,10 @@ void cuse_restore(struct port *port)
 
 		if (!unique || record->len > CUSE_REQUEST_BYTES)
 			continue;
-		*r = (struct request){
-			.state = REQUEST_WAITING, .unique = unique, .len = record->len};
+		*r = (struct request){.state = REQUEST_WAITING,
+				      .interrupted = hf_read_once(&record->interrupted),
+				      .unique = unique,
+				      .len = record->len};
 		memcpy(r->bytes, record->bytes, record->len);
 		known |= n >= (ssize_t)sizeof(left) && unique == left.unique;
 	}
@@ -200,6 +213,7 @@ void cuse_restore(struct port *port)
 	if (port->session && port->session->reply.len && port->session->in_socket < CUSE_REQUESTS &&
 	    cuse->requests[port->session->in_socket].state == REQUEST_WAITING)
 		cuse->requests[port->session->in_socket].state = REQUEST_IN_HAND;
+	refuse_interrupted(cuse);
 	if (n > 0 && !known)
 		cuse_take(cuse, bytes, (size_t)n);
 	if (n > 0)
@@ -210,14 +224,10 @@ void cuse_restore(struct port *port)
 static void begin_again(struct cuse *cuse, uint64_t until_ns)
 {
 	cuse_look_drop(&cuse->look, until_ns);
-	for (uint32_t i = 0; i < CUSE_REQUESTS; i++) {
-		struct request *r = &cuse->requests[i];
-
-		if (r->state == REQUEST_LOOKING && r->interrupted)
-			request_refuse(cuse, r, -EINTR); /* nobody would say it again */
-		else if (r->state == REQUEST_LOOKING)
-			r->state = REQUEST_WAITING;
-	}
+	for (uint32_t i = 0; i < CUSE_REQUESTS; i++)
+		if (cuse->requests[i].state == REQUEST_LOOKING)
+			cuse->requests[i].state = REQUEST_WAITING;
+	refuse_interrupted(cuse);
 	(void)cuse_wake(cuse->port);
 }
 

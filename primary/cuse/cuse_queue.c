@@ -164,6 +164,7 @@ static void interrupt(struct cuse *cuse, uint64_t unique)
 			cuse_say_error(cuse->port->listener, unique, -EINTR);
 		else if (r->state == REQUEST_LOOKING) {
 			r->interrupted = true;
+			journal_interrupted(cuse->port, request_number(cuse, r));
 			cuse_look_hurry(&cuse->look);
 		}
 		return;

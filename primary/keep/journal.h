@@ -85,6 +85,8 @@ void journal_consumed(struct session *session);
 /* A cuse device was asked something; or it is answered (len 0). */
 void journal_request(struct port *port, uint32_t at, uint64_t unique, const void *bytes,
 		     uint32_t len);
+/* It was interrupted, which the kernel says once. */
+void journal_interrupted(struct port *port, uint32_t at);
 
 /* It is attached, and everything that is needed to find it again is stored. 0 or -ENOMEM. */
 int journal_secondary(struct secondary *secondary);

@@ -86,7 +86,7 @@ struct journal_port {
 	uint32_t nr_removed;
 	uint16_t mtu;
 	uint16_t descriptors_most; /* that the session once had */
-	uint64_t opening; /* vhost-cuse only, as the next two */
+	uint64_t opening;	   /* vhost-cuse only, as the next two */
 	uint64_t owner_start;
 	int32_t peer_pid;
 	uint32_t reserved2;
@@ -111,7 +111,7 @@ struct journal_lost {
 struct journal_request {
 	uint64_t unique; /* 0: none */
 	uint32_t len;
-	uint32_t reserved;
+	uint32_t interrupted; /* while it was looked for (0, where a release before wrote it) */
 	uint8_t bytes[JOURNAL_REQUEST];
 };
 

@@ -87,18 +87,37 @@ void journal_consumed(struct session *session)
 				 session->message_id);
 }
 
+/* NULL: nobody would read it. */
+static struct journal_request *request_record(struct port *port, uint32_t at)
+{
+	struct journal_slot *slot;
+
+	if (!port->primary->journal)
+		return NULL;
+	slot = journal_slot(port->primary, port->device.slot);
+	return slot->valid ? &slot->requests[at] : NULL;
+}
+
 void journal_request(struct port *port, uint32_t at, uint64_t unique, const void *bytes,
 		     uint32_t len)
 {
-	struct journal_request *record;
+	struct journal_request *record = request_record(port, at);
 
-	if (!port->primary->journal || !journal_slot(port->primary, port->device.slot)->valid)
+	if (!record)
 		return;
-	record = &journal_slot(port->primary, port->device.slot)->requests[at];
 	hf_store_release(&record->unique, (uint64_t)0);
 	if (!len)
 		return;
 	record->len = len;
+	record->interrupted = 0;
 	memcpy(record->bytes, bytes, len);
 	hf_store_release(&record->unique, unique);
+}
+
+void journal_interrupted(struct port *port, uint32_t at)
+{
+	struct journal_request *record = request_record(port, at);
+
+	if (record)
+		hf_write_once(&record->interrupted, 1u);
 }

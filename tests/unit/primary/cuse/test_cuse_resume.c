@@ -449,8 +449,8 @@ static void looking_at_the_caller_is_the_sessions_doing(void)
 	end();
 }
 
-/* What it had opened is gone with the dead one, and nothing was changed by it. */
-static void a_look_that_was_under_way_is_begun_again(void)
+/* A memory table half as large, for which the first life's process looks without end. */
+static uint64_t begin_endless_look(void)
 {
 	struct {
 		struct vh_memory head;
@@ -471,17 +471,66 @@ static void a_look_that_was_under_way_is_begun_again(void)
 		usleep(1000);
 	}
 	REQUIRE(looker->hangs);
-	die();
-	CHECK_EQ(port_now()->device.memory.regions[0].size, MEMORY);
-	REQUIRE(kernel_answer_in_time());
-	CHECK_EQ(kernel.answered, unique);
-	CHECK_EQ(kernel.answer_error, 0);
-	CHECK(!kernel_answer());
-	CHECK_EQ(port_now()->device.memory.regions[0].size, MEMORY / 2);
+	return unique;
+}
+
+static void end_look(void)
+{
 	goes_on();
 	munmap(looker, sizeof(*looker));
 	looker = NULL;
 	end();
+}
+
+static void is_answered_in_time(uint64_t unique, int error)
+{
+	REQUIRE(kernel_answer_in_time());
+	CHECK_EQ(kernel.answered, unique);
+	CHECK_EQ(kernel.answer_error, error);
+	CHECK(!kernel_answer());
+}
+
+/* What it had opened is gone with the dead one, and nothing was changed by it. */
+static void a_look_that_was_under_way_is_begun_again(void)
+{
+	uint64_t unique = begin_endless_look();
+
+	die();
+	CHECK_EQ(port_now()->device.memory.regions[0].size, MEMORY);
+	is_answered_in_time(unique, 0);
+	CHECK_EQ(port_now()->device.memory.regions[0].size, MEMORY / 2);
+	end_look();
+}
+
+/* The kernel has said it to the dead one, and does not say it again. */
+static void one_that_was_interrupted_is_not_begun_again(void)
+{
+	struct fuse_interrupt_in in = {.unique = begin_endless_look()};
+
+	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
+	front_turn();
+	die();
+	is_answered_in_time(in.unique, -EINTR);
+	CHECK_EQ(port_now()->device.memory.regions[0].size, MEMORY);
+	CHECK_EQ(kernel_memory(handle, memory, MEMORY), 0);
+	end_look();
+}
+
+/* Nor what comes in its place: it has the dead one's record. */
+static void a_later_request_in_its_place_was_not_interrupted(void)
+{
+	struct fuse_interrupt_in in = {.unique = begin_endless_look()};
+	uint64_t unique, value = FEATURES;
+
+	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
+	is_answered_in_time(in.unique, -EINTR);
+	unique = kernel_phase(handle, VH_SET_BACKEND_FEATURES, 4096, &value, 8, 0);
+	goes_into_the_pipe();
+	note(0);
+	once_taken(pipes());
+	die();
+	is_answered_once(unique, -EOPNOTSUPP);
+	end_look();
 }
 
 int main(void)
@@ -500,6 +549,8 @@ int main(void)
 		CATALOGUE(several_that_wait_are_answered_in_their_order, "[U-6]"),
 		SENTENCE(looking_at_the_caller_is_the_sessions_doing),
 		CATALOGUE(a_look_that_was_under_way_is_begun_again, "[U-6]"),
+		CATALOGUE(one_that_was_interrupted_is_not_begun_again, "[U-6]"),
+		SENTENCE(a_later_request_in_its_place_was_not_interrupted),
 	};
 
 	return suite_run("cuse_resume", sentences, ARRAY_SIZE(sentences));
