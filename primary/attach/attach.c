@@ -13,6 +13,7 @@
  */
 #include "attach.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -381,11 +382,13 @@ static struct newcomer *free_place(struct attach *attach, uint32_t allowed)
 	return NULL;
 }
 
-static bool is_named(struct listener *listener, const struct peer *peer)
+static_assert(ALLOW_RULES <= USERS_RULES, "an allowance for each");
+
+static int rule_of(struct listener *listener, const struct peer *peer)
 {
 	struct attach *attach = container_of(listener, struct attach, listener);
 
-	return allow_attach(&attach->primary->conf->attach_rules, peer);
+	return allow_rule_of(&attach->primary->conf->attach_rules, peer);
 }
 
 static void on_over(struct listener *listener)
@@ -447,7 +450,7 @@ int attach_open(struct primary *primary)
 		return -ENOMEM;
 	attach->primary = primary;
 	attach->listener = (struct listener){.accepted = on_accepted,
-					     .named = is_named,
+					     .rule_of = rule_of,
 					     .over = on_over,
 					     .shut = on_shut,
 					     .rate = primary->conf->connection_rate,

@@ -392,11 +392,11 @@ static void turn_away(struct control *control, int socket)
 		log_warning(TAG, "refused a client: %s", response.reason);
 }
 
-static bool is_named(struct listener *listener, const struct peer *peer)
+static int rule_of(struct listener *listener, const struct peer *peer)
 {
 	struct control *control = container_of(listener, struct control, listener);
 
-	return allow_control(&control->primary->conf->control_rules, peer) > ALLOW_NOTHING;
+	return allow_rule_of(&control->primary->conf->control_rules, peer);
 }
 
 static void on_over(struct listener *listener)
@@ -443,7 +443,7 @@ int control_open(struct primary *primary)
 		return -ENOMEM;
 	control->primary = primary;
 	control->listener = (struct listener){.accepted = on_accepted,
-					      .named = is_named,
+					      .rule_of = rule_of,
 					      .over = on_over,
 					      .shut = on_shut,
 					      .rate = primary->conf->connection_rate,

@@ -63,7 +63,7 @@ static void look_later(struct listener *listener)
 
 static struct user *user_of(struct listener *listener, const struct peer *peer)
 {
-	return users_find(&listener->users, peer, listener->named(listener, peer));
+	return users_find(&listener->users, peer, listener->rule_of(listener, peer));
 }
 
 void listener_drop(struct listener *listener, int *socket)

@@ -16,8 +16,8 @@
 struct listener {
 	/* `socket`, non-blocking, is the callee's, to be closed by listener_drop. */
 	void (*accepted)(struct listener *listener, int socket, const struct peer *peer);
-	/* Does a rule let him in? */
-	bool (*named)(struct listener *listener, const struct peer *peer);
+	/* Which rule lets him in, below USERS_RULES? -1: none. */
+	int (*rule_of)(struct listener *listener, const struct peer *peer);
 	/* One has been closed at once: its user has connected too often, or left what hangs. */
 	void (*over)(struct listener *listener);
 	/* A user is not let in, or nobody, because of what hangs. Called once each time. */

@@ -12,12 +12,19 @@
 #define TAG "holdfastd"
 /* Of what he may do at once: so much is there again when he is let in. */
 #define SHARE 8u
+/* What those of one rule may do, in allowances of a user. */
+#define RULE_SHARE 4u
 /* Who has been accepted before may have descriptors, too. */
 #define PARKED_SHUT (USERS_PARKED - 64u)
 
 static bool is(const struct users *users, const struct user *user, size_t which)
 {
 	return user == &users->all[which];
+}
+
+static bool is_rule(const struct users *users, const struct user *user)
+{
+	return user >= users->all + USERS_FIRST_RULE;
 }
 
 /* --- out, and in again --- */
@@ -68,6 +75,7 @@ static void put_out(struct users *users, struct user *user, const struct peer *p
 	if (!user->out && hf_log_allowed(&users->log_limit))
 		log_warning(TAG, "%s %u: kept away from %s: %s",
 			    is(users, user, USER_STRANGERS) ? "users that no rule names, as"
+			    : is_rule(users, user)	    ? "new users of one rule, as"
 							    : "user",
 			    peer->uid, users->path, why);
 	user->out = true;
@@ -137,29 +145,59 @@ static bool may_be_forgotten(struct users *users, struct user *user)
 	return !user->out && foreign_is_idle(&user->foreign) && !has_parked(users, user);
 }
 
-/* The longest rested goes first: what it had spent is forgotten last. */
-struct user *users_find(struct users *users, const struct peer *peer, bool named)
+static struct user *find_known(struct users *users, uid_t uid)
+{
+	for (size_t i = USERS_FIRST_NAMED; i < USERS_FIRST_RULE; i++)
+		if (users->all[i].uid == uid)
+			return &users->all[i];
+	return NULL;
+}
+
+/* The longest rested goes first: what it had spent is forgotten last. NULL: none may. */
+static struct user *find_place(struct users *users)
 {
 	struct user *place = NULL;
 
-	if (peer_is_own(peer))
-		return &users->all[USER_OWN];
-	if (!named)
-		return &users->all[USER_STRANGERS];
-	for (size_t i = USERS_FIRST_NAMED; i < USERS; i++) {
+	for (size_t i = USERS_FIRST_NAMED; i < USERS_FIRST_RULE; i++) {
 		struct user *user = &users->all[i];
 
-		if (user->uid == peer->uid)
-			return user;
 		if ((!place || user->connections.until_ns < place->connections.until_ns) &&
 		    may_be_forgotten(users, user))
 			place = user;
 	}
-	if (!place)
-		return &users->all[USER_STRANGERS];
-	place->uid = peer->uid;
-	place->connections = (struct rate){0};
 	return place;
+}
+
+struct user *users_find(struct users *users, const struct peer *peer, int rule)
+{
+	struct user *user, *all;
+
+	if (peer_is_own(peer))
+		return &users->all[USER_OWN];
+	if (rule < 0 || rule >= (int)USERS_RULES)
+		return &users->all[USER_STRANGERS];
+	user = find_known(users, peer->uid);
+	if (user)
+		return user;
+	all = &users->all[USERS_FIRST_RULE + (size_t)rule];
+	user = all->out || is_spent(users, all, users->at_once) ? NULL : find_place(users);
+	if (!user)
+		return all;
+	user->uid = peer->uid;
+	user->rule = all;
+	user->connections = all->connections;
+	return user;
+}
+
+/* Of the rule's not more than there is: those who are known would keep the others out for good. */
+static void spend(struct users *users, struct user *user)
+{
+	struct user *rule = is_rule(users, user) ? user : user->rule;
+
+	if (user != rule)
+		rate_spend(&user->connections, users->each_ns);
+	if (rule && !rule->out && !is_spent(users, rule, users->at_once))
+		rate_spend(&rule->connections, users->each_ns / RULE_SHARE);
 }
 
 bool users_admit(struct users *users, struct user *user, const struct peer *peer)
@@ -172,7 +210,7 @@ bool users_admit(struct users *users, struct user *user, const struct peer *peer
 		return false;
 	}
 	if (users->each_ns)
-		rate_spend(&user->connections, users->each_ns);
+		spend(users, user);
 	return true;
 }
 

@@ -17,6 +17,11 @@
  * Root and our own user have no allowance: they may end us as well. Hangs what is theirs, the door
  * is shut to all, and so it is when too many are parked. All whom no rule names are one user here:
  * they will be refused anyway, and numbers of users may be had by the thousand.
+ *
+ * So they may by members of a group that a rule lets in. Each rule has an allowance as well, four
+ * times that of a user. Who comes for the first time, or was forgotten, comes in by it, and begins
+ * with what is left of it; when nothing is, or when nobody can be forgotten, all who come so are
+ * one user, the rule's. Who is known goes on by his own allowance, whatever others of his group do.
  */
 #ifndef PRIMARY_USERS_H
 #define PRIMARY_USERS_H
@@ -34,12 +39,16 @@ struct loop;
 struct peer;
 
 enum { USER_OWN, USER_STRANGERS, USERS_FIRST_NAMED };
-#define USERS	     34u
-#define USERS_PARKED 256u
-#define USERS_BARRED 16u
+#define USERS_NAMED	 32u
+#define USERS_FIRST_RULE (USERS_FIRST_NAMED + USERS_NAMED)
+#define USERS_RULES	 31u
+#define USERS		 (USERS_FIRST_RULE + USERS_RULES)
+#define USERS_PARKED	 256u
+#define USERS_BARRED	 16u
 
 struct user {
-	uid_t uid; /* of a named one */
+	uid_t uid;	   /* of a named one */
+	struct user *rule; /* by which he came */
 	struct rate connections;
 	struct foreign foreign; /* who came left behind what hangs */
 	bool out;		/* may not come in */
@@ -71,8 +80,9 @@ void users_begin(struct users *users);
 /* At the end, when nobody is accepted any more. */
 void users_end(struct users *users);
 
-/* Whose doing is what this peer does? `named`: a rule lets him in. Good until the next call. */
-struct user *users_find(struct users *users, const struct peer *peer, bool named);
+/* Whose doing is what this peer does? `rule` lets him in; -1: none does. Good until the next call.
+ */
+struct user *users_find(struct users *users, const struct peer *peer, int rule);
 /* He has connected. False: he is out. */
 bool users_admit(struct users *users, struct user *user, const struct peer *peer);
 /* Get rid of his socket, which has been shut down and has descriptors in its queue. */

@@ -142,6 +142,19 @@ uint32_t allow_attach(const struct allow_rules *rules, const struct peer *peer)
 	return set;
 }
 
+int allow_rule_of(const struct allow_rules *rules, const struct peer *peer)
+{
+	int found = -1;
+
+	for (uint32_t i = 0; i < rules->count; i++) {
+		const struct allow_rule *rule = &rules->all[i];
+
+		if (fits(rule, peer) && (found < 0 || (rules->all[found].group && !rule->group)))
+			found = (int)i;
+	}
+	return found;
+}
+
 bool allow_port(const struct allow_rules *rules, uint32_t set, const char *port_name)
 {
 	if (set == ALLOW_ANY_PORT)

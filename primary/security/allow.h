@@ -48,6 +48,9 @@ int allow_find_group(const char *name, gid_t *ret_gid);
  */
 #define ALLOW_ANY_PORT UINT32_MAX
 uint32_t allow_attach(const struct allow_rules *rules, const struct peer *peer);
+/* Under which of the rules does the peer come: one for its user before those for groups, which it
+ * shares with others. -1: none fits. */
+int allow_rule_of(const struct allow_rules *rules, const struct peer *peer);
 /* Does one of them name this port? */
 bool allow_port(const struct allow_rules *rules, uint32_t set, const char *port_name);
 

@@ -36,11 +36,11 @@ static void on_accepted(struct listener *from, int socket, const struct peer *pe
 	loop_stop(loop);
 }
 
-static bool is_named(struct listener *from, const struct peer *peer)
+static int no_rule(struct listener *from, const struct peer *peer)
 {
 	(void)from;
 	(void)peer;
-	return false;
+	return -1;
 }
 
 static void on_shut(struct listener *from)
@@ -64,7 +64,7 @@ static void begin(unsigned int nr_timers)
 		REQUIRE(loop_timer_set(loop, &timers[i], 4 * NS_PER_S) == 0);
 	}
 	listener = (struct listener){.accepted = on_accepted,
-				     .named = is_named,
+				     .rule_of = no_rule,
 				     .over = on_shut,
 				     .shut = on_shut,
 				     .fd = -1};

@@ -24,7 +24,13 @@
 #include "suite.h"
 
 #define BURST 10u
-#define MANY  (2 * USERS)
+#define MANY  (2 * USERS_NAMED)
+/* No rule; and rules by their number. */
+#define NONE  -1
+#define RULE  0
+#define OTHER 1
+/* Of so many connections the last one spends what was not there. */
+#define OF_A_RULE (4 * BURST + 1)
 
 static struct users users;
 static struct loop *loop;
@@ -42,6 +48,9 @@ static void begin(uint32_t rate, uint32_t burst)
 	REQUIRE(loop != NULL);
 	hf_log_set_level(HF_LOG_ERROR);
 	users_init(&users, loop, path, rate, burst);
+	/* Nothing comes back while the test runs. */
+	if (rate == 1)
+		users.each_ns *= 100000;
 }
 
 static void end(void)
@@ -58,20 +67,20 @@ static struct peer peer_of_user(uid_t uid)
 	return (struct peer){.known = true, .uid = uid, .nr_groups = 1};
 }
 
-static bool comes(uid_t uid, bool named)
+static bool comes(uid_t uid, int rule)
 {
 	struct peer peer = peer_of_user(uid);
 
-	return users_admit(&users, users_find(&users, &peer, named), &peer);
+	return users_admit(&users, users_find(&users, &peer, rule), &peer);
 }
 
 /* How often it is let in, of so many times. */
-static uint32_t let_in(uid_t uid, bool named, uint32_t times)
+static uint32_t let_in(uid_t uid, int rule, uint32_t times)
 {
 	uint32_t n = 0;
 
 	while (times--)
-		n += comes(uid, named);
+		n += comes(uid, rule);
 	return n;
 }
 
@@ -108,18 +117,18 @@ static bool has_lists(void)
 static void each_user_has_an_allowance_and_our_own_needs_none(void)
 {
 	begin(1, BURST);
-	CHECK_EQ(let_in(4711, true, 100), BURST + 1);
-	CHECK_EQ(let_in(4712, true, BURST), BURST);
-	CHECK_EQ(let_in(0, false, 100), 100);
-	CHECK_EQ(let_in(geteuid(), false, 100), 100);
+	CHECK_EQ(let_in(4711, RULE, 100), BURST + 1);
+	CHECK_EQ(let_in(4712, OTHER, BURST), BURST);
+	CHECK_EQ(let_in(0, NONE, 100), 100);
+	CHECK_EQ(let_in(geteuid(), NONE, 100), 100);
 	end();
 }
 
 static void without_a_limit_nobody_is_out(void)
 {
 	begin(0, 0);
-	CHECK_EQ(let_in(4711, true, 1000), 1000);
-	CHECK_EQ(let_in(4711, false, 1000), 1000);
+	CHECK_EQ(let_in(4711, RULE, 1000), 1000);
+	CHECK_EQ(let_in(4711, NONE, 1000), 1000);
 	CHECK(!users_wait(&users));
 	end();
 }
@@ -130,32 +139,88 @@ static void all_whom_no_rule_names_are_one(void)
 
 	begin(1, BURST);
 	for (uid_t uid = 5000; uid < 5100; uid++)
-		n += comes(uid, false);
+		n += comes(uid, NONE);
 	CHECK_EQ(n, BURST + 1);
-	CHECK_EQ(let_in(4711, true, BURST), BURST);
+	CHECK_EQ(let_in(4711, RULE, BURST), BURST);
 	end();
 }
 
 static void who_is_out_is_not_forgotten_for_others_that_come(void)
 {
-	begin(1, BURST);
-	CHECK_EQ(let_in(4711, true, BURST + 2), BURST + 1);
+	begin(1, MANY);
+	CHECK_EQ(let_in(4711, RULE, MANY + 2), MANY + 1);
 	for (uid_t uid = 5000; uid < 5000 + MANY; uid++)
-		CHECK(comes(uid, true));
-	CHECK(!comes(4711, true));
+		CHECK(comes(uid, OTHER));
+	CHECK(!comes(4711, RULE));
 	end();
 }
 
-/* Then they are strangers, for as long. */
-static void more_users_that_are_out_than_there_are_places_have_one_allowance(void)
+/* Then those who come are one user, of their rule. */
+static void more_users_that_are_out_than_there_are_places_share_what_their_rule_has(void)
 {
 	uint32_t n = 0;
 
 	begin(1, BURST);
-	for (uid_t uid = 5000; uid < 5000 + MANY; uid++)
-		n += let_in(uid, true, 2 * BURST);
-	CHECK_EQ(n, (USERS - USERS_FIRST_NAMED + 1) * (BURST + 1));
-	CHECK_EQ(let_in(0, true, 100), 100);
+	for (uint32_t i = 0; i < USERS_NAMED; i++)
+		CHECK(let_in(5000 + i, (int)(i % USERS_RULES), 2 * BURST) < 2 * BURST);
+	for (uid_t uid = 6000; uid < 6000 + MANY; uid++)
+		n += let_in(uid, USERS_RULES - 1, BURST);
+	/* One of it was the first to be out, and spent a quarter. */
+	CHECK_EQ(n, OF_A_RULE - (BURST + 1));
+	CHECK_EQ(let_in(7000, NONE, BURST), BURST);
+	CHECK_EQ(let_in(0, RULE, 100), 100);
+	end();
+}
+
+/* Those of a user namespace in a group, say. */
+static void users_of_one_rule_by_the_thousand_have_what_it_has(void)
+{
+	uint32_t n = 0;
+
+	begin(1, BURST);
+	for (uid_t uid = 5000; uid < 6000; uid++)
+		n += let_in(uid, RULE, BURST);
+	CHECK_EQ(n, OF_A_RULE);
+	/* Nobody else's is gone, nor a place. */
+	CHECK_EQ(let_in(4711, OTHER, 2 * BURST), BURST + 1);
+	CHECK_EQ(let_in(4712, NONE, 2 * BURST), BURST + 1);
+	end();
+}
+
+/* What he does is not at the expense of those who wait for it. */
+static void who_is_known_has_his_own_when_that_of_his_rule_is_spent(void)
+{
+	struct user *rule = &users.all[USERS_FIRST_RULE + RULE];
+	uint64_t until_ns;
+
+	begin(1, BURST);
+	CHECK(comes(4711, RULE));
+	for (uid_t uid = 5000; uid < 6000; uid++)
+		(void)let_in(uid, RULE, BURST);
+	CHECK(!comes(6000, RULE));
+	/* Some of it is there again, not enough to let others in. */
+	until_ns = rule->connections.until_ns -= users.each_ns / 2;
+	CHECK_EQ(let_in(4711, RULE, 2 * BURST), BURST);
+	CHECK_EQ(rule->connections.until_ns, until_ns);
+	end();
+}
+
+static void new_users_of_a_rule_are_let_in_when_some_of_what_it_has_is_there_again(void)
+{
+	uid_t uid = 5000;
+	bool come = false;
+
+	begin(100, BURST);
+	while (comes(uid, RULE))
+		uid++;
+	CHECK(users_wait(&users));
+	CHECK(!comes(4711, RULE));
+	for (int ms = 0; ms < 20000 && !come; ms++) {
+		usleep(1000);
+		(void)users_look(&users);
+		come = comes(4711, RULE);
+	}
+	CHECK(come);
 	end();
 }
 
@@ -166,9 +231,9 @@ static void the_kernel_keeps_away_who_is_out_and_lets_in_who_is_not(void)
 
 	begin(1000, 8);
 	if (has_lists()) {
-		CHECK_EQ(let_in(4711, true, 8), 8);
+		CHECK_EQ(let_in(4711, RULE, 8), 8);
 		CHECK_EQ(listed(4711, &found), -1);
-		while (comes(4711, true))
+		while (comes(4711, RULE))
 			;
 		CHECK_EQ(listed(4711, &found), 1);
 		CHECK(found);
@@ -184,7 +249,7 @@ static void the_kernel_keeps_away_who_is_out_and_lets_in_who_is_not(void)
 		CHECK_EQ(listed(4711, &found), -1);
 		CHECK_EQ(lstat(path, &st), 0);
 		CHECK_EQ(st.st_mode & 0777, 0646);
-		CHECK(comes(4711, true));
+		CHECK(comes(4711, RULE));
 	}
 	end();
 }
@@ -196,11 +261,11 @@ static void the_list_is_as_long_as_it_may_be_and_no_longer(void)
 	begin(1, 1);
 	if (has_lists()) {
 		for (uid_t uid = 5000; uid < 5100; uid++)
-			(void)let_in(uid, false, 3);
+			(void)let_in(uid, NONE, 3);
 		CHECK_EQ(listed(5000, &found), USERS_BARRED);
 		for (uid_t uid = 6000; uid < 6000 + MANY; uid++)
-			(void)let_in(uid, true, 3);
-		CHECK_EQ(listed(6000, &found), USERS_BARRED + USERS - USERS_FIRST_NAMED);
+			(void)let_in(uid, (int)(uid % USERS_RULES), 6);
+		CHECK_EQ(listed(6000, &found), BAR_MOST);
 		CHECK(found);
 		CHECK_EQ(bar_users(path, NULL, 0), 0);
 		CHECK_EQ(bar_users(path, NULL, 0), 0);
@@ -234,9 +299,9 @@ static void an_administrators_own_list_stays_as_it_is(void)
 		users_begin(&users);
 		CHECK(has_own_list());
 		/* Whom it names is closed only. */
-		CHECK_EQ(let_in(4800, true, 5), 2);
+		CHECK_EQ(let_in(4800, OTHER, 5), 2);
 		CHECK(has_own_list());
-		CHECK_EQ(let_in(4711, true, 5), 2);
+		CHECK_EQ(let_in(4711, RULE, 5), 2);
 		CHECK_EQ(listed(4711, &found), 1);
 		CHECK(found);
 		/* The next life. */
@@ -256,8 +321,8 @@ static void who_is_none_in_our_namespace_keeps_nobody_from_the_list(void)
 	begin(1, 1);
 	if (has_lists()) {
 		CHECK_EQ(bar_users(path, (uid_t[]){(uid_t)-1}, 1), -EINVAL);
-		CHECK_EQ(let_in((uid_t)-1, false, 5), 2);
-		CHECK(!comes(5000, false));
+		CHECK_EQ(let_in((uid_t)-1, NONE, 5), 2);
+		CHECK(!comes(5000, NONE));
 		CHECK_EQ(listed(5000, &found), 1);
 		CHECK(found);
 	}
@@ -272,7 +337,7 @@ static void who_cannot_be_let_in_now_is_let_in_later(void)
 
 	begin(1000, 8);
 	if (has_lists()) {
-		(void)let_in(4711, true, 100);
+		(void)let_in(4711, RULE, 100);
 		CHECK_EQ(listed(4711, &found), 1);
 		usleep(20000);
 		faults_open();
@@ -284,9 +349,9 @@ static void who_cannot_be_let_in_now_is_let_in_later(void)
 		CHECK(users_wait(&users));
 		(void)users_look(&users);
 		CHECK_EQ(listed(4711, &found), -1);
-		CHECK(comes(4711, true));
+		CHECK(comes(4711, RULE));
 		/* And so it is in the next life. */
-		(void)let_in(4711, true, 100);
+		(void)let_in(4711, RULE, 100);
 		users_init(&users, loop, path, 1000, 8);
 		faults_arm(0, FAULT_FILE, FAULT_ERROR, 1, 1);
 		users_begin(&users);
@@ -338,7 +403,7 @@ static void nobody_is_parked_when_exec_may_come(void)
 	int one;
 
 	begin(1, BURST);
-	user = users_find(&users, &peer, true);
+	user = users_find(&users, &peer, RULE);
 	for (unsigned i = 0; i < FOREIGN_MAX_HUNG; i++)
 		foreign_end(&user->foreign, foreign_start(hang, NULL, &fd, 1), 0);
 	one = left_behind();
@@ -366,8 +431,8 @@ static void without_access_lists_who_is_out_is_out_all_the_same(void)
 	begin(1, BURST);
 	CHECK_EQ(unlink(path), 0);
 	CHECK_EQ(bar_users(path, (uid_t[]){4711}, 1), -ENOENT);
-	CHECK_EQ(let_in(4711, true, 100), BURST + 1);
-	CHECK_EQ(let_in(4712, true, BURST), BURST);
+	CHECK_EQ(let_in(4711, RULE, 100), BURST + 1);
+	CHECK_EQ(let_in(4712, OTHER, BURST), BURST);
 	hf_fd_close(&fd);
 	fd = hf_seqpacket_listen(path, 0600);
 	end();
@@ -378,7 +443,10 @@ static const struct sentence sentences[] = {
 	SENTENCE(without_a_limit_nobody_is_out),
 	CATALOGUE(all_whom_no_rule_names_are_one, "[C-4]"),
 	SENTENCE(who_is_out_is_not_forgotten_for_others_that_come),
-	SENTENCE(more_users_that_are_out_than_there_are_places_have_one_allowance),
+	SENTENCE(more_users_that_are_out_than_there_are_places_share_what_their_rule_has),
+	CATALOGUE(users_of_one_rule_by_the_thousand_have_what_it_has, "[C-4]"),
+	SENTENCE(who_is_known_has_his_own_when_that_of_his_rule_is_spent),
+	SENTENCE(new_users_of_a_rule_are_let_in_when_some_of_what_it_has_is_there_again),
 	SENTENCE(the_kernel_keeps_away_who_is_out_and_lets_in_who_is_not),
 	SENTENCE(the_list_is_as_long_as_it_may_be_and_no_longer),
 	SENTENCE(an_administrators_own_list_stays_as_it_is),

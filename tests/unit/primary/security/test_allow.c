@@ -116,6 +116,21 @@ static void reading_is_the_least_of_control_and_the_best_rule_counts(void)
 	CHECK_EQ(allow_control(&rules, &other), ALLOW_READ);
 }
 
+static void who_has_a_rule_of_its_own_does_not_come_under_its_groups(void)
+{
+	struct peer one = somebody(4711, 20), other = somebody(4712, 20), none = somebody(4713, 21);
+
+	rules.count = 0;
+	CHECK_EQ(attach_rule("user:4700"), 0);
+	CHECK_EQ(attach_rule("group:20"), 0);
+	CHECK_EQ(attach_rule("user:4711=a*"), 0);
+	CHECK_EQ(attach_rule("user:4711=b*"), 0);
+	CHECK_EQ(attach_rule("group:20=b*"), 0);
+	CHECK_EQ(allow_rule_of(&rules, &one), 2);
+	CHECK_EQ(allow_rule_of(&rules, &other), 1);
+	CHECK_EQ(allow_rule_of(&rules, &none), -1);
+}
+
 static void what_is_no_rule_is_refused(void)
 {
 	static const char *const bad[] = {
@@ -192,6 +207,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_group_may_be_any_that_the_peer_is_in),
 	SENTENCE(names_are_looked_up),
 	SENTENCE(reading_is_the_least_of_control_and_the_best_rule_counts),
+	SENTENCE(who_has_a_rule_of_its_own_does_not_come_under_its_groups),
 	SENTENCE(what_is_no_rule_is_refused),
 	SENTENCE(who_stands_for_all_that_cannot_be_named_gets_no_rule),
 	SENTENCE(there_is_room_for_thirty_one_rules),
