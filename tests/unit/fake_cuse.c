@@ -123,25 +123,13 @@ bool kernel_answer_in_time(void)
 	return answered;
 }
 
-/* 0, -errno, or 1: none. */
-static int result_of(uint64_t unique, bool answered)
+/* 0, -errno, or 1: none, also not when a port has paid for a slow look. */
+static int answer_to(uint64_t unique)
 {
-	if (!answered)
+	if (!kernel_answer_in_time())
 		return 1;
 	CHECK_EQ(kernel.answered, unique);
 	return kernel.answer_error;
-}
-
-static int answer_to(uint64_t unique)
-{
-	return result_of(unique, kernel_answer());
-}
-
-/* A phase of an ioctl. */
-static int phase_answer(uint32_t cmd, uint64_t unique)
-{
-	return result_of(unique,
-			 cmd == VH_SET_MEM_TABLE ? kernel_answer_in_time() : kernel_answer());
 }
 
 int64_t kernel_open(void)
@@ -192,7 +180,7 @@ int kernel_ioctl(uint64_t handle, uint32_t cmd, void *arg)
 		uint64_t unique =
 			kernel_phase(handle, cmd, (uintptr_t)arg, (void *)(uintptr_t)in.base,
 				     (uint32_t)in.len, (uint32_t)out.len);
-		int error = phase_answer(cmd, unique);
+		int error = answer_to(unique);
 
 		if (error)
 			return error;

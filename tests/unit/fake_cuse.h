@@ -39,18 +39,18 @@ uint64_t kernel_send(uint32_t opcode, const void *payload, size_t len);
 void kernel_send_bytes(const void *bytes, size_t len);
 /* The next answer, into `kernel`; false: there is none. */
 bool kernel_answer(void);
-/* The same, of one that takes its time: a memory table's. */
+/* The same, waited for. */
 bool kernel_answer_in_time(void);
 
-/* A whole open; its handle, or -errno. */
+/* A whole open; its handle, -errno, or 0 when it is not answered in time. */
 int64_t kernel_open(void);
-/* Its error, or 1 when it is not answered yet. */
+/* Its error, or 1 when it is not answered in time. */
 int kernel_release(uint64_t handle);
 /* One phase of an ioctl, not waited for. */
 uint64_t kernel_phase(uint64_t handle, uint32_t cmd, uint64_t arg, const void *in, uint32_t in_size,
 		      uint32_t out_size);
 /* All of an ioctl as the kernel does it: memory at `arg` is the caller's. 0 or -errno; 1: not
- * answered yet, a memory table's also not in time. */
+ * answered in time. */
 int kernel_ioctl(uint64_t handle, uint32_t cmd, void *arg);
 int kernel_u64(uint64_t handle, uint32_t cmd, uint64_t value);
 int kernel_state(uint64_t handle, uint32_t cmd, uint32_t index, uint32_t num);

@@ -28,11 +28,11 @@ struct lookers {
 	_Atomic int to_hang; /* so many more hang */
 	_Atomic bool go_on;  /* none does any more */
 	_Atomic uint32_t hanging;
-	_Atomic pid_t last, all[2 * SEATS];
+	_Atomic pid_t last; /* who began last to hang */
 };
 extern struct lookers *lookers;
 
-/* Until so many have begun to hang; not one more. */
+/* Until so many have begun to hang; not one more. They have no deadline any more. */
 void lookers_await(uint32_t wanted);
 /* Not only dead: a process that nobody buries stays for ever. */
 bool looker_is_buried(void *pid);
@@ -57,11 +57,14 @@ pid_t seats_sleeper(void);
 struct seat *seat_use(uint32_t i);
 struct port *seat_port(uint32_t i);
 struct cuse_look *seat_look(uint32_t i);
+/* Who looks for it now. They come to hang in no order. */
+pid_t seat_looker(uint32_t i);
 /* Its front-end comes, and owns it. */
 void seat_open(uint32_t i);
 /* A memory table, whole; not waited for. Its number. */
 uint64_t seat_ask_for_look(uint32_t i);
-/* The time that a look has is over. */
+/* The time that a look has is longer than the test takes; or is over. */
+void seat_has_time(struct cuse_look *look);
 void seat_let_time_pass(struct cuse_look *look);
 /* The next answer is to that, within a bounded time. */
 void seat_is_answered(uint32_t i, uint64_t unique, int error);

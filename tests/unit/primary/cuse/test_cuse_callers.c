@@ -130,6 +130,7 @@ static uint64_t ask_interrupted(void)
 /* The kernel says it once: what comes behind the look may take for ever. */
 static void who_was_interrupted_in_the_look_waits_for_no_revocation(void)
 {
+	struct vh_vring_file stop = {0, -1};
 	uint64_t unique;
 
 	owner_begin();
@@ -154,10 +155,11 @@ static void who_was_interrupted_in_the_look_waits_for_no_revocation(void)
 		CHECK_EQ(kernel.answered, unique);
 	CHECK_EQ(kernel_file(owner.handle, VH_NET_SET_BACKEND, 0, 0), 0);
 	fake.hold = true;
-	CHECK_EQ(kernel_file(owner.handle, VH_NET_SET_BACKEND, 0, -1), 1);
+	(void)kernel_phase(owner.handle, VH_NET_SET_BACKEND, 4096, &stop, sizeof(stop), 0);
+	CHECK(!kernel_answer());
 	fake.hold = false;
 	CHECK_EQ(fake_release(), 1);
-	REQUIRE(kernel_answer());
+	REQUIRE(kernel_answer_in_time());
 	CHECK_EQ(kernel.answer_error, 0);
 	munmap(pause_in_look, PAGE);
 	pause_in_look = NULL;

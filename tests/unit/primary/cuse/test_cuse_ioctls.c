@@ -90,13 +90,13 @@ static void lengths_that_disagree_with_the_message_are_refused(void)
 			.fh = owner.handle, .cmd = VH_SET_FEATURES, .in_size = lies[i]};
 		request.value = 0;
 		kernel_send_bytes(&request, sizeof(request));
-		REQUIRE(kernel_answer());
+		REQUIRE(kernel_answer_in_time());
 		CHECK_EQ(kernel.answer_error, -EINVAL);
 		request.header.len = lies[i];
 		request.header.unique = kernel.unique += 2;
 		request.in.in_size = 8;
 		kernel_send_bytes(&request, sizeof(request));
-		REQUIRE(kernel_answer());
+		REQUIRE(kernel_answer_in_time());
 		CHECK_EQ(kernel.answer_error, -EINVAL);
 	}
 	/* Cut off in the middle of a head. */
@@ -107,7 +107,7 @@ static void lengths_that_disagree_with_the_message_are_refused(void)
 		if (len < sizeof(request.header)) {
 			CHECK(!kernel_answer());
 		} else {
-			REQUIRE(kernel_answer());
+			REQUIRE(kernel_answer_in_time());
 			CHECK_EQ(kernel.answer_error, -EINVAL);
 		}
 	}
@@ -122,7 +122,7 @@ static void ioctls_of_32_bit_programs_and_unknown_ones_are_refused(void)
 	owner_begin();
 	in.fh = owner.handle;
 	(void)kernel_send(FUSE_IOCTL, &in, sizeof(in));
-	REQUIRE(kernel_answer());
+	REQUIRE(kernel_answer_in_time());
 	CHECK_EQ(kernel.answer_error, -EINVAL);
 	CHECK_EQ(owner_phase(0, NULL, 0, 0), -ENOTTY);
 	CHECK_EQ(owner_phase(UINT32_MAX, NULL, 0, 0), -ENOTTY);
@@ -150,7 +150,7 @@ static void other_operations_on_the_file_are_refused(void)
 	owner_begin();
 	for (size_t i = 0; i < ARRAY_SIZE(opcodes); i++) {
 		(void)kernel_send(opcodes[i], bytes, sizeof(bytes));
-		REQUIRE(kernel_answer());
+		REQUIRE(kernel_answer_in_time());
 		CHECK_EQ(kernel.answer_error, -ENOSYS);
 	}
 	(void)kernel_send(FUSE_FORGET, bytes, 8);
@@ -159,7 +159,7 @@ static void other_operations_on_the_file_are_refused(void)
 	CHECK(!kernel_answer());
 	/* A request larger than any that was asked for. */
 	(void)kernel_send(FUSE_IOCTL, bytes, sizeof(bytes));
-	REQUIRE(kernel_answer());
+	REQUIRE(kernel_answer_in_time());
 	CHECK_EQ(kernel.answer_error, -EINVAL);
 	owner_end();
 }

@@ -185,6 +185,7 @@ static void who_is_interrupted_has_a_moment_left(void)
 	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
 	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
 	CHECK(seat_is_silent(0));
+	seat_has_time(seat_look(0));
 	lookers->go_on = true;
 	seat_is_answered(0, in.unique, 0);
 	CHECK(seat_is_silent(0));

@@ -106,14 +106,41 @@ static void what_is_found_in_another_process_of_its_number_is_not_taken(void)
 static enum { DIES_AT_ONCE, DIES_WHEN_WAITED_FOR, DIES_NOT } dies;
 static int doomed[64]; /* pidfds of those who do not die at once */
 static uint32_t nr_doomed;
-static int waited_ms; /* for them */
+static int waited_ms; /* for them: no other time passes meanwhile */
+static struct timespec stopped_at;
+
+static void from_now_on(int how)
+{
+	REQUIRE(clock_gettime(CLOCK_MONOTONIC, &stopped_at) == 0);
+	nr_doomed = 0;
+	waited_ms = 0;
+	dies = how;
+}
 
 static int kill_by(int pidfd)
 {
 	return (int)syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 }
 
-/* In the place of libc's, both. */
+static int poll_for(struct pollfd *fds, nfds_t n, int ms)
+{
+	struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+
+	return (int)syscall(SYS_ppoll, fds, n, ms < 0 ? NULL : &limit, NULL, 0);
+}
+
+static void all_die(void)
+{
+	for (uint32_t i = 0; i < nr_doomed; i++) {
+		struct pollfd ended = {.fd = doomed[i], .events = POLLIN};
+
+		if (kill_by(doomed[i]) == 0)
+			CHECK_EQ(poll_for(&ended, 1, -1), 1);
+	}
+	nr_doomed = 0;
+}
+
+/* In the place of libc's, all three. */
 int pidfd_send_signal(int pidfd, int sig, siginfo_t *info, unsigned int flags)
 {
 	(void)sig;
@@ -127,14 +154,26 @@ int pidfd_send_signal(int pidfd, int sig, siginfo_t *info, unsigned int flags)
 
 int poll(struct pollfd *fds, nfds_t n, int ms)
 {
-	struct timespec limit = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
-
 	if (dies != DIES_AT_ONCE && n == 1 && ms > 0) {
-		waited_ms += ms;
-		for (uint32_t i = 0; dies == DIES_WHEN_WAITED_FOR && i < nr_doomed; i++)
-			(void)kill_by(doomed[i]);
+		if (dies == DIES_WHEN_WAITED_FOR)
+			all_die();
+		else
+			waited_ms += ms;
+		ms = 0;
 	}
-	return (int)syscall(SYS_ppoll, fds, n, ms < 0 ? NULL : &limit, NULL, 0);
+	return poll_for(fds, n, ms);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	if (dies == DIES_AT_ONCE || clock != CLOCK_MONOTONIC)
+		return (int)syscall(SYS_clock_gettime, clock, ret);
+	*ret = stopped_at;
+	ret->tv_sec += waited_ms / 1000;
+	ret->tv_nsec += waited_ms % 1000 * 1000000L;
+	ret->tv_sec += ret->tv_nsec / 1000000000;
+	ret->tv_nsec %= 1000000000;
+	return 0;
 }
 
 /* All but buried. */
@@ -159,9 +198,9 @@ static void closing_the_file_ends_it(void)
 	table = seat_ask_for_look(0);
 	lookers_await(1);
 	release = kernel_send(FUSE_RELEASE, &in, sizeof(in));
-	REQUIRE(kernel_answer());
+	REQUIRE(kernel_answer_in_time());
 	CHECK_EQ(kernel.answered, kernel.answer_error ? table : release);
-	REQUIRE(kernel_answer());
+	REQUIRE(kernel_answer_in_time());
 	CHECK_EQ(kernel.answered, kernel.answer_error ? table : release);
 	CHECK(seat_port(0)->session == NULL);
 	looker_is_buried_soon(lookers->last);
@@ -261,21 +300,6 @@ static void end_holder(pid_t pid)
 	munmap(holder, sizeof(*holder));
 }
 
-static pid_t process_of(int pidfd)
-{
-	char path[48], line[128];
-	pid_t pid = 0;
-	FILE *info;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
-	info = fopen(path, "re");
-	REQUIRE(info != NULL);
-	while (fgets(line, sizeof(line), info))
-		(void)sscanf(line, "Pid: %d", &pid);
-	(void)fclose(info);
-	return pid;
-}
-
 /* Not one that plays to hang: the kernel's own lock, and a signal that must end the wait for it. */
 static void one_that_waits_for_the_callers_lock_can_be_killed(void)
 {
@@ -292,7 +316,7 @@ static void one_that_waits_for_the_callers_lock_can_be_killed(void)
 		unique = seat_ask_for_look(0);
 		CHECK_EQ(seat_set_up(1), OF_A_SETUP);
 		if (seat_look(0)->state == CUSE_LOOK_RUNS)
-			looker = process_of(seat_look(0)->pidfd);
+			looker = seat_looker(0);
 	}
 	if (looker) {
 		seat_let_time_pass(seat_look(0));
@@ -332,13 +356,12 @@ static void removing_the_port_ends_it(void)
 	lookers->to_hang = 1;
 	(void)seat_ask_for_look(0);
 	lookers_await(1);
-	dies = DIES_NOT;
-	waited_ms = 0;
+	from_now_on(DIES_NOT);
 	CHECK_EQ(port_del(&rig.primary, "c0"), 0);
 	CHECK(seat_port(0) == NULL);
 	CHECK_EQ(waited_ms, 0);
 	CHECK_EQ(rig.primary.looks.running, 0);
-	dies = DIES_AT_ONCE;
+	from_now_on(DIES_AT_ONCE);
 	/* There is no port any more that would bury it: who looks next does. */
 	dies_now(lookers->last);
 	CHECK(!looker_is_buried(&(pid_t){lookers->last}));
@@ -367,12 +390,15 @@ static void an_upgrade_begins_all_of_them_again(void)
 {
 	uint64_t unique[CUSE_LOOKS + 2];
 	struct fuse_interrupt_in in;
+	pid_t looker[CUSE_LOOKS];
 
 	seats_begin(CUSE_LOOKS + 2);
 	lookers->to_hang = CUSE_LOOKS;
 	for (uint32_t i = 0; i < CUSE_LOOKS + 1; i++)
 		unique[i] = seat_ask_for_look(i);
 	lookers_await(CUSE_LOOKS);
+	for (uint32_t i = 0; i < CUSE_LOOKS; i++)
+		looker[i] = seat_looker(i);
 	/* Nobody would tell the next program of this. */
 	in.unique = unique[1];
 	(void)seat_use(1);
@@ -385,14 +411,14 @@ static void an_upgrade_begins_all_of_them_again(void)
 	seat_let_time_pass(seat_look(0));
 	seat_is_answered(0, unique[0], -ETIMEDOUT);
 	/* The loop killed it and did not wait, nor does the upgrade wait for it. */
-	looker_is_buried_soon(lookers->all[0]);
+	looker_is_buried_soon(looker[0]);
 	CHECK_EQ(seat_look(CUSE_LOOKS)->state, CUSE_LOOK_IN_LINE);
-	dies = DIES_WHEN_WAITED_FOR;
+	from_now_on(DIES_WHEN_WAITED_FOR);
 	cuse_rest(&rig.primary);
-	dies = DIES_AT_ONCE;
+	from_now_on(DIES_AT_ONCE);
 	CHECK_EQ(rig.primary.looks.running, 0);
 	for (uint32_t i = 1; i < CUSE_LOOKS; i++)
-		CHECK(looker_is_buried(&(pid_t){lookers->all[i]}));
+		CHECK(looker_is_buried(&looker[i]));
 	seat_is_answered(1, unique[1], -EINTR);
 	for (uint32_t i = 2; i < CUSE_LOOKS + 2; i++)
 		CHECK(seat_is_silent(i));
@@ -404,19 +430,22 @@ static void an_upgrade_begins_all_of_them_again(void)
 
 static void an_upgrade_does_not_wait_for_one_after_the_other(void)
 {
+	pid_t looker[3];
+
 	seats_begin(3);
 	lookers->to_hang = 3;
 	for (uint32_t i = 0; i < 3; i++)
 		(void)seat_ask_for_look(i);
 	lookers_await(3);
-	dies = DIES_NOT;
-	waited_ms = 0;
+	for (uint32_t i = 0; i < 3; i++)
+		looker[i] = seat_looker(i);
+	from_now_on(DIES_NOT);
 	cuse_rest(&rig.primary);
-	dies = DIES_AT_ONCE;
 	CHECK(waited_ms > 0 && waited_ms <= 500);
+	from_now_on(DIES_AT_ONCE);
 	for (uint32_t i = 0; i < 3; i++) {
-		dies_now(lookers->all[i]);
-		looker_is_buried_soon(lookers->all[i]);
+		dies_now(looker[i]);
+		looker_is_buried_soon(looker[i]);
 	}
 	seats_end(3);
 }
