@@ -113,6 +113,21 @@ static uint16_t enqueue_all(struct hf_vring *v, struct hf_packet *const *packets
 	return taken;
 }
 
+uint32_t hf_enqueue_walked(struct hf_device *device, uint16_t queue, uint32_t *ret_cut)
+{
+	struct hf_vring *v = hf_device_vring(device, queue);
+	uint32_t walked;
+
+	*ret_cut = 0;
+	if (unlikely(!v))
+		return 0;
+	walked = (uint32_t)(HF_BURST_BUDGET - v->budget);
+	*ret_cut = v->cut;
+	v->cut = 0;
+	v->budget = HF_BURST_BUDGET;
+	return walked;
+}
+
 uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 			  struct hf_packet *const *packets, uint16_t count)
 {

@@ -273,12 +273,15 @@ static uint16_t available(struct hf_vring *v, uint16_t want, uint32_t *ret_descs
 	return n;
 }
 
-/* Beside the `taken` that this burst has filled and not yet published. */
+/* Beside the `taken` that this burst has filled and not yet published: are there `n`? Those that
+ * are were looked at for frames of ours. */
 static bool has_chains(struct hf_vring *v, uint32_t taken, uint32_t n)
 {
-	uint32_t descs;
+	uint32_t descs, ready = available(v, (uint16_t)min_u64(taken + n, v->size), &descs);
 
-	return available(v, (uint16_t)min_u64(taken + n, v->size), &descs) >= taken + n;
+	ready = ready > taken ? ready - taken : 0;
+	v->cut = (uint16_t)min_u64(v->cut + ready, UINT16_MAX);
+	return ready == n;
 }
 
 /* Has the guest posted everything it has? */

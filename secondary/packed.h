@@ -147,7 +147,7 @@ static inline void hf_packed_intend(struct hf_vring *v, uint16_t intent, uint32_
 /* It is published. */
 static inline void hf_packed_settle(struct hf_vring *v, uint32_t count)
 {
-	v->moved += count;
+	v->moved = (uint16_t)(v->moved + count);
 	v->next = hf_packed_after(v, v->next, count);
 	hf_packed_tell_lane(v, HF_INTENT_NONE, 0);
 }

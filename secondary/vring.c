@@ -19,7 +19,11 @@
 
 void hf_vring_init(struct hf_vring *v)
 {
-	*v = (struct hf_vring){.call_fd = -1, .kick_fd = -1, .err_fd = -1, .kept_fd = -1};
+	*v = (struct hf_vring){.call_fd = -1,
+			       .kick_fd = -1,
+			       .err_fd = -1,
+			       .kept_fd = -1,
+			       .budget = HF_BURST_BUDGET};
 }
 
 void hf_vring_destroy(struct hf_vring *v)

@@ -112,7 +112,8 @@ struct hf_vring {
 	uint64_t hot_size;
 	uint8_t *hot_address;
 	const uint32_t *driver_event; /* C: of a packed ring */
-	uint32_t moved;	    /* D: packed: descriptors published in this burst, at most a ring's */
+	uint16_t moved;	    /* D: packed: descriptors published in this burst, at most a ring's */
+	uint16_t cut;	    /* D: enqueue: frames of software segmentation, not told of yet */
 	uint16_t gave_back; /* D: enqueue: places up to here went back empty, for a bad chain */
 	bool kicks_on;	    /* D: we asked the guest to kick */
 	bool mergeable;	    /* C */

@@ -18,9 +18,11 @@
  * every port of a worker wait for one queue.
  *
  * What a port does not take in TRIES calls that move nothing is dropped and counted; the same for
- * a full ring. Nobody ever waits for anybody.
+ * a full ring, and for a port whose guest wastes our time (share.h). Nobody ever waits for anybody.
  */
 #include "deliver.h"
+
+#include "share.h"
 
 #define TRIES 8u /* calls that move nothing, before packets are dropped */
 
@@ -43,6 +45,20 @@ static uint16_t try_transmit(struct forward *f, struct port *port, uint16_t queu
 	return port->ops->transmit(port, queue, packets, nr, stats);
 }
 
+/* What the call was, for those that were taken and the next: walking is the receiver's, cutting the
+ * sender's. True: frames were cut. */
+static bool charge(struct forward *f, struct port *port, uint16_t queue,
+		   struct hf_packet *const *packets, uint16_t taken, uint16_t nr)
+{
+	uint32_t cut, walked = port->ops->walked(port, queue, &cut);
+	uint16_t tried = taken < nr ? (uint16_t)(taken + 1) : nr;
+
+	f->spent += (uint64_t)cut * SHARE_CUT;
+	if (walked > tried * SHARE_DESCS)
+		share_walked(port, f->now, packets, tried, cut, walked);
+	return cut;
+}
+
 static void transmit(struct forward *f, struct port *port, uint16_t queue,
 		     struct hf_packet *const *packets, uint16_t nr)
 {
@@ -50,13 +66,15 @@ static void transmit(struct forward *f, struct port *port, uint16_t queue,
 	unsigned fruitless = 0;
 	uint16_t done = 0;
 
-	while (done < nr && fruitless < TRIES) {
-		uint16_t taken =
-			try_transmit(f, port, queue, packets + done, (uint16_t)(nr - done));
+	while (done < nr && fruitless < TRIES && !share_is_shut(port, f->now)) {
+		uint16_t left = (uint16_t)(nr - done);
+		uint16_t taken = try_transmit(f, port, queue, packets + done, left);
+		bool cut = port->ops->walked && charge(f, port, queue, packets + done, taken, left);
 
 		done = (uint16_t)(done + taken);
 		if (!taken) {
-			fruitless++;
+			/* To count buffers for many frames costs too much to do it again. */
+			fruitless += cut ? TRIES : 1;
 			cpu_relax();
 		}
 	}

@@ -85,6 +85,11 @@ static uint16_t device_transmit(struct port *port, uint16_t queue, struct hf_pac
 	return device_send(port, queue, NULL, packets, nr, stats);
 }
 
+static uint32_t device_walked(struct port *port, uint16_t queue, uint32_t *ret_cut)
+{
+	return hf_enqueue_walked(port->backend, queue, ret_cut);
+}
+
 static int device_arm(struct port *port, uint16_t queue, bool wanted)
 {
 	return hf_enable_guest_notification(port->backend, queue, wanted);
@@ -102,6 +107,7 @@ static const struct port_ops device_ops = {
 	.prefetch = device_prefetch,
 	.forward = device_send,
 	.transmit = device_transmit,
+	.walked = device_walked,
 	.arm = device_arm,
 };
 

@@ -44,6 +44,9 @@ struct port_ops {
 	 * counted each of those as sent or as dropped with its reason. Only reads the packets. */
 	uint16_t (*transmit)(struct port *port, uint16_t queue, struct hf_packet *const *packets,
 			     uint16_t count, struct port_stats *stats);
+	/* Descriptors that the last forward() or transmit() on the queue looked at, and *ret_cut
+	 * frames that it cut out of packets. NULL: there is no such thing. */
+	uint32_t (*walked)(struct port *port, uint16_t queue, uint32_t *ret_cut);
 	/* Want (or not) an event on the receive queue's descriptor. Returns 1 if packets are there
 	 * already. NULL: events come anyway. */
 	int (*arm)(struct port *port, uint16_t queue, bool wanted);
@@ -65,6 +68,8 @@ struct port {
 	void *backend;	 /* struct hf_device or struct uplink */
 	uint32_t serial; /* never used twice, unlike id */
 	uint16_t id;	 /* index in the table of ports */
+	/* Of any worker: second << 32 | descriptors that it wasted in it (share.h). */
+	_Atomic uint64_t crumbs;
 	char name[HF_NAME_MAX + 1];
 
 	struct turn turns[HF_MAX_QUEUE_PAIRS]; /* any worker */

@@ -19,6 +19,14 @@
  * than it takes to walk them. At cost, a guest that sends single bytes in the longest chains would
  * be given a share of the worker like any other; so it is one chain in a hundred rounds, and nobody
  * else gets slower for that. Honest guests have next to none.
+ *
+ * Who is sent to has a part in the work as well: it posts the buffers. What is walked there beyond
+ * need is the receiver's, not the sender's: it may be SHARE_CRUMBS in a second, of all workers, and
+ * what comes for that port in the rest of the second is dropped. So a guest that posts its buffers
+ * in crumbs, or chains that are no good, loses its own packets, and the worker less than a
+ * thousandth of its time. (Seconds, not rounds: a worker that sleeps has few of those.) A frame
+ * that had to be cut out of a packet for want of an offload is the sender's doing; it pays
+ * SHARE_CUT for each.
  */
 #ifndef VSWITCH_SHARE_H
 #define VSWITCH_SHARE_H
@@ -32,6 +40,8 @@
 #define SHARE_DESCS  8u		       /* descriptors that any packet may be in … */
 #define SHARE_PIECE  1024u	       /* … and one more for so many bytes */
 #define SHARE_WASTED (SHARE_ROUND / 2) /* a descriptor beyond that */
+#define SHARE_CUT    1024u	       /* a frame that is cut: headers and checksums of its own */
+#define SHARE_CRUMBS 8192u	       /* descriptors beyond that, of a receiver in a second */
 
 /* The source has its turn: how much it may spend. 0: it sits this round out. */
 static inline uint32_t share_open(struct source *source)
@@ -46,6 +56,19 @@ static inline uint32_t share_open(struct source *source)
 
 /* What `walked` descriptors are beyond what `nr` packets need, as work. */
 uint64_t share_waste(struct hf_packet *const *packets, uint16_t nr, uint64_t walked);
+
+/* Has the port's guest wasted what it may, in this second? */
+static inline bool share_is_shut(const struct port *port, uint32_t now)
+{
+	/* Relaxed: the word means nothing for any other. */
+	return atomic_load_explicit(&port->crumbs, memory_order_relaxed) >=
+	       ((uint64_t)now << 32 | SHARE_CRUMBS);
+}
+
+/* For up to `nr` packets, of which `cut` frames were made, the port's guest had `walked`
+ * descriptors looked at. The worker that has the turn. */
+void share_walked(struct port *port, uint32_t now, struct hf_packet *const *packets, uint16_t nr,
+		  uint32_t cut, uint32_t walked);
 
 /* It spent more than it might, on the first `taken` packets or none. */
 void share_owe(struct source *source, uint32_t budget, uint64_t spent, uint16_t taken);

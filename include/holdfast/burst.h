@@ -28,6 +28,14 @@ HF_API uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 				 struct hf_packet *const *packets, uint16_t count);
 
 /*
+ * What bytes do not tell of a guest's cost: how many descriptors the last burst on vring `queue`
+ * (even numbers, also by hf_hop_forward) looked at, and in *ret_cut how many frames it made, or
+ * meant to make, of packets that had to be segmented. Each burst is told of once: 0 when it was, or
+ * there was none. A chain of one descriptor may count as none. The thread that runs the vring.
+ */
+HF_API uint32_t hf_enqueue_walked(struct hf_device *device, uint16_t queue, uint32_t *ret_cut);
+
+/*
  * Dequeue up to `count` packets that the guest sent on vring `queue` (odd numbers) into the
  * caller's segments. Returns how many packets came. A chain that is malformed, or larger than the
  * room given, goes back to the guest unread and is counted by reason.

@@ -510,6 +510,56 @@ static void what_a_peek_walks_is_counted_whatever_becomes_of_it(void)
 	close_guests();
 }
 
+/* One buffer for a frame, in descriptors of 8 bytes. */
+static void post_crumbs(struct rig *rig)
+{
+	struct piece pieces[SIZE];
+	uint32_t n = (12 + FRAME + 7) / 8;
+
+	for (uint32_t i = 0; i < n; i++)
+		pieces[i] = (struct piece){slot(rig, SIZE) + 8 * i, 8, DRIVER_WRITE};
+	REQUIRE(driver_put(&rig->rx, pieces, n) >= 0);
+	driver_publish(&rig->rx);
+}
+
+static uint32_t walked_at(uint32_t guest, uint32_t expected_cut)
+{
+	uint32_t cut, walked = hf_enqueue_walked(guests[guest].device, 0, &cut);
+
+	CHECK_EQ(cut, expected_cut);
+	return walked;
+}
+
+static void what_a_receiver_has_us_walk_is_told_once(void)
+{
+	const uint32_t crumbs = (12 + FRAME + 7) / 8;
+
+	open_guests(0);
+	CHECK_EQ(walked_at(1, 0), 0);
+	put_frames(2);
+	REQUIRE(peek(PACKETS) == 2);
+	post_crumbs(&guests[1]);
+	CHECK_EQ(forward(1, 0, 1), 1);
+	CHECK_EQ(walked_at(1, 0), crumbs);
+	CHECK_EQ(walked_at(1, 0), 0);
+	/* One descriptor for a frame is none or one. */
+	post_buffers(&guests[2], 1);
+	CHECK_EQ(forward(2, 0, 1), 1);
+	CHECK(walked_at(2, 0) <= 1);
+	hf_hop_complete(hop, 1);
+	/* Copied out and enqueued, the same. */
+	REQUIRE(peek(PACKETS) == 1);
+	hf_hop_copy(hop, pointers, 1);
+	hf_hop_complete(hop, 1);
+	CHECK_EQ(driver_consume_all(&guests[1].rx), 1);
+	post_crumbs(&guests[1]);
+	CHECK_EQ(hf_enqueue_burst(guests[1].device, 0, pointers, 1), 1);
+	CHECK_EQ(walked_at(1, 0), crumbs);
+	CHECK_EQ(walked_at(3, 0), 0);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 2);
+	close_guests();
+}
+
 /* No chain is begun when so many were looked at; the others come with the next peek. */
 static void a_peek_of_long_chains_ends_with_its_budget(void)
 {
@@ -914,6 +964,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_disabled_ring_is_emptied),
 	SENTENCE(only_bad_chains_go_back_at_once),
 	SENTENCE(what_a_peek_walks_is_counted_whatever_becomes_of_it),
+	SENTENCE(what_a_receiver_has_us_walk_is_told_once),
 	SENTENCE(a_peek_of_long_chains_ends_with_its_budget),
 	SENTENCE(guests_are_called_once_and_when_the_hop_is_over),
 	SENTENCE(a_call_that_hangs_holds_nobodys_ring),

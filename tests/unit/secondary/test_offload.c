@@ -325,12 +325,15 @@ static void segments_are_all_delivered_or_none(void)
 	struct net_shape shape = {
 		.ip = 4, .proto = IPPROTO_TCP, .payload = 10000, .seed = SEED, .partial = true};
 	struct hf_offload offload;
-	uint32_t len = net_build(frame, &shape, &offload);
+	uint32_t len = net_build(frame, &shape, &offload), cut;
 
 	offload.gso_type = HF_GSO_TCPV4;
 	offload.gso_size = 1000;
 	open_guest(MERGEABLE, 9, BUFFER_BYTES);
 	CHECK_EQ(deliver(len, &offload, 1), 0);
+	/* Who asks what the guest has it do is told of frames, too: those there are buffers for. */
+	(void)hf_enqueue_walked(rig.device, 0, &cut);
+	CHECK_EQ(cut, 9);
 	CHECK_EQ(driver_used_idx(&rig.rx), driver_index(&rig.rx, 0));
 	CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_NO_GUEST_BUFFER), 1);
 	for (uint32_t i = 9; i < 10; i++) {
@@ -340,6 +343,10 @@ static void segments_are_all_delivered_or_none(void)
 		driver_publish(&rig.rx);
 	}
 	CHECK_EQ(deliver(len, &offload, 1), 1);
+	CHECK(hf_enqueue_walked(rig.device, 0, &cut) >= 10);
+	CHECK_EQ(cut, 10);
+	(void)hf_enqueue_walked(rig.device, 0, &cut);
+	CHECK_EQ(cut, 0);
 	CHECK_EQ(driver_consume_all(&rig.rx), 10);
 	close_guest();
 }

@@ -69,6 +69,12 @@ uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 	return taken;
 }
 
+uint32_t hf_enqueue_walked(struct hf_device *device, uint16_t queue, uint32_t *ret_cut)
+{
+	*ret_cut = queue;
+	return device->takes;
+}
+
 struct hf_hop {
 	struct hf_device *peeked; /* NULL: it is not open */
 	unsigned forwarded;	  /* calls */

@@ -21,6 +21,7 @@
 #define ROOM	   64u
 #define LONGEST	   65535u
 #define LOOKED_AT  2048u /* descriptors, by one peek */
+#define ENQUEUED   8192u /* by one burst to a guest */
 #define DEADLINE_S 20
 
 /* ---- the library */
@@ -87,10 +88,16 @@ struct guest {
 	uint32_t descriptors; /* of a chain, when they are noted */
 	unsigned left;	      /* packets */
 	unsigned every;	      /* that many looks it has one packet; 0: all it has, at each */
+	/* What it posts. */
+	uint32_t crumbs; /* descriptors that a packet is put into */
+	bool bad;	 /* … in vain: it is looked at, and nothing goes in */
+	uint32_t cut;	 /* frames that each packet is cut into */
 	/* What was asked of it. */
 	unsigned looks, taken;
 	unsigned least, most; /* packets in a burst */
 	unsigned arrived, wrong;
+	uint32_t walked, frames; /* by the last transmit */
+	uint64_t all_at_it;	 /* descriptors, by all */
 };
 
 static struct guest guests[PORTS];
@@ -179,16 +186,32 @@ static uint16_t guest_transmit(struct port *port, uint16_t queue, struct hf_pack
 {
 	struct guest *g = (struct guest *)port->backend;
 	unsigned number;
+	uint16_t i;
 
 	(void)queue, (void)stats;
-	for (uint16_t i = 0; i < nr; i++) {
+	g->walked = g->frames = 0;
+	for (i = 0; i < nr && g->walked < ENQUEUED; i++) {
+		g->walked += g->crumbs;
+		g->frames += g->cut;
+		if (g->bad)
+			break;
 		if (packets[i]->data[11] != 0)
 			continue;
 		memcpy(&number, packets[i]->data + 20, sizeof(number));
 		g->wrong += number != g->arrived++;
 		spent.work += packets[i]->total;
 	}
-	return nr;
+	g->all_at_it += g->walked;
+	return i;
+}
+
+static uint32_t guest_walked(struct port *port, uint16_t queue, uint32_t *ret_cut)
+{
+	struct guest *g = (struct guest *)port->backend;
+
+	(void)queue;
+	*ret_cut = g->frames;
+	return g->walked;
 }
 
 static uint16_t guest_forward(struct port *port, uint16_t queue, struct hf_hop *hop,
@@ -203,7 +226,8 @@ static const struct port_ops guest_ops = {.kind = "guest",
 					  .stations = 10,
 					  .peek = guest_peek,
 					  .forward = guest_forward,
-					  .transmit = guest_transmit};
+					  .transmit = guest_transmit,
+					  .walked = guest_walked};
 
 /* ---- the worker */
 
@@ -397,6 +421,77 @@ static void chains_that_are_dropped_are_paid_for_as_well(void)
 	CHECK(spent.all_walked > LOOKED_AT);
 }
 
+static uint32_t second(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (uint32_t)now.tv_sec;
+}
+
+/* Guest 3 has what is sent to it put into single bytes, or posts what nothing can be put into. The
+ * senders, and who else is sent to, notice nothing. */
+static void a_receiver_that_posts_crumbs_loses_its_own_packets_only(void)
+{
+	for (unsigned bad = 0; bad < 2; bad++) {
+		const uint32_t before = second();
+		uint64_t seconds;
+
+		place(4);
+		guests[0].to = 0xff;
+		guests[0].len = 64;
+		guests[0].left = UINT32_MAX;
+		guests[0].descriptors = 2;
+		guests[3].crumbs = bad ? ENQUEUED : 76;
+		guests[3].bad = bad;
+		run();
+		seconds = second() - before + 1u;
+		check_the_other_noticed_nothing();
+		CHECK_EQ(guests[0].taken, ROUNDS * BURST);
+		CHECK_EQ(guests[0].least, BURST);
+		CHECK_EQ(guests[2].arrived, guests[0].taken);
+		CHECK_EQ(guests[2].wrong, 0);
+		/* Need is 8 of 76: that much more may be. */
+		CHECK(guests[3].all_at_it >= SHARE_CRUMBS);
+		CHECK(guests[3].all_at_it <= seconds * (SHARE_CRUMBS + ENQUEUED) * 5 / 4);
+	}
+}
+
+/* Whom it is for lacks the offload: that is no fault of anybody's. */
+static void what_is_cut_into_many_frames_is_paid_for_by_its_sender(void)
+{
+	place(4);
+	guests[0].to = 3;
+	guests[0].len = LONGEST;
+	guests[0].left = UINT32_MAX;
+	guests[0].descriptors = 18;
+	guests[3].crumbs = guests[3].cut = 8192;
+	run();
+	check_the_other_noticed_nothing();
+	CHECK(guests[0].taken <= 8 + ROUNDS / (8192 * SHARE_CUT / SHARE_ROUND));
+	CHECK_EQ(guests[3].arrived, guests[0].taken);
+	CHECK_EQ(guests[3].wrong, 0);
+}
+
+static void crumbs_are_counted_by_the_second(void)
+{
+	struct hf_packet packet = {.total = 1000}, *packets[] = {&packet, &packet};
+	struct port port = {.id = 0};
+
+	CHECK(!share_is_shut(&port, 0));
+	/* What two packets need, and 100 frames. */
+	share_walked(&port, 5, packets, 2, 0, 2 * SHARE_DESCS);
+	share_walked(&port, 5, packets, 2, 98, 100 * SHARE_DESCS);
+	CHECK_EQ(atomic_load(&port.crumbs), 0);
+	share_walked(&port, 5, packets, 2, 0, 2 * SHARE_DESCS + SHARE_CRUMBS - 1);
+	CHECK(!share_is_shut(&port, 5));
+	share_walked(&port, 5, packets, 2, 0, 2 * SHARE_DESCS + 1);
+	CHECK(share_is_shut(&port, 5));
+	CHECK(!share_is_shut(&port, 6));
+	share_walked(&port, 6, packets, 2, 0, 2 * SHARE_DESCS + SHARE_CRUMBS - 1);
+	CHECK(!share_is_shut(&port, 6));
+}
+
 /* Rounds may be long, or have naps between them: who is alone would wait for nobody. But who is not
  * there in each of them is still there. */
 static void while_nothing_comes_from_anybody_else_nothing_is_owed(void)
@@ -492,6 +587,9 @@ static const struct sentence sentences[] = {
 	SENTENCE(full_frames_come_in_whole_bursts),
 	SENTENCE(one_of_the_longest_chains_is_paid_for_a_hundred_rounds),
 	SENTENCE(chains_that_are_dropped_are_paid_for_as_well),
+	SENTENCE(a_receiver_that_posts_crumbs_loses_its_own_packets_only),
+	SENTENCE(what_is_cut_into_many_frames_is_paid_for_by_its_sender),
+	SENTENCE(crumbs_are_counted_by_the_second),
 	SENTENCE(while_nothing_comes_from_anybody_else_nothing_is_owed),
 	SENTENCE(bursts_grow_again),
 	SENTENCE(a_worker_does_not_sleep_while_a_source_sits_out),
