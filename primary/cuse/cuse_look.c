@@ -23,8 +23,9 @@
  * Killing ends a wait for that lock. What else the process may hang in (close(2) of a file that was
  * exchanged meanwhile) is its own affair: it is counted with those that hang of the port
  * (foreign.h). Who holds a place pays with a multiple of that time, so that a hostile port has none
- * most of the time; and a user has at most half of them, however many ports are its. And beginning
- * and hearing, which is all that the loop has to do for it, has a third of the loop's time.
+ * most of the time; and a user has at most half of them, however many ports are its. In line those
+ * go first whose user has fewest, then those whose port has spent least, then who came first. And
+ * beginning and hearing, which is all that the loop has to do for it, has a third of its time.
  */
 /* clang-format on */
 #include "cuse_look.h"
@@ -89,25 +90,38 @@ static void leave(struct cuse_look **at, struct cuse_look *look)
 	*at = look->next;
 }
 
-static bool user_may_have_one_more(const struct primary *primary, uid_t user)
+static uint32_t places_of_its_user(const struct cuse_look *look)
 {
 	uint32_t n = 0;
 
-	for (const struct cuse_look *look = primary->looks.runs; look; look = look->next)
-		n += look->user == user;
-	return n < CUSE_LOOKS_OF_A_USER;
+	for (const struct cuse_look *r = look->port->primary->looks.runs; r; r = r->next)
+		n += r->user == look->user;
+	return n;
+}
+
+/* Those who keep coming have spent, and have a place already: nobody else waits for more than the
+ * first of them that ends. */
+static bool goes_before(const struct cuse_look *a, const struct cuse_look *b)
+{
+	uint32_t has_a = places_of_its_user(a), has_b = places_of_its_user(b);
+
+	if (has_a != has_b)
+		return has_a < has_b;
+	return a->port->foreigners.until_ns < b->port->foreigners.until_ns;
 }
 
 /* NULL: it is nobody's turn. */
 static struct cuse_look *next_in_line(const struct primary *primary)
 {
-	struct cuse_look *look = primary->looks.first;
+	struct cuse_look *next = NULL;
 
 	if (primary->looks.running == CUSE_LOOKS)
 		return NULL;
-	while (look && !user_may_have_one_more(primary, look->user))
-		look = look->next;
-	return look;
+	for (struct cuse_look *look = primary->looks.first; look; look = look->next)
+		if (places_of_its_user(look) < CUSE_LOOKS_OF_A_USER &&
+		    (!next || goes_before(look, next)))
+			next = look;
+	return next;
 }
 
 /* It begins by its own timer: whoever calls this may be about another port. */

@@ -262,6 +262,62 @@ static void a_user_has_half_of_the_places_and_others_go_before_it(void)
 	seats_end(DEVICES);
 }
 
+/* A look that has all the time there is. */
+static uint64_t ask_for_long_look(uint32_t i)
+{
+	uint64_t unique = seat_ask_for_look(i);
+
+	if (seat_look(i)->state == CUSE_LOOK_RUNS)
+		loop_timer_clear(rig.primary.loop, &seat_look(i)->deadline);
+	return unique;
+}
+
+/* Two users have all places, and stand in line for more. */
+static void who_has_no_place_goes_before_those_who_have(void)
+{
+	uint64_t unique[SEATS];
+
+	seats_begin(SEATS);
+	lookers->to_hang = SEATS;
+	for (uint32_t i = 0; i < SEATS; i++) {
+		(void)seat_use(i);
+		kernel.user = i == SEATS - 1 ? 3 : 1 + i % 2;
+		unique[i] = ask_for_long_look(i);
+	}
+	lookers_await(CUSE_LOOKS);
+	seat_let_time_pass(seat_look(0));
+	seat_is_answered(0, unique[0], -ETIMEDOUT);
+	lookers_await(CUSE_LOOKS + 1);
+	CHECK_EQ(seat_look(SEATS - 1)->state, CUSE_LOOK_RUNS);
+	for (uint32_t i = CUSE_LOOKS; i < SEATS - 1; i++)
+		CHECK_EQ(seat_look(i)->state, CUSE_LOOK_IN_LINE);
+	lookers->go_on = true;
+	seat_is_answered(SEATS - 1, unique[SEATS - 1], 0);
+	seats_end(SEATS);
+}
+
+/* A user of its own for each does not help who keeps coming. */
+static void who_has_spent_least_goes_first(void)
+{
+	uint64_t unique[CUSE_LOOKS + 2];
+
+	seats_begin(CUSE_LOOKS + 2);
+	lookers->to_hang = CUSE_LOOKS + 2;
+	seat_port(CUSE_LOOKS)->foreigners.until_ns = hf_now_ns() + NS_PER_S;
+	for (uint32_t i = 0; i < CUSE_LOOKS + 2; i++)
+		unique[i] = ask_for_long_look(i);
+	lookers_await(CUSE_LOOKS);
+	CHECK_EQ(seat_look(CUSE_LOOKS)->state, CUSE_LOOK_IN_LINE);
+	seat_let_time_pass(seat_look(0));
+	seat_is_answered(0, unique[0], -ETIMEDOUT);
+	lookers_await(CUSE_LOOKS + 1);
+	CHECK_EQ(seat_look(CUSE_LOOKS + 1)->state, CUSE_LOOK_RUNS);
+	CHECK_EQ(seat_look(CUSE_LOOKS)->state, CUSE_LOOK_IN_LINE);
+	lookers->go_on = true;
+	seat_is_answered(CUSE_LOOKS, unique[CUSE_LOOKS], 0);
+	seats_end(CUSE_LOOKS + 2);
+}
+
 /* Nothing is begun while an upgrade is under way. It may come to nothing. */
 static void whose_turn_comes_in_an_upgrade_has_it_behind_it(void)
 {
@@ -367,6 +423,8 @@ int main(void)
 		CATALOGUE(who_is_interrupted_has_a_moment_left, "[U-6]"),
 		CATALOGUE(so_many_look_at_once_and_the_others_in_their_order, "[U-4]"),
 		CATALOGUE(a_user_has_half_of_the_places_and_others_go_before_it, "[U-4]"),
+		CATALOGUE(who_has_no_place_goes_before_those_who_have, "[U-4]"),
+		CATALOGUE(who_has_spent_least_goes_first, "[U-4]"),
 		CATALOGUE(whose_turn_comes_in_an_upgrade_has_it_behind_it, "[U-4]"),
 		CATALOGUE(all_of_them_together_have_a_share_of_the_loops_time, "[U-4]"),
 		CATALOGUE(a_port_of_which_some_hang_gets_no_more, "[U-4]"),
