@@ -1,41 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "stores.h"
 
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <ucontext.h>
-#include <unistd.h>
 
 #include "check.h"
+#include "watch.h"
 
-#define MAX_RANGES 8u
-#define MAX_LINES  65536u
-#define LINE	   64u
-#define TRAP_FLAG  0x100
+#define MAX_LINES 65536u
+#define LINE	  64u
 
-static struct range {
-	uintptr_t start, end;
-} ranges[MAX_RANGES];
-static size_t nr_ranges;
 static uintptr_t lines[MAX_LINES]; /* each once */
 static size_t nr_lines;
-
-static void protect(int prot)
-{
-	for (size_t i = 0; i < nr_ranges; i++)
-		if (mprotect((void *)ranges[i].start, ranges[i].end - ranges[i].start, prot))
-			abort();
-}
-
-static bool is_watched(uintptr_t at)
-{
-	for (size_t i = 0; i < nr_ranges; i++)
-		if (at >= ranges[i].start && at < ranges[i].end)
-			return true;
-	return false;
-}
 
 static bool is_known(uintptr_t line)
 {
@@ -45,64 +22,30 @@ static bool is_known(uintptr_t line)
 	return false;
 }
 
-static void on_fault(int signal, siginfo_t *info, void *context)
+static void note(const struct access *access)
 {
-	uintptr_t at = (uintptr_t)info->si_addr, line = align_down(at, LINE);
-	ucontext_t *at_fault = context;
+	uintptr_t line = align_down(access->at, LINE);
 
-	(void)signal;
-	if (!is_watched(at) || nr_lines == MAX_LINES)
+	if (nr_lines == MAX_LINES)
 		abort();
 	if (!is_known(line))
 		lines[nr_lines++] = line;
-	protect(PROT_READ | PROT_WRITE);
-	at_fault->uc_mcontext.gregs[REG_EFL] |= TRAP_FLAG;
-}
-
-static void on_step(int signal, siginfo_t *info, void *context)
-{
-	ucontext_t *after = context;
-
-	(void)signal;
-	(void)info;
-	after->uc_mcontext.gregs[REG_EFL] &= ~TRAP_FLAG;
-	protect(PROT_READ);
-}
-
-static void handle(int signal, void (*handler)(int, siginfo_t *, void *))
-{
-	struct sigaction action = {.sa_flags = SA_SIGINFO};
-
-	action.sa_sigaction = handler;
-	if (!handler)
-		action = (struct sigaction){.sa_handler = SIG_DFL};
-	sigaction(signal, &action, NULL);
 }
 
 void stores_watch(void *start, size_t bytes)
 {
-	uintptr_t page = (uintptr_t)getpagesize();
-
-	if (nr_ranges == MAX_RANGES)
-		abort();
-	ranges[nr_ranges++] = (struct range){align_down((uintptr_t)start, page),
-					     align_up((uintptr_t)start + bytes, page)};
+	watch_add(start, bytes);
 }
 
 void stores_begin(void)
 {
 	nr_lines = 0;
-	handle(SIGSEGV, on_fault);
-	handle(SIGTRAP, on_step);
-	protect(PROT_READ);
+	watch_begin(PROT_READ, note);
 }
 
 void stores_end(void)
 {
-	protect(PROT_READ | PROT_WRITE);
-	handle(SIGSEGV, NULL);
-	handle(SIGTRAP, NULL);
-	nr_ranges = 0;
+	watch_end();
 }
 
 size_t stores_lines(const void *start, size_t bytes)

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which cache lines a piece of code writes, store by store. The machine may have no counters; page
- * protection it has: each store into watched memory faults, is noted, and is then let through alone
- * (one instruction with the trap flag).
- *
- * A store is noted by its first byte. One thread.
+ * Which cache lines a piece of code writes, store by store (watch.h). A store is noted by its first
+ * byte. One thread.
  */
 #ifndef TESTS_STORES_H
 #define TESTS_STORES_H
