@@ -85,6 +85,17 @@ void faults_arm_error(pid_t pid, uint32_t kinds, int error, uint32_t nth)
 	arm(&as);
 }
 
+void faults_arm_error_but(pid_t but, uint32_t kinds, int error, uint32_t nth)
+{
+	const struct fault_page as = {.but = (uint32_t)but,
+				      .kinds = kinds,
+				      .nth = nth,
+				      .times = 1,
+				      .error = (uint32_t)error};
+
+	arm(&as);
+}
+
 void faults_arm_every(pid_t pid, uint32_t kinds, uint32_t how, uint32_t every)
 {
 	const struct fault_page as = {

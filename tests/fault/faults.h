@@ -30,7 +30,9 @@ void faults_arm(pid_t pid, uint32_t kinds, uint32_t how, uint32_t nth, uint32_t 
 void faults_arm_but(pid_t but, uint32_t kinds, uint32_t how, uint32_t nth);
 /* The nth fails with this error. */
 void faults_arm_error(pid_t pid, uint32_t kinds, int error, uint32_t nth);
-/* The same for each of so many. */
+/* The same, but not of this process'. */
+void faults_arm_error_but(pid_t but, uint32_t kinds, int error, uint32_t nth);
+/* The nth of each of so many. */
 void faults_arm_every(pid_t pid, uint32_t kinds, uint32_t how, uint32_t every);
 /* No more from here on. How many calls were counted; *ret_hit: how many of them failed. */
 uint32_t faults_disarm(uint32_t *ret_hit);

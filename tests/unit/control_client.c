@@ -60,7 +60,7 @@ void collect(int fd, struct answer *ret)
 
 	ret->nr_parts = 0;
 	while (more) {
-		Response *response = response_on(fd, 3000);
+		Response *response = response_on(fd, 20000);
 
 		REQUIRE(response && ret->nr_parts < MAX_PARTS);
 		ret->parts[ret->nr_parts++] = response;

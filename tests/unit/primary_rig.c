@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "allowance.h"
@@ -96,7 +98,8 @@ static void on_look(struct loop_timer *timer)
 	struct rig *rig = container_of(timer, struct rig, timer);
 
 	rig->met = rig->condition && rig->condition(rig->context);
-	if (rig->met || hf_now_ns() >= rig->give_up_ns)
+	rig->looks_left -= rig->looks_left != 0;
+	if (rig->met || (!rig->looks_left && hf_now_ns() >= rig->give_up_ns))
 		loop_stop(rig->primary.loop);
 	else
 		loop_timer_set(rig->primary.loop, timer, LOOK_NS);
@@ -107,10 +110,34 @@ bool rig_until(struct rig *rig, bool (*condition)(void *context), void *context,
 	rig->condition = condition;
 	rig->context = context;
 	rig->give_up_ns = hf_now_ns() + ms * NS_PER_MS;
+	rig->looks_left = 4 + ms;
 	rig->timer.fire = on_look;
 	REQUIRE(loop_timer_set(rig->primary.loop, &rig->timer, 0) == 0);
 	REQUIRE(loop_run(rig->primary.loop) == 0);
 	return rig->met;
+}
+
+struct ended {
+	pid_t pid;
+	int status;
+};
+
+static bool has_ended(void *context)
+{
+	struct ended *child = context;
+
+	return waitpid(child->pid, &child->status, WNOHANG) == child->pid;
+}
+
+int rig_until_ended(struct rig *rig, pid_t pid)
+{
+	struct ended child = {.pid = pid};
+
+	if (rig_until(rig, has_ended, &child, 20000))
+		return child.status;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return -1;
 }
 
 static int new_memory(size_t bytes)
@@ -218,7 +245,7 @@ struct secondary *rig_secondary(struct rig *rig, const char *name, Holdfast__Att
 		.uid = getuid(),
 		.allowed = ALLOW_ANY_PORT,
 	};
-	struct timeval limit = {.tv_sec = 2};
+	struct timeval limit = {.tv_sec = 20};
 	struct secondary *secondary;
 	int sockets[2], pidfd;
 

@@ -34,14 +34,20 @@ struct rig {
 	bool (*condition)(void *context);
 	void *context;
 	uint64_t give_up_ns;
+	unsigned int looks_left;
 	bool met;
 };
 
 void rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 
-/* Run the loop until `condition` holds, at most `ms`; does it hold? NULL: just run that long. */
+/* Run the loop until `condition` holds, at most `ms`; does it hold? NULL: just run that long. In
+ * either case it comes round more than `ms` times: time that the processor was somebody else's
+ * keeps nothing from being handled. */
 bool rig_until(struct rig *rig, bool (*condition)(void *context), void *context, unsigned int ms);
+/* Run it until that child has ended, and bury it: its status as of waitpid(2). -1: it had to be
+ * killed. */
+int rig_until_ended(struct rig *rig, pid_t pid);
 
 /* A port with a front-end: memory, and `nr_vrings` vrings that are set up and started. */
 struct port *rig_port(struct rig *rig, const char *name, uint32_t nr_vrings);

@@ -554,7 +554,7 @@ static void a_call_that_changes_while_it_does_not_read_is_sent_later(void)
 	CHECK(!secondary_idle(standby));
 	grant_send_call(changed);
 	CHECK(!is_current(NULL));
-	CHECK(rig_until(&rig, is_current, NULL, 2000));
+	CHECK(rig_until(&rig, is_current, NULL, 20000));
 	CHECK(secondary_idle(standby));
 	hf_fd_close_all(sockets, 2);
 	end();

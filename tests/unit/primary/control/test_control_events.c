@@ -78,17 +78,17 @@ static void followers_hear_of_events_as_they_happen(void)
 	b = dial();
 	ask_events(a, 1, true);
 	ask_events(b, 0, true);
-	CHECK_EQ(number_of(response_on(a, 1000)), 3);
-	response = response_on(b, 1000); /* the stream stands, though nothing has come */
+	CHECK_EQ(number_of(response_on(a, 20000)), 3);
+	response = response_on(b, 20000); /* the stream stands, though nothing has come */
 	CHECK(response && response->more && response->events->n_events == 0);
 	free_response(response);
 	happen(1);
-	CHECK_EQ(number_of(response_on(a, 1000)), 4);
-	CHECK_EQ(number_of(response_on(b, 1000)), 4);
+	CHECK_EQ(number_of(response_on(a, 20000)), 4);
+	CHECK_EQ(number_of(response_on(b, 20000)), 4);
 	hf_fd_close(&a);
 	rig_until(&scene.rig, NULL, NULL, 5);
 	happen(1);
-	CHECK_EQ(number_of(response_on(b, 1000)), 5);
+	CHECK_EQ(number_of(response_on(b, 20000)), 5);
 	hf_fd_close(&b);
 	scene_end();
 }
@@ -109,7 +109,7 @@ static void a_follower_that_does_not_read_is_cut_off(void)
 		rig_until(&scene.rig, NULL, NULL, 1);
 	}
 	/* What was sent before is there, in order; then the reason; then the end. */
-	while ((response = response_on(fd, 1000)) && !response->error) {
+	while ((response = response_on(fd, 20000)) && !response->error) {
 		number = number_of(response);
 		CHECK(number >= last);
 		last = number;

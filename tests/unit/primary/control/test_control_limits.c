@@ -73,7 +73,7 @@ static void an_unknown_request_or_protocol_is_answered(void)
 
 static bool hangs_up(int fd)
 {
-	Response *response = response_on(fd, 1000);
+	Response *response = response_on(fd, 20000);
 
 	free_response(response);
 	return !response;
@@ -115,7 +115,7 @@ static void more_clients_than_places_are_told(void)
 	control_serve();
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		fds[i] = dial();
-	rig_until(&scene.rig, NULL, NULL, 20);
+	rig_until(&scene.rig, NULL, NULL, 100);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		told += is_readable(&fds[i]);
 	CHECK_EQ(told, 70 - 64);

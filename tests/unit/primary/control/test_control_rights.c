@@ -66,8 +66,7 @@ static void another_user_is_refused_in_words(void)
 		_exit(-error_on(fd));
 	}
 	REQUIRE(pid > 0);
-	rig_until(&scene.rig, NULL, NULL, 200);
-	waitpid(pid, &status, 0);
+	status = rig_until_ended(&scene.rig, pid);
 	CHECK_EQ(WEXITSTATUS(status), EACCES);
 	CHECK_EQ(scene.primary->refusals[REFUSED_CONTROL_PEER], 1);
 	scene_end();
@@ -94,8 +93,7 @@ static unsigned int answered_to(Request *const *requests, size_t count)
 		_exit((int)refused);
 	}
 	REQUIRE(pid > 0);
-	for (int i = 0; i < 200 && waitpid(pid, &status, WNOHANG) != pid; i++)
-		rig_until(&scene.rig, NULL, NULL, 20);
+	status = rig_until_ended(&scene.rig, pid);
 	return WIFEXITED(status) ? (unsigned int)WEXITSTATUS(status) : UINT_MAX;
 }
 

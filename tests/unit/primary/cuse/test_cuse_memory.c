@@ -48,28 +48,39 @@ int memfd_create(const char *name, unsigned int flags)
 	return (int)syscall(SYS_memfd_create, name, flags);
 }
 
-/* Each look at it fails in turn, with this error; how often the session was refused for `reason`.
- */
-static uint64_t refused_when_looks_fail(int error, enum refusal reason)
+/* Each call that makes a descriptor fails in turn with this error, of those of who looks or of
+ * ours: the two take turns as the processor wants it. */
+static void fail_each_call(bool of_who_looks, int error, void *ours)
 {
 	uint32_t hit = 1;
-	uint64_t refused;
-	void *ours;
 
-	owner_begin();
-	faults_open();
-	ours = owner_map(owner.file, MEMORY, 0, MAP_SHARED);
 	for (uint32_t nth = 1; hit; nth++) {
 		int answer;
 
 		/* Who looked before may still make descriptors, and take this one's place. */
 		while (waitpid(-1, NULL, __WCLONE) > 0)
 			;
-		faults_arm_error(0, FAULT_DESCRIPTOR, error, nth);
+		if (of_who_looks)
+			faults_arm_error_but(getpid(), FAULT_DESCRIPTOR, error, nth);
+		else
+			faults_arm_error(getpid(), FAULT_DESCRIPTOR, error, nth);
 		answer = kernel_memory(owner.handle, ours, MEMORY);
 		faults_disarm(&hit);
 		CHECK(hit || !answer);
 	}
+}
+
+/* How often the session was refused for `reason` then. */
+static uint64_t refused_when_looks_fail(int error, enum refusal reason)
+{
+	uint64_t refused;
+	void *ours;
+
+	owner_begin();
+	faults_open();
+	ours = owner_map(owner.file, MEMORY, 0, MAP_SHARED);
+	fail_each_call(false, error, ours);
+	fail_each_call(true, error, ours);
 	CHECK_EQ(kernel_memory(owner.handle, ours, MEMORY), 0);
 	refused = primary.refusals[reason];
 	munmap(ours, MEMORY);

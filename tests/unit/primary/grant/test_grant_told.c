@@ -186,7 +186,7 @@ static void who_does_not_read_is_cut_off_and_its_vrings_go_on(void)
 	other = scene_secondary("other", VSWITCH, NULL);
 	CHECK_EQ(scene.primary->refusals[REFUSED_ATTACH_SLOW], 1);
 	CHECK(scene.vrings[0].owner == scene.owner); /* not from inside the call */
-	CHECK(rig_until(&scene.rig, is_gone, &scene.rig, 1000));
+	CHECK(rig_until(&scene.rig, is_gone, &scene.rig, 20000));
 	CHECK(scene.vrings[0].owner == other);
 	scene_end();
 }

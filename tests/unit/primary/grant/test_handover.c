@@ -7,6 +7,7 @@
 #include "death.h"
 #include "grant.h"
 #include "handover.h"
+#include "handover_move.h"
 #include "primary_scene.h"
 #include "refused.h"
 #include "retire.h"
@@ -16,15 +17,14 @@
 #include "waiting.h"
 
 /* Two secondaries, `old` and `new`, and three ports that `old` runs. */
-struct move {
+static struct {
 	struct secondary *old, *new;
 	struct port *ports[3];
 	struct handover_waiter waiter;
 	struct handover_result result;
 	bool done;
-};
+} move;
 
-static struct move move;
 static const char *reason;
 
 static void on_done(struct handover_waiter *waiter, const struct handover_result *result)
@@ -84,7 +84,7 @@ static bool is_done(void *context)
 
 static bool finished(void)
 {
-	return rig_until(&scene.rig, is_done, NULL, 3000);
+	return rig_until(&scene.rig, is_done, NULL, 20000);
 }
 
 static int hand_over(const char *port, const char *to)
@@ -161,6 +161,7 @@ static void what_was_taken_is_enqueued_before_the_rest_is_revoked(void)
 	rig_until(&scene.rig, NULL, NULL, 5);
 	CHECK(device->vrings[1].owner == NULL); /* from the guest */
 	CHECK(device->vrings[0].owner == move.old);
+	loop_timer_clear(scene.primary->loop, &scene.primary->handovers->timer); /* its deadline */
 	grant_offer_all(scene.primary);
 	CHECK(device->vrings[1].owner == NULL); /* not back meanwhile */
 	m = next_flush(scene.sockets[0]);
@@ -317,12 +318,18 @@ static void a_session_that_ends_in_the_middle_takes_its_device_out(void)
 	end();
 }
 
+static bool all_is_moved(void *context)
+{
+	(void)context;
+	return !scene.primary->handovers;
+}
+
 static void who_asked_may_go_and_the_rest_moves_all_the_same(void)
 {
 	begin();
 	REQUIRE(hand_over(NULL, "new") == 0);
 	handover_unwatch(&move.waiter);
-	rig_until(&scene.rig, NULL, NULL, 300); /* nobody answers the Flush */
+	CHECK(rig_until(&scene.rig, all_is_moved, NULL, 20000)); /* nobody answers the Flush */
 	CHECK(!move.done);
 	CHECK(owner(0) == move.new &&owner(1) == move.new);
 	end();

@@ -78,7 +78,7 @@ static void nothing_is_touched_after_done(void)
 			;
 		revoke_start(&w.revocation, scene.device, 0);
 		if (!w.done)
-			rig_until(&scene.rig, is_done, &w, 5000);
+			rig_until(&scene.rig, is_done, &w, 20000);
 		/* The memory is ours: plain accesses. */
 		wrong += w.done != 1 || w.owned || vring->base != *rig_used_idx(vring);
 		touched = *runner.scratch;
@@ -114,7 +114,7 @@ static void a_burst_in_progress_is_waited_for(void)
 	CHECK_EQ(w.done, 0);
 	burst_publish(lane, rig_used_idx(&scene.vrings[1]), HF_INTENT_ENQUEUE);
 	hf_burst_leave(lane);
-	CHECK(rig_until(&scene.rig, is_done, &w, 1000));
+	CHECK(rig_until(&scene.rig, is_done, &w, 20000));
 	CHECK_EQ(w.done, 1);
 	CHECK_EQ(scene.vrings[1].base, BATCH);
 	CHECK_EQ(scene.vrings[1].counters[HF_COUNTER_GOOD_PACKETS], BATCH);
@@ -231,7 +231,7 @@ static void disabling_is_seen_before_it_is_done(void)
 	rig_until(&scene.rig, NULL, NULL, 10);
 	CHECK_EQ(w.done, 0);
 	hf_burst_leave(lane);
-	CHECK(rig_until(&scene.rig, is_done, &w, 1000));
+	CHECK(rig_until(&scene.rig, is_done, &w, 20000));
 	CHECK(vring->owner != NULL);
 	CHECK(vring->grant > grant);
 	CHECK_EQ(rig_grant_word(vring), vring->grant); /* no enabled bit */

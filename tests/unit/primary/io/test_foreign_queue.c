@@ -263,7 +263,7 @@ static void who_waits_at_a_listener_is_closed_by_another_also_without_a_free_num
 	foreign_close_socket(NULL, &listener);
 	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
 	CHECK_EQ(listener, -1);
-	CHECK(poll(&end, 1, 5000) == 1 && (end.revents & POLLHUP));
+	CHECK(poll(&end, 1, 20000) == 1 && (end.revents & POLLHUP));
 	hf_fd_close(&held);
 	hf_fd_close(&end.fd);
 	hf_fd_close(&peers);

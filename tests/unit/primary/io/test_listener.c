@@ -61,7 +61,7 @@ static void begin(unsigned int nr_timers)
 	REQUIRE(loop != NULL);
 	for (unsigned int i = 0; i < nr_timers; i++) {
 		timers[i] = (struct loop_timer){.fire = stop};
-		REQUIRE(loop_timer_set(loop, &timers[i], 4 * NS_PER_S) == 0);
+		REQUIRE(loop_timer_set(loop, &timers[i], 20 * NS_PER_S) == 0);
 	}
 	listener = (struct listener){.accepted = on_accepted,
 				     .rule_of = no_rule,

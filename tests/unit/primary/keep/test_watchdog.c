@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -19,6 +21,29 @@ static int holder;
 static struct loop *loop;
 static struct store *store;
 static struct watchdog *watchdog;
+
+/* In the place of libc's, both: no time passes but that for which the loop waits. */
+static uint64_t now_ns = NS_PER_S;
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	if (clock != CLOCK_MONOTONIC)
+		return (int)syscall(SYS_clock_gettime, clock, ret);
+	*ret = (struct timespec){.tv_sec = (time_t)(now_ns / NS_PER_S),
+				 .tv_nsec = (long)(now_ns % NS_PER_S)};
+	return 0;
+}
+
+int epoll_pwait2(int epoll, struct epoll_event *events, int room, const struct timespec *timeout,
+		 const sigset_t *mask)
+{
+	const struct timespec none = {0};
+	int n = (int)syscall(SYS_epoll_pwait2, epoll, events, room, &none, mask, sizeof(uint64_t));
+
+	if (n == 0 && timeout)
+		now_ns += (uint64_t)timeout->tv_sec * NS_PER_S + (uint64_t)timeout->tv_nsec;
+	return n;
+}
 
 static void stop(struct loop_timer *timer)
 {
@@ -76,7 +101,8 @@ static void end(void)
 static void who_asked_hears_it_four_times_within_the_time(void)
 {
 	begin("40000", NULL);
-	CHECK(signs(400 * NS_PER_MS) >= 10); /* 40 at best */
+	CHECK_EQ(signs(45 * NS_PER_MS), 4);
+	CHECK_EQ(signs(100 * NS_PER_MS), 10);
 	end();
 }
 

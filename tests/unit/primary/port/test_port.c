@@ -215,7 +215,8 @@ static void a_client_port_connects_when_somebody_listens_and_again_later(void)
 	for (int round = 0; round < 3; round++) {
 		struct front f = {0};
 
-		front_wait(250);
+		for (int i = 0; i < 2000 && !port_find(&primary, "q")->session; i++)
+			front_wait(10);
 		peer = accept(listener, NULL, NULL);
 		REQUIRE(peer >= 0);
 		CHECK(port_find(&primary, "q")->session != NULL);

@@ -76,7 +76,7 @@ static int ask(struct scene *s, Request *request)
 	request->request = ++number;
 	rig_drain(s->stranger_socket);
 	REQUIRE(hf_frame_send(s->stranger_socket, &request->base, NULL, 0) == 0);
-	while (error > 0 && rig_until(&s->rig, is_readable, &s->stranger_socket, 2000)) {
+	while (error > 0 && rig_until(&s->rig, is_readable, &s->stranger_socket, 20000)) {
 		answer = rig_message(s->stranger_socket, NULL);
 		REQUIRE(answer != NULL);
 		if (answer->body_case == TO_SECONDARY(REPLY))
@@ -410,7 +410,7 @@ static void a_state_that_could_hang_us_is_refused_and_not_closed_by_us(void)
 	request.request = 99;
 	REQUIRE(hf_frame_send(s.stranger_socket, &request.base, &lingerer.fd, 1) == 0);
 	hf_fd_close(&lingerer.fd);
-	REQUIRE(rig_until(&s.rig, is_readable, &s.stranger_socket, 10000));
+	REQUIRE(rig_until(&s.rig, is_readable, &s.stranger_socket, 20000));
 	answer = rig_message(s.stranger_socket, NULL);
 	REQUIRE(answer && answer->body_case == TO_SECONDARY(REPLY));
 	CHECK_EQ(answer->reply->error, -EINVAL);
@@ -449,7 +449,7 @@ static void check_no_message(const void *bytes, size_t len, size_t nr_fds)
 		memcpy(CMSG_DATA(&control.align) + i * sizeof(int), &lingerer.fd, sizeof(int));
 	REQUIRE(sendmsg(s.stranger_socket, &msg, 0) == (ssize_t)len);
 	hf_fd_close(&lingerer.fd); /* theirs is the last */
-	CHECK(rig_until(&s.rig, is_gone, &s, 10000));
+	CHECK(rig_until(&s.rig, is_gone, &s, 20000));
 	lingerer_end(&lingerer);
 	close_scene(&s);
 }

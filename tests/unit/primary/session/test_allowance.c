@@ -76,7 +76,7 @@ static void who_says_too_much_is_read_slower_but_to_the_last_message(void)
 	passed = (hf_now_ns() - begun) * 50 / NS_PER_S;
 	CHECK(soon >= 20 && soon <= 20 + passed + 1);
 	CHECK(primary.refusals[REFUSED_THROTTLED] >= 1);
-	for (int i = 0; i < 500 && handled(front_port()) < soon + 10; i++)
+	for (int i = 0; i < 2000 && handled(front_port()) < soon + 10; i++)
 		front_wait(20);
 	CHECK(handled(front_port()) >= 30);
 	CHECK(!front_is_closed(&front));
@@ -230,7 +230,7 @@ static void begin_with_deadline(uint64_t ms)
 
 static void closed_in_the_end(void)
 {
-	for (int i = 0; i < 500 && !front_is_closed(&front); i++)
+	for (int i = 0; i < 2000 && !front_is_closed(&front); i++)
 		front_wait(10);
 	CHECK(front_is_closed(&front));
 	CHECK_EQ(primary.refusals[REFUSED_GREET_DEADLINE], 1);
@@ -274,15 +274,17 @@ static void who_said_one_message_may_be_silent_for_ever(void)
 
 static void who_is_not_read_is_not_blamed_for_it(void)
 {
-	begin_with_deadline(100);
+	begin_with_deadline(3600 * 1000);
 	primary.holding = true;
 	front_send(&front, VU_GET_FEATURES, 0, NULL, 0, NULL, 0);
-	front_wait(300);
+	REQUIRE(loop_timer_set(primary.loop, &front_port()->session->greeting, 0) == 0);
+	front_turn();
+	front_wait(20);
 	CHECK_EQ(handled(front_port()), 0);
 	CHECK_EQ(primary.refusals[REFUSED_GREET_DEADLINE], 0);
 	primary.holding = false;
 	CHECK(front_port()->session != NULL);
-	for (int i = 0; i < 500 && !handled(front_port()); i++)
+	for (int i = 0; i < 2000 && !handled(front_port()); i++)
 		front_wait(10);
 	CHECK_EQ(handled(front_port()), 1);
 	end();

@@ -397,7 +397,7 @@ static void who_revokes_without_end_is_read_slower_but_to_the_last_message(void)
 	passed_ms = (hf_now_ns() - begun) / NS_PER_MS;
 	/* 512 at once, and one in ten milliseconds. */
 	CHECK(soon >= 512 && soon <= 512 + passed_ms / 10 + 1);
-	for (int i = 0; i < 500 && fake.revocations < 530; i++)
+	for (int i = 0; i < 1000 && fake.revocations < 530; i++)
 		front_wait(20);
 	CHECK_EQ(fake.revocations, 530);
 	CHECK(!front_is_closed(&front));
@@ -412,7 +412,7 @@ static void a_front_end_waits_while_its_secondary_is_behind(void)
 	front_wait(20);
 	CHECK_EQ(device()->mtu, 0);
 	fake.congested = false;
-	for (int i = 0; i < 250 && !device()->mtu; i++)
+	for (int i = 0; i < 1000 && !device()->mtu; i++)
 		front_wait(20);
 	CHECK_EQ(device()->mtu, 9000);
 	fake.congested = true;
@@ -420,7 +420,7 @@ static void a_front_end_waits_while_its_secondary_is_behind(void)
 	front_turn();
 	front_close(&front);
 	fake.congested = false;
-	for (int i = 0; i < 250 && front_port()->session; i++)
+	for (int i = 0; i < 1000 && front_port()->session; i++)
 		front_wait(20);
 	CHECK(front_port()->session == NULL);
 	front_end();

@@ -62,7 +62,7 @@ static uint64_t refusals(void)
 /* Who closes what may hang does it beside us, and is watched by a descriptor until it has. */
 static int fds_become(int wanted)
 {
-	for (int ms = 0; ms < 5000 && fds_open() != wanted; ms++) {
+	for (int ms = 0; ms < 20000 && fds_open() != wanted; ms++) {
 		(void)foreign_full_since(&front_port()->foreign);
 		usleep(1000);
 	}
@@ -479,7 +479,7 @@ static void no_message_leaks_a_descriptor(void)
 		for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
 			for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
 				/* Not while it waits for those who close elsewhere. */
-				for (int ms = 0; ms < 5000 && front_port()->listener_source.fd < 0;
+				for (int ms = 0; ms < 20000 && front_port()->listener_source.fd < 0;
 				     ms++) {
 					usleep(1000);
 					front_turn();

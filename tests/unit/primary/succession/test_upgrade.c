@@ -113,7 +113,7 @@ static int start(void)
 static void settle(void)
 {
 	CHECK_EQ(start(), 0);
-	for (int i = 0; i < 100 && !upgrade_due(p); i++)
+	for (int i = 0; i < 200 && !upgrade_due(p); i++)
 		rig_until(&rig, NULL, NULL, 100);
 	CHECK_EQ(checked, 0);
 	REQUIRE(upgrade_due(p));
