@@ -54,7 +54,7 @@ static bool charge(struct forward *f, struct port *port, uint16_t queue,
 	uint16_t tried = taken < nr ? (uint16_t)(taken + 1) : nr;
 
 	f->spent += (uint64_t)cut * SHARE_CUT;
-	if (walked > tried * SHARE_DESCS)
+	if (walked > tried * SHARE_BUFFER)
 		share_walked(port, f->now, packets, tried, cut, walked);
 	return cut;
 }

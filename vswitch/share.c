@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "share.h"
 
-/* What `walked` descriptors are beyond what `nr` packets need, in `frames` frames. */
-static uint64_t beyond(struct hf_packet *const *packets, uint16_t nr, uint64_t frames,
+/* What `walked` descriptors are beyond `needed`, and what the bytes of `nr` packets need. */
+static uint64_t beyond(struct hf_packet *const *packets, uint16_t nr, uint64_t needed,
 		       uint64_t walked)
 {
-	uint64_t needed = frames * SHARE_DESCS;
-
 	for (uint16_t i = 0; i < nr && needed < walked; i++)
 		needed += packets[i]->total / SHARE_PIECE;
 	return needed < walked ? walked - needed : 0;
@@ -14,7 +12,7 @@ static uint64_t beyond(struct hf_packet *const *packets, uint16_t nr, uint64_t f
 
 uint64_t share_waste(struct hf_packet *const *packets, uint16_t nr, uint64_t walked)
 {
-	return beyond(packets, nr, nr, walked) * SHARE_WASTED;
+	return beyond(packets, nr, (uint64_t)nr * SHARE_DESCS, walked) * SHARE_WASTED;
 }
 
 void share_walked(struct port *port, uint32_t now, struct hf_packet *const *packets, uint16_t nr,
@@ -23,7 +21,7 @@ void share_walked(struct port *port, uint32_t now, struct hf_packet *const *pack
 	const uint64_t second = (uint64_t)now << 32;
 	uint64_t crumbs = atomic_load_explicit(&port->crumbs, memory_order_relaxed);
 
-	walked = (uint32_t)beyond(packets, nr, (uint64_t)nr + cut, walked);
+	walked = (uint32_t)beyond(packets, nr, ((uint64_t)nr + cut) * SHARE_BUFFER, walked);
 	if (!walked)
 		return;
 	/* What another worker adds just now is forgotten: at worst a burst more. */

@@ -24,7 +24,9 @@
  * need is the receiver's, not the sender's: it may be SHARE_CRUMBS in a second, of all workers, and
  * what comes for that port in the rest of the second is dropped. So a guest that posts its buffers
  * in crumbs, or chains that are no good, loses its own packets, and the worker less than a
- * thousandth of its time. (Seconds, not rounds: a worker that sleeps has few of those.) A frame
+ * thousandth of its time. (Seconds, not rounds: a worker that sleeps has few of those.) What honest
+ * drivers post is no waste: Linux without mergeable buffers has 19 pages for the largest frame, and
+ * in a packed ring all of them are walked, however small the frame is that came. A frame
  * that had to be cut out of a packet for want of an offload is the sender's doing; it pays
  * SHARE_CUT for each.
  */
@@ -41,7 +43,8 @@
 #define SHARE_PIECE  1024u	       /* … and one more for so many bytes */
 #define SHARE_WASTED (SHARE_ROUND / 2) /* a descriptor beyond that */
 #define SHARE_CUT    1024u	       /* a frame that is cut: headers and checksums of its own */
-#define SHARE_CRUMBS 8192u	       /* descriptors beyond that, of a receiver in a second */
+#define SHARE_BUFFER 20u   /* descriptors that a receiver may post for any frame, see above */
+#define SHARE_CRUMBS 8192u /* descriptors beyond that, of a receiver in a second */
 
 /* The source has its turn: how much it may spend. 0: it sits this round out. */
 static inline uint32_t share_open(struct source *source)
