@@ -42,22 +42,24 @@ static int restore_lanes(struct secondary *s, struct journal_secondary *record)
 	return error == -ENOMEM ? error : 0;
 }
 
-/* By the rules of this life. Who has memory of a device that it may not have now must not keep it.
- */
-static bool still_allowed(const struct primary *primary, struct journal_secondary *record,
-			  int socket, uint32_t *ret_allowed)
+/* By the rules of this life. Who has memory of a device that it may not have now must not keep it:
+ * -EACCES. That nobody says whose it is says nothing about it: the next life asks again. */
+static int still_allowed(const struct primary *primary, struct journal_secondary *record,
+			 int socket, uint32_t *ret_allowed)
 {
 	const struct allow_rules *rules = &primary->conf->attach_rules;
 	const uint64_t *sent = journal_sent_of(record);
 	struct peer peer;
 
 	peer_of(socket, &peer);
+	if (!peer.known)
+		return -EAGAIN;
 	*ret_allowed = allow_attach(rules, &peer);
 	for (uint32_t i = 0; *ret_allowed && i < primary->conf->max_devices; i++)
 		if (sent[i] && !allow_port(rules, *ret_allowed,
 					   hf_directory_device(&primary->directory, i)->name))
-			return false;
-	return *ret_allowed != 0;
+			return -EACCES;
+	return *ret_allowed ? 0 : -EACCES;
 }
 
 static int adopt(struct primary *primary, uint32_t slot, struct journal_secondary *record,
@@ -75,6 +77,7 @@ static int adopt(struct primary *primary, uint32_t slot, struct journal_secondar
 		.pid = record->pid,
 		.uid = record->uid,
 	};
+	int error;
 
 	for (uint32_t i = 0; i < 3; i++)
 		if (fds[i] < 0)
@@ -83,8 +86,9 @@ static int adopt(struct primary *primary, uint32_t slot, struct journal_secondar
 		return -ENOENT;
 	for (uint32_t i = 0; i < record->nr_globs; i++)
 		globs[i] = record->globs[i];
-	if (!still_allowed(primary, record, fds[0], &identity.allowed))
-		return -EACCES;
+	error = still_allowed(primary, record, fds[0], &identity.allowed);
+	if (error)
+		return error;
 	return secondary_adopt(primary, slot, &identity, record->id, fds[0], fds[1], fds[2],
 			       ret_secondary);
 }

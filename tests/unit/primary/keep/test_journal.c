@@ -464,6 +464,48 @@ static void nothing_is_taken_over_by_halves(void)
 	CHECK(nth > 5 && nth < 100);
 }
 
+/* One more life, to which the nth question about a file or socket is not answered (0: all are). 0:
+ * it has taken over. */
+static int ask(uint32_t nth, uint32_t *ret_hit)
+{
+	int error;
+
+	lives_inherit(&heir, p, &rig.conf);
+	REQUIRE(journal_adopt(&heir) == 0);
+	lives_inherit_directory(&heir);
+	faults_open();
+	faults_arm(0, FAULT_FILE, FAULT_ERROR, nth, 1);
+	error = resume_secondaries(&heir);
+	(void)faults_disarm(ret_hit);
+	faults_close();
+	/* Given up in no case. */
+	CHECK_EQ(!heir.secondaries[0], error < 0);
+	CHECK(journal_secondary_at(&heir, 0)->id != 0);
+	lives_forget(&heir);
+	return error;
+}
+
+static void who_cannot_be_asked_about_is_left_to_the_next_life(void)
+{
+	uint32_t hit = 1, again = 0;
+
+	for (uint32_t nth = 1; hit && nth < 100; nth++) {
+		int socket;
+
+		begin();
+		REQUIRE(journal_secondary(rig_secondary(
+				&rig, "vsw", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket)) == 0);
+		if (ask(nth, &hit) < 0) {
+			CHECK_EQ(ask(0, NULL), 0);
+			again++;
+		}
+		close(socket);
+		end();
+	}
+	CHECK_EQ(hit, 0);
+	CHECK(again > 1);
+}
+
 #define STRANGER 4711 /* a user that no rule lets in */
 
 /* A process of that user's, and an end of a socket that it has made; nobody's is -1. */
@@ -691,6 +733,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(numbers_listeners_and_positions_are_words_of_their_own),
 	SENTENCE(a_session_goes_on_as_it_was),
 	SENTENCE(nothing_is_taken_over_by_halves),
+	SENTENCE(who_cannot_be_asked_about_is_left_to_the_next_life),
 	SENTENCE(whom_no_rule_allows_any_more_is_killed),
 	SENTENCE(a_port_whose_record_is_damaged_is_given_up),
 	SENTENCE(a_session_whose_memory_table_is_damaged_ends),
