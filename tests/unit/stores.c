@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "check.h"
-#include "watch.h"
+#include "page_watch.h"
 
 #define MAX_LINES 65536u
 #define LINE	  64u

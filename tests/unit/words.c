@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "watch.h"
+#include "page_watch.h"
 
 #define MAX_ACCESSES 65536u
 #define MAX_PLACES   256u /* instructions */

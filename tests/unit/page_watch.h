@@ -6,8 +6,8 @@
  *
  * An access is told by its first byte. One thread; nothing else may handle SIGSEGV or SIGTRAP.
  */
-#ifndef TESTS_WATCH_H
-#define TESTS_WATCH_H
+#ifndef TESTS_PAGE_WATCH_H
+#define TESTS_PAGE_WATCH_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "watch.h"
+#include "page_watch.h"
 
 #include <signal.h>
 #include <stdlib.h>
