@@ -7,6 +7,9 @@
  * in the backlog. So it is while descriptors of those who may do all hang whoever closes them, or
  * too many of others wait for that (users.h): each is a process, and a local peer could leave one
  * with each connection.
+ *
+ * Those who are out and cannot be kept away are closed as they come, since the others are behind
+ * them in the queue: that has a fifth of the loop's time. A longer pause would shut the others out.
  */
 #include "listener.h"
 
@@ -25,11 +28,14 @@
 
 #define ACCEPTS_PER_ROUND 16u
 #define PAUSE_NS	  (100 * NS_PER_MS)
+/* Between two rounds of closing; what it costs is paid with four times as much. */
+#define TURN_PAUSE_NS (5 * NS_PER_MS)
+#define TURN_PRICE    4u
 
 /* Without memory for a timer nobody would ever ask again: then at once, rather. */
-static void pause_accepting(struct listener *listener)
+static void pause_accepting(struct listener *listener, uint64_t ns)
 {
-	if (loop_timer_set(listener->loop, &listener->pause, PAUSE_NS) == 0)
+	if (loop_timer_set(listener->loop, &listener->pause, ns) == 0)
 		loop_remove(listener->loop, &listener->source);
 }
 
@@ -78,10 +84,16 @@ void listener_drop(struct listener *listener, int *socket)
 }
 
 /* Nothing is said to him: that would be a cost as well. */
-static void turn_out(struct listener *listener, int socket)
+static void turn_out(struct listener *listener, int socket, uint64_t begun_ns)
 {
 	listener->over(listener);
 	listener_drop(listener, &socket);
+	rate_spend(&listener->turned_out, TURN_PRICE * (hf_now_ns() - begun_ns));
+}
+
+static bool turned_out_enough(const struct listener *listener)
+{
+	return rate_wait_ns(&listener->turned_out, 1, TURN_PAUSE_NS);
 }
 
 /* --- accepting --- */
@@ -90,6 +102,7 @@ static void turn_out(struct listener *listener, int socket)
 /* calls: accept4 */
 static bool accept_one(struct listener *listener)
 {
+	uint64_t begun_ns = hf_now_ns();
 	struct peer peer;
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -102,7 +115,7 @@ static bool accept_one(struct listener *listener)
 					    "cannot accept on %s: %s; raise the limit of open "
 					    "files (ulimit -n)",
 					    listener->path, strerrordesc_np(error));
-			pause_accepting(listener);
+			pause_accepting(listener, PAUSE_NS);
 		}
 		return error == ECONNABORTED || error == EINTR;
 	}
@@ -110,7 +123,7 @@ static bool accept_one(struct listener *listener)
 	if (users_admit(&listener->users, user_of(listener, &peer), &peer))
 		listener->accepted(listener, fd, &peer);
 	else
-		turn_out(listener, fd);
+		turn_out(listener, fd, begun_ns);
 	return true;
 }
 
@@ -131,7 +144,11 @@ static void accept_some(struct listener *listener)
 {
 	for (unsigned int i = 0; i < ACCEPTS_PER_ROUND; i++) {
 		if (must_wait(listener)) {
-			pause_accepting(listener);
+			pause_accepting(listener, PAUSE_NS);
+			return;
+		}
+		if (turned_out_enough(listener)) {
+			pause_accepting(listener, TURN_PAUSE_NS);
 			return;
 		}
 		if (!accept_one(listener))

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "loop.h"
 #include "peer.h"
+#include "rate.h"
 #include "users.h"
 
 struct listener {
@@ -28,6 +29,7 @@ struct listener {
 	struct loop_source source;
 	struct loop_timer pause; /* no descriptors: do not ask again at once */
 	struct loop_timer look;	 /* at users who are out */
+	struct rate turned_out;	 /* the loop's time that it takes to close those */
 	struct users users;
 	struct hf_log_limit log_limit;
 	char path[108];

@@ -11,8 +11,8 @@
  * too many hang, he is parked: one process closes all that are, later.
  *
  * Where the file system has no access lists each connection of one who is out is accepted and
- * closed, which is half of what it costs to serve it. So it is with whom the administrator's own
- * list of that file names, and who is none in our user namespace.
+ * closed, within a share of the loop's time (listener.c). So it is with whom the administrator's
+ * own list of that file names, and who is none in our user namespace.
  *
  * Root and our own user have no allowance: they may end us as well. Hangs what is theirs, the door
  * is shut to all, and so it is when too many are parked. All whom no rule names are one user here:

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -20,7 +21,7 @@ static struct loop *loop;
 static struct loop_timer timers[TIMERS];
 static struct listener listener;
 static char dir[32];
-static int dialled, let_in;
+static int dialled, let_in, turned_out;
 
 static void stop(struct loop_timer *timer)
 {
@@ -48,12 +49,18 @@ static void on_shut(struct listener *from)
 	(void)from;
 }
 
+static void on_over(struct listener *from)
+{
+	(void)from;
+	turned_out++;
+}
+
 /* Somebody waits at the door of a loop with so many timers; it gives up after a while. */
 static void begin(unsigned int nr_timers)
 {
 	char path[64];
 
-	let_in = 0;
+	let_in = turned_out = 0;
 	hf_log_set_level(HF_LOG_ERROR);
 	strcpy(dir, "/tmp/holdfast-test-XXXXXX");
 	REQUIRE(mkdtemp(dir) != NULL);
@@ -65,10 +72,13 @@ static void begin(unsigned int nr_timers)
 	}
 	listener = (struct listener){.accepted = on_accepted,
 				     .rule_of = no_rule,
-				     .over = on_shut,
+				     .over = on_over,
 				     .shut = on_shut,
+				     .rate = 1,
+				     .burst = 1,
 				     .fd = -1};
-	REQUIRE(listener_open(&listener, loop, dir, "door", 0600) == 0);
+	REQUIRE(chmod(dir, 0755) == 0);
+	REQUIRE(listener_open(&listener, loop, dir, "door", 0666) == 0);
 	snprintf(path, sizeof(path), "%s/door", dir);
 	dialled = hf_seqpacket_connect(path);
 	REQUIRE(dialled >= 0);
@@ -110,6 +120,67 @@ static void nor_is_there_memory_for_a_timer(void)
 	end();
 }
 
+static int dial_as(uid_t uid)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/door", dir);
+	REQUIRE(seteuid(uid) == 0);
+	fd = hf_seqpacket_connect(path);
+	REQUIRE(seteuid(0) == 0);
+	REQUIRE(fd >= 0);
+	return fd;
+}
+
+/* Whatever waits is looked at. */
+static void turn(void)
+{
+	struct loop_timer now = {.fire = stop};
+
+	REQUIRE(loop_timer_set(loop, &now, 0) == 0);
+	CHECK_EQ(loop_run(loop), 0);
+	loop_timer_clear(loop, &now);
+}
+
+/* The others wait for a moment: the queue is one. */
+static void closing_those_who_are_out_has_a_share_of_the_loops_time(void)
+{
+	uint64_t *spent = &listener.turned_out.until_ns;
+	int fds[4];
+
+	if (getuid()) {
+		printf("(needs root) ");
+		return;
+	}
+	begin(1);
+	listener.users.path = "/nowhere"; /* as where there are no access lists */
+	listener.users.each_ns *= 100000;
+	for (int i = 0; i < 2; i++)
+		fds[i] = dial_as(4711);
+	turn();
+	CHECK_EQ(let_in, 3); /* `dialled` is one of them */
+	CHECK_EQ(*spent, 0);
+	fds[2] = dial_as(4711);
+	turn();
+	CHECK_EQ(turned_out, 1);
+	CHECK(*spent > 0);
+	*spent = hf_now_ns() + 1000 * NS_PER_S;
+	fds[3] = dial_as(0);
+	for (int i = 0; i < 10; i++)
+		turn();
+	CHECK_EQ(let_in, 3);
+	*spent = 0;
+	for (int ms = 0; ms < 20000 && let_in < 4; ms++) {
+		turn();
+		usleep(1000);
+	}
+	CHECK_EQ(let_in, 4);
+	CHECK_EQ(turned_out, 1);
+	hf_fd_close_all(fds, ARRAY_SIZE(fds));
+	end();
+}
+
 /* Each call of opening one fails in turn: said, and nothing of it is left. But that nobody can tell
  * whom a life before kept away is no reason: it is asked again. */
 static void a_door_that_cannot_be_opened_leaves_nothing(void)
@@ -137,6 +208,7 @@ static void a_door_that_cannot_be_opened_leaves_nothing(void)
 static const struct sentence sentences[] = {
 	SENTENCE(who_came_while_there_was_no_number_is_let_in_when_there_is),
 	SENTENCE(nor_is_there_memory_for_a_timer),
+	CATALOGUE(closing_those_who_are_out_has_a_share_of_the_loops_time, "[M-18]"),
 	SENTENCE(a_door_that_cannot_be_opened_leaves_nothing),
 };
 SUITE("listener", sentences)
