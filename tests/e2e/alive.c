@@ -8,7 +8,6 @@
 #include "suite.h"
 
 #define WAIT_MS	       20000
-#define LOOKS	       8
 #define BATCH	       16u
 #define MOST_ARGUMENTS 24u
 /* An allocator keeps a few pages more than before now and then; what leaks with each deed shows. */
@@ -66,20 +65,8 @@ static size_t anonymous_of(pid_t pid)
 	return kib << 10;
 }
 
-/* Connections of the test's own to the control socket may be on their way out. */
-static void wait_for_rest(pid_t pid)
-{
-	size_t fds = world_fds(pid, -1), now;
-
-	for (int same = 0; same < LOOKS; same = now == fds ? same + 1 : 0, fds = now) {
-		usleep(4000);
-		now = world_fds(pid, -1);
-	}
-}
-
 static void take_ledger(struct alive_ledger *ledger, pid_t pid)
 {
-	wait_for_rest(pid);
 	*ledger = (struct alive_ledger){.pid = pid,
 					.fds = world_fds(pid, -1),
 					.maps = world_maps(pid, -1),
@@ -88,6 +75,7 @@ static void take_ledger(struct alive_ledger *ledger, pid_t pid)
 
 void alive_baseline(struct alive *a)
 {
+	world_rest(&a->world);
 	take_ledger(&a->ledger[0], a->world.primary);
 	take_ledger(&a->ledger[1], a->world.secondaries[0].pid);
 }
@@ -177,6 +165,9 @@ void alive_open(struct alive *a, const char *const *arguments)
 	/* What is kept from the first session on belongs to the base line. */
 	alive_set_up(a, &bad);
 	CHECK(world_maps_become(a->world.secondaries[0].pid, bad.guest.fd, 1));
+	close(bad.socket);
+	bad.socket = -1;
+	CHECK(world_maps_become(a->world.secondaries[0].pid, bad.guest.fd, 0));
 	front_end_close(&bad);
 	CHECK(world_secondaries_become(&a->world, 1));
 	REQUIRE(pthread_create(&a->thread, NULL, send_and_get, a) == 0);

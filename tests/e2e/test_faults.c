@@ -102,7 +102,7 @@ static void take_ledger(struct ledger *ledger)
 {
 	pid_t pid = world_ask_pid(&world, NULL);
 
-	usleep(150000);
+	world_rest(&world);
 	ledger->parent_fds = world_fds(world.primary, -1);
 	ledger->fds = world_fds(pid, -1);
 	ledger->maps = world_maps(pid, -1);

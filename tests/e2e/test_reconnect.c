@@ -135,7 +135,7 @@ static void take_ledger(struct ledger *l)
 {
 	pid_t pid = world_ask_pid(&world, NULL);
 
-	usleep(200000);
+	world_rest(&world);
 	l->parent_fds = world_fds(world.primary, -1);
 	l->fds = world_fds(pid, -1);
 	l->maps = world_maps(pid, -1);

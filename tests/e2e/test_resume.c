@@ -159,7 +159,7 @@ static uint32_t set_up_without_a_death(void)
 
 	kept = 0;
 	count = set_up_with_a_death(0, 0);
-	usleep(200000);
+	world_rest(&world);
 	kept = world_fds(world.primary, -1);
 	return count;
 }
@@ -209,7 +209,7 @@ static void check_ledger(pid_t pid, size_t *fds, size_t *maps)
 		CHECK(world_maps_become(pid, -1, *maps));
 		return;
 	}
-	usleep(200000);
+	world_rest(&world);
 	*fds = world_fds(pid, -1);
 	*maps = world_maps(pid, -1);
 }

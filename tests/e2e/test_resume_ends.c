@@ -155,7 +155,7 @@ static void a_descriptor_that_could_not_be_kept_is_refused_and_its_session_goes_
 	world_start_echo(&world, 0, "echo", "vswitch", all);
 	open_session("p0");
 	pid = world_ask_pid(&world, NULL);
-	usleep(50000); /* the asker's connection is closed */
+	world_rest(&world);
 	/* For the message; none for the store. Ring 2 has no call descriptor that would be freed.
 	 */
 	REQUIRE(leave_descriptors(pid, 1));

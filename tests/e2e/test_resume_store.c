@@ -82,8 +82,8 @@ static void a_supervisor_that_stands_still_stops_no_front_end(void)
 	CHECK(front_end_get_u64(&fe, FE_GET_FEATURES, &features) >= 0);
 	CHECK(features != 0);
 	CHECK_EQ(kill(world.primary, SIGCONT), 0);
-	/* What waited has arrived by the time it answers: a death is survived again. */
-	usleep(500000);
+	/* When what waited has arrived a death is survived again. */
+	world_rest(&world);
 	CHECK_EQ(kill(world_ask_pid(&world, NULL), SIGKILL), 0);
 	world_start_echo(&world, 0, "echo", "vswitch", all);
 	CHECK_EQ(front_end_echo(&fe, 0, &next, 100), 0);

@@ -249,7 +249,7 @@ static void take_ledger(struct ledger *ledger)
 	CHECK(world_secondaries_become(&world, PLACES));
 	pump_check_echo(&pump, 200);
 	pid = world_ask_pid(&world, NULL);
-	usleep(300000);
+	world_rest(&world);
 	*ledger = (struct ledger){
 		.parent_fds = world_fds(world.primary, -1),
 		.parent_maps = world_maps(world.primary, -1),
@@ -357,7 +357,7 @@ static void note_house(size_t house[4])
 {
 	pid_t pid = world_ask_pid(&world, NULL);
 
-	usleep(200000);
+	world_rest(&world);
 	house[0] = world_fds(world.primary, -1);
 	house[1] = world_maps(world.primary, -1);
 	house[2] = world_fds(pid, -1);

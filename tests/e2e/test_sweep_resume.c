@@ -100,7 +100,7 @@ static uint32_t die(uint32_t kinds, uint32_t nth, pid_t *ret_pid)
 
 static void take_ledger(pid_t pid)
 {
-	usleep(300000);
+	world_rest(&world);
 	parent_fds = world_fds(world.primary, -1);
 	fds = world_fds(pid, -1);
 	maps = world_maps(pid, -1);

@@ -92,7 +92,7 @@ static void open_house(void)
 	CHECK(world_secondaries_become(&world, 1));
 	for (int i = 0; i < 2; i++)
 		CHECK_EQ(session(), 0);
-	usleep(200000);
+	world_rest(&world);
 	fds = world_fds(world.primary, -1);
 	maps = world_maps(world.primary, -1);
 	echo_fds = world_fds(world.secondaries[0].pid, -1);

@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 
 #define WAIT_MS	 20000
 #define MAX_ARGS 96
+#define ALIKE	 50u /* looks one after the other: that is rest */
 
 static const char *program(const char *variable)
 {
@@ -97,7 +99,21 @@ static pid_t start(const char *const *argv, int *ret_stdin, unsigned int descrip
 	return pid;
 }
 
-/* Until somebody answers: the file is there a moment before that. */
+/* When this is back the primary has seen that we go, and is about to close its end. */
+static void hang_up(int *fd)
+{
+	struct timeval limit = {.tv_sec = WAIT_MS / 1000};
+	char byte;
+
+	(void)shutdown(*fd, SHUT_WR);
+	(void)setsockopt(*fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	while (recv(*fd, &byte, 1, 0) > 0)
+		;
+	hf_fd_close(fd);
+}
+
+/* Until somebody is seen to come and go: the file is there a moment before that, and there is a
+ * backlog before anybody accepts. */
 static void wait_for_socket(const char *path)
 {
 	int fd = hf_seqpacket_connect(path);
@@ -106,8 +122,8 @@ static void wait_for_socket(const char *path)
 		usleep(1000);
 		fd = hf_seqpacket_connect(path);
 	}
-	CHECK(fd >= 0);
-	hf_fd_close(&fd);
+	REQUIRE(fd >= 0);
+	hang_up(&fd);
 }
 
 void world_open(struct world *world, const char *const *arguments)
@@ -247,7 +263,7 @@ static pid_t ask_once(const struct world *world)
 		pid = response->version->pid;
 	if (response)
 		hf_frame_free_unpacked(&response->base);
-	close(fd);
+	hang_up(&fd);
 	return pid;
 }
 
@@ -309,7 +325,7 @@ static int answered(int fd)
 	int error = response->error;
 
 	hf_frame_free_unpacked(&response->base);
-	close(fd);
+	hang_up(&fd);
 	return error;
 }
 
@@ -408,7 +424,7 @@ int world_handed_over(int socket, uint64_t *ret_pause_ns)
 			*ret_pause_ns = response->handover->longest_pause_ns;
 	}
 	hf_frame_free_unpacked(&response->base);
-	close(socket);
+	hang_up(&socket);
 	return result;
 }
 
@@ -441,7 +457,7 @@ size_t world_attached(const struct world *world, pid_t *pids, size_t room, pid_t
 		more = response->more;
 		hf_frame_free_unpacked(&response->base);
 	}
-	close(fd);
+	hang_up(&fd);
 	return count;
 }
 
@@ -467,7 +483,7 @@ int world_upgrade_begun(int socket, const char **ret_reason)
 	if (ret_reason)
 		*ret_reason = reason;
 	hf_frame_free_unpacked(&response->base);
-	close(socket);
+	hang_up(&socket);
 	return result;
 }
 
@@ -491,7 +507,7 @@ uint64_t world_counter(const struct world *world, const char *name)
 		more = response->more;
 		hf_frame_free_unpacked(&response->base);
 	}
-	close(fd);
+	hang_up(&fd);
 	CHECK(value != UINT64_MAX);
 	return value;
 }
@@ -536,7 +552,7 @@ uint64_t world_last_event(const struct world *world, int kind, char *ret_detail,
 		more = response->more;
 		hf_frame_free_unpacked(&response->base);
 	}
-	close(fd);
+	hang_up(&fd);
 	return number;
 }
 
@@ -651,7 +667,7 @@ size_t world_count_secondaries(const struct world *world)
 		more = response->more;
 		hf_frame_free_unpacked(&response->base);
 	}
-	close(fd);
+	hang_up(&fd);
 	return count;
 }
 
@@ -677,6 +693,7 @@ static bool counts(const char *line)
 size_t world_maps(pid_t pid, int fd)
 {
 	char path[64], line[512];
+	unsigned int major_of, minor_of;
 	unsigned long inode;
 	struct stat st = {0};
 	size_t n = 0;
@@ -688,7 +705,9 @@ size_t world_maps(pid_t pid, int fd)
 	maps = fopen(path, "re");
 	while (maps && fgets(line, sizeof(line), maps))
 		n += fd < 0 ? counts(line)
-			    : sscanf(line, "%*s %*s %*s %*s %lu", &inode) == 1 &&
+			    : sscanf(line, "%*s %*s %*s %x:%x %lu", &major_of, &minor_of, &inode) ==
+					      3 &&
+				      makedev(major_of, minor_of) == st.st_dev &&
 				      inode == st.st_ino;
 	if (maps)
 		fclose(maps);
@@ -713,6 +732,37 @@ size_t world_fds(pid_t pid, int fd)
 	if (dir)
 		closedir(dir);
 	return n;
+}
+
+static size_t held_by(pid_t pid)
+{
+	return pid ? world_fds(pid, -1) + world_maps(pid, -1) : 0;
+}
+
+static size_t held_by_all(const struct world *world)
+{
+	size_t n = held_by(world->primary) + held_by(world_find_primary(world));
+
+	for (size_t i = 0; i < WORLD_SECONDARIES; i++)
+		n += held_by(world->secondaries[i].pid);
+	return n;
+}
+
+/* Between two looks the primary has had the processor, however slow the machine is. The last look
+ * is like those before: what the last question opened is closed. */
+void world_rest(const struct world *world)
+{
+	size_t before = held_by_all(world);
+
+	for (unsigned int looks = 0, alike = 0; looks < WAIT_MS / 4 && alike < ALIKE; looks++) {
+		size_t now;
+
+		(void)world_ask_pid(world, NULL);
+		usleep(4000);
+		now = held_by_all(world);
+		alike = now == before ? alike + 1 : 0;
+		before = now;
+	}
 }
 
 bool world_maps_become(pid_t pid, int fd, size_t count)

@@ -29,7 +29,7 @@ struct world {
 };
 
 /* Start holdfastd with these further arguments (NULL-terminated; NULL: none), wait until it
- * serves. */
+ * serves: its loop has seen somebody come and go at both doors. */
 void world_open(struct world *world, const char *const *arguments);
 /* The same with a limit of open files. */
 void world_open_limited(struct world *world, const char *const *arguments,
@@ -107,6 +107,9 @@ bool world_secondaries_become(const struct world *world, size_t count);
  * fd -1: all shared maps, all descriptors. */
 size_t world_maps(pid_t pid, int fd);
 size_t world_fds(pid_t pid, int fd);
+/* Until nobody's descriptors and maps change any more, bounded: what is counted then, before
+ * anything is asked, is what there is, and not what is just being given back. */
+void world_rest(const struct world *world);
 /* Until `count` is what the process has, bounded; is it? */
 bool world_maps_become(pid_t pid, int fd, size_t count);
 bool world_fds_become(pid_t pid, size_t count);
