@@ -15,7 +15,8 @@
 #include "clock.h"
 #include "front_end_device.h"
 
-#define WAIT_MS	    10000
+#define WAIT_MS	    20000
+#define STUCK_NS    (20 * NS_PER_S)
 #define RING_MEMORY 0x1000u
 #define MAX_FDS	    253u
 #define PAIR_MEMORY (256u << 10)
@@ -55,6 +56,8 @@ int front_end_connect(struct front_end *fe, const char *path)
 	for (int i = 0; i < WAIT_MS; i++) {
 		if (connect(fe->socket, (struct sockaddr *)&address, sizeof(address)) == 0)
 			return 0;
+		if (errno == EACCES)
+			return -EACCES;
 		usleep(1000);
 	}
 	return -ETIMEDOUT;
@@ -574,18 +577,20 @@ uint32_t front_end_receive_packets(struct front_end *fe, uint32_t pair, uint32_t
 
 uint32_t front_end_echo(struct front_end *fe, uint32_t pair, uint32_t *next, uint32_t count)
 {
-	uint64_t give_up = hf_now_ns() + 20 * NS_PER_S;
+	uint64_t moved_ns = hf_now_ns();
 	uint32_t first = *next, sent = 0, came = 0, wrong = 0;
 
 	fe->echo_from = first;
-	while (came < count && hf_now_ns() < give_up) {
-		uint32_t window = count - sent;
+	while (came < count && hf_now_ns() - moved_ns < STUCK_NS) {
+		uint32_t window = count - sent, before = came;
 
 		/* Not more under way than there are buffers for. */
 		if (sent - came + window > fe->rings[2 * pair].size / 2u)
 			window = fe->rings[2 * pair].size / 2u - (sent - came);
 		sent += front_end_send_packets(fe, pair, first + sent, window);
 		came += front_end_receive_packets(fe, pair, next, &wrong);
+		if (came != before)
+			moved_ns = hf_now_ns();
 		sched_yield();
 	}
 	return wrong + (count - came);

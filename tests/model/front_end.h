@@ -90,7 +90,7 @@ struct front_end {
 	void (*received)(struct front_end *fe, uint32_t number);
 };
 
-/* 0 or -errno; connect waits for the socket, or device, to appear. */
+/* 0 or -errno; connect waits for the socket, or device, to appear, and not for permission. */
 int front_end_connect(struct front_end *fe, const char *path);
 int front_end_listen(const char *path); /* client-mode ports: the listening fd */
 int front_end_accept(struct front_end *fe, int listener);
@@ -151,8 +151,8 @@ uint32_t front_end_send_packets(struct front_end *fe, uint32_t pair, uint32_t fi
  */
 uint32_t front_end_receive_packets(struct front_end *fe, uint32_t pair, uint32_t *next,
 				   uint32_t *wrong);
-/* Send `count` packets from number *next on and wait for every one of them, in order, at most 20 s.
- * Those that are missing or wrong. */
+/* Send `count` packets from number *next on and wait for every one of them, in order, as long as
+ * one comes within 20 s. Those that are missing or wrong. */
 uint32_t front_end_echo(struct front_end *fe, uint32_t pair, uint32_t *next, uint32_t count);
 
 #endif

@@ -24,7 +24,7 @@
 #define BUFFER	 (256 * 1024)
 #define WAIT_MS	 20000
 #define LINGER_S 3600
-#define LIFE_S	 50
+#define LIFE_S	 250
 
 /* --- the server --- */
 
