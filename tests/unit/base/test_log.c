@@ -25,7 +25,7 @@ static int write_lines(int to, int lines, bool never_wait)
 		dup2(to, STDERR_FILENO);
 		if (never_wait)
 			hf_log_never_wait();
-		alarm(10);
+		alarm(30);
 		for (int i = 0; i < lines; i++)
 			hf_log(HF_LOG_ERROR, "test", "line %d", i);
 		_exit(0);
@@ -118,7 +118,7 @@ static void what_was_lost_is_said_to_who_reads_again(void)
 	pid = fork();
 	if (pid == 0) {
 		dup2(ends[1], STDERR_FILENO);
-		alarm(10);
+		alarm(30);
 		for (int i = 0; i < 7; i++)
 			hf_log(HF_LOG_ERROR, "test", "lost");
 		(void)!write(did[1], "x", 1);

@@ -375,7 +375,7 @@ static void the_workers_of_an_idle_switch_sleep_and_go_on_sleeping(void)
 	nanosleep(&while_, NULL);
 	printf("(%u ms of 400) ", (unsigned)(milliseconds(CLOCK_PROCESS_CPUTIME_ID) - used));
 	for (unsigned w = 0; w < 2; w++)
-		CHECK(atomic_load(&sw->workers[w].idle.asleep));
+		CHECK(wait_until_true(&sw->workers[w].idle.asleep));
 	/* A wake-up that crossed the worker's own ends the first sleep at once: one each. */
 	CHECK(sleeps(sw) - before <= 2);
 	end(sw);

@@ -91,19 +91,37 @@ static uint16_t send_one(struct port *port, struct hf_packet *packet)
 	return port->ops->transmit(port, 0, &packet, 1, &stats);
 }
 
-/* Frames from `port`; others that the kernel itself sends on a new interface are not ours. */
+/* The kernel itself sends on a new interface. */
+static bool is_ours(const struct hf_packet *packet)
+{
+	return memcmp(packet->data + 6, "\x52\x54\0\0\0\x0a", 6) == 0;
+}
+
+/* Is there none of ours, now? */
+static bool is_empty(struct port *port)
+{
+	uint16_t came = port->ops->receive(port, 1, packets, BURST, &stats);
+
+	for (; came; came = port->ops->receive(port, 1, packets, BURST, &stats))
+		for (uint16_t i = 0; i < came; i++)
+			if (is_ours(packets[i]))
+				return false;
+	return true;
+}
+
+/* Frames of ours from `port`. */
 static uint16_t receive(struct port *port, uint16_t nr)
 {
 	struct pollfd p = {.fd = ((struct uplink *)port->backend)->fd, .events = POLLIN};
 	uint16_t ours = 0;
 
-	while (poll(&p, 1, 2000) > 0) {
+	while (poll(&p, 1, 20000) > 0) {
 		uint16_t came = port->ops->receive(port, 1, packets, nr, &stats);
 
 		for (uint16_t i = 0; i < came; i++) {
 			struct hf_packet *packet = packets[i];
 
-			if (memcmp(packet->data + 6, "\x52\x54\0\0\0\x0a", 6))
+			if (!is_ours(packet))
 				continue;
 			packets[i] = packets[ours];
 			packets[ours++] = packet;
@@ -223,7 +241,7 @@ static void the_socket_does_not_see_what_it_sends(void)
 	open_both();
 	CHECK_EQ(send_one(&raw, make_frame(60)), 1);
 	CHECK_EQ(receive(&tap, 1), 1);
-	CHECK_EQ(raw.ops->receive(&raw, 1, packets, BURST, &stats), 0);
+	CHECK(is_empty(&raw));
 	close_both();
 }
 
@@ -246,13 +264,13 @@ static void bursts_come_in_order_and_an_empty_port_gives_none(void)
 	while (next < BURST && (came = receive(&tap, 7)))
 		for (uint16_t i = 0; i < came; i++)
 			CHECK_EQ(packets[i]->data[20], next++);
-	CHECK_EQ(tap.ops->receive(&tap, 1, packets, BURST, &stats), 0);
+	CHECK(is_empty(&tap));
 	CHECK_EQ(tap.ops->transmit(&tap, 0, list, BURST, &stats), BURST);
 	next = 0;
 	while (next < BURST && (came = receive(&raw, 7)))
 		for (uint16_t i = 0; i < came; i++)
 			CHECK_EQ(packets[i]->data[20], next++);
-	CHECK_EQ(raw.ops->receive(&raw, 1, packets, BURST, &stats), 0);
+	CHECK(is_empty(&raw));
 	CHECK_EQ(stats.tx_packets, 2 * BURST);
 	close_both();
 }
@@ -296,7 +314,7 @@ static void an_interface_that_goes_leaves_an_uplink_that_is_silent(void)
 	open_both();
 	tap.ops->close(&tap); /* the TAP and its interface are gone */
 	(void)raw.ops->receive(&raw, 1, packets, BURST, &stats);
-	CHECK_EQ(raw.ops->receive(&raw, 1, packets, BURST, &stats), 0);
+	CHECK(is_empty(&raw));
 	CHECK_EQ(send_one(&raw, make_frame(60)), 1);
 	CHECK_EQ(send_one(&raw, make_frame(60)), 1);
 	CHECK_EQ(stats.tx_error, 2);
