@@ -111,9 +111,10 @@ static unsigned int run_pair(struct echoed *echoed, uint16_t number)
 
 	if (!pair->count) {
 		pair->first = 0;
-		if (trap_wanted)
+		if (trap_wanted) {
+			trap_wanted = 0;
 			pair->packets[1].data = trap_page; /* of one pair: it may live on */
-		trap_wanted = 0;
+		}
 		pair->count = hf_dequeue_burst(echoed->device, HF_DEQUEUE_QUEUE(number),
 					       pair->pointers, BURST);
 	}

@@ -2,7 +2,8 @@
 /*
  * A secondary that writes random bytes to all it can write: its lane, the memory of its guest, and
  * whatever it can make writable or open again for writing. It attaches in good order, waits until
- * it runs a ring, says so by one byte on its standard output, and goes on until it is killed.
+ * it runs a ring, has hit all of it by and by, says so by one byte on its standard output, and goes
+ * on until it is killed.
  *
  * Usage: scribble RUN_DIR NAME GLOB
  */
@@ -19,6 +20,7 @@
 
 #define MAX_PLACES 256u
 #define FIRST	   512u /* words: a page */
+#define SOME	   (1u << 20)
 /* In the name of the file that a build for coverage counts in, for all of its programs. */
 #define COUNTERS ".profraw"
 
@@ -108,9 +110,9 @@ static uint64_t dice(void)
 	return state;
 }
 
-static void scribble_for_ever(void)
+static void scribble(uint64_t times)
 {
-	for (;;) {
+	while (times--) {
 		const struct place *p = &places[dice() % nr_places];
 		uint64_t word = dice();
 
@@ -147,8 +149,10 @@ int main(int argc, char **argv)
 	}
 	find_maps();
 	find_files();
-	if (!nr_places || write(STDOUT_FILENO, "!", 1) != 1)
+	if (!nr_places)
 		return 3;
-
-	scribble_for_ever();
+	scribble(SOME);
+	if (write(STDOUT_FILENO, "!", 1) != 1)
+		return 3;
+	scribble(UINT64_MAX);
 }

@@ -23,6 +23,7 @@
 #include "world.h"
 
 #define VRING_NOFD 0x100u
+#define WAIT_MS	   20000
 
 static struct world world;
 static struct pump pump;
@@ -252,6 +253,8 @@ static void open_many(void)
 		world_add_port(&world, name, false, NULL);
 	}
 	pump_open(&pump, world.dir, 1);
+	pump_check_echo(&pump, 20); /* all there is to hold is held from now on */
+	world_rest(&world);
 	pump_start(&pump);
 }
 
@@ -337,6 +340,8 @@ static void sessions_work_when_thousands_of_descriptors_are_open(void)
 	CHECK(world_fds(world.primary, -1) > 1000);
 	for (unsigned int i = 0; i < 100; i++)
 		begin_half(i); /* the next ones are above 1,024 */
+	for (int ms = 0; ms < WAIT_MS && world_fds(world.primary, -1) <= 1024; ms++)
+		usleep(1000);
 	CHECK(world_fds(world.primary, -1) > 1024);
 	world_start_echo(&world, 0, "echo", "vswitch", all);
 	pump_open(&pump, world.dir, 1);
@@ -378,7 +383,7 @@ static void a_call_is_written_to_no_number_that_is_anothers(void)
 	for (uint32_t ring = 0; ring < 2; ring++)
 		CHECK_EQ(front_end_set_fd(fe, FE_SET_VRING_CALL, ring), 0);
 	/* And the last one is heard. */
-	for (int i = 0; i < 20000 && read(fe->calls[0], &called, 8) != 8; i++)
+	for (int i = 0; i < WAIT_MS && read(fe->calls[0], &called, 8) != 8; i++)
 		usleep(1000);
 	CHECK(called > 0);
 	CHECK(pump_stop(&pump));
@@ -464,6 +469,7 @@ static void who_takes_all_descriptors_leaves_each_other_session_what_it_had(void
 	for (size_t i = 0; i < GREEDY; i++)
 		front_end_close(&greedy[i]);
 	front_end_close(&bad);
+	world_rest(&world);
 	check_bad();
 	REQUIRE(front_end_connect(&late, world_port_path(&world, "late")) == 0);
 	CHECK_EQ(front_end_setup(&late, &shape), 0);

@@ -200,9 +200,10 @@ static void a_switch_in_a_debugger_is_left_alone_if_nobody_stands_by(void)
 static void two_that_hang_do_not_relieve_each_other(void)
 {
 	open_all(true);
+	world_signal_echo(&world, 1, SIGSTOP);
+	REQUIRE(world_echo_stopped(&world, 1));
 	world_trap_echo(&world, 0); /* in a burst, so that any attempt would kill it */
 	front_end_send_packets(&fe, 0, next, 32);
-	world_signal_echo(&world, 1, SIGSTOP);
 	REQUIRE(world_echo_stopped(&world, 0));
 	usleep(3 * LIMIT_MS * 1000);
 	CHECK(is_attached(0));
@@ -231,6 +232,7 @@ static bool stop_the_primary(void)
 	CHECK_EQ(kill(world.primary, SIGCONT), 0);
 	usleep(LIMIT_MS * 1000 / 4);
 	world_signal_echo(&world, 0, SIGCONT);
+	CHECK_EQ(front_end_echo(&fe, 0, &next, 300), 0);
 	in_time = hf_now_ns() - since < LIMIT_MS * NS_PER_MS / 2;
 	usleep(2 * LIMIT_MS * 1000);
 	CHECK_EQ(front_end_echo(&fe, 0, &next, 300), 0);

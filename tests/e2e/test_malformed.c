@@ -391,7 +391,7 @@ static void a_broken_ring_is_told_and_costs_nobody_else_a_packet(void)
 			d->avail_idx = 30000;
 		driver_publish(d);
 		alive_check_neighbour(&a);
-		for (int i = 0; i < 5000 && read(bad.errs[1], &told, 8) != 8; i++)
+		for (int i = 0; i < 20000 && read(bad.errs[1], &told, 8) != 8; i++)
 			usleep(1000);
 		CHECK_EQ(told, 1);
 		CHECK_EQ(driver_used_idx(d), 0);

@@ -266,7 +266,7 @@ static void check_event(void)
 {
 	char detail[64] = "";
 
-	for (int i = 0; i < 5000; i++, usleep(1000))
+	for (int i = 0; i < 20000; i++, usleep(1000))
 		if (world_last_event(&world, HOLDFAST__CONTROL__EVENT_KIND__VRING_BROKEN, detail,
 				     sizeof(detail)))
 			break;

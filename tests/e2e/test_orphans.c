@@ -77,7 +77,7 @@ static bool is_orphan(void)
 {
 	char detail[64];
 
-	for (int i = 0; i < 5000; i++) {
+	for (int i = 0; i < 20000; i++) {
 		if (world_last_event(&world, ORPHANED, detail, sizeof(detail)))
 			return true;
 		usleep(1000);

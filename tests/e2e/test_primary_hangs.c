@@ -122,7 +122,7 @@ static void one_that_hangs_before_it_is_ready_is_ended_too(void)
 	pid_t pid, hung;
 	uint32_t hit;
 
-	begin_with("--start-deadline", "1");
+	begin_with("--start-deadline", "5");
 	pid = world_ask_pid(&world, NULL);
 	faults_arm_but(world.primary, FAULT_MAP, FAULT_HANG, 2);
 	CHECK_EQ(kill(pid, SIGKILL), 0);

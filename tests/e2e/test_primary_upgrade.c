@@ -223,7 +223,7 @@ static void check_ledger(pid_t pid, size_t *fds, size_t *maps)
 		CHECK(world_maps_become(pid, -1, *maps));
 		return;
 	}
-	usleep(200000);
+	world_rest(&world);
 	*fds = world_fds(pid, -1);
 	*maps = world_maps(pid, -1);
 }
@@ -359,13 +359,17 @@ static void a_second_one_at_once_is_refused(void)
 	const char *reason;
 	int first, second;
 
+	char text[256];
+
 	open_world(unfiltered);
-	/* Long enough under way. */
-	first = world_upgrade(&world,
-			      make_file("slow", "#!/bin/sh\nsleep 0.5\necho nothing\n", 0755));
+	/* Under way until it is told to go on. */
+	snprintf(text, sizeof(text),
+		 "#!/bin/sh\nuntil [ -e %s/go ]; do sleep 0.1; done\necho nothing\n", world.dir);
+	first = world_upgrade(&world, make_file("slow", text, 0755));
 	second = world_upgrade(&world, "");
 	CHECK_EQ(world_upgrade_begun(second, &reason), -EBUSY);
 	CHECK(strstr(reason, "under way") != NULL);
+	(void)make_file("go", "", 0600);
 	CHECK_EQ(world_upgrade_begun(first, &reason), -EBADMSG);
 	CHECK_EQ(upgrade_now(NULL), 0);
 	world_close(&world);
@@ -546,7 +550,7 @@ static void stop_supervisor(void)
 	CHECK_EQ(kill(world.primary, SIGSTOP), 0);
 	for (int i = 0; i < 4; i++) {
 		world_start_echo(&world, 1, "filler", "vswitch", all);
-		usleep(100000);
+		CHECK(world_maps_become(world.secondaries[1].pid, fe.guest.fd, 1));
 		CHECK_EQ(world_stop_echo(&world, 1), 0);
 	}
 }
@@ -561,8 +565,11 @@ static void a_supervisor_that_does_not_read_stands_in_the_way(void)
 	CHECK(strstr(said, "does not read") != NULL);
 	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
 	CHECK_EQ(kill(world.primary, SIGCONT), 0);
-	usleep(500000);
-	CHECK_EQ(upgrade_now(NULL), 0);
+	/* When it has read what waited for it. */
+	for (int tries = 0; upgrade_now(NULL) && tries < WAIT_MS / 10; tries++) {
+		CHECK(strstr(said, "does not read") != NULL);
+		usleep(10000);
+	}
 	CHECK_EQ(world_counter(&world, "upgrades"), 1);
 	/* And a death is survived, with all there was. */
 	CHECK_EQ(kill(world_ask_pid(&world, NULL), SIGKILL), 0);

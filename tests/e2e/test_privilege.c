@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "fd.h"
+#include "frame.h"
 #include "front_end.h"
 #include "suite.h"
 #include "world.h"
@@ -294,14 +296,15 @@ static void its_supervisor_stays_root_and_starts_it_again_as_that_user(void)
 	world_close(&world);
 }
 
-/* Exit status of a supervisor on this directory; it is ended when it runs. */
+/* Exit status of a supervisor on this directory; 0: its primary serves, and it is ended. */
 static int try_supervisor(const char *dir)
 {
 	const char *argv[] = {
 		getenv("HOLDFASTD"), "--supervise", "--user",	 "4711:4711", "--no-huge-pages",
 		"--log-level",	     "error",	    "--run-dir", dir,	      NULL};
 	pid_t pid = fork();
-	int status = 0;
+	int status = 0, door = -1;
+	char control[128];
 
 	if (pid == 0) {
 		int none = open("/dev/null", O_WRONLY);
@@ -310,11 +313,13 @@ static int try_supervisor(const char *dir)
 		execv(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
-	for (int i = 0; i < 2000; i++) {
+	snprintf(control, sizeof(control), "%s/control.sock", dir);
+	for (int i = 0; i < WAIT_MS && (door = hf_seqpacket_connect(control)) < 0; i++) {
 		if (waitpid(pid, &status, WNOHANG) == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 		usleep(1000);
 	}
+	hf_fd_close(&door);
 	kill(pid, SIGTERM);
 	waitpid(pid, &status, 0);
 	return 0;

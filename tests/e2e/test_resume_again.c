@@ -18,7 +18,7 @@
 
 #define PACKETS	    100u
 #define DESCRIPTORS 20u /* more than the holder's socket takes unread */
-#define WAIT_MS	    5000
+#define WAIT_MS	    20000
 
 static struct world world;
 static struct front_end fe, filler;
@@ -39,7 +39,8 @@ static void open_world(void)
 	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
 	REQUIRE(front_end_setup(&fe, &shape) == 0);
 	front_end_post_buffers(&fe, 0);
-	usleep(100000); /* all is stored */
+	/* All of it is stored by now: who answers has waited for that. */
+	REQUIRE(world_ask_pid(&world, NULL) > 0);
 }
 
 static void close_world(void)
@@ -54,13 +55,15 @@ static void close_world(void)
 /* From now on no message is noted as acted on. */
 static void stop_holder(void)
 {
+	uint64_t features;
+
 	kill(world.primary, SIGSTOP);
 	for (uint64_t i = 0; i < DESCRIPTORS; i++) {
 		(void)front_end_set_fd(&filler, FE_SET_VRING_CALL, 0);
 		close(filler.calls[0]);
 		filler.calls[0] = -1;
 	}
-	usleep(100000);
+	CHECK_EQ(front_end_get_u64(&filler, FE_GET_FEATURES, &features), 0); /* behind them */
 }
 
 /* Ring 1 as if just laid out: its kick is waited for. */

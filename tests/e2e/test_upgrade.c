@@ -145,8 +145,8 @@ static void introduce(void)
 
 	for (uint8_t i = 0; i < 3; i++) {
 		send_frames(i, 0xee, 0, 1);
-		for (int t = 0; t < 5000 && driver_used_idx(&guests[i].rings[1]) !=
-						    guests[i].rings[1].avail_idx;
+		for (int t = 0; t < 20000 && driver_used_idx(&guests[i].rings[1]) !=
+						     guests[i].rings[1].avail_idx;
 		     t++)
 			usleep(1000);
 	}
