@@ -37,6 +37,21 @@ packages_apt() {
     DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
 
+# The index. apt waits for dpkg's lock and not for that of the lists, which a machine's daily update may have.
+packages_update() {
+    local log tries=60 status=0
+    log=$(mktemp)
+    while status=0 && ! packages_apt update >"$log" 2>&1; do
+        status=1
+        tries=$((tries - 1))
+        grep -q 'Could not get lock' "$log" && [ "$tries" -gt 0 ] || break
+        sleep 5
+    done
+    cat "$log"
+    rm -f "$log"
+    return "$status"
+}
+
 # packages_need LIST…: LIST is the end of a PACKAGES_… name, as in `packages_need BUILD GUEST`.
 packages_need() {
     local list missing=() wanted=() log
@@ -55,7 +70,7 @@ packages_need() {
     # The package index may be absent (a bare machine) or out of date (404s): fetch it only then.
     if ! packages_apt install --no-install-recommends "${missing[@]}" >"$log" 2>&1; then
         note "package index absent or old: apt-get update"
-        if ! { packages_apt update && packages_apt install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+        if ! { packages_update && packages_apt install --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
             tail -n 20 "$log" >&2
             rm -f "$log"
             die "apt-get could not install: ${missing[*]}"

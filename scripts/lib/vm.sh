@@ -11,7 +11,7 @@ vm_image_need() {
     mkdir -p "$VM_CACHE"
     (
         flock 9
-        [ -f "$VM_CACHE/modules/order" ] || kernel_fetch linux-image-amd64 "$VM_CACHE" "${VM_MODULES[@]}"
+        [ -f "$VM_CACHE/kernel-package" ] || kernel_fetch linux-image-amd64 "$VM_CACHE" "${VM_MODULES[@]}"
     ) 9>"$VM_CACHE/lock"
 }
 
