@@ -1,4 +1,4 @@
-# Builds that go on behind a running test, with the processor time that nobody else wants. Needs build.sh, cleanup.sh.
+# Builds that go on behind a running test, with the processor time that nobody else wants. Needs build.sh, cleanup.sh, process.sh.
 # shellcheck shell=bash
 #
 # Most end-to-end tests wait for something; the next tree is built meanwhile. SCHED_IDLE gets nothing while a test could run, so
@@ -23,13 +23,18 @@ tree_dir() {
     printf '%s\n' "${words%%,*}"
 }
 
-# ahead_start TREE…: one after the other.
+# ahead_start TREE…: one after the other. Behind the first one a script of ours may stand, with its words.
 ahead_start() {
     [ -z "$AHEAD_PID" ] || return 0
     setsid chrt --idle 0 bash -c '
         TOP=$1; shift
         for library in say build ahead; do . "$TOP/scripts/lib/$library.sh"; done
-        for tree; do tree_build "$tree"; done' ahead "$TOP" "$@" >"$(tree_dir "$1").ahead.log" 2>&1 </dev/null &
+        for tree; do
+            case $tree in
+                "$TOP"/scripts/*) $tree ;;
+                *) tree_build "$tree" ;;
+            esac
+        done' ahead "$TOP" "$@" >"$(tree_dir "$1").ahead.log" 2>&1 </dev/null &
     AHEAD_PID=$!
     at_exit ahead_take
 }
@@ -39,5 +44,10 @@ ahead_take() {
     [ -n "$AHEAD_PID" ] || return 0
     kill -- "-$AHEAD_PID" 2>/dev/null || true
     wait "$AHEAD_PID" 2>/dev/null || true
+    # ninja takes back what it has half done: two of them in one folder would take it from each other.
+    wait_for 60 ahead_is_gone || warn "what was built ahead does not end"
     AHEAD_PID=''
 }
+
+# Nobody of its session is there; who is dead and not buried does nothing any more.
+ahead_is_gone() { [ -z "$(ps -o stat= -s "$AHEAD_PID" | sed '/^Z/d')" ]; }

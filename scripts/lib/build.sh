@@ -17,12 +17,19 @@ build_setup() {
     mkdir -p "$(dirname "$dir")"
     if [ ! -f "$dir/build.ninja" ]; then
         meson setup "$dir" "$TOP" "$@" >"$log" 2>&1 || build_failed "$dir" "$log"
-    elif [ $# -gt 0 ]; then
+    elif [ $# -gt 0 ] && ! build_was_said "$@"; then
         # The folder may be older than the options: say them again.
         meson configure "$dir" "$@" >"$log" 2>&1 || build_failed "$dir" "$log"
     else
         : >"$log"
-    fi
+        return 0
+    fi || return 1
+    printf '%s\n' "$@" >"$dir/options.said"
+}
+
+# build_was_said OPTION…: and nobody has said others since. To be told the same again makes meson look at everything anew.
+build_was_said() {
+    [ "$dir/options.said" -nt "$dir/meson-private/coredata.dat" ] && [ "$(cat "$dir/options.said")" = "$(printf '%s\n' "$@")" ]
 }
 
 build_compile() {
