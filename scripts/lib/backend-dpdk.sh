@@ -23,7 +23,7 @@ backend_start() {
     done
     testpmd_start VHOST_PID "$VHOST_DIR/testpmd.log" 1 "${vdevs[@]}" -- \
         --forward-mode=io --auto-start --disable-link-check "--rxq=$queues" "--txq=$queues" --stats-period 60
-    wait_for 15 test -S "$VHOST_DIR/$listening.sock" || {
+    wait_for 60 test -S "$VHOST_DIR/$listening.sock" || {
         backend_log
         return 1
     }

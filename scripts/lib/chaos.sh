@@ -47,7 +47,7 @@ chaos_stop_switch() {
     local other pid
     other=$(supervised_other)
     pid=$(supervised_pid "$(supervised_owner)")
-    supervised_signal STOP "$pid" && wait_for 10 chaos_owns "$other" || return 1
+    supervised_signal STOP "$pid" && wait_for 30 chaos_owns "$other" || return 1
     # Stopped in a burst, it was fenced: killed. Stopped outside, it finds out now that its ports are another's.
     supervised_signal CONT "$pid" || true
     chaos_whole
@@ -60,7 +60,7 @@ chaos_upgrade_switch() {
     local name pid
     for name in $(supervised_owner) $(supervised_other); do
         pid=$(supervised_pid "$name") && hf drain "$name" >/dev/null && supervised_signal TERM "$pid" &&
-            process_wait_end "$pid" 5 && chaos_whole || return 1
+            process_wait_end "$pid" 30 && chaos_whole || return 1
     done
 }
 
@@ -68,7 +68,7 @@ chaos_kill_primary() { chaos_strike_primary && chaos_whole; }
 
 chaos_strike_primary() {
     local pid
-    pid=$(supervised_primary) && supervised_signal KILL "$pid" && wait_for 10 chaos_successor "$pid"
+    pid=$(supervised_primary) && supervised_signal KILL "$pid" && wait_for 30 chaos_successor "$pid"
 }
 
 chaos_successor() {
@@ -91,14 +91,14 @@ chaos_stop_primary() {
 chaos_kill_both() {
     local switch primary
     switch=$(supervised_pid "$(supervised_owner)") primary=$(supervised_primary)
-    supervised_signal KILL "$primary" && supervised_signal KILL "$switch" && wait_for 10 chaos_successor "$primary" && chaos_whole
+    supervised_signal KILL "$primary" && supervised_signal KILL "$switch" && wait_for 30 chaos_successor "$primary" && chaos_whole
 }
 
 chaos_can_upgrade_primary() { hf upgrade --help >/dev/null 2>&1; }
 chaos_upgrade_primary() { hf upgrade >/dev/null && chaos_whole; }
 
 # A switch that was killed comes again after 100 ms, one that was killed often after 5 s at most.
-chaos_whole() { wait_for 12 supervised_whole; }
+chaos_whole() { wait_for 30 supervised_whole; }
 
 # ---- what was felt of it
 

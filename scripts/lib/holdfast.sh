@@ -96,7 +96,7 @@ holdfast_switch_counter() {
     from=$(wc -c <"$log")
     kill -USR1 "$HF_SWITCH_PID"
     # The line of totals is the last one.
-    wait_for 5 holdfast_switch_printed "$log" "$from" || return 1
+    wait_for 30 holdfast_switch_printed "$log" "$from" || return 1
     tail -c "+$((from + 1))" "$log" | awk -v port="$port" -v columns="$*" '
         $1 == "port" { for (i = 2; i <= NF; i++) at[$i] = i }
         $1 == port { n = split(columns, name, " "); for (i = 1; i <= n; i++) sum += $(at[name[i]]) }

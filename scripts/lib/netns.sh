@@ -18,7 +18,7 @@ netns_has_link() { ip -n "$1" link show "$2" >/dev/null 2>&1; }
 
 # netns_link_up NAME INTERFACE ADDRESS/LEN [MTU]: the interface is made by somebody else, so wait for it.
 netns_link_up() {
-    wait_for 10 netns_has_link "$1" "$2" || return 1
+    wait_for 30 netns_has_link "$1" "$2" || return 1
     [ -z "${4:-}" ] || ip -n "$1" link set "$2" mtu "$4"
     ip -n "$1" addr add "$3" dev "$2"
     ip -n "$1" link set "$2" up

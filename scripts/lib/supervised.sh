@@ -24,7 +24,7 @@ supervised_start() {
     # Its children are not ours: on SIGTERM it ends them before itself.
     PROCESS_DEATH=TERM process_start HF_PRIMARY_PID "$HF_LOGS/holdfastd.log" "${prefix[@]}" \
         "$HF_PRIMARY" --run-dir "$HF_RUN" --supervise --run "$command" "${arguments[@]}"
-    wait_for 15 supervised_both || {
+    wait_for 60 supervised_both || {
         holdfast_log
         say "holdfastd --supervise did not come up with its switches"
         return 1
@@ -60,6 +60,6 @@ supervised_signal() {
 
 supervised_end() {
     local failed=0
-    process_stop "$HF_PRIMARY_PID" 15 || failed=1
+    process_stop "$HF_PRIMARY_PID" 30 || failed=1
     return $failed
 }

@@ -48,7 +48,7 @@ pmd_start() {
         dpdk-testpmd --lcores "0@0,1@$core" "${TESTPMD_EAL[@]}" --file-prefix "holdfast$$-$SRANDOM" \
         --log-level=pmd.net.virtio.init:info "${eal[@]}" -- \
         -i "${TESTPMD_APP[@]}" --no-flush-rx "$@"
-    wait_for 20 pmd_at_prompt "$name" || {
+    wait_for 60 pmd_at_prompt "$name" || {
         pmd_log "$name"
         return 1
     }
@@ -73,7 +73,7 @@ pmd_do() {
     for command in "${commands[@]}"; do
         printf '%s\n' "$command" >&"${PMD_IN[$name]}"
     done
-    [ -z "$pattern" ] || wait_for 20 pmd_said "$name" "$from" "$pattern"
+    [ -z "$pattern" ] || wait_for 60 pmd_said "$name" "$from" "$pattern"
 }
 
 pmd_said() { tail -c "+$(($2 + 1))" "${PMD_LOG[$1]}" | grep -qE "$3"; }

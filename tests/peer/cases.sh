@@ -92,7 +92,7 @@ peer_contents() {
     local total=$(($1 * $2)) largest=$3 files=("$WORK"/out*.pcap)
     pmd_do right "set portlist 0,1" "set fwd io" start -- 'io packet forwarding - ports=2' &&
         pmd_do left "set portlist 0,1" "set fwd io" start -- 'io packet forwarding - ports=2' || return 1
-    wait_for 20 peer_arrived "$total" || true
+    wait_for 60 peer_arrived "$total" || true
     # The frames were last here; now the files are written out.
     pmd_do left stop -- '^Done' && pmd_do right stop -- '^Done' || return 1
     pmd_do right "port stop 1" "port close 1" -- 'Port 1 is closed' || return 1
@@ -115,7 +115,7 @@ peer_circle() {
         pmd_do left "set portlist 0" "set fwd $mode" "start tx_first $bursts" -- "$mode packet forwarding - ports=1" || return 1
     sleep $((2 * rounds))
     pmd_do left stop -- '^Done' && pmd_do left "set fwd rxonly" start -- 'rxonly packet forwarding - ports=1' || return 1
-    wait_for 20 peer_home || true
+    wait_for 60 peer_home || true
     sent=$(pmd_count left 0 TX-packets) received=$(pmd_count left 0 RX-packets)
     PEER_TEXT="left sent $sent, received $received; right received $(pmd_count right 0 RX-packets), sent $(pmd_count right 0 TX-packets)"
     PEER_TEXT+="; in $((SECONDS - begin)) s"
@@ -128,7 +128,7 @@ peer_home() { [ "$(pmd_count left 0 TX-packets)" = "$(pmd_count left 0 RX-packet
 
 # Faster than anyone can take, so frames are dropped; but each is counted once at every place it came to.
 peer_flood() {
-    local sent received taken given dropped
+    local taken given dropped
     peer_clear || return 1
     taken=$(backend_taken left) given=$(backend_given right) dropped=$(backend_dropped right)
     pmd_do right "set portlist 0" "set fwd rxonly" start -- 'rxonly packet forwarding - ports=1' &&
@@ -136,8 +136,13 @@ peer_flood() {
     sleep $((2 * rounds))
     pmd_do left stop -- '^Done' || return 1
     # What is still in the rings.
-    sleep 1
-    pmd_do right stop -- '^Done' || return 1
+    wait_for 60 peer_flood_counted "$taken" "$given" "$dropped" || true
+    pmd_do right stop -- '^Done' && peer_flood_counted "$taken" "$given" "$dropped"
+}
+
+# peer_flood_counted TAKEN GIVEN DROPPED: by the switch, before.
+peer_flood_counted() {
+    local taken=$1 given=$2 dropped=$3 sent received
     sent=$(pmd_count left 0 TX-packets) received=$(pmd_count right 0 RX-packets)
     taken=$(($(backend_taken left) - taken)) given=$(($(backend_given right) - given))
     dropped=$(($(backend_dropped right) - dropped))
