@@ -368,6 +368,24 @@ static void what_is_no_socket_is_never_removed(void)
 	CHECK_EQ(hf_seqpacket_connect(path), -ENOENT);
 }
 
+/* Another kind of socket: nobody can say whether its owner lives, so it is left alone. */
+static void a_socket_of_another_kind_is_never_removed(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int stream = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	make_path();
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	REQUIRE(bind(stream, (struct sockaddr *)&address, sizeof(address)) == 0);
+	REQUIRE(listen(stream, 1) == 0);
+	CHECK_EQ(hf_seqpacket_listen(path, 0600), -EADDRINUSE);
+	CHECK_EQ(connect(client, (struct sockaddr *)&address, sizeof(address)), 0);
+	close(stream);
+	close(client);
+	remove_path();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_message_arrives_whole_with_its_descriptors_closed_on_exec),
 	SENTENCE(descriptors_of_a_refused_packet_are_the_callers_to_close),
@@ -382,5 +400,6 @@ static const struct sentence sentences[] = {
 	CATALOGUE(random_bytes_never_do_harm, "[C-1]"),
 	SENTENCE(a_stale_socket_is_replaced_and_a_live_one_is_not),
 	SENTENCE(what_is_no_socket_is_never_removed),
+	SENTENCE(a_socket_of_another_kind_is_never_removed),
 };
 SUITE("frame", sentences)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "cuse_caller.h"
 #include "cuse_wire.h"
 #include "fake_cuse.h"
 #include "fake_grants.h"
@@ -86,6 +87,38 @@ static void a_number_that_was_given_to_another_process_is_not_the_owner(void)
 	kernel_port()->session->owner_start++;
 	CHECK_EQ(kernel_memory(owner.handle, owner.memory, MEMORY), -EPERM);
 	kernel_port()->session->owner_start--;
+	owner_end();
+}
+
+/* As another user, who may not look at its descriptors. */
+static int eventfd_for_another_user(const struct cuse_caller *caller, int number)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (!pid)
+		_exit(setuid(65534) < 0 ? 255 : -cuse_caller_eventfd(caller, number));
+	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	return -WEXITSTATUS(status);
+}
+
+static void what_is_no_eventfd_of_the_callers_is_not_taken(void)
+{
+	struct cuse_caller caller;
+	int fd;
+
+	owner_begin();
+	REQUIRE(cuse_caller_open((uint32_t)gettid(), &caller) == 0);
+	fd = cuse_caller_eventfd(&caller, owner.kick);
+	CHECK(fd >= 0 && fd != owner.kick);
+	close(fd);
+	CHECK_EQ(cuse_caller_eventfd(&caller, -1), -EBADF);
+	CHECK_EQ(cuse_caller_eventfd(&caller, 100000), -EBADF);
+	CHECK_EQ(cuse_caller_eventfd(&caller, owner.file), -EBADF);
+	CHECK_EQ(cuse_caller_fd(&caller, 100000), -EBADF);
+	if (geteuid() == 0)
+		CHECK_EQ(eventfd_for_another_user(&caller, owner.kick), -EPERM);
+	cuse_caller_close(&caller);
 	owner_end();
 }
 
@@ -227,6 +260,7 @@ int main(void)
 		CATALOGUE(a_caller_that_is_gone_or_not_to_be_seen_is_refused, "[U-3]"),
 		CATALOGUE(another_process_than_the_owner_sets_nothing_up, "[U-3]"),
 		CATALOGUE(a_number_that_was_given_to_another_process_is_not_the_owner, "[U-3]"),
+		CATALOGUE(what_is_no_eventfd_of_the_callers_is_not_taken, "[U-5]"),
 		CATALOGUE(who_was_interrupted_in_the_look_waits_for_no_revocation, "[U-6]"),
 		CATALOGUE(more_requests_at_once_than_are_kept_are_turned_away, "[U-6]"),
 		CATALOGUE(a_release_is_answered_though_there_is_no_room, "[U-6]"),

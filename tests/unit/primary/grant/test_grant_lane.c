@@ -55,6 +55,22 @@ static void a_full_lane_leaves_vrings_idle_and_no_more(void)
 	scene_end();
 }
 
+/* As a damaged journal may say; the next one is taken over. */
+static void an_entry_that_no_lane_has_is_not_taken_over(void)
+{
+	struct secondary *s;
+
+	scene_begin(1);
+	s = scene.owner;
+	CHECK_EQ(secondary_lane_adopt(s, 0, scene.device->slot, 77, 0), -EINVAL);
+	CHECK_EQ(secondary_lane_adopt(s, s->lane_entries, scene.device->slot, 77, 0), -EINVAL);
+	CHECK_EQ(secondary_lane_adopt(s, 2, scene.device->slot, 77, HF_SHM_MAX_VRINGS), -EINVAL);
+	CHECK_EQ(s->lane_used[0] >> 2 & 1, 0);
+	CHECK_EQ(secondary_lane_adopt(s, 2, scene.device->slot, 77, 0), 0);
+	CHECK_EQ(s->lane_used[0] >> 2 & 1, 1);
+	scene_end();
+}
+
 static void say_retired(int socket, uint32_t device, uint64_t session)
 {
 	Holdfast__Attach__Retired retired = HOLDFAST__ATTACH__RETIRED__INIT;
@@ -147,6 +163,7 @@ static void a_port_that_reconnects_all_the_time_does_not_take_the_whole_lane(voi
 static const struct sentence sentences[] = {
 	SENTENCE(a_lane_entry_serves_one_vring_until_retired),
 	SENTENCE(a_full_lane_leaves_vrings_idle_and_no_more),
+	SENTENCE(an_entry_that_no_lane_has_is_not_taken_over),
 	SENTENCE(vrings_that_found_no_entry_are_granted_when_one_is_free),
 	SENTENCE(vrings_that_found_no_entry_are_tried_again_by_themselves),
 	SENTENCE(a_port_that_reconnects_all_the_time_does_not_take_the_whole_lane),

@@ -537,6 +537,35 @@ static void an_address_that_is_none_is_like_none(void)
 	}
 }
 
+/* Each call that makes it: it is done without, or there is no store. */
+static void a_holder_that_cannot_be_reached_for_want_of_anything_is_done_without(void)
+{
+	uint32_t hit = 1, without = 0;
+
+	for (uint32_t nth = 1; hit && nth < 100; nth++) {
+		int error;
+
+		begin(true);
+		store_close(store);
+		faults_open();
+		faults_arm(0, FAULT_HEAP | FAULT_DESCRIPTOR | FAULT_FILE, FAULT_ERROR, nth, 1);
+		error = store_open(loop, &store);
+		(void)faults_disarm(&hit);
+		faults_close();
+		if (error) {
+			CHECK(hit);
+			store_close(store);
+			REQUIRE(store_open(loop, &store) == 0);
+			CHECK_EQ(store_keeps(store), STORE_KEEPS);
+		}
+		without += store_keeps(store) == STORE_LOST;
+		CHECK(add_new('k') != 0);
+		end();
+	}
+	CHECK_EQ(hit, 0);
+	CHECK(without > 0);
+}
+
 static void without_descriptors_there_is_no_number_and_no_leak(void)
 {
 	struct rlimit old, tight;
@@ -672,6 +701,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(one_that_goes_while_much_waits_lets_everybody_go_on),
 	SENTENCE(without_one_it_keeps_all_the_same),
 	SENTENCE(an_address_that_is_none_is_like_none),
+	SENTENCE(a_holder_that_cannot_be_reached_for_want_of_anything_is_done_without),
 	SENTENCE(without_descriptors_there_is_no_number_and_no_leak),
 	SENTENCE(an_earlier_life_s_descriptors_are_found_by_their_names),
 	SENTENCE(names_that_are_none_are_closed),
