@@ -9,6 +9,7 @@ GUEST_INITRAMFS=$GUEST_CACHE/initramfs.gz
 GUEST_SMALL=$GUEST_CACHE/small.cpio
 GUEST_PROBE=$GUEST_CACHE/probe
 GUEST_PACE=$GUEST_CACHE/pace
+GUEST_STREAM=$GUEST_CACHE/stream
 
 # In the order they have to be loaded.
 GUEST_MODULES=(virtio_ring virtio virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci failover net_failover virtio_net)
@@ -19,9 +20,10 @@ guest_image_need() {
     # Two scripts started at the same time (two checkouts' cache can be one folder) take turns.
     (
         flock 9
-        [ -f "$GUEST_CACHE/modules/order" ] || kernel_fetch linux-image-cloud-amd64 "$GUEST_CACHE" "${GUEST_MODULES[@]}"
+        [ -f "$GUEST_CACHE/kernel-package" ] || kernel_fetch linux-image-cloud-amd64 "$GUEST_CACHE" "${GUEST_MODULES[@]}"
         guest_image_build_tool "$GUEST_PROBE"
         guest_image_build_tool "$GUEST_PACE"
+        guest_image_build_tool "$GUEST_STREAM"
         guest_image_pack
     ) 9>"$GUEST_CACHE/lock"
 }
@@ -43,6 +45,7 @@ guest_image_copy() {
 # Cheap enough to be done afresh each time, and so never stale.
 guest_image_pack() {
     local root
+    rm -rf "$GUEST_CACHE"/root.*
     root=$(mktemp -d "$GUEST_CACHE/root.XXXXXX")
     mkdir -p "$root"/{bin,proc,sys,dev,tmp,modules,usr/bin,sbin}
     cp "$(command -v busybox)" "$root/bin/busybox"
@@ -52,7 +55,7 @@ guest_image_pack() {
     guest_image_archive "$root" cat "$GUEST_SMALL"
     guest_image_copy "$(command -v iperf3)" "$root"
     guest_image_copy "$(PATH=$PATH:/usr/sbin:/sbin command -v ethtool)" "$root"
-    cp "$GUEST_PROBE" "$GUEST_PACE" "$root/bin/"
+    cp "$GUEST_PROBE" "$GUEST_PACE" "$GUEST_STREAM" "$root/bin/"
     guest_image_archive "$root" "gzip -1" "$GUEST_INITRAMFS"
     rm -rf "$root"
 }

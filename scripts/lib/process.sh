@@ -29,12 +29,11 @@ process_alive() {
 
 # process_wait_end PID SECONDS: true when it ended in time.
 process_wait_end() {
-    local i
-    for ((i = 0; i < $2 * 20; i++)); do
-        process_alive "$1" || return 0
+    local end=$((SECONDS + $2 + 1))
+    while process_alive "$1"; do
+        [ "$SECONDS" -lt "$end" ] || return 1
         sleep 0.05
     done
-    ! process_alive "$1"
 }
 
 # process_stop PID [SECONDS]: SIGTERM, and SIGKILL for what does not end in time. Fine to call twice.
@@ -44,7 +43,7 @@ process_stop() {
     [ -n "${PROCESS_OURS[$pid]:-}" ] || return 0
     if process_alive "$pid"; then
         kill -TERM "$pid" 2>/dev/null || true
-        if ! process_wait_end "$pid" "${2:-5}"; then
+        if ! process_wait_end "$pid" "${2:-20}"; then
             killed=1
             kill -KILL "$pid" 2>/dev/null || true
         fi

@@ -44,7 +44,7 @@ pair_start() {
         guest_start b "$(backend_socket ${prefix}b)" "mode=$mode" "ip=$B/24" $3
     }
     for name in a b; do
-        guest_wait_up "$name" 90 || {
+        guest_wait_up "$name" 120 || {
             guest_log "$name"
             return 1
         }
@@ -52,8 +52,10 @@ pair_start() {
 }
 
 pair_stop() {
-    guest_stop a
-    guest_stop b
+    guest_off a
+    guest_off b
+    guest_gone a
+    guest_gone b
 }
 
 # pair_talks TITLE MTU MEBIBYTES: the cases for two guests that are up.

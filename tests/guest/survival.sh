@@ -24,8 +24,7 @@ survival_start() {
     supervised_start "$HF_SWITCH" a cb,client || return 1
     guest_start a "$(holdfast_socket a)" mode=server "ip=$A/24"
     guest_start b "$(holdfast_socket cb)" mode=client "ip=$B/24"
-    guest_wait_up a 90 && guest_wait_up b 90 && wait_for 10 supervised_whole && wait_for 20 traffic_ping_once a "$B" &&
-        traffic_iperf_serve b || {
+    guest_wait_up a 120 && guest_wait_up b 120 && wait_for 30 supervised_whole && wait_for 30 traffic_ping_once a "$B" || {
         guest_log a
         guest_log b
         holdfast_log
@@ -44,14 +43,14 @@ survival_heals_cases() {
 }
 
 survival_switch_killed() {
-    supervised_signal KILL "$(supervised_pid "$(supervised_owner)")" && traffic_ping_once a "$B" &&
-        wait_for 10 supervised_whole && traffic_ping a "$B" 5
+    supervised_signal KILL "$(supervised_pid "$(supervised_owner)")" && wait_for 30 traffic_ping_once a "$B" &&
+        wait_for 30 supervised_whole && traffic_ping a "$B" 5
 }
 
 # survival_strike SIGNAL: to the primary; true when another one answers.
 survival_strike() {
     local pid
-    pid=$(supervised_primary) && supervised_signal "$1" "$pid" && wait_for 10 survival_other "$pid"
+    pid=$(supervised_primary) && supervised_signal "$1" "$pid" && wait_for 30 survival_other "$pid"
 }
 
 survival_other() {
@@ -59,13 +58,13 @@ survival_other() {
     pid=$(supervised_primary) && [ "$pid" != "$1" ]
 }
 
-survival_primary_killed() { survival_strike KILL && traffic_ping_once a "$B" && wait_for 10 supervised_whole && traffic_ping a "$B" 5; }
+survival_primary_killed() { survival_strike KILL && wait_for 30 traffic_ping_once a "$B" && wait_for 30 supervised_whole && traffic_ping a "$B" 5; }
 
 survival_both_killed() {
     local switch primary
     switch=$(supervised_pid "$(supervised_owner)") && primary=$(supervised_primary) && supervised_signal KILL "$primary" &&
-        supervised_signal KILL "$switch" && wait_for 10 survival_other "$primary" && wait_for 10 traffic_ping_once a "$B" &&
-        wait_for 10 supervised_whole && traffic_ping a "$B" 5
+        supervised_signal KILL "$switch" && wait_for 30 survival_other "$primary" && wait_for 30 traffic_ping_once a "$B" &&
+        wait_for 30 supervised_whole && traffic_ping a "$B" 5
 }
 
 survival_told() {
@@ -78,13 +77,10 @@ survival_told() {
 # ---- kill -9 of the primary, under TCP and datagrams
 
 survival_kills_cases() {
-    local times=$1 title="$1 kills of the primary under iperf3" seconds=$(($1 * 2 + 10))
-    expect "$title: iperf3 runs" continuity_iperf_begin "$seconds" || return 0
+    local times=$1 title="$1 kills of the primary under TCP"
+    expect "$title: a stream runs" continuity_stream_begin || return 0
     expect "$title: another one answers, TCP goes on, each time" survival_kills "$times" || holdfast_log
-    expect "$title: they were over before iperf3 was" continuity_iperf_runs || true
-    expect "$title: the connection lives to its end" continuity_iperf_end "$seconds" || true
-    remark "$TRAFFIC_TEXT"
-    expect "$title: no datagram beside it came twice or damaged" continuity_probed "$seconds" continuity_nothing_twice || true
+    continuity_stream_cases "$title"
     expect "$title: ping afterwards" traffic_ping a "$B" 5 || true
     continuity_guests_calm "$title"
 }
@@ -92,7 +88,7 @@ survival_kills_cases() {
 survival_kills() {
     local i received begin=$SECONDS
     for ((i = 1; i <= $1; i++)); do
-        survival_strike KILL && received=$(continuity_received) && wait_for 20 continuity_flows "$received" || {
+        survival_strike KILL && received=$(continuity_received) && wait_for 60 continuity_flows "$received" || {
             remark "kill $i of $1"
             return 1
         }
@@ -107,22 +103,22 @@ survival_longest_ms() {
 # ---- upgrade of the primary in place
 
 survival_upgrade_cases() {
-    local title="the primary is upgraded" seconds=6
+    local title="the primary is upgraded"
     if ! hf upgrade --help >/dev/null 2>&1; then
         report_skip "$title: nothing is lost" "this build has no holdfast upgrade"
         return 0
     fi
-    expect "$title: datagrams go both ways" continuity_probes "$seconds" || return 0
+    expect "$title: datagrams go both ways" continuity_probes || return 0
     expect "$title: five times, and it answers" survival_upgrades 5 || holdfast_log
     expect "$title: it was over before the datagrams were" continuity_probing || true
-    expect "$title: nothing lost, nothing twice" continuity_probed "$seconds" traffic_probe_whole $((seconds * CONTINUITY_RATE)) || true
+    expect "$title: nothing lost, nothing twice" continuity_probed traffic_probe_whole || true
     continuity_guests_calm "$title"
 }
 
 survival_upgrades() {
     local i
     for ((i = 0; i < $1; i++)); do
-        hf upgrade >/dev/null && wait_for 5 supervised_whole || return 1
+        hf upgrade >/dev/null && wait_for 30 supervised_whole || return 1
     done
 }
 

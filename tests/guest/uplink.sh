@@ -32,8 +32,7 @@ uplink_cases() {
 }
 
 uplink_probe() {
-    guest_run a "rm -f /tmp/probe; (probe recv 7000 500 5000 >/tmp/part; mv /tmp/part /tmp/probe) & sleep 0.5" || return 1
-    netns_run "$1" "$GUEST_PROBE" send "$A" 7000 500 1000 12 1472 >/dev/null || return 1
-    TRAFFIC_TEXT=$(guest_run a 'while ! [ -f /tmp/probe ]; do sleep 0.2; done; cat /tmp/probe' 20) || return 1
-    [[ $TRAFFIC_TEXT == *"unique=500 lost=0 duplicate=0 "*" corrupt=0 "* ]]
+    traffic_probe_listen a 500 || return 1
+    netns_run "$1" "$GUEST_PROBE" send "$A" 7000 500 1000 12 1472 "$TRAFFIC_WINDOW" >/dev/null || return 1
+    traffic_probe_end a 60 && traffic_probe_whole 500
 }
