@@ -2,12 +2,16 @@
 #include "front.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -24,6 +28,30 @@ struct primary primary;
 struct conf front_conf;
 static char dir[32];
 static int baseline;
+
+/* In the place of libc's, both: in a round of the loop no time passes. A session is read for a
+ * millisecond of it, and the processor may be somebody else's for longer than that. */
+static struct timespec round_began;
+
+int clock_gettime(clockid_t clock, struct timespec *ret)
+{
+	if (clock != CLOCK_MONOTONIC || !round_began.tv_sec)
+		return (int)syscall(SYS_clock_gettime, clock, ret);
+	*ret = round_began;
+	return 0;
+}
+
+int epoll_pwait2(int epoll, struct epoll_event *events, int room, const struct timespec *timeout,
+		 const sigset_t *mask)
+{
+	int n = (int)syscall(SYS_epoll_pwait2, epoll, events, room, timeout, mask,
+			     sizeof(uint64_t));
+	int error = errno;
+
+	(void)syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &round_began);
+	errno = error;
+	return n;
+}
 
 void front_begin(void)
 {
