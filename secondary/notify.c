@@ -11,6 +11,7 @@
 
 #include "fd.h"
 #include "packed_notify.h"
+#include "sigbus.h"
 
 /* put() exchanges the file under a number while it is written to, which the kernel allows. The
  * thread sanitizer's write() does not: what it keeps of each number is freed under its hands. */
@@ -23,14 +24,40 @@ static ssize_t write_number(int fd, const uint64_t *number)
 #endif
 }
 
+/* This thread. Of a child of fork it is wrong until exec, and there only costs it the signal. */
+static pid_t self(void)
+{
+	static __thread pid_t thread;
+
+	if (unlikely(!thread))
+		thread = gettid();
+	return thread;
+}
+
+/* Note who is about to write. NULL: there is no place left. */
+static pid_t *take_seat(struct hf_vring *v)
+{
+	const pid_t thread = self();
+
+	for (size_t i = 0; i < ARRAY_SIZE(v->writers); i++) {
+		hf_put_if_none(&v->writers[i], thread);
+		if (hf_read_once(&v->writers[i]) == thread)
+			return &v->writers[i];
+	}
+	return NULL;
+}
+
 static void write_one(struct hf_vring *v, int fd)
 {
 	const uint64_t one = 1;
+	pid_t *seat = take_seat(v);
 
 	hf_add(&v->writes, 1u);
 	/* EAGAIN: the counter is full, so the guest has been called and did not look yet. */
 	if (write_number(fd, &one) < 0 && errno != EAGAIN)
 		hf_add(&v->write_errors, 1u);
+	if (likely(seat))
+		hf_store_release(seat, 0);
 	hf_add(&v->writes_done, 1u);
 }
 
@@ -106,6 +133,20 @@ static bool drain_full(struct hf_vring *v)
 	return any;
 }
 
+/*
+ * Whoever else waits to write there may have been faster than who hangs: end its call by a signal.
+ * One that has just ended its write is interrupted in whatever it does by now.
+ */
+static void interrupt(const struct hf_vring *v)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(v->writers); i++) {
+		pid_t thread = hf_read_once(&v->writers[i]);
+
+		if (thread)
+			hf_sigbus_interrupt(thread);
+	}
+}
+
 bool hf_notify_rescue(struct hf_vring *v)
 {
 	uint32_t done;
@@ -113,8 +154,10 @@ bool hf_notify_rescue(struct hf_vring *v)
 
 	/* As at the last look, and none has ended since: it is in the same write still. */
 	hung = writes && v->write_seen && done == v->writes_seen && drain_full(v);
-	if (hung)
+	if (hung) {
 		hf_notify_silence(v);
+		interrupt(v);
+	}
 	if (!writes)
 		hf_fd_close(&v->kept_fd);
 	v->writes_seen = done;

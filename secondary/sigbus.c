@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "log.h"
 #include "seq.h"
@@ -114,10 +116,15 @@ static void pass_on(int number, siginfo_t *info, void *context)
 		(void)raise(number);
 }
 
+/* What hf_sigbus_interrupt sends points here. */
+static int interruption;
+
 static void on_sigbus(int number, siginfo_t *info, void *context)
 {
 	int saved = errno;
 
+	if (info->si_code == SI_QUEUE && info->si_value.sival_ptr == &interruption)
+		return;
 	if (!is_fault(info) || !put_zeros((uintptr_t)info->si_addr))
 		pass_on(number, info, context);
 	errno = saved;
@@ -144,8 +151,8 @@ static int make_table(void)
 
 static int install(void)
 {
-	struct sigaction ours = {.sa_sigaction = on_sigbus,
-				 .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+	/* No SA_RESTART: see hf_sigbus_interrupt. A fault is in no system call. */
+	struct sigaction ours = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	int error;
 
 	/* Known before ours can run. */
@@ -170,14 +177,31 @@ int hf_sigbus_install(void)
 	return error;
 }
 
+static bool is_still_there(void)
+{
+	struct sigaction now;
+
+	return sigaction(SIGBUS, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+	       now.sa_sigaction == on_sigbus;
+}
+
+void hf_sigbus_interrupt(pid_t thread)
+{
+	siginfo_t info = {.si_signo = SIGBUS, .si_code = SI_QUEUE};
+
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_value.sival_ptr = &interruption;
+	if (hf_load_acquire(&table) && is_still_there())
+		(void)syscall(SYS_rt_tgsigqueueinfo, getpid(), thread, SIGBUS, &info);
+}
+
 /* We do not take it back: the new one may call ours, and would be called by it. */
 static void check_still_there(void)
 {
 	static bool said; /* benign race: at worst two lines */
-	struct sigaction now;
 
-	if (said || sigaction(SIGBUS, NULL, &now) < 0 ||
-	    ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_sigbus))
+	if (said || is_still_there())
 		return;
 	said = true;
 	log_warning("sigbus",

@@ -26,6 +26,12 @@
 
 #include "device.h"
 
+/*
+ * End the system call that a thread of ours is in, by that signal: there is a handler already, and
+ * threads that run bursts do not block it. Nothing happens when there is no handler, or another
+ * one. Any thread.
+ */
+void hf_sigbus_interrupt(pid_t thread);
 /* Install the handler, once for the process. 0 or -errno. Control thread. */
 int hf_sigbus_install(void);
 /* Guard the device's map from now on: 0; -ENOMEM: too many regions, or no memory. Nothing to do

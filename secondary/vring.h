@@ -21,6 +21,7 @@
 #include <linux/virtio_ring.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "check.h"
 #include "guestmap.h"
@@ -33,6 +34,7 @@
 #define HF_F_RING_PACKED   34
 #define HF_VRING_MAX_SIZE  32768u
 #define HF_NET_HEADER_MAX  12u
+#define HF_VRING_WRITERS   16u
 /*
  * A guest can make every chain as long as the ring, and most of them bad, so a burst is bounded by
  * descriptors as well as by packets: no chain is begun when the budget is spent. Without it one
@@ -134,9 +136,10 @@ struct hf_vring {
 	int call_fd;
 	int err_fd;
 	/* Any data thread, atomically: calls of a hop are written by whoever hopped (hop.h). */
-	uint32_t write_errors; /* not counted yet */
-	uint32_t writes;       /* one more before each write; see notify.c */
-	uint32_t writes_done;  /* … and after it */
+	uint32_t write_errors;		 /* not counted yet */
+	uint32_t writes;		 /* one more before each write; see notify.c */
+	uint32_t writes_done;		 /* … and after it */
+	pid_t writers[HF_VRING_WRITERS]; /* threads that are in one, in any order */
 
 	/* The control thread's. */
 	int kick_fd;

@@ -8,6 +8,7 @@
  */
 #include "sigbus.h"
 
+#include <fcntl.h>
 #include <holdfast/burst.h>
 #include <holdfast/hop.h>
 #include <pthread.h>
@@ -15,11 +16,13 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "memory.h"
+#include "notify.h"
 #include "order.h"
 #include "rig.h"
 #include "suite.h"
@@ -461,6 +464,90 @@ static void maps_that_come_and_go_meanwhile_are_not_in_the_way(void)
 	REQUIRE(pthread_join(thread, NULL) == 0);
 }
 
+/* ---- interruption: the signal is of use for that, too */
+
+#define RIVALS 64u
+
+static atomic_uint begun, ended;
+
+static void *write_in_rivalry(void *arg)
+{
+	const uint64_t most = UINT64_MAX - 1;
+
+	atomic_fetch_add(&begun, 1);
+	while (!atomic_load(&over))
+		(void)!write(*(int *)arg, &most, sizeof(most));
+	atomic_fetch_add(&ended, 1);
+	return NULL;
+}
+
+static void *enqueue_one(void *arg)
+{
+	struct rig *rig = (struct rig *)arg;
+
+	CHECK_EQ(burst(rig, 0, 0, 1), 1);
+	return NULL;
+}
+
+static bool has_written(struct hf_vring *v)
+{
+	for (unsigned i = 0; i < 20000; i++) {
+		if (hf_load_acquire(&v->writes_done) == hf_load_acquire(&v->writes))
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* Each time that its eventfd is emptied, one of them is faster. */
+static void a_call_that_hangs_among_a_front_ends_own_writers_is_ended(void)
+{
+	pthread_t rivals[RIVALS], thread;
+	uint64_t number;
+	struct hf_vring *v;
+
+	open_guest(&bad, 0, 0, false);
+	v = bad.device->vrings[0];
+	atomic_store(&over, false);
+	REQUIRE(fcntl(bad.calls[0], F_SETFL, 0) == 0);
+	REQUIRE(eventfd_write(bad.calls[0], UINT64_MAX - 1) == 0);
+	for (unsigned i = 0; i < RIVALS; i++)
+		REQUIRE(!pthread_create(&rivals[i], NULL, write_in_rivalry, &bad.calls[0]));
+	while (atomic_load(&begun) < RIVALS)
+		usleep(1000);
+	REQUIRE(pthread_create(&thread, NULL, enqueue_one, &bad) == 0);
+	while (hf_load_acquire(&v->writes) == hf_load_acquire(&v->writes_done))
+		usleep(100);
+	CHECK(!hf_notify_rescue(v)); /* sees it there */
+	CHECK(hf_notify_rescue(v));  /* it is there still */
+	CHECK(has_written(v));
+	CHECK_EQ(hf_read_once(&v->writers[0]), 0);
+	CHECK(!v->has_call);
+	/* Nobody who waits is left. */
+	atomic_store(&over, true);
+	REQUIRE(fcntl(bad.calls[0], F_SETFL, O_NONBLOCK) == 0);
+	while (atomic_load(&ended) < RIVALS || !has_written(v)) {
+		(void)!read(bad.calls[0], &number, sizeof(number));
+		usleep(100);
+	}
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	for (unsigned i = 0; i < RIVALS; i++)
+		REQUIRE(pthread_join(rivals[i], NULL) == 0);
+	rig_destroy(&bad);
+}
+
+/* The mark is what tells it. */
+static void a_signal_of_the_same_kind_from_somebody_else_is_his(void)
+{
+	const union sigval other = {.sival_int = 1};
+	int before = atomic_load(&sent);
+
+	REQUIRE(sigqueue(getpid(), SIGBUS, other) == 0);
+	CHECK_EQ(atomic_load(&sent), before + 1);
+	hf_sigbus_interrupt(gettid());
+	CHECK_EQ(atomic_load(&sent), before + 1);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(without_an_earlier_handler_a_fault_elsewhere_ends_the_process),
 	SENTENCE(a_plain_handler_of_before_gets_what_is_not_ours),
@@ -475,5 +562,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(to_prefault_a_ring_that_is_gone_does_no_harm),
 	SENTENCE(two_threads_that_fault_at_once_break_a_ring_each),
 	SENTENCE(maps_that_come_and_go_meanwhile_are_not_in_the_way),
+	SENTENCE(a_call_that_hangs_among_a_front_ends_own_writers_is_ended),
+	SENTENCE(a_signal_of_the_same_kind_from_somebody_else_is_his),
 };
 SUITE("sigbus", sentences)
