@@ -6,9 +6,11 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fd.h"
 #include "log.h"
 #include "seq.h"
 
@@ -16,9 +18,13 @@
  */
 #define ROWS 65536u
 
+/* Faults in one region: more than there are threads that may meet in the first one. */
+#define TRIES 1024u
+
 /* A region of a map that is in use; bytes 0: free. */
 struct row {
 	uint32_t seq;
+	uint32_t tries; /* faults in it; any thread */
 	uintptr_t base;
 	size_t bytes;
 	struct hf_device *device;
@@ -37,13 +43,13 @@ static struct sigaction before;
 
 /* ---- in the handler: no lock, no allocation, nothing but atomic accesses and system calls */
 
-/* The row of the region that has `address`: a copy. */
-static bool find(uintptr_t address, struct row *ret_row)
+/* The row of the region that has `address`, and a copy. NULL: there is none. */
+static struct row *find(uintptr_t address, struct row *ret_row)
 {
 	uint32_t rows = hf_load_acquire(&table->rows);
 
 	for (uint32_t i = 0; i < rows; i++) {
-		const struct row *r = &table->row[i];
+		struct row *r = &table->row[i];
 		uint32_t seq = hf_seq_read_begin(&r->seq);
 
 		*ret_row = (struct row){.base = hf_read_once(&r->base),
@@ -52,9 +58,9 @@ static bool find(uintptr_t address, struct row *ret_row)
 					.map = hf_read_once(&r->map)};
 		/* One that changes meanwhile is not the one we are in. */
 		if (!hf_seq_read_retry(&r->seq, seq) && address - ret_row->base < ret_row->bytes)
-			return true;
+			return r;
 	}
-	return false;
+	return NULL;
 }
 
 static void ask_to_break(struct hf_device *device)
@@ -67,25 +73,55 @@ static void ask_to_break(struct hf_device *device)
 	}
 }
 
-/* False: it is not ours, or cannot be helped. */
-static bool put_zeros(uintptr_t address)
+/* A file without pages, or -1. */
+static int empty_file(size_t bytes)
 {
-	struct row row;
-	void *base;
+	struct rlimit most;
+	int fd;
 
-	if (!find(address, &row))
-		return false;
-	/* First: who sees the zeros sees why. */
-	hf_store_release(&row.map->gone, 1u);
-	ask_to_break(row.device);
-	base = mmap((void *)row.base, row.bytes, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
+	/* To go beyond that limit would be a signal. */
+	if (getrlimit(RLIMIT_FSIZE, &most) < 0 || bytes > most.rlim_cur)
+		return -1;
+	fd = memfd_create("holdfast-gone", MFD_CLOEXEC);
+	if (fd >= 0 && ftruncate(fd, (off_t)bytes) < 0)
+		hf_fd_close(&fd);
+	return fd;
+}
+
+/*
+ * Zeros at the row's place. Of a file, since that costs only what is touched: private ones are
+ * charged whole where the kernel overcommits nothing, and a map that is refused for it is gone all
+ * the same. With no descriptor left they have to do.
+ */
+static bool map_zeros(const struct row *row)
+{
+	int fd = empty_file(row->bytes);
+	int kind = fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+	void *base = mmap((void *)row->base, row->bytes, PROT_READ | PROT_WRITE,
+			  kind | MAP_NORESERVE | MAP_FIXED, fd, 0);
+
+	hf_fd_close(&fd);
 	if (base == MAP_FAILED)
 		return false;
 	/* As the region was (shm/guard.c): other guests' packets may still be written there. */
-	(void)madvise(base, row.bytes, MADV_DONTDUMP);
-	(void)madvise(base, row.bytes, MADV_DONTFORK);
+	(void)madvise(base, row->bytes, MADV_DONTDUMP);
+	(void)madvise(base, row->bytes, MADV_DONTFORK);
 	return true;
+}
+
+/* False: it is not ours, or cannot be helped. */
+static bool put_zeros(uintptr_t address)
+{
+	struct row row, *found = find(address, &row);
+
+	/* Not for ever: when there is no memory at all, its page cannot be had either. */
+	if (!found || hf_read_once(&found->tries) >= TRIES)
+		return false;
+	hf_add(&found->tries, 1u);
+	/* First: who sees the zeros sees why. */
+	hf_store_release(&row.map->gone, 1u);
+	ask_to_break(row.device);
+	return map_zeros(&row);
 }
 
 /* A touch that failed, not a signal that somebody sent. */
@@ -217,6 +253,7 @@ static void write_row(struct row *row, const struct row *to)
 	hf_write_once(&row->bytes, to->bytes);
 	hf_write_once(&row->device, to->device);
 	hf_write_once(&row->map, to->map);
+	hf_write_once(&row->tries, 0u);
 	hf_seq_write_end(&row->seq);
 }
 

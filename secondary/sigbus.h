@@ -5,7 +5,7 @@
  * Guest memory is the front-end's file. It can cut it short under our map, or leave a hugepage
  * lacking, and whoever touches what is gone gets a SIGBUS. To look before each touch would be no
  * help (it can be cut between), and to have a way back out of each copy would cost each copy. So
- * the fault is what tells us: the handler puts pages of zeros, ours alone, in the place of the
+ * the fault is what tells us: the handler puts a file of zeros, ours alone, in the place of the
  * whole region, and asks every vring of the device to break. The touch is done again and the burst
  * goes on, with zeros, to its end; the next one breaks the ring (HF_COUNTER_BREAK_MEMORY_GONE).
  * Pointers that a burst holds stay good, nothing is unwound, and nobody pays who does not fault.

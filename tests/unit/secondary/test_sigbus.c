@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -33,6 +34,12 @@
 #define FRAME	   200u
 #define SLOT	   512u
 #define FILE_BYTES 8192u
+/* Some sanitizers take memory at any time. */
+#ifdef __SANITIZE_THREAD__
+#define MAPS_OF_ITS_OWN 1
+#else
+#define MAPS_OF_ITS_OWN 0
+#endif
 
 static struct rig bad, good;
 static uint8_t data[64][FRAME];
@@ -186,6 +193,87 @@ static uint16_t burst(struct rig *rig, uint16_t queue, uint32_t first, uint16_t 
 		list[i] = &packets[first + i];
 	return queue ? hf_dequeue_burst(rig->device, 1, list, n)
 		     : hf_enqueue_burst(rig->device, 0, list, n);
+}
+
+static void lower(int what, rlim_t most)
+{
+	struct rlimit limit;
+
+	if (getrlimit(what, &limit) < 0)
+		_exit(104);
+	limit.rlim_cur = most;
+	if (setrlimit(what, &limit) < 0)
+		_exit(105);
+}
+
+static void lose_memory(void)
+{
+	if (!guest_cut(&bad.guest, 0))
+		_exit(106);
+	(void)burst(&bad, 1, 0, 4);
+	(void)burst(&bad, 1, 0, 4);
+	if (rig_counter(&bad, 1, HF_COUNTER_BREAK_MEMORY_GONE) != 1)
+		_exit(107);
+}
+
+/* As one is that is charged whole and may not be: no page more may be a private map's. */
+static void lose_memory_where_private_maps_are_refused(void)
+{
+	open_guest(&bad, 0, 0, false);
+	reset_packets();
+	lower(RLIMIT_DATA, 4096);
+	lose_memory();
+}
+
+static void lose_memory_without_descriptors(void)
+{
+	open_guest(&bad, 0, 0, false);
+	reset_packets();
+	lower(RLIMIT_NOFILE, 0);
+	lose_memory();
+}
+
+/* To go beyond that limit is a signal. */
+static void lose_memory_where_no_file_may_be_so_long(void)
+{
+	open_guest(&bad, 0, 0, false);
+	reset_packets();
+	lower(RLIMIT_FSIZE, 4096);
+	lose_memory();
+}
+
+static void memory_that_goes_is_replaced_at_each_limit_of_the_process(void)
+{
+	if (!MAPS_OF_ITS_OWN)
+		CHECK_EQ(end_of(lose_memory_where_private_maps_are_refused, SIG_DFL), 0);
+	CHECK_EQ(end_of(lose_memory_without_descriptors, SIG_DFL), 0);
+	CHECK_EQ(end_of(lose_memory_where_no_file_may_be_so_long, SIG_DFL), 0);
+}
+
+static unsigned faults;
+
+static void fault_again_and_again(void)
+{
+	const struct hf_mapped_region *region;
+
+	open_guest(&bad, 0, 0, false);
+	region = &bad.device->map->regions[0];
+	while (faults--) {
+		(void)map_file(region->base, region->mapped);
+		*(volatile uint8_t *)region->base = 1;
+	}
+}
+
+/* As where there is no memory at all: the zeros' own pages cannot be had. */
+static void what_faults_for_ever_ends_the_process(void)
+{
+	int status;
+
+	faults = 1000;
+	CHECK_EQ(end_of(fault_again_and_again, SIG_DFL), 0);
+	faults = 2000;
+	status = end_of(fault_again_and_again, SIG_DFL);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
 }
 
 static void check_broken_once(struct rig *rig, uint16_t queue)
@@ -551,6 +639,8 @@ static void a_signal_of_the_same_kind_from_somebody_else_is_his(void)
 static const struct sentence sentences[] = {
 	SENTENCE(without_an_earlier_handler_a_fault_elsewhere_ends_the_process),
 	SENTENCE(a_plain_handler_of_before_gets_what_is_not_ours),
+	SENTENCE(memory_that_goes_is_replaced_at_each_limit_of_the_process),
+	SENTENCE(what_faults_for_ever_ends_the_process),
 	SENTENCE(the_applications_handler_gets_what_is_not_ours),
 	SENTENCE(memory_that_is_cut_breaks_each_ring_once_and_nobody_elses),
 	SENTENCE(so_does_memory_on_hugepages),
