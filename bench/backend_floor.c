@@ -223,6 +223,7 @@ static inline void ask_ahead(struct backend *backend, uint32_t i, uint32_t devic
 	(void)ring;
 }
 
+#define BACKEND floor
 #include "backend_loops.h"
 
 static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts)

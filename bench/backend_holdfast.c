@@ -160,6 +160,7 @@ static inline void ask_ahead(struct backend *backend, uint32_t i, uint32_t devic
 		hf_prefetch(h->devices[i + AHEAD], (uint16_t)ring);
 }
 
+#define BACKEND holdfast
 #include "backend_loops.h"
 
 static uint32_t hop(struct backend *backend, uint32_t from, uint32_t to, uint32_t bursts)
