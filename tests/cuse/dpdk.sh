@@ -22,12 +22,18 @@ dpdk_cases() {
     holdfast_end || true
 }
 
-# dpdk_run DEVICE: sends for a while.
+# dpdk_run DEVICE: until it has sent, or has said that it does not.
 dpdk_run() {
-    timeout -k 5 40 dpdk-testpmd --lcores '0@0,1@1' --in-memory --single-file-segments --file-prefix cuse -m 256 --no-pci \
+    local pid
+    process_start pid "$HF_LOGS/testpmd.log" dpdk-testpmd --lcores '0@0,1@1' --in-memory --single-file-segments --file-prefix cuse -m 256 --no-pci \
         --log-level=pmd.net.virtio:debug --vdev "net_virtio_user0,path=$1,queues=1" -- \
-        --forward-mode=txonly --auto-start --no-lsc-interrupt --total-num-mbufs=2048 --stats-period 1 \
-        >"$HF_LOGS/testpmd.log" 2>&1 </dev/null
+        --forward-mode=txonly --auto-start --no-lsc-interrupt --total-num-mbufs=2048 --stats-period 1
+    wait_for 90 dpdk_is_clear "$pid" || true
+    process_stop "$pid"
+}
+
+dpdk_is_clear() {
+    ! process_alive "$1" || grep -aqE 'TX-packets: [1-9]|unable to determine backend type' "$HF_LOGS/testpmd.log"
 }
 
 dpdk_error() { grep -a -m 1 'unable to determine' "$HF_LOGS/testpmd.log"; }
