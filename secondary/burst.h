@@ -42,6 +42,16 @@ static inline struct hf_vring *hf_burst_open(struct hf_device *device, uint16_t 
 	return NULL;
 }
 
+/*
+ * Is it enabled by now? To be asked behind a look at what the guest has sent, before that is
+ * discarded: who has been told that its ring is enabled sends after that, and our look at the grant
+ * may be older. Partner: the store in grant_vring_enable. Whoever saw what it led to sees it.
+ */
+static inline bool hf_burst_is_enabled(const struct hf_vring *v)
+{
+	return hf_load_acquire(v->grant_word) & HF_GRANT_ENABLED;
+}
+
 /* The end of a burst that found nothing to do, and was asked for nothing. */
 static inline void hf_burst_end_empty(const struct hf_vring *v)
 {

@@ -61,6 +61,8 @@ void hf_dequeue_discard(struct hf_vring *v, uint16_t ready)
 {
 	uint16_t old = v->next, n = 0, head;
 
+	if (hf_burst_is_enabled(v))
+		return; /* it is the next burst's */
 	while (n < ready && hf_vring_head(v, n, &head))
 		hf_vring_use(v, n++, head, 0);
 	if (!n)
