@@ -296,6 +296,21 @@ static void a_loop_that_cannot_wait_says_so(void)
 	end();
 }
 
+/* As one that has closed what it waits on. */
+static void an_application_without_the_loops_descriptor_is_told(void)
+{
+	int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	begin(welcome_well);
+	REQUIRE(attach() == 0);
+	REQUIRE(nothing >= 0 && dup3(nothing, hf_service_fd(service), O_CLOEXEC) >= 0);
+	CHECK_EQ(hf_service_dispatch(service), -EINVAL);
+	CHECK_EQ(hf_driver_session_start(service), -EINVAL);
+	hf_service_disconnect(service);
+	close(nothing);
+	end();
+}
+
 static void callbacks_that_are_not_there_are_refused(void)
 {
 	static const struct hf_device_ops none;
@@ -644,6 +659,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_name_or_path_that_is_too_long_is_refused),
 	SENTENCE(what_the_kernel_refuses_is_told_and_leaves_nothing),
 	SENTENCE(a_loop_that_cannot_wait_says_so),
+	SENTENCE(an_application_without_the_loops_descriptor_is_told),
 	SENTENCE(callbacks_that_are_not_there_are_refused),
 	SENTENCE(a_grant_that_cannot_be_run_is_refused),
 	SENTENCE(refusals_wait_for_a_primary_that_does_not_read),

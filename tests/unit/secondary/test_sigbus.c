@@ -636,6 +636,25 @@ static void a_signal_of_the_same_kind_from_somebody_else_is_his(void)
 	CHECK_EQ(atomic_load(&sent), before + 1);
 }
 
+/* Each device takes rows of one table; none of what was refused stays in it. */
+static void a_map_that_the_table_has_no_row_for_is_refused_whole(void)
+{
+	unsigned int guarded = 0;
+	struct rig rig;
+	int error;
+
+	open_guest(&rig, 0, 0, false);
+	do
+		error = hf_sigbus_guard(rig.device, rig.device->map);
+	while (!error && ++guarded < 1u << 20);
+	CHECK_EQ(error, -ENOMEM);
+	CHECK(guarded > 1000);
+	hf_sigbus_unguard(rig.device->map);
+	CHECK_EQ(hf_sigbus_guard(rig.device, rig.device->map), 0);
+	hf_sigbus_unguard(rig.device->map);
+	rig_destroy(&rig);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(without_an_earlier_handler_a_fault_elsewhere_ends_the_process),
 	SENTENCE(a_plain_handler_of_before_gets_what_is_not_ours),
@@ -654,5 +673,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(maps_that_come_and_go_meanwhile_are_not_in_the_way),
 	SENTENCE(a_call_that_hangs_among_a_front_ends_own_writers_is_ended),
 	SENTENCE(a_signal_of_the_same_kind_from_somebody_else_is_his),
+	SENTENCE(a_map_that_the_table_has_no_row_for_is_refused_whole),
 };
 SUITE("sigbus", sentences)

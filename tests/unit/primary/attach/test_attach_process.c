@@ -22,12 +22,13 @@
 #endif
 
 static bool is_hidden, is_protected;
+static bool is_old; /* the kernel: it has no pidfds of peers */
 
 /* These two in the place of libc's. */
 int getsockopt(int socket, int level, int name, void *value, socklen_t *len)
 {
 	if (is_hidden && level == SOL_SOCKET && name == SO_PEERPIDFD) {
-		errno = EPERM;
+		errno = is_old ? ENOPROTOOPT : EPERM;
 		return -1;
 	}
 	return (int)syscall(SYS_getsockopt, socket, level, name, value, len);
@@ -72,6 +73,35 @@ static void a_process_that_the_kernel_does_not_show_is_told_why_it_is_not_let_in
 	CHECK(!is_let_in(false, -EPERM, "cannot be watched (Operation not permitted)"));
 	CHECK(!is_let_in(true, -EPERM, "cannot be watched (Operation not permitted)"));
 	is_hidden = false;
+}
+
+/* Who it was by number, whether it is still there, and whether that is who has connected. */
+static void where_a_kernel_knows_numbers_only_who_is_gone_is_not_let_in(void)
+{
+	struct conf conf = {.fence = true};
+	struct attach_refused refused = {.counter = NR_REFUSALS};
+	pid_t gone = fork();
+	struct peer peer;
+	int sockets[2];
+
+	if (gone == 0)
+		_exit(0);
+	REQUIRE(gone > 0 && waitpid(gone, NULL, 0) == gone);
+	is_hidden = is_old = true;
+	CHECK(is_let_in(true, 0, ""));
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
+	peer_of(sockets[0], &peer);
+	peer.pid = gone;
+	CHECK_EQ(attach_identify(&conf, sockets[0], &peer, &refused), -ESRCH);
+	peer.pid = 0; /* of another pid namespace */
+	CHECK_EQ(attach_identify(&conf, sockets[0], &peer, &refused), -ESRCH);
+	peer.pid = getpid();
+	hf_fd_close(&sockets[1]); /* another process may have the number by now */
+	CHECK_EQ(attach_identify(&conf, sockets[0], &peer, &refused), -ESRCH);
+	CHECK_EQ(refused.counter, REFUSED_ATTACH_PEER);
+	CHECK(strstr(refused.reason, "No such process") != NULL);
+	hf_fd_close(&sockets[0]);
+	is_hidden = is_old = false;
 }
 
 static void one_that_may_not_be_killed_is_let_in_where_nobody_is_fenced(void)
@@ -132,6 +162,7 @@ static void who_ends_when_nobody_watches_it_any_more_is_buried(void)
 
 static const struct sentence sentences[] = {
 	CATALOGUE(a_process_that_the_kernel_does_not_show_is_told_why_it_is_not_let_in, "[C-4]"),
+	CATALOGUE(where_a_kernel_knows_numbers_only_who_is_gone_is_not_let_in, "[C-4]"),
 	SENTENCE(one_that_may_not_be_killed_is_let_in_where_nobody_is_fenced),
 	SENTENCE(who_ends_when_nobody_watches_it_any_more_is_buried),
 };

@@ -527,7 +527,9 @@ static void a_port_that_is_removed_cuts_its_front_end_off(void)
 static void no_device_no_port_and_it_is_said_why(void)
 {
 	const char *reason = "";
+	char too_long[121] = "";
 
+	memset(too_long, 'd', sizeof(too_long) - 1);
 	begin();
 	kernel.error = -ENOENT;
 	CHECK_EQ(port_add_cuse(&primary, "d", NULL, 1, &reason), -ENOENT);
@@ -540,6 +542,8 @@ static void no_device_no_port_and_it_is_said_why(void)
 	CHECK(strstr(reason, "another name") != NULL);
 	kernel.error = 0;
 	CHECK_EQ(port_add_cuse(&primary, "d", "a!b", 1, &reason), -EINVAL);
+	CHECK_EQ(port_add_cuse(&primary, "d", too_long, 1, &reason), -EINVAL);
+	CHECK(strstr(reason, "too long") != NULL);
 	CHECK_EQ(port_add_cuse(&primary, "d", NULL, 2, &reason), -EINVAL);
 	CHECK(strstr(reason, "one queue pair") != NULL);
 	CHECK(port_find(&primary, "d") == NULL);

@@ -187,8 +187,22 @@ static void nobody_looks_for_a_primary_that_died_meanwhile(void)
 	scene = NULL;
 }
 
+static void who_has_said_nothing_yet_is_waited_for(void)
+{
+	struct vu_region regions[2] = {{.file_offset = 77}, {.file_offset = 77}};
+	struct cuse_memory_fault fault = {.reason = REFUSED_CALLER};
+	int ends[2], fds[VU_RAW_REGIONS];
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0);
+	CHECK_EQ(cuse_looker_hear(ends[0], regions, fds, 2, &fault), -EAGAIN);
+	CHECK_EQ(fault.reason, REFUSED_CALLER);
+	CHECK_EQ(regions[0].file_offset, 77);
+	hf_fd_close_all(ends, 2);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_descriptor_for_each_region_and_not_one_more_is_taken),
+	SENTENCE(who_has_said_nothing_yet_is_waited_for),
 	SENTENCE(a_reason_that_there_is_not_is_not_counted),
 	SENTENCE(words_without_an_end_end),
 	SENTENCE(what_comes_with_a_refusal_or_half_of_it_is_closed),

@@ -7,6 +7,7 @@
 
 #include "check.h"
 #include "clock.h"
+#include "faults.h"
 #include "loop.h"
 #include "suite.h"
 
@@ -339,6 +340,45 @@ static void a_stop_is_the_last_thing_of_its_round(void)
 	loop_destroy(loop);
 }
 
+/* As many as there is room for; the next one when there is more. */
+static void what_there_is_no_memory_for_is_refused_and_the_others_go_on(void)
+{
+	static struct watched many[MANY];
+	static struct loop_timer timers[MANY];
+	unsigned int sources = 0, set = 0, called = 0;
+
+	begin();
+	faults_open();
+	faults_arm_every(0, FAULT_HEAP, FAULT_ERROR, 1);
+	while (sources < MANY) {
+		struct watched *w = &many[sources];
+
+		*w = (struct watched){.source = {.ready = on_ready, .fd = -1},
+				      .fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)};
+		if (loop_add(loop, &w->source, w->fd, EPOLLIN | EPOLLET) < 0)
+			break;
+		sources++;
+	}
+	while (set < MANY && loop_timer_set(loop, &timers[set], 0) == 0)
+		timers[set++].fire = stop_now;
+	CHECK(sources < MANY && set < MANY);
+	CHECK_EQ(loop_add(loop, &many[sources].source, many[sources].fd, EPOLLIN), -ENOMEM);
+	CHECK_EQ(loop_timer_set(loop, &timers[set], 0), -ENOMEM);
+	(void)faults_disarm(NULL);
+	faults_close();
+	for (unsigned int i = 0; i < set; i++)
+		loop_timer_clear(loop, &timers[i]);
+	CHECK_EQ(loop_add(loop, &many[sources].source, many[sources].fd, EPOLLIN | EPOLLET), 0);
+	run(20);
+	for (unsigned int i = 0; i <= sources; i++) {
+		called += (unsigned int)many[i].called;
+		loop_remove(loop, &many[i].source);
+		close(many[i].fd);
+	}
+	CHECK_EQ(called, sources + 1);
+	loop_destroy(loop);
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_readable_source_is_called),
 	SENTENCE(more_sources_than_the_first_table_has_room_for_all_work),
@@ -353,5 +393,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(setting_an_armed_timer_moves_it),
 	SENTENCE(a_timer_that_arms_itself_for_now_does_not_starve_the_sources),
 	SENTENCE(a_stop_is_the_last_thing_of_its_round),
+	SENTENCE(what_there_is_no_memory_for_is_refused_and_the_others_go_on),
 };
 SUITE("loop", sentences)

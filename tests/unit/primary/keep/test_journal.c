@@ -289,6 +289,25 @@ static void without_a_journal_there_is_nothing_to_adopt(void)
 	end();
 }
 
+static void without_a_store_or_memory_there_is_no_journal_yet(void)
+{
+	struct primary storeless = {0};
+
+	CHECK_EQ(journal_adopt(&storeless), -ENOENT);
+	begin();
+	lives_inherit(&heir, p, &rig.conf);
+	faults_open();
+	faults_arm(0, FAULT_HEAP, FAULT_ERROR, 1, 1);
+	CHECK_EQ(journal_adopt(&heir), -ENOMEM);
+	(void)faults_disarm(NULL);
+	faults_close();
+	CHECK(heir.journal == NULL);
+	CHECK_EQ(journal_adopt(&heir), 0);
+	lives_inherit_directory(&heir);
+	lives_forget(&heir);
+	end();
+}
+
 /* ---- words */
 
 static const char *in_dir(const char *name)
@@ -730,6 +749,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_another_release_wrote_is_refused),
 	SENTENCE(a_header_that_leads_out_of_the_journal_is_refused),
 	SENTENCE(without_a_journal_there_is_nothing_to_adopt),
+	SENTENCE(without_a_store_or_memory_there_is_no_journal_yet),
 	SENTENCE(numbers_listeners_and_positions_are_words_of_their_own),
 	SENTENCE(a_session_goes_on_as_it_was),
 	SENTENCE(nothing_is_taken_over_by_halves),

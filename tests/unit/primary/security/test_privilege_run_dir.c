@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * primary/security/privilege.h: the run directory is made and given away where it was looked for first. The
- * calls that make it are ours: between them and the next one somebody puts another directory there.
+ * primary/security/privilege.h: the run directory is made and given away where it was looked for
+ * first. The calls that make it are ours: between them and the next one somebody puts another
+ * directory there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +19,7 @@
 #define USER 4711
 
 static char top[64];
-static bool exchanging;
+static bool exchanging, linking;
 
 static const char *at(const char *name)
 {
@@ -32,6 +33,11 @@ static const char *at(const char *name)
 
 static void exchange(void)
 {
+	if (linking) {
+		linking = false;
+		REQUIRE(rmdir(at("parent/run")) == 0);
+		REQUIRE(symlink("../victim", at("parent/run")) == 0);
+	}
 	if (!exchanging)
 		return;
 	exchanging = false;
@@ -133,10 +139,26 @@ static void what_is_put_in_its_place_is_not_given_away(void)
 	end();
 }
 
+static void a_link_in_its_place_is_not_followed(void)
+{
+	if (!begin())
+		return;
+	REQUIRE(mkdir(at("victim"), 0755) == 0);
+	linking = true;
+	CHECK_EQ(make(at("parent/run")), -ENOTDIR);
+	CHECK(!linking);
+	CHECK_EQ(owner("victim"), 0);
+	CHECK_EQ(unlink(at("parent/run")), 0);
+	CHECK_EQ(make(at("parent/run")), 0);
+	CHECK_EQ(owner("parent/run"), USER);
+	end();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(it_is_the_users),
 	SENTENCE(one_beside_the_working_directory_has_no_slash),
 	SENTENCE(what_is_put_in_its_place_is_not_given_away),
+	SENTENCE(a_link_in_its_place_is_not_followed),
 };
 
 SUITE("privilege_run_dir", sentences)

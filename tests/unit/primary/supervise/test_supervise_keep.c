@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "faults.h"
 #include "fd_ledger.h"
 #include "log.h"
 #include "suite.h"
@@ -144,6 +145,33 @@ static void what_its_sender_says_of_itself_is_heard(void)
 	end();
 }
 
+/* Each allocation: what cannot be noted is closed, and what is kept stays. */
+static void what_there_is_no_memory_for_is_not_kept(void)
+{
+	uint32_t hit = 1, refused = 0;
+
+	for (uint32_t nth = 1; hit && nth < 10; nth++) {
+		size_t kept;
+
+		begin(1000);
+		for (int i = 0; i < 16; i++)
+			hear("FDSTORE=1\nFDNAME=k1", 4); /* the first table is full */
+		faults_open();
+		faults_arm(0, FAULT_HEAP, FAULT_ERROR, nth, 1);
+		hear("FDSTORE=1\nFDNAME=k2", 1);
+		(void)faults_disarm(&hit);
+		faults_close();
+		kept = keep_count(keep);
+		CHECK_EQ(kept, hit ? 64 : 65);
+		CHECK_EQ(fds_open(), open_before + (int)kept);
+		refused += hit;
+		hear("FDSTORE=1\nFDNAME=k3", 1);
+		CHECK_EQ(keep_count(keep), kept + 1);
+		end();
+	}
+	CHECK(!hit && refused > 1);
+}
+
 static void all_of_it_is_handed_on(void)
 {
 	struct handon *handon = handon_create();
@@ -164,6 +192,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(no_more_are_kept_than_were_agreed),
 	SENTENCE(what_makes_no_sense_keeps_and_leaks_nothing),
 	SENTENCE(what_its_sender_says_of_itself_is_heard),
+	SENTENCE(what_there_is_no_memory_for_is_not_kept),
 	SENTENCE(all_of_it_is_handed_on),
 };
 SUITE("supervise_keep", sentences)
