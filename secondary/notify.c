@@ -13,15 +13,14 @@
 #include "packed_notify.h"
 #include "sigbus.h"
 
-/* put() exchanges the file under a number while it is written to, which the kernel allows. The
- * thread sanitizer's write() does not: what it keeps of each number is freed under its hands. */
+/*
+ * Not by write(2) of the C library: a thread that is cancelled in it would leave its seat taken,
+ * and the write would never end. And put() exchanges the file under a number while it is written
+ * to, which the kernel allows and the thread sanitizer's write(2) does not.
+ */
 static ssize_t write_number(int fd, const uint64_t *number)
 {
-#ifdef __SANITIZE_THREAD__
 	return syscall(SYS_write, fd, number, sizeof(*number));
-#else
-	return write(fd, number, sizeof(*number));
-#endif
 }
 
 /* This thread. Of a child of fork it is wrong until exec, and there only costs it the signal. */

@@ -361,6 +361,32 @@ static void a_call_that_hangs_is_ended_in_the_file_in_which_it_hangs(void)
 	rig_destroy(&rig);
 }
 
+/* Else the seat is another thread's that has its number later, and the write never ends. */
+static void a_thread_that_is_cancelled_in_a_call_that_hangs_leaves_no_seat(void)
+{
+	struct hf_vring *v;
+	struct piece piece;
+	pthread_t thread;
+
+	open_rig(SMALL);
+	v = rig.device->vrings[0];
+	piece = (struct piece){rig.buffers, 200, DRIVER_WRITE};
+	REQUIRE(driver_post(&rig.rx, &piece, 1) >= 0);
+	REQUIRE(fcntl(rig.calls[0], F_SETFL, 0) == 0);
+	REQUIRE(eventfd_write(rig.calls[0], UINT64_MAX - 1) == 0);
+	REQUIRE(pthread_create(&thread, NULL, burst_once, NULL) == 0);
+	while (hf_read_once(&v->writes) == hf_read_once(&v->writes_done))
+		usleep(100);
+	REQUIRE(pthread_cancel(thread) == 0);
+	CHECK(!hf_notify_rescue(v));
+	CHECK(hf_notify_rescue(v));
+	REQUIRE(pthread_join(thread, NULL) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(v->writers); i++)
+		CHECK_EQ(v->writers[i], 0);
+	CHECK_EQ(v->writes_done, v->writes);
+	rig_destroy(&rig);
+}
+
 static void a_burst_that_calls_is_not_rescued(void)
 {
 	struct hf_vring *v;
@@ -399,6 +425,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_call_that_hangs_holds_up_no_burst_and_is_ended),
 	SENTENCE(a_write_that_need_not_wait_is_not_taken_for_one_that_hangs),
 	SENTENCE(a_call_that_hangs_is_ended_in_the_file_in_which_it_hangs),
+	SENTENCE(a_thread_that_is_cancelled_in_a_call_that_hangs_leaves_no_seat),
 	SENTENCE(a_burst_that_calls_is_not_rescued),
 	SENTENCE(a_broken_ring_is_not_asked_for_kicks),
 };
