@@ -37,6 +37,11 @@ struct hf_service_config {
 	 * to pass on what it does not know to the one it found; no thread that runs bursts may
 	 * block SIGBUS. True: no handler; then one front-end can end this process, and the next one
 	 * that is granted its vrings.
+	 *
+	 * By it a call to a guest is ended that its front-end makes hang by writers of its own: not
+	 * so without it, nor when the handler is a later one, even if that passes on. A thread that
+	 * has just left such a call may get EINTR in its next one. What a filter of system calls
+	 * has to let through for all this: docs/api.md.
 	 */
 	bool no_sigbus_handler;
 };
