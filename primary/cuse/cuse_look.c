@@ -24,7 +24,7 @@
  * exchanged meanwhile) is its own affair: it is counted with those that hang of the port
  * (foreign.h). Who holds a place pays with a multiple of that time, so that a hostile port has none
  * most of the time; and a user has at most half of them, however many ports are its. In line those
- * go first whose user has fewest, then those whose port has spent least, then who came first. And
+ * go first whose user has fewest, then those whose port owes least, then who came first. And
  * beginning and hearing, which is all that the loop has to do for it, has a third of its time.
  */
 /* clang-format on */
@@ -99,27 +99,34 @@ static uint32_t places_of_its_user(const struct cuse_look *look)
 	return n;
 }
 
+/* What was spent and is over is not owed. */
+static uint64_t owes_until_ns(const struct cuse_look *look, uint64_t now_ns)
+{
+	return max_u64(look->port->foreigners.until_ns, now_ns);
+}
+
 /* Those who keep coming have spent, and have a place already: nobody else waits for more than the
  * first of them that ends. */
-static bool goes_before(const struct cuse_look *a, const struct cuse_look *b)
+static bool goes_before(const struct cuse_look *a, const struct cuse_look *b, uint64_t now_ns)
 {
 	uint32_t has_a = places_of_its_user(a), has_b = places_of_its_user(b);
 
 	if (has_a != has_b)
 		return has_a < has_b;
-	return a->port->foreigners.until_ns < b->port->foreigners.until_ns;
+	return owes_until_ns(a, now_ns) < owes_until_ns(b, now_ns);
 }
 
 /* NULL: it is nobody's turn. */
 static struct cuse_look *next_in_line(const struct primary *primary)
 {
 	struct cuse_look *next = NULL;
+	uint64_t now_ns = hf_now_ns();
 
 	if (primary->looks.running == CUSE_LOOKS)
 		return NULL;
 	for (struct cuse_look *look = primary->looks.first; look; look = look->next)
 		if (places_of_its_user(look) < CUSE_LOOKS_OF_A_USER &&
-		    (!next || goes_before(look, next)))
+		    (!next || goes_before(look, next, now_ns)))
 			next = look;
 	return next;
 }

@@ -318,6 +318,27 @@ static void who_has_spent_least_goes_first(void)
 	seats_end(CUSE_LOOKS + 2);
 }
 
+/* What was spent and is over counts for nothing: who never looked is not behind it for that. */
+static void among_those_who_owe_nothing_who_came_first_goes_first(void)
+{
+	uint64_t unique[CUSE_LOOKS + 2];
+
+	seats_begin(CUSE_LOOKS + 2);
+	lookers->to_hang = CUSE_LOOKS + 2;
+	seat_port(CUSE_LOOKS)->foreigners.until_ns = hf_now_ns() - NS_PER_MS;
+	for (uint32_t i = 0; i < CUSE_LOOKS + 2; i++)
+		unique[i] = ask_for_long_look(i);
+	lookers_await(CUSE_LOOKS);
+	seat_let_time_pass(seat_look(0));
+	seat_is_answered(0, unique[0], -ETIMEDOUT);
+	lookers_await(CUSE_LOOKS + 1);
+	CHECK_EQ(seat_look(CUSE_LOOKS)->state, CUSE_LOOK_RUNS);
+	CHECK_EQ(seat_look(CUSE_LOOKS + 1)->state, CUSE_LOOK_IN_LINE);
+	lookers->go_on = true;
+	seat_is_answered(CUSE_LOOKS + 1, unique[CUSE_LOOKS + 1], 0);
+	seats_end(CUSE_LOOKS + 2);
+}
+
 /* Nothing is begun while an upgrade is under way. It may come to nothing. */
 static void whose_turn_comes_in_an_upgrade_has_it_behind_it(void)
 {
@@ -425,6 +446,7 @@ int main(void)
 		CATALOGUE(a_user_has_half_of_the_places_and_others_go_before_it, "[U-4]"),
 		CATALOGUE(who_has_no_place_goes_before_those_who_have, "[U-4]"),
 		CATALOGUE(who_has_spent_least_goes_first, "[U-4]"),
+		CATALOGUE(among_those_who_owe_nothing_who_came_first_goes_first, "[U-4]"),
 		CATALOGUE(whose_turn_comes_in_an_upgrade_has_it_behind_it, "[U-4]"),
 		CATALOGUE(all_of_them_together_have_a_share_of_the_loops_time, "[U-4]"),
 		CATALOGUE(a_port_of_which_some_hang_gets_no_more, "[U-4]"),
