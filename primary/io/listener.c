@@ -31,6 +31,8 @@
 /* Between two rounds of closing; what it costs is paid with four times as much. */
 #define TURN_PAUSE_NS (5 * NS_PER_MS)
 #define TURN_PRICE    4u
+/* One takes no longer: in the rest others had the processor, for which the door is not shut. */
+#define TURN_MOST_NS NS_PER_MS
 
 /* Without memory for a timer nobody would ever ask again: then at once, rather. */
 static void pause_accepting(struct listener *listener, uint64_t ns)
@@ -88,7 +90,8 @@ static void turn_out(struct listener *listener, int socket, uint64_t begun_ns)
 {
 	listener->over(listener);
 	listener_drop(listener, &socket);
-	rate_spend(&listener->turned_out, TURN_PRICE * (hf_now_ns() - begun_ns));
+	rate_spend(&listener->turned_out,
+		   TURN_PRICE * min_u64(hf_now_ns() - begun_ns, TURN_MOST_NS));
 }
 
 static bool turned_out_enough(const struct listener *listener)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -22,6 +23,17 @@ static struct loop_timer timers[TIMERS];
 static struct listener listener;
 static char dir[32];
 static int dialled, let_in, turned_out;
+static time_t ahead_s;	 /* as if so much time had passed */
+static time_t held_up_s; /* so much more passes in a closing */
+
+/* In the place of libc's. */
+int clock_gettime(clockid_t id, struct timespec *ret_time)
+{
+	int error = (int)syscall(SYS_clock_gettime, id, ret_time);
+
+	ret_time->tv_sec += ahead_s;
+	return error;
+}
 
 static void stop(struct loop_timer *timer)
 {
@@ -53,6 +65,7 @@ static void on_over(struct listener *from)
 {
 	(void)from;
 	turned_out++;
+	ahead_s += held_up_s;
 }
 
 /* Somebody waits at the door of a loop with so many timers; it gives up after a while. */
@@ -61,6 +74,7 @@ static void begin(unsigned int nr_timers)
 	char path[64];
 
 	let_in = turned_out = 0;
+	ahead_s = held_up_s = 0;
 	hf_log_set_level(HF_LOG_ERROR);
 	strcpy(dir, "/tmp/holdfast-test-XXXXXX");
 	REQUIRE(mkdtemp(dir) != NULL);
@@ -181,6 +195,31 @@ static void closing_those_who_are_out_has_a_share_of_the_loops_time(void)
 	end();
 }
 
+/* What it is charged is not what others had of the processor meanwhile. */
+static void a_closing_that_is_held_up_does_not_shut_the_door(void)
+{
+	int fds[3];
+
+	if (getuid()) {
+		printf("(needs root) ");
+		return;
+	}
+	begin(1);
+	listener.users.path = "/nowhere"; /* as where there are no access lists */
+	listener.users.each_ns *= 100000;
+	for (int i = 0; i < 2; i++)
+		fds[i] = dial_as(4711);
+	turn();
+	held_up_s = 100;
+	fds[2] = dial_as(4711);
+	turn();
+	CHECK_EQ(turned_out, 1);
+	CHECK(listener.turned_out.until_ns > 0);
+	CHECK(listener.turned_out.until_ns < hf_now_ns() + NS_PER_S);
+	hf_fd_close_all(fds, ARRAY_SIZE(fds));
+	end();
+}
+
 /* Each call of opening one fails in turn: said, and nothing of it is left. But that nobody can tell
  * whom a life before kept away is no reason: it is asked again. */
 static void a_door_that_cannot_be_opened_leaves_nothing(void)
@@ -209,6 +248,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(who_came_while_there_was_no_number_is_let_in_when_there_is),
 	SENTENCE(nor_is_there_memory_for_a_timer),
 	CATALOGUE(closing_those_who_are_out_has_a_share_of_the_loops_time, "[M-18]"),
+	CATALOGUE(a_closing_that_is_held_up_does_not_shut_the_door, "[M-18]"),
 	SENTENCE(a_door_that_cannot_be_opened_leaves_nothing),
 };
 SUITE("listener", sentences)
