@@ -203,7 +203,7 @@ void cuse_restore(struct port *port)
 		if (!unique || record->len > CUSE_REQUEST_BYTES)
 			continue;
 		*r = (struct request){.state = REQUEST_WAITING,
-				      .interrupted = hf_read_once(&record->interrupted),
+				      .interrupted = journal_was_interrupted(record),
 				      .unique = unique,
 				      .len = record->len};
 		memcpy(r->bytes, record->bytes, record->len);

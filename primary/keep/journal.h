@@ -87,6 +87,7 @@ void journal_request(struct port *port, uint32_t at, uint64_t unique, const void
 		     uint32_t len);
 /* It was interrupted, which the kernel says once. */
 void journal_interrupted(struct port *port, uint32_t at);
+bool journal_was_interrupted(const struct journal_request *record);
 
 /* It is attached, and everything that is needed to find it again is stored. 0 or -ENOMEM. */
 int journal_secondary(struct secondary *secondary);

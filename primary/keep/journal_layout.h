@@ -111,7 +111,7 @@ struct journal_lost {
 struct journal_request {
 	uint64_t unique; /* 0: none */
 	uint32_t len;
-	uint32_t interrupted; /* while it was looked for (0, where a release before wrote it) */
+	uint32_t interrupted; /* the low half of `unique`, when it was while it was looked for */
 	uint8_t bytes[JOURNAL_REQUEST];
 };
 

@@ -119,5 +119,13 @@ void journal_interrupted(struct port *port, uint32_t at)
 	struct journal_request *record = request_record(port, at);
 
 	if (record)
-		hf_write_once(&record->interrupted, 1u);
+		hf_write_once(&record->interrupted, (uint32_t)record->unique);
+}
+
+/* A release that does not know of the word leaves it to the next request in that place. */
+bool journal_was_interrupted(const struct journal_request *record)
+{
+	uint32_t number = hf_read_once(&record->interrupted);
+
+	return number && number == (uint32_t)record->unique;
 }

@@ -533,6 +533,32 @@ static void a_later_request_in_its_place_was_not_interrupted(void)
 	end_look();
 }
 
+/* One before this does not know of the word, and leaves it as it was. */
+static void nor_was_what_an_older_release_puts_in_its_place(void)
+{
+	struct fuse_interrupt_in in = {.unique = begin_endless_look()};
+	struct journal_request *record;
+	struct fuse_release_in release = {.fh = handle};
+	uint64_t unique;
+
+	(void)kernel_send(FUSE_INTERRUPT, &in, sizeof(in));
+	front_turn();
+	record = &journal_slot(now, 0)->requests[0];
+	REQUIRE(record->unique == in.unique && record->interrupted);
+	record->unique = 0;
+	unique = kernel_send(FUSE_RELEASE, &release, sizeof(release));
+	goes_into_the_pipe();
+	(void)once_left(pipes(), port_now()->device.slot, record->bytes, sizeof(record->bytes));
+	record->len = sizeof(struct fuse_in_header) + sizeof(release);
+	record->unique = unique;
+	once_taken(pipes());
+	die();
+	is_answered_in_time(unique, 0);
+	CHECK(port_now()->session == NULL);
+	front_end_comes();
+	end_look();
+}
+
 int main(void)
 {
 	static const struct sentence sentences[] = {
@@ -551,6 +577,7 @@ int main(void)
 		CATALOGUE(a_look_that_was_under_way_is_begun_again, "[U-6]"),
 		CATALOGUE(one_that_was_interrupted_is_not_begun_again, "[U-6]"),
 		SENTENCE(a_later_request_in_its_place_was_not_interrupted),
+		SENTENCE(nor_was_what_an_older_release_puts_in_its_place),
 	};
 
 	return suite_run("cuse_resume", sentences, ARRAY_SIZE(sentences));
