@@ -16,6 +16,8 @@ build_setup() {
     shift
     mkdir -p "$(dirname "$dir")"
     if [ ! -f "$dir/build.ninja" ]; then
+        # A set-up that was killed may have written down already that it is one: meson would make no build.ninja any more.
+        rm -rf "$dir/meson-private"
         meson setup "$dir" "$TOP" "$@" >"$log" 2>&1 || build_failed "$dir" "$log"
     elif [ $# -gt 0 ] && ! build_was_said "$@"; then
         # The folder may be older than the options: say them again.
