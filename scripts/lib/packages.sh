@@ -33,8 +33,9 @@ packages_missing() {
     printf '%s\n' "$@" | sort -u | grep -vxF -f <(printf '%s\n' "$have" | grep . || true) || true
 }
 
+# Its words are read here.
 packages_apt() {
-    DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null
+    LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null
 }
 
 # The index. apt waits for dpkg's lock and not for that of the lists, which a machine's daily update may have.
