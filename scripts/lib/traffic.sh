@@ -76,9 +76,12 @@ traffic_probe_begin() {
         guest_run "$from" ": >/tmp/probe.sent; probe send $address 7000 $* >>/tmp/probe.sent & echo \$! >/tmp/probe.pid"
 }
 
-# traffic_probe_listen TO COUNT: its socket is there. 7000 is 1B58.
+# traffic_probe_listen TO COUNT: its socket is there. 7000 is 1B58. One of an earlier case that failed may have it still, and is ended.
 traffic_probe_listen() {
-    guest_run "$1" "rm -f /tmp/probe; (probe recv 7000 $2 20000 >/tmp/probe.part; mv /tmp/probe.part /tmp/probe) &
+    guest_run "$1" "while [ -f /tmp/probe.recv ]; do kill \$(cat /tmp/probe.recv) 2>/dev/null; sleep 0.02; done
+        rm -f /tmp/probe
+        (probe recv 7000 $2 20000 >/tmp/probe.part & echo \$! >/tmp/probe.recv
+            wait; mv /tmp/probe.part /tmp/probe; rm /tmp/probe.recv) &
         until grep -q ':1B58 ' /proc/net/udp || [ -f /tmp/probe ]; do sleep 0.02; done"
 }
 
