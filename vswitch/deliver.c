@@ -45,15 +45,14 @@ static uint16_t try_transmit(struct forward *f, struct port *port, uint16_t queu
 	return port->ops->transmit(port, queue, packets, nr, stats);
 }
 
-/* What the call was, for those that were taken and the next: walking is the receiver's, cutting the
- * sender's. True: frames were cut. */
-static bool charge(struct forward *f, struct port *port, uint16_t queue,
+/* What was walked, for those that were taken and the next, is the receiver's. True: frames were
+ * cut, or would have been (of the next). */
+static bool charge(const struct forward *f, struct port *port, uint16_t queue,
 		   struct hf_packet *const *packets, uint16_t taken, uint16_t nr)
 {
 	uint32_t cut, walked = port->ops->walked(port, queue, &cut);
 	uint16_t tried = taken < nr ? (uint16_t)(taken + 1) : nr;
 
-	f->spent += (uint64_t)cut * SHARE_CUT;
 	if (walked > tried * SHARE_BUFFER)
 		share_walked(port, f->now, packets, tried, cut, walked);
 	return cut;
@@ -72,9 +71,13 @@ static void transmit(struct forward *f, struct port *port, uint16_t queue,
 		bool cut = port->ops->walked && charge(f, port, queue, packets + done, taken, left);
 
 		done = (uint16_t)(done + taken);
-		if (!taken) {
-			/* To count buffers for many frames costs too much to do it again. */
-			fruitless += cut ? TRIES : 1;
+		if (!taken && cut) {
+			/* To count buffers for many frames costs too much to do it again. Others
+			 * behind it may need fewer. */
+			count(&stats->tx_no_buffer, 1);
+			done++;
+		} else if (!taken) {
+			fruitless++;
 			cpu_relax();
 		}
 	}

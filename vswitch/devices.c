@@ -17,6 +17,7 @@
 #include <holdfast/burst.h>
 #include <holdfast/device.h>
 #include <holdfast/hop.h>
+#include <linux/virtio_net.h>
 #include <string.h>
 
 #include "say.h"
@@ -90,6 +91,25 @@ static uint32_t device_walked(struct port *port, uint16_t queue, uint32_t *ret_c
 	return hf_enqueue_walked(port->backend, queue, ret_cut);
 }
 
+static bool device_cuts(const struct port *port, const struct hf_offload *offload)
+{
+	uint64_t need;
+
+	switch (offload->gso_type & ~HF_GSO_ECN) {
+	case HF_GSO_TCPV4:
+		need = UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO4;
+		break;
+	case HF_GSO_TCPV6:
+		need = UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO6;
+		break;
+	default:
+		need = UINT64_C(1) << VIRTIO_NET_F_GUEST_UFO;
+	}
+	if (offload->gso_type & HF_GSO_ECN)
+		need |= UINT64_C(1) << VIRTIO_NET_F_GUEST_ECN;
+	return (hf_device_features(port->backend) & need) != need;
+}
+
 static int device_arm(struct port *port, uint16_t queue, bool wanted)
 {
 	return hf_enable_guest_notification(port->backend, queue, wanted);
@@ -108,6 +128,7 @@ static const struct port_ops device_ops = {
 	.forward = device_send,
 	.transmit = device_transmit,
 	.walked = device_walked,
+	.cuts = device_cuts,
 	.arm = device_arm,
 };
 

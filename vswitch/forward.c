@@ -13,9 +13,9 @@
  * is flooded to many is copied out first, and then it is nobody's but ours. (One copy more is
  * little beside so many.)
  *
- * How much work a packet is, is known with its verdict: its bytes, as often as they are copied. No
- * verdict is sought for the packets of a hop that come when the source's share of the round is
- * spent (share.h).
+ * How much work a packet is, is known with its verdict: its bytes, as often as they are copied, or
+ * the frames that it asks to be cut into. No verdict is sought for the packets of a hop that come
+ * when the source's share of the round is spent (share.h).
  */
 #include "forward.h"
 
@@ -84,6 +84,20 @@ static uint16_t take_group(struct batch *batch, struct hf_packet **group)
 	return taken;
 }
 
+/* Of what no guest sent, and so none has paid for: has the receiver had its part of what is cut?
+ * Then it is dropped. Apart, and so are all steps for such packets: others pay one comparison. */
+static __attribute__((noinline, cold)) bool drop_minced(struct forward *f,
+							const struct port *ingress,
+							struct port *port,
+							const struct hf_packet *packet)
+{
+	if (ingress->ops->peek || !port->ops->cuts || !port->ops->cuts(port, &packet->offload) ||
+	    share_may_cut(port, f->now, packet))
+		return false;
+	count(&stats_of(f, port->id)->tx_no_buffer, 1);
+	return true;
+}
+
 static void send_batch(struct forward *f, struct batch *batch)
 {
 	const struct view *view = own_view(f);
@@ -97,21 +111,24 @@ static void send_batch(struct forward *f, struct batch *batch)
 	}
 }
 
-static void flood(struct forward *f, uint16_t ingress, struct hf_packet *const *packets,
+static void flood(struct forward *f, const struct port *ingress, struct hf_packet *const *packets,
 		  uint16_t nr)
 {
 	const struct view *view = own_view(f);
 	struct batch batch;
 
-	count(&stats_of(f, ingress)->rx_flooded, nr);
+	count(&stats_of(f, ingress->id)->rx_flooded, nr);
 	for (unsigned i = 0; i < f->table->nr_reachable; i++) {
 		uint16_t port = f->table->reachable[i];
 
-		if (port == ingress)
+		if (port == ingress->id)
 			continue;
 		batch.count = 0;
-		for (uint16_t p = 0; p < nr; p++)
-			batch_add(&batch, &view->routes[port], packets[p]);
+		for (uint16_t p = 0; p < nr; p++) {
+			if (!share_is_minced(packets[p]) ||
+			    !drop_minced(f, ingress, view->routes[port].port, packets[p]))
+				batch_add(&batch, &view->routes[port], packets[p]);
+		}
 		send_batch(f, &batch);
 	}
 }
@@ -161,13 +178,19 @@ struct sorted {
 	uint16_t nr_floods;
 };
 
-/* Of a flooded packet, besides its bytes: a copy for each port but the sender's, and of many one
- * more (FLOOD_HELD). */
+/* What a guest pays for a packet besides its bytes, at each port. */
+static int64_t mincing(const struct forward *f, const struct hf_packet *packet)
+{
+	return share_is_minced(packet) && f->hop ? (int64_t)share_mincing(packet) : 0;
+}
+
+/* Of a flooded packet, besides that: a copy for each port but the sender's, and of many one more
+ * (FLOOD_HELD). */
 static int64_t flood_work(const struct forward *f, const struct hf_packet *packet)
 {
 	const unsigned ports = f->table->nr_reachable;
 
-	return ports > 1 ? (ports - 1) * ((int64_t)packet->total + SHARE_COPY) : 0;
+	return ports > 1 ? (ports - 1) * (packet->total + mincing(f, packet) + SHARE_COPY) : 0;
 }
 
 /* Verdicts for as many as the budget reaches to; how many. */
@@ -178,7 +201,7 @@ static uint16_t classify(struct forward *f, const struct port *ingress,
 	struct port_stats *stats = stats_of(f, ingress->id);
 	const int64_t budget = f->hop ? f->budget : INT64_MAX;
 	struct flow_ends last = {0}, ends;
-	int64_t left = budget, floods = 0;
+	int64_t left = budget, besides = 0; /* of what is spent: not the bytes */
 	int verdict = DROP;
 	uint16_t i;
 
@@ -198,16 +221,22 @@ static uint16_t classify(struct forward *f, const struct port *ingress,
 			count(&stats->rx_filtered, 1);
 		else if (verdict == FLOOD) {
 			sorted->floods[sorted->nr_floods++] = packets[i];
-			floods += flood_work(f, packets[i]);
 			left -= flood_work(f, packets[i]);
-		} else if (view->routes[verdict].port)
+			besides += flood_work(f, packets[i]);
+		} else if (view->routes[verdict].port) {
+			if (share_is_minced(packets[i])) {
+				left -= mincing(f, packets[i]);
+				besides += mincing(f, packets[i]);
+				if (drop_minced(f, ingress, view->routes[verdict].port, packets[i]))
+					continue;
+			}
 			batch_add(&sorted->batch, &view->routes[verdict], packets[i]);
-		else
+		} else
 			count(&stats_of(f, (uint16_t)verdict)->tx_no_queue, 1);
 	}
 	count(&stats->rx_packets, i);
 	f->spent = (uint64_t)(budget - left);
-	count(&stats->rx_bytes, f->spent - (uint64_t)floods);
+	count(&stats->rx_bytes, f->spent - (uint64_t)besides);
 	return i;
 }
 
@@ -236,7 +265,7 @@ uint16_t forward_burst(struct forward *f, const struct port *ingress,
 	if (f->hop && sorted.nr_floods && f->table->nr_reachable > FLOOD_HELD + 1)
 		take_all(f, packets, nr);
 	if (sorted.nr_floods)
-		flood(f, ingress->id, sorted.floods, sorted.nr_floods);
+		flood(f, ingress, sorted.floods, sorted.nr_floods);
 	send_batch(f, &sorted.batch);
 	end_hop(f, nr);
 	deliver_flush(f);

@@ -47,6 +47,9 @@ struct port_ops {
 	/* Descriptors that the last forward() or transmit() on the queue looked at, and *ret_cut
 	 * frames that it cut out of packets. NULL: there is no such thing. */
 	uint32_t (*walked)(struct port *port, uint16_t queue, uint32_t *ret_cut);
+	/* Would a packet that asks for this be cut into frames, for want of the offload? NULL:
+	 * never. */
+	bool (*cuts)(const struct port *port, const struct hf_offload *offload);
 	/* Want (or not) an event on the receive queue's descriptor. Returns 1 if packets are there
 	 * already. NULL: events come anyway. */
 	int (*arm)(struct port *port, uint16_t queue, bool wanted);
@@ -70,6 +73,7 @@ struct port {
 	uint16_t id;	 /* index in the table of ports */
 	/* Of any worker: second << 32 | descriptors that it wasted in it (share.h). */
 	_Atomic uint64_t crumbs;
+	_Atomic uint64_t cuts; /* … frames that were cut for it beyond need */
 	char name[HF_NAME_MAX + 1];
 
 	struct turn turns[HF_MAX_QUEUE_PAIRS]; /* any worker */

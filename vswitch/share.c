@@ -15,18 +15,44 @@ uint64_t share_waste(struct hf_packet *const *packets, uint16_t nr, uint64_t wal
 	return beyond(packets, nr, (uint64_t)nr * SHARE_DESCS, walked) * SHARE_WASTED;
 }
 
+/* Relaxed, see share_is_spent(). What another worker adds just now is forgotten: at worst a burst
+ * more. */
+static void add(_Atomic uint64_t *count, uint32_t now, uint64_t nr)
+{
+	const uint64_t second = (uint64_t)now << 32;
+	uint64_t had = atomic_load_explicit(count, memory_order_relaxed);
+
+	/* The seconds are above: none of the numbers may reach there. */
+	if (nr > SHARE_CUTS)
+		nr = SHARE_CUTS;
+	atomic_store_explicit(count, (had < second ? second : had) + nr, memory_order_relaxed);
+}
+
+uint64_t share_mincing(const struct hf_packet *packet)
+{
+	/* Fragments are of whole eights. */
+	uint32_t size = packet->offload.gso_size & ~7u;
+
+	return (uint64_t)packet->total * SHARE_CUT / (size ? size : 1) - packet->total;
+}
+
+bool share_may_cut(struct port *port, uint32_t now, const struct hf_packet *packet)
+{
+	if (share_is_spent(&port->cuts, now, SHARE_CUTS))
+		return false;
+	add(&port->cuts, now, share_mincing(packet) / SHARE_CUT);
+	return true;
+}
+
 void share_walked(struct port *port, uint32_t now, struct hf_packet *const *packets, uint16_t nr,
 		  uint32_t cut, uint32_t walked)
 {
-	const uint64_t second = (uint64_t)now << 32;
-	uint64_t crumbs = atomic_load_explicit(&port->crumbs, memory_order_relaxed);
+	/* A packed ring's are walked twice for a frame that is cut: counted, and filled. */
+	const uint64_t needed = (nr + 2 * (uint64_t)cut) * SHARE_BUFFER;
+	const uint64_t wasted = beyond(packets, nr, needed, walked);
 
-	walked = (uint32_t)beyond(packets, nr, ((uint64_t)nr + cut) * SHARE_BUFFER, walked);
-	if (!walked)
-		return;
-	/* What another worker adds just now is forgotten: at worst a burst more. */
-	crumbs = (crumbs < second ? second : crumbs) + walked;
-	atomic_store_explicit(&port->crumbs, crumbs, memory_order_relaxed);
+	if (wasted)
+		add(&port->crumbs, now, wasted);
 }
 
 void share_owe(struct source *source, uint32_t budget, uint64_t spent, uint16_t taken)

@@ -26,9 +26,16 @@
  * in crumbs, or chains that are no good, loses its own packets, and the worker less than a
  * thousandth of its time. (Seconds, not rounds: a worker that sleeps has few of those.) What honest
  * drivers post is no waste: Linux without mergeable buffers has 19 pages for the largest frame, and
- * in a packed ring all of them are walked, however small the frame is that came. A frame
- * that had to be cut out of a packet for want of an offload is the sender's doing; it pays
- * SHARE_CUT for each.
+ * in a packed ring all of them are walked, however small the frame is that came.
+ *
+ * A packet that has to be segmented for want of an offload costs SHARE_CUT for each frame. That is
+ * less than its bytes where the segments are as long as a network's; of shorter ones a guest pays
+ * the rest as well, by what its packet says of itself: before it is sent to anybody, so that the
+ * share bounds it and it is paid also when another worker does the cutting, and whether or not
+ * anybody has to. What came by an uplink nobody here has sent, and to let the uplink pay would be
+ * to let all its receivers: there the rest is that of the receiver, which lacks the offload. It may
+ * be SHARE_CUTS frames in a second; in what is left of it such packets are dropped, and only such:
+ * others may have sent them to do harm.
  */
 #ifndef VSWITCH_SHARE_H
 #define VSWITCH_SHARE_H
@@ -43,6 +50,7 @@
 #define SHARE_PIECE  1024u	       /* … and one more for so many bytes */
 #define SHARE_WASTED (SHARE_ROUND / 2) /* a descriptor beyond that */
 #define SHARE_CUT    1024u	       /* a frame that is cut: headers and checksums of its own */
+#define SHARE_CUTS   65536u	       /* of those, beyond bytes, for one receiver in a second */
 #define SHARE_BUFFER 20u   /* descriptors that a receiver may post for any frame, see above */
 #define SHARE_CRUMBS 8192u /* descriptors beyond that, of a receiver in a second */
 
@@ -60,13 +68,33 @@ static inline uint32_t share_open(struct source *source)
 /* What `walked` descriptors are beyond what `nr` packets need, as work. */
 uint64_t share_waste(struct hf_packet *const *packets, uint16_t nr, uint64_t walked);
 
+/* Has a port had `most` of something in this second? A worker that began its round in the last one
+ * may find the next one's count: that is not its second's. */
+static inline bool share_is_spent(const _Atomic uint64_t *count, uint32_t now, uint32_t most)
+{
+	/* Relaxed: the word means nothing for any other. */
+	const uint64_t had = atomic_load_explicit(count, memory_order_relaxed);
+
+	return had >> 32 == now && (uint32_t)had >= most;
+}
+
 /* Has the port's guest wasted what it may, in this second? */
 static inline bool share_is_shut(const struct port *port, uint32_t now)
 {
-	/* Relaxed: the word means nothing for any other. */
-	return atomic_load_explicit(&port->crumbs, memory_order_relaxed) >=
-	       ((uint64_t)now << 32 | SHARE_CRUMBS);
+	return share_is_spent(&port->crumbs, now, SHARE_CRUMBS);
 }
+
+/* Would the packet be cut into frames that cost more than its bytes? */
+static inline bool share_is_minced(const struct hf_packet *packet)
+{
+	return packet->offload.gso_type && packet->offload.gso_size < SHARE_CUT;
+}
+
+/* Of such a packet: what they cost beyond its bytes, as work. */
+uint64_t share_mincing(const struct hf_packet *packet);
+
+/* May such a packet be cut for the port? Then that is charged to it. */
+bool share_may_cut(struct port *port, uint32_t now, const struct hf_packet *packet);
 
 /* For up to `nr` packets, of which `cut` frames were made, the port's guest had `walked`
  * descriptors looked at. The worker that has the turn. */

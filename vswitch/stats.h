@@ -28,7 +28,7 @@ struct port_stats {
 	counter tx_packets;	/* delivered: what a guest's library dropped is not among them */
 	counter tx_bytes;
 	counter tx_no_buffer; /* dropped: the guest or the kernel had no room, or the guest's
-			       * buffers are crumbs (share.h) */
+			       * buffers are crumbs, or it had too much cut for it (share.h) */
 	counter tx_no_queue;  /* dropped: no queue of the port is enabled */
 	counter tx_handover;  /* dropped: its turn was taken, and the ring to its owner full */
 	counter tx_error;     /* dropped: refused by the kernel (too large, link down, malformed) */

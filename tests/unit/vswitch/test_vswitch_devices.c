@@ -4,6 +4,7 @@
 #include <holdfast/burst.h>
 #include <holdfast/device.h>
 #include <holdfast/hop.h>
+#include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -25,6 +26,7 @@ struct hf_device {
 	bool starts_anew;      /* … under a new grant, whose counters begin at 0 */
 	uint16_t sends;	       /* in each peek */
 	uint16_t asked_for;    /* the queue of the last prefetch */
+	uint64_t features;
 };
 
 struct hf_packet_pool {
@@ -33,6 +35,11 @@ struct hf_packet_pool {
 };
 
 static const char *const names[] = {"good_packets", "good_bytes", "drop_too_big"};
+
+uint64_t hf_device_features(const struct hf_device *device)
+{
+	return device->features;
+}
 
 size_t hf_counter_count(void)
 {
@@ -339,6 +346,34 @@ static void a_queue_is_asked_for_ahead_of_its_peek(void)
 	end();
 }
 
+static bool cuts(uint8_t gso_type)
+{
+	const struct hf_offload offload = {.gso_type = gso_type, .gso_size = 88};
+
+	return port->ops->cuts(port, &offload);
+}
+
+static void for_a_guest_is_cut_what_it_lacks_the_offload_for(void)
+{
+	static const struct {
+		uint8_t type, feature;
+	} kinds[] = {{HF_GSO_TCPV4, VIRTIO_NET_F_GUEST_TSO4},
+		     {HF_GSO_TCPV6, VIRTIO_NET_F_GUEST_TSO6},
+		     {HF_GSO_UDP, VIRTIO_NET_F_GUEST_UFO}};
+
+	begin();
+	for (unsigned has = 0; has < 3; has++) {
+		device.features = UINT64_C(1) << kinds[has].feature;
+		for (unsigned i = 0; i < 3; i++)
+			CHECK_EQ(cuts(kinds[i].type), i != has);
+	}
+	device.features = UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO4;
+	CHECK(cuts(HF_GSO_TCPV4 | HF_GSO_ECN));
+	device.features |= UINT64_C(1) << VIRTIO_NET_F_GUEST_ECN;
+	CHECK(!cuts(HF_GSO_TCPV4 | HF_GSO_ECN));
+	end();
+}
+
 static void counters_of_a_new_grant_begin_anew(void)
 {
 	struct port_stats *stats;
@@ -364,6 +399,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_the_library_drops_is_not_counted_as_sent),
 	SENTENCE(a_guests_packets_are_peeked_at_and_forwarded_by_the_hop),
 	SENTENCE(a_queue_is_asked_for_ahead_of_its_peek),
+	SENTENCE(for_a_guest_is_cut_what_it_lacks_the_offload_for),
 	SENTENCE(counters_of_a_new_grant_begin_anew),
 };
 

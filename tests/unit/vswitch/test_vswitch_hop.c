@@ -259,6 +259,43 @@ static void what_the_budget_does_not_reach_to_stays_with_its_guest(void)
 	stop(1);
 }
 
+/* Frame i, of 4 KiB, in segments of one byte. */
+static void minced(unsigned i, uint8_t to)
+{
+	peeked(i, to);
+	burst[i]->total = 4096;
+	burst[i]->offload = (struct hf_offload){.gso_type = HF_GSO_TCPV4, .gso_size = 1};
+}
+
+/* Whoever does the cutting, and later: its sender has paid. */
+static void what_another_worker_is_to_cut_is_charged_before_it_is_left_for_it(void)
+{
+	start(4, 2);
+	REQUIRE(port_take_turn(ports[1], 0));
+	for (unsigned i = 0; i < BURST; i++)
+		minced(i, 1);
+	forward(BURST);
+	CHECK(was(0, COPIED, 0, 1));
+	CHECK(was(1, COMPLETED, 0, 1));
+	CHECK_EQ(nr_events, 2);
+	CHECK_EQ(stats->handed_over, 1);
+	CHECK_EQ(f.spent, 4096 * SHARE_CUT);
+	CHECK_EQ(stats->ports[0].rx_bytes, 4096);
+	port_end_turn(ports[1], 0);
+	stop(2);
+}
+
+static void what_is_to_be_cut_costs_as_often_as_it_is_flooded(void)
+{
+	start(8, 1);
+	minced(0, 99);
+	minced(1, 99);
+	forward(2);
+	CHECK_EQ(f.spent, 4096 + 7 * (4096 * SHARE_CUT + SHARE_COPY));
+	CHECK_EQ(stats->ports[0].rx_bytes, 4096);
+	stop(1);
+}
+
 /* It is nobody's but ours already. */
 static void what_was_received_is_forwarded_whatever_the_budget(void)
 {
@@ -280,6 +317,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(before_a_flood_to_many_the_ring_is_given_back),
 	SENTENCE(what_is_left_for_another_worker_is_copied_out),
 	SENTENCE(what_the_budget_does_not_reach_to_stays_with_its_guest),
+	SENTENCE(what_another_worker_is_to_cut_is_charged_before_it_is_left_for_it),
+	SENTENCE(what_is_to_be_cut_costs_as_often_as_it_is_flooded),
 	SENTENCE(what_was_received_is_forwarded_whatever_the_budget),
 };
 SUITE("vswitch: hop", sentences)

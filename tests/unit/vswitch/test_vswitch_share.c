@@ -86,6 +86,7 @@ struct guest {
 	uint8_t to;	      /* a station, or 0xff: to all */
 	uint32_t len;	      /* of a packet; 0: all its chains are dropped */
 	uint32_t descriptors; /* of a chain, when they are noted */
+	uint16_t gso_size;    /* 0: nothing is asked for */
 	unsigned left;	      /* packets */
 	unsigned every;	      /* that many looks it has one packet; 0: all it has, at each */
 	/* What it posts. */
@@ -105,6 +106,7 @@ static struct {
 	uint64_t work, most_work; /* bytes that guest 0 had copied in this round, and in any */
 	uint64_t walked, most_walked;
 	uint64_t all_work, all_walked;
+	uint64_t cut, most_cut; /* frames that its packets were cut into */
 } spent;
 static unsigned rounds;
 static sem_t over;
@@ -120,7 +122,8 @@ static void end_round(void)
 	spent.most_walked = larger(spent.most_walked, spent.walked);
 	spent.all_work += spent.work;
 	spent.all_walked += spent.walked;
-	spent.work = spent.walked = 0;
+	spent.most_cut = larger(spent.most_cut, spent.cut);
+	spent.work = spent.walked = spent.cut = 0;
 	if (++rounds == ROUNDS)
 		sem_post(&over);
 }
@@ -135,6 +138,8 @@ static void fill(struct guest *g, struct hf_packet *packet, unsigned number)
 	memcpy(packet->data + 20, &number, sizeof(number));
 	packet->len = ROOM;
 	packet->total = g->len;
+	packet->offload = (struct hf_offload){.gso_type = g->gso_size ? HF_GSO_TCPV4 : HF_GSO_NONE,
+					      .gso_size = g->gso_size};
 }
 
 static uint16_t guest_peek(struct port *port, uint16_t queue, struct hf_hop *hop,
@@ -200,6 +205,7 @@ static uint16_t guest_transmit(struct port *port, uint16_t queue, struct hf_pack
 		memcpy(&number, packets[i]->data + 20, sizeof(number));
 		g->wrong += number != g->arrived++;
 		spent.work += packets[i]->total;
+		spent.cut += g->cut;
 	}
 	g->all_at_it += g->walked;
 	return i;
@@ -478,12 +484,51 @@ static void what_is_cut_into_many_frames_is_paid_for_by_its_sender(void)
 	guests[0].len = LONGEST;
 	guests[0].left = UINT32_MAX;
 	guests[0].descriptors = 18;
+	guests[0].gso_size = 8;
 	guests[3].crumbs = guests[3].cut = 8192;
 	run();
 	check_the_other_noticed_nothing();
 	CHECK(guests[0].taken <= 8 + ROUNDS / (8192 * SHARE_CUT / SHARE_ROUND));
 	CHECK_EQ(guests[3].arrived, guests[0].taken);
 	CHECK_EQ(guests[3].wrong, 0);
+}
+
+/* Neither are they short in bytes for it: what they cost is known before. */
+static void of_packets_to_be_cut_small_one_is_begun_in_a_round(void)
+{
+	place(4);
+	guests[0].to = 3;
+	guests[0].len = 4096;
+	guests[0].left = UINT32_MAX;
+	guests[0].descriptors = 2;
+	guests[0].gso_size = 1;
+	guests[3].crumbs = guests[3].cut = 4096;
+	run();
+	check_the_other_noticed_nothing();
+	CHECK(spent.most_cut <= SHARE_ROUND / SHARE_CUT + 4096);
+	CHECK(guests[0].taken <= 1 + ROUNDS / (4096 * SHARE_CUT / SHARE_ROUND));
+	CHECK(guests[0].taken >= ROUNDS / (4096 * SHARE_CUT / SHARE_ROUND) / 10 * 9);
+	CHECK_EQ(guests[3].arrived, guests[0].taken);
+	CHECK_EQ(guests[3].wrong, 0);
+}
+
+/* Bytes pay for it. */
+static void segments_as_a_network_has_them_cost_nothing_more(void)
+{
+	struct hf_packet packet = {.total = LONGEST,
+				   .offload = {.gso_type = HF_GSO_TCPV6, .gso_size = 1220}};
+
+	CHECK(!share_is_minced(&packet));
+	packet.offload.gso_size = 536;
+	REQUIRE(share_is_minced(&packet));
+	CHECK_EQ(share_mincing(&packet), LONGEST * UINT64_C(1024) / 536 - LONGEST);
+	/* Fragments of eight bytes; and what is less than any fragment. */
+	packet.offload.gso_size = 15;
+	CHECK_EQ(share_mincing(&packet), LONGEST * UINT64_C(1024) / 8 - LONGEST);
+	packet.offload.gso_size = 1;
+	CHECK_EQ(share_mincing(&packet), LONGEST * UINT64_C(1023));
+	packet.offload.gso_type = HF_GSO_NONE;
+	CHECK(!share_is_minced(&packet));
 }
 
 static void crumbs_are_counted_by_the_second(void)
@@ -495,6 +540,8 @@ static void crumbs_are_counted_by_the_second(void)
 	/* What two packets need, and 100 frames. */
 	share_walked(&port, 5, packets, 2, 0, 2 * SHARE_BUFFER);
 	share_walked(&port, 5, packets, 2, 98, 100 * SHARE_BUFFER);
+	/* On a packed ring those of the frames are counted first, and then walked again. */
+	share_walked(&port, 5, packets, 2, 98, (2 + 2 * 98) * SHARE_BUFFER);
 	CHECK_EQ(atomic_load(&port.crumbs), 0);
 	share_walked(&port, 5, packets, 2, 0, 2 * SHARE_BUFFER + SHARE_CRUMBS - 1);
 	CHECK(!share_is_shut(&port, 5));
@@ -503,6 +550,11 @@ static void crumbs_are_counted_by_the_second(void)
 	CHECK(!share_is_shut(&port, 6));
 	share_walked(&port, 6, packets, 2, 0, 2 * SHARE_BUFFER + SHARE_CRUMBS - 1);
 	CHECK(!share_is_shut(&port, 6));
+	/* Another worker's round may have begun in the second before. */
+	CHECK(!share_is_shut(&port, 5));
+	share_walked(&port, 5, packets, 2, 0, 2 * SHARE_BUFFER + 1);
+	CHECK(!share_is_shut(&port, 5));
+	CHECK(share_is_shut(&port, 6));
 }
 
 /* Rounds may be long, or have naps between them: who is alone would wait for nobody. But who is not
@@ -602,6 +654,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(chains_that_are_dropped_are_paid_for_as_well),
 	SENTENCE(a_receiver_that_posts_crumbs_loses_its_own_packets_only),
 	SENTENCE(what_is_cut_into_many_frames_is_paid_for_by_its_sender),
+	SENTENCE(of_packets_to_be_cut_small_one_is_begun_in_a_round),
+	SENTENCE(segments_as_a_network_has_them_cost_nothing_more),
 	SENTENCE(the_buffers_of_an_honest_driver_are_no_crumbs),
 	SENTENCE(crumbs_are_counted_by_the_second),
 	SENTENCE(while_nothing_comes_from_anybody_else_nothing_is_owed),
