@@ -39,8 +39,8 @@ static void open_world(void)
 	REQUIRE(front_end_connect(&fe, world_port_path(&world, "p0")) == 0);
 	REQUIRE(front_end_setup(&fe, &shape) == 0);
 	front_end_post_buffers(&fe, 0);
-	/* All of it is stored by now: who answers has waited for that. */
-	REQUIRE(world_ask_pid(&world, NULL) > 0);
+	/* All of it is stored: the holder is read off as well, and gets no more. */
+	world_rest(&world);
 }
 
 static void close_world(void)
@@ -55,15 +55,16 @@ static void close_world(void)
 /* From now on no message is noted as acted on. */
 static void stop_holder(void)
 {
-	uint64_t features;
-
 	kill(world.primary, SIGSTOP);
 	for (uint64_t i = 0; i < DESCRIPTORS; i++) {
 		(void)front_end_set_fd(&filler, FE_SET_VRING_CALL, 0);
 		close(filler.calls[0]);
 		filler.calls[0] = -1;
 	}
-	CHECK_EQ(front_end_get_u64(&filler, FE_GET_FEATURES, &features), 0); /* behind them */
+	/* Until they are taken, and not until the primary goes on without its holder: there is
+	 * nothing to see of that. If it comes to it later, the message is noted, and all the same
+	 * must hold. */
+	usleep(100000);
 }
 
 /* Ring 1 as if just laid out: its kick is waited for. */
@@ -115,6 +116,7 @@ static void a_base_that_started_its_ring_does_not_set_it_back(void)
 	REQUIRE(packets_are_taken());
 	REQUIRE(kill(pid, SIGKILL) == 0);
 	kill(world.primary, SIGCONT);
+	REQUIRE(world_ask_pid(&world, NULL) != pid);
 	CHECK_EQ(front_end_reply(&fe, FE_SET_VRING_BASE, &answer, sizeof(answer)), 8);
 	CHECK_EQ(answer, 0);
 	for (int i = 0; i < WAIT_MS && came < PACKETS; i++, usleep(1000))
