@@ -106,8 +106,19 @@ void primary_child_said(struct primary_child *p, char *text, int *fds, size_t nr
 
 /* --- deaths --- */
 
-static int exit_status(int status)
+/* One that is told to end before it can listen has ended in good order as well. */
+static bool ended_as_told(const struct primary_child *p, int status)
 {
+	int number = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+
+	return p->ending && !p->ready &&
+	       (number == SIGTERM || number == SIGINT || number == SIGHUP);
+}
+
+static int exit_status(const struct primary_child *p, int status)
+{
+	if (ended_as_told(p, status))
+		return EXIT_SUCCESS;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -150,7 +161,7 @@ static void on_died(struct child *child, int status)
 
 	p->kill_at_ns = 0;
 	if (p->ending || is_final(p, status)) {
-		p->ended(p, exit_status(status));
+		p->ended(p, exit_status(p, status));
 		return;
 	}
 	log_warning(TAG, "the primary died (%s %d): starting it again, %zu descriptors kept",
