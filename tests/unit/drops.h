@@ -8,7 +8,10 @@
 #define TESTS_DROPS_H
 
 #include <holdfast/burst.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "rig.h"
 #include "suite.h"
@@ -128,6 +131,41 @@ static void check_drop(const struct drop *c, uint16_t queue)
 	close_ring(queue);
 	if (CU_get_number_of_failure_records() != before)
 		printf("    in case %s, vring %u\n", c->what, queue);
+}
+
+/* The ring is enabled, and only then the guest sends, between a burst's look at the grant and its
+ * look at the ring, which faults. */
+static void *trapped;
+
+static void enable_and_send(int number)
+{
+	(void)number;
+	if (mprotect(trapped, (size_t)getpagesize(), PROT_READ | PROT_WRITE) < 0)
+		_exit(1);
+	rig.grants[1] |= HF_GRANT_ENABLED;
+	driver_publish(d);
+}
+
+static void what_is_sent_behind_the_enabling_is_not_dropped(void)
+{
+	const struct hf_vring *v;
+
+	open_ring(1, 0);
+	v = hf_device_vring(rig.device, 1);
+	rig.grants[1] &= ~HF_GRANT_ENABLED;
+	for (int i = 0; i < 5; i++)
+		put_good(1);
+	trapped = (void *)align_down((uintptr_t)(v->packed ? (void *)v->slots : (void *)v->avail),
+				     (uintptr_t)getpagesize());
+	signal(SIGSEGV, enable_and_send);
+	CHECK_EQ(mprotect(trapped, (size_t)getpagesize(), PROT_NONE), 0);
+	CHECK_EQ(move_one(1), 0);
+	signal(SIGSEGV, SIG_DFL);
+	CHECK_EQ(rig_counter(&rig, 1, HF_COUNTER_DROP_DISABLED), 0);
+	for (int i = 0; i < 5; i++)
+		CHECK_EQ(move_one(1), 1);
+	CHECK_EQ(driver_consume_all(d), 5);
+	close_ring(1);
 }
 
 #endif

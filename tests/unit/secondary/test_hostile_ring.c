@@ -6,10 +6,6 @@
  *
  * A DROP_ or BREAK_ counter without a case fails the suite.
  */
-#include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #define V1	 HF_FEATURE(HF_F_VERSION_1)
 #define MRG	 HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
 #define INDIRECT HF_FEATURE(HF_F_INDIRECT_DESC)
@@ -476,38 +472,6 @@ static void a_disabled_ring_drops_what_the_guest_sends(void)
 	for (int i = 0; i < 5; i++)
 		CHECK_EQ(move_one(1), 0);
 	CHECK_EQ(rig_counter(&rig, 1, HF_COUNTER_DROP_DISABLED), 5);
-	CHECK_EQ(driver_consume_all(d), 5);
-	close_ring(1);
-}
-
-/* The ring is enabled, and only then the guest sends, between a burst's look at the grant and its
- * look at the ring, which faults. */
-static void *trapped;
-
-static void enable_and_send(int number)
-{
-	(void)number;
-	if (mprotect(trapped, (size_t)getpagesize(), PROT_READ | PROT_WRITE) < 0)
-		_exit(1);
-	rig.grants[1] |= HF_GRANT_ENABLED;
-	driver_publish(d);
-}
-
-static void what_is_sent_behind_the_enabling_is_not_dropped(void)
-{
-	open_ring(1, 0);
-	rig.grants[1] &= ~HF_GRANT_ENABLED;
-	for (int i = 0; i < 5; i++)
-		put_good(1);
-	trapped = (void *)align_down((uintptr_t)hf_device_vring(rig.device, 1)->avail,
-				     (uintptr_t)getpagesize());
-	signal(SIGSEGV, enable_and_send);
-	CHECK_EQ(mprotect(trapped, (size_t)getpagesize(), PROT_NONE), 0);
-	CHECK_EQ(move_one(1), 0);
-	signal(SIGSEGV, SIG_DFL);
-	CHECK_EQ(rig_counter(&rig, 1, HF_COUNTER_DROP_DISABLED), 0);
-	for (int i = 0; i < 5; i++)
-		CHECK_EQ(move_one(1), 1);
 	CHECK_EQ(driver_consume_all(d), 5);
 	close_ring(1);
 }
