@@ -157,22 +157,31 @@ static void turn(void)
 	loop_timer_clear(loop, &now);
 }
 
+/* Where there are no access lists one user has spent what he has, with two of them. False: that
+ * needs root. */
+static bool begin_with_one_out(int *ret_fds)
+{
+	if (getuid()) {
+		printf("(needs root) ");
+		return false;
+	}
+	begin(1);
+	listener.users.path = "/nowhere";
+	listener.users.each_ns *= 100000;
+	for (int i = 0; i < 2; i++)
+		ret_fds[i] = dial_as(4711);
+	turn();
+	return true;
+}
+
 /* The others wait for a moment: the queue is one. */
 static void closing_those_who_are_out_has_a_share_of_the_loops_time(void)
 {
 	uint64_t *spent = &listener.turned_out.until_ns;
 	int fds[4];
 
-	if (getuid()) {
-		printf("(needs root) ");
+	if (!begin_with_one_out(fds))
 		return;
-	}
-	begin(1);
-	listener.users.path = "/nowhere"; /* as where there are no access lists */
-	listener.users.each_ns *= 100000;
-	for (int i = 0; i < 2; i++)
-		fds[i] = dial_as(4711);
-	turn();
 	CHECK_EQ(let_in, 3); /* `dialled` is one of them */
 	CHECK_EQ(*spent, 0);
 	fds[2] = dial_as(4711);
@@ -200,16 +209,8 @@ static void a_closing_that_is_held_up_does_not_shut_the_door(void)
 {
 	int fds[3];
 
-	if (getuid()) {
-		printf("(needs root) ");
+	if (!begin_with_one_out(fds))
 		return;
-	}
-	begin(1);
-	listener.users.path = "/nowhere"; /* as where there are no access lists */
-	listener.users.each_ns *= 100000;
-	for (int i = 0; i < 2; i++)
-		fds[i] = dial_as(4711);
-	turn();
 	held_up_s = 100;
 	fds[2] = dial_as(4711);
 	turn();
