@@ -12,6 +12,7 @@
 #include "fd.h"
 #include "foreign_helper.h"
 #include "log.h"
+#include "stream.h"
 
 #define TAG	   "foreign"
 #define KERNEL_MAX 253u
@@ -72,8 +73,10 @@ static enum waiting look(int socket, bool named)
 	return n ? BYTES : EMPTY_PACKET;
 }
 
+/* Nobody has prepared a socket for it that was never a session's. */
 static void look_from(int socket, int offset)
 {
+	stream_take_urgent_inline(socket);
 	(void)setsockopt(socket, SOL_SOCKET, SO_PEEK_OFF, &offset, sizeof(offset));
 }
 

@@ -120,6 +120,14 @@ bool stream_listens(int fd, uint64_t dev, uint64_t ino)
 	       stream_file(fd, &now_dev, &now_ino) == 0 && now_dev == dev && now_ino == ino;
 }
 
+/* calls: setsockopt */
+void stream_take_urgent_inline(int fd)
+{
+	int on = 1;
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
 /* calls: getsockopt */
 static struct ucred peer_of(int fd)
 {

@@ -22,6 +22,9 @@ int stream_file(int fd, uint64_t *ret_dev, uint64_t *ret_ino);
 bool stream_listens(int fd, uint64_t dev, uint64_t ino);
 /* Process at the other end, 0 unknown. */
 pid_t stream_peer_pid(int fd);
+/* An out-of-band byte is one among the others from now on. Where it is not, it makes the socket
+ * readable for ever and is shown to no look, nor are the descriptors that came with it. */
+void stream_take_urgent_inline(int fd);
 /* Its user when it connected, or listened; -1 unknown. */
 uid_t stream_peer_user(int fd);
 

@@ -20,6 +20,7 @@
 #include "session_end.h"
 #include "session_message.h"
 #include "session_wait.h"
+#include "stream.h"
 
 static void on_deadline(struct loop_timer *timer)
 {
@@ -43,6 +44,8 @@ struct session *session_new(struct port *port, int socket)
 	session->port = port;
 	session->device = &port->device;
 	session->socket = socket;
+	if (socket >= 0)
+		stream_take_urgent_inline(socket);
 	return session;
 }
 

@@ -16,11 +16,13 @@
 #include <unistd.h>
 
 #include "alive.h"
+#include "attach.pb-c.h"
 #include "check.h"
 #include "fd.h"
 #include "frame.h"
 #include "fuse_file.h"
 #include "knocks.h"
+#include "layout.h"
 #include "suite.h"
 
 static struct alive a;
@@ -318,6 +320,59 @@ static void a_door_whose_files_hang_is_shut_until_they_do_not(void)
 	close_all();
 }
 
+/* A secondary that looks on, by hand. Its socket. */
+static int attach_looker(void)
+{
+	Holdfast__Attach__Hello hello = HOLDFAST__ATTACH__HELLO__INIT;
+	Holdfast__Attach__ToPrimary request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+	char path[128], name[] = "looker";
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/attach.sock", a.world.dir);
+	fd = hf_seqpacket_connect(path);
+	REQUIRE(fd >= 0);
+	hello.abi_major = HF_ABI_MAJOR;
+	hello.role = HOLDFAST__ATTACH__ROLE__OBSERVER;
+	hello.name = hello.version = name;
+	request.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_HELLO;
+	request.hello = &hello;
+	CHECK_EQ(hf_frame_send(fd, &request.base, NULL, 0), 0);
+	return fd;
+}
+
+static int send_state(int fd)
+{
+	Holdfast__Attach__StateSet state = HOLDFAST__ATTACH__STATE_SET__INIT;
+	Holdfast__Attach__ToPrimary request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	request.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_STATE_SET;
+	request.state_set = &state;
+	return hf_frame_send(fd, &request.base, &file.fd, 1);
+}
+
+static void a_secondary_whose_files_hang_is_cut_off(void)
+{
+	int fd;
+
+	if (!open_all_with_file(NULL))
+		return;
+	fd = attach_looker();
+	for (unsigned int i = 0; i < 4; i++) {
+		CHECK_EQ(world_counter(&a.world, "refused.attach_bad_message"), 0);
+		CHECK_EQ(send_state(fd), 0);
+		CHECK(fuse_file_hangs(&file, i + 1));
+		check_alive();
+	}
+	CHECK(world_counter_becomes(&a.world, "refused.attach_bad_message", 1));
+	check_alive();
+	CHECK_EQ(atomic_load(file.flushes), 4);
+	CHECK_EQ(world_fds(a.world.primary, file.fd), 0);
+	hf_fd_close(&fd);
+	fuse_file_end(&file);
+	check_alive();
+	close_all();
+}
+
 #define NAMED 4711u
 #define OTHER 4712u
 
@@ -412,6 +467,46 @@ static void a_socket_that_lingers_holds_up_nobody(void)
 	close_all();
 }
 
+/* Where it is not taken in line no look shows it: the socket is readable for ever, the message never
+ * whole, and what came along is closed unseen. */
+static void a_message_whose_first_byte_is_urgent_is_a_message(void)
+{
+	const uint32_t header[3] = {FE_GET_FEATURES, 1, 0};
+	const uint8_t *bytes = (const uint8_t *)header;
+	uint64_t value = 0;
+
+	open_all(NULL);
+	connect_bad();
+	CHECK_EQ(front_end_send_urgent(&bad, bytes[0], NULL, 0), 0);
+	CHECK_EQ(front_end_send_bytes(&bad, bytes + 1, sizeof(header) - 1, NULL, 0, 0), 0);
+	CHECK_EQ(front_end_reply(&bad, FE_GET_FEATURES, &value, sizeof(value)), 8);
+	CHECK(value != 0);
+	front_end_close(&bad);
+	alive_check(&a);
+	close_all();
+}
+
+static void a_socket_that_lingers_behind_an_urgent_byte_holds_up_nobody(void)
+{
+	struct lingerer lingerer;
+	struct front_end second;
+
+	open_all(NULL);
+	lingerer_begin(&lingerer);
+	connect_bad();
+	stop_primary();
+	REQUIRE(front_end_connect(&second, world_port_path(&a.world, "bad")) == 0);
+	CHECK_EQ(front_end_send_urgent(&second, 'x', &lingerer.fd, 1), 0);
+	hf_fd_close(&lingerer.fd);
+	CHECK_EQ(kill(a.world.primary, SIGCONT), 0);
+	CHECK(front_end_is_closed(&second));
+	front_end_close(&second);
+	check_alive();
+	front_end_close(&bad);
+	lingerer_end(&lingerer);
+	close_all();
+}
+
 static const struct sentence sentences[] = {
 	CATALOGUE(a_file_that_is_never_flushed_is_refused_and_holds_up_nobody, "[23] [M-9]"),
 	CATALOGUE(stray_files_that_are_never_flushed_hold_up_nobody, "[M-2]"),
@@ -422,7 +517,10 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_primary_that_dies_beside_who_hangs_is_succeeded, "[F-3]"),
 	CATALOGUE(a_local_peers_file_that_hangs_holds_up_nobody, "[C-1]"),
 	CATALOGUE(a_door_whose_files_hang_is_shut_until_they_do_not, "[C-6]"),
+	CATALOGUE(a_secondary_whose_files_hang_is_cut_off, "[C-6]"),
 	CATALOGUE(a_user_whose_files_hang_is_kept_away_and_nobody_else, "[C-6]"),
 	CATALOGUE(a_socket_that_lingers_holds_up_nobody, "[23] [20]"),
+	CATALOGUE(a_message_whose_first_byte_is_urgent_is_a_message, "[M-17]"),
+	CATALOGUE(a_socket_that_lingers_behind_an_urgent_byte_holds_up_nobody, "[23]"),
 };
 SUITE("foreign", sentences)

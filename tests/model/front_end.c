@@ -112,7 +112,8 @@ void front_end_close(struct front_end *fe)
 		guest_destroy(&fe->guest);
 }
 
-static int send_piece(int socket, const uint8_t *bytes, size_t len, const int *fds, size_t nr_fds)
+static int send_flagged(int socket, const uint8_t *bytes, size_t len, const int *fds, size_t nr_fds,
+			int flags)
 {
 	union {
 		struct cmsghdr align;
@@ -130,7 +131,17 @@ static int send_piece(int socket, const uint8_t *bytes, size_t len, const int *f
 		control.align.cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
 		memcpy(CMSG_DATA(&control.align), fds, nr_fds * sizeof(int));
 	}
-	return sendmsg(socket, &msg, MSG_NOSIGNAL) == (ssize_t)len ? 0 : -errno;
+	return sendmsg(socket, &msg, MSG_NOSIGNAL | flags) == (ssize_t)len ? 0 : -errno;
+}
+
+static int send_piece(int socket, const uint8_t *bytes, size_t len, const int *fds, size_t nr_fds)
+{
+	return send_flagged(socket, bytes, len, fds, nr_fds, 0);
+}
+
+int front_end_send_urgent(struct front_end *fe, uint8_t byte, const int *fds, size_t nr_fds)
+{
+	return send_flagged(fe->socket, &byte, 1, fds, nr_fds, MSG_OOB);
 }
 
 int front_end_send_bytes(struct front_end *fe, const void *bytes, size_t len, const int *fds,

@@ -99,6 +99,8 @@ void front_end_close(struct front_end *fe); /* socket, guest, rings */
 /* Bytes as they are; `pause_us` between any two of them (0: in one write). */
 int front_end_send_bytes(struct front_end *fe, const void *bytes, size_t len, const int *fds,
 			 size_t nr_fds, unsigned int pause_us);
+/* One, out of band. */
+int front_end_send_urgent(struct front_end *fe, uint8_t byte, const int *fds, size_t nr_fds);
 int front_end_send(struct front_end *fe, uint32_t request, uint32_t flags, const void *payload,
 		   uint32_t size, const int *fds, size_t nr_fds);
 /* The reply to `request`, its payload into `payload`; payload bytes or -errno. 0 bytes: closed. */

@@ -36,7 +36,7 @@ static void close_pair(void)
 	hf_fd_close(&peers);
 }
 
-static void queue(const char *bytes, int fd)
+static void queue_flagged(const char *bytes, int fd, int flags)
 {
 	union {
 		struct cmsghdr header;
@@ -52,7 +52,12 @@ static void queue(const char *bytes, int fd)
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof(control);
 	}
-	REQUIRE(sendmsg(peers, &msg, 0) == (ssize_t)strlen(bytes));
+	REQUIRE(sendmsg(peers, &msg, flags) == (ssize_t)strlen(bytes));
+}
+
+static void queue(const char *bytes, int fd)
+{
+	queue_flagged(bytes, fd, 0);
 }
 
 static void descriptors_are_seen_behind_an_empty_packet(void)
@@ -86,6 +91,17 @@ static void the_end_is_no_packet(void)
 		CHECK(!foreign_in_queue(ours));
 		close_pair();
 	}
+}
+
+/* Also of a socket that nobody has prepared, as one that was never accepted. */
+static void descriptors_are_seen_with_an_urgent_byte(void)
+{
+	open_pair(SOCK_STREAM);
+	queue_flagged("x", STDIN_FILENO, MSG_OOB);
+	CHECK(foreign_in_queue(ours));
+	queue("y", -1);
+	CHECK(foreign_in_queue(ours));
+	close_pair();
 }
 
 static void looking_takes_nothing_and_names_nobody_to_who_reads(void)
@@ -272,6 +288,7 @@ static void who_waits_at_a_listener_is_closed_by_another_also_without_a_free_num
 static const struct sentence sentences[] = {
 	SENTENCE(descriptors_are_seen_behind_an_empty_packet),
 	SENTENCE(the_end_is_no_packet),
+	SENTENCE(descriptors_are_seen_with_an_urgent_byte),
 	SENTENCE(looking_takes_nothing_and_names_nobody_to_who_reads),
 	SENTENCE(a_queue_is_emptied_to_its_last_packet),
 	SENTENCE(who_hangs_over_a_queue_is_counted_also_without_a_free_number),

@@ -12,6 +12,7 @@
 #include "fd.h"
 #include "fd_ledger.h"
 #include "once.h"
+#include "stream.h"
 #include "suite.h"
 #include "vu_recv.h"
 
@@ -49,7 +50,7 @@ static enum vu_recv_result receive(void)
 }
 
 /* Send bytes with n fresh eventfds. */
-static void send_fds(const void *bytes, size_t len, size_t n)
+static void send_flagged(const void *bytes, size_t len, size_t n, int flags)
 {
 	char control[CMSG_SPACE(253 * sizeof(int))] = {0};
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
@@ -69,8 +70,13 @@ static void send_fds(const void *bytes, size_t len, size_t n)
 		c->cmsg_len = CMSG_LEN(n * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, n * sizeof(int));
 	}
-	REQUIRE(sendmsg(pair[THEIRS], &msg, MSG_NOSIGNAL) == (ssize_t)len);
+	REQUIRE(sendmsg(pair[THEIRS], &msg, MSG_NOSIGNAL | flags) == (ssize_t)len);
 	hf_fd_close_all(fds, n);
+}
+
+static void send_fds(const void *bytes, size_t len, size_t n)
+{
+	send_flagged(bytes, len, n, 0);
 }
 
 struct bytes {
@@ -240,6 +246,22 @@ static void descriptors_in_the_middle_of_a_message_are_refused(void)
 	end();
 }
 
+/* A look ends before an urgent byte, however much of the message is behind it. */
+static void stray_descriptors_around_an_urgent_byte_are_refused(void)
+{
+	struct bytes m = message(VU_GET_FEATURES, VU_VERSION, 0);
+
+	begin();
+	stream_take_urgent_inline(pair[OURS]);
+	send_fds(m.b, m.len - 2, 0);
+	CHECK_EQ(receive(), VU_RECV_AGAIN);
+	send_flagged(m.b + m.len - 2, 1, 0, MSG_OOB);
+	send_fds(m.b + m.len - 1, 1, 1);
+	CHECK_EQ(receive(), VU_RECV_REFUSED);
+	CHECK_EQ(reason, REFUSED_FD_COUNT);
+	end();
+}
+
 static void descriptors_lost_to_a_full_table_are_noticed(void)
 {
 	struct bytes m = message(VU_SET_MEM_TABLE, VU_VERSION, 8);
@@ -324,6 +346,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(descriptors_in_two_parts_beside_credentials_are_all_there_is, "[M-2]"),
 	CATALOGUE(more_descriptors_than_any_message_has_are_all_closed, "[10] [M-2]"),
 	CATALOGUE(descriptors_in_the_middle_of_a_message_are_refused, "[M-2]"),
+	CATALOGUE(stray_descriptors_around_an_urgent_byte_are_refused, "[M-2]"),
 	CATALOGUE(descriptors_lost_to_a_full_table_are_noticed, "[M-2]"),
 	CATALOGUE(a_header_that_is_no_header_is_refused_before_its_payload, "[17] [M-1]"),
 	SENTENCE(the_largest_payload_fits),
