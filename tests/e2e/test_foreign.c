@@ -467,8 +467,8 @@ static void a_socket_that_lingers_holds_up_nobody(void)
 	close_all();
 }
 
-/* Where it is not taken in line no look shows it: the socket is readable for ever, the message never
- * whole, and what came along is closed unseen. */
+/* Where it is not taken in line no look shows it: the socket is readable for ever, the message
+ * never whole, and what came along is closed unseen. */
 static void a_message_whose_first_byte_is_urgent_is_a_message(void)
 {
 	const uint32_t header[3] = {FE_GET_FEATURES, 1, 0};

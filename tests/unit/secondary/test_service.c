@@ -455,6 +455,48 @@ static int refusal(void)
 	return error;
 }
 
+static int ask_of_a_primary(void)
+{
+	Holdfast__Attach__FeatureGet get = HOLDFAST__ATTACH__FEATURE_GET__INIT;
+	Holdfast__Attach__ToPrimary request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	request.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_FEATURE_GET;
+	request.feature_get = &get;
+	return hf_request(&alone, &request, -1, 20 * NS_PER_MS, NULL);
+}
+
+static void reply_to(uint64_t request, int error)
+{
+	Holdfast__Attach__Reply body = HOLDFAST__ATTACH__REPLY__INIT;
+	Answer answer = HOLDFAST__ATTACH__TO_SECONDARY__INIT;
+	char reason[] = "";
+
+	body.request = request;
+	body.error = error;
+	body.reason = reason;
+	answer.body_case = BODY(REPLY);
+	answer.reply = &body;
+	CHECK_EQ(hf_frame_send(far, &answer.base, NULL, 0), 0);
+}
+
+/* Nor is its answer, when it comes after all, taken for that of the next request. */
+static void a_primary_that_says_nothing_is_given_up(void)
+{
+	begin_alone();
+	alone.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	alone.request_frame.bytes = malloc(HF_FRAME_MAX_BYTES);
+	REQUIRE(alone.wake >= 0 && alone.request_frame.bytes);
+	CHECK_EQ(ask_of_a_primary(), -ETIMEDOUT);
+	reply_to(alone.requests, -EBUSY);
+	reply_to(alone.requests + 1, -ENOENT);
+	CHECK_EQ(ask_of_a_primary(), -ENOENT);
+	CHECK(alone.deferred && !alone.deferred->next);
+	CHECK(alone.socket >= 0);
+	free((void *)(uintptr_t)alone.request_frame.bytes);
+	hf_fd_close(&alone.wake);
+	end_alone();
+}
+
 static void a_grant_that_cannot_be_run_is_refused(void)
 {
 	begin_alone();
@@ -661,6 +703,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_loop_that_cannot_wait_says_so),
 	SENTENCE(an_application_without_the_loops_descriptor_is_told),
 	SENTENCE(callbacks_that_are_not_there_are_refused),
+	SENTENCE(a_primary_that_says_nothing_is_given_up),
 	SENTENCE(a_grant_that_cannot_be_run_is_refused),
 	SENTENCE(refusals_wait_for_a_primary_that_does_not_read),
 	SENTENCE(what_cannot_even_be_kept_ends_the_connection),

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +18,7 @@
 #include "cuse_wire.h"
 #include "fake_cuse.h"
 #include "fake_grants.h"
+#include "fd.h"
 #include "front.h"
 #include "owner.h"
 #include "port.h"
@@ -63,6 +65,30 @@ static void a_caller_that_is_gone_or_not_to_be_seen_is_refused(void)
 	owner.handle = (uint64_t)kernel_open();
 	CHECK_EQ(kernel_ioctl(owner.handle, VH_SET_OWNER, NULL), 0);
 	owner_end();
+}
+
+/* Of all numbers so many are taken that the few left are for who is there. */
+static void without_descriptors_nobody_new_opens(void)
+{
+	struct rlimit old, tight;
+	int held[64];
+
+	front_begin();
+	kernel_begin();
+	for (size_t i = 0; i < ARRAY_SIZE(held); i++)
+		held[i] = dup(kernel.socket);
+	REQUIRE(getrlimit(RLIMIT_NOFILE, &old) == 0);
+	tight = old;
+	tight.rlim_cur = (rlim_t)held[ARRAY_SIZE(held) - 1] + 5;
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &tight) == 0);
+	CHECK_EQ(kernel_open(), -EMFILE);
+	CHECK_EQ(primary.refusals[REFUSED_NO_RESOURCES], 1);
+	CHECK(!kernel_port()->session);
+	REQUIRE(setrlimit(RLIMIT_NOFILE, &old) == 0);
+	hf_fd_close_all(held, ARRAY_SIZE(held));
+	CHECK(kernel_open() > 0);
+	kernel_end();
+	front_end();
 }
 
 static void another_process_than_the_owner_sets_nothing_up(void)
@@ -258,6 +284,7 @@ int main(void)
 {
 	static const struct sentence sentences[] = {
 		CATALOGUE(a_caller_that_is_gone_or_not_to_be_seen_is_refused, "[U-3]"),
+		SENTENCE(without_descriptors_nobody_new_opens),
 		CATALOGUE(another_process_than_the_owner_sets_nothing_up, "[U-3]"),
 		CATALOGUE(a_number_that_was_given_to_another_process_is_not_the_owner, "[U-3]"),
 		CATALOGUE(what_is_no_eventfd_of_the_callers_is_not_taken, "[U-5]"),

@@ -551,31 +551,54 @@ static pid_t stranger(int *ret_socket)
 	return pid;
 }
 
-/* It has a guest's memory, and nobody else could take it away. */
-static void whom_no_rule_allows_any_more_is_killed(void)
+/* Is a stranger, who has the memory of port "p", killed by a life with this rule (NULL: none)? Else
+ * it is taken over. */
+static bool is_killed_by(const char *rule)
 {
 	struct secondary_identity identity = {.name = "stranger", .version = "test", .allowed = 1};
 	struct secondary *secondary;
 	int socket, status = 0;
+	bool killed;
 
-	if (geteuid() != 0)
-		return; /* only root can be somebody else */
 	begin();
 	make_session(2);
+	if (rule)
+		REQUIRE(allow_add_attach(&rig.conf.attach_rules, rule) == 0);
 	identity.pid = stranger(&socket);
 	identity.uid = STRANGER;
 	REQUIRE(secondary_create(p, &identity, socket, pidfd_open(identity.pid, 0), &secondary) ==
 		0);
+	journal_sent(secondary, 0, port->session->number);
 	lives_inherit(&heir, p, &rig.conf);
 	REQUIRE(journal_adopt(&heir) == 0);
 	lives_inherit_directory(&heir);
 	CHECK_EQ(resume_secondaries(&heir), 0);
-	CHECK(!heir.secondaries[0]);
-	CHECK_EQ(waitpid(identity.pid, &status, WNOHANG), identity.pid);
+	killed = !heir.secondaries[0];
+	if (!killed)
+		(void)kill(identity.pid, SIGKILL);
+	CHECK_EQ(waitpid(identity.pid, &status, killed ? WNOHANG : 0), identity.pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	lives_forget(&heir);
 	end_session();
 	end();
+	return killed;
+}
+
+/* It has a guest's memory, and nobody else could take it away. */
+static void whom_no_rule_allows_any_more_is_killed(void)
+{
+	if (geteuid() != 0)
+		return; /* only root can be somebody else */
+	CHECK(is_killed_by(NULL));
+	CHECK(is_killed_by("user:4712"));
+	CHECK(!is_killed_by("user:4711=p*"));
+}
+
+static void who_has_memory_of_a_port_that_no_rule_gives_it_any_more_is_killed(void)
+{
+	if (geteuid() != 0)
+		return;
+	CHECK(is_killed_by("user:4711=q*"));
 }
 
 static struct journal_port *damaged(void)
@@ -722,6 +745,50 @@ static void an_answered_message_is_consumed_and_not_answered_again(void)
 	end();
 }
 
+/* One more life, in which the nth transfer and all behind it fail (0: none). 0: it has taken over.
+ */
+static int resume_without_transfers(uint32_t nth, uint32_t *ret_hit)
+{
+	int error;
+
+	lives_inherit(&heir, p, &rig.conf);
+	REQUIRE(journal_adopt(&heir) == 0);
+	lives_inherit_directory(&heir);
+	faults_open();
+	if (nth)
+		faults_arm(0, FAULT_TRANSFER, FAULT_ERROR, nth, 100);
+	error = resume_ports(&heir);
+	faults_disarm(ret_hit);
+	faults_close();
+	lives_forget(&heir);
+	return error;
+}
+
+/* Whichever way it was cut off, the next life takes out what is left of the message and no more. */
+static void a_message_that_cannot_be_taken_out_is_left_to_the_next_life(void)
+{
+	uint32_t hit = 1, again = 0;
+	char bytes[32];
+
+	for (uint32_t nth = 1; hit && nth < 100; nth++) {
+		begin();
+		make_session(2);
+		REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
+		journal_begin(port->session);
+		port->session->in_socket = 20;
+		journal_acted(port->session);
+		if (resume_without_transfers(nth, &hit) < 0) {
+			CHECK_EQ(resume_without_transfers(0, NULL), 0);
+			again++;
+		}
+		CHECK_EQ(recv(port->session->socket, bytes, sizeof(bytes), 0), 4);
+		end_session();
+		end();
+	}
+	CHECK_EQ(hit, 0);
+	CHECK(again > 0);
+}
+
 static void one_that_was_acted_on_is_answered_then(void)
 {
 	begin();
@@ -755,12 +822,14 @@ static const struct sentence sentences[] = {
 	SENTENCE(nothing_is_taken_over_by_halves),
 	SENTENCE(who_cannot_be_asked_about_is_left_to_the_next_life),
 	SENTENCE(whom_no_rule_allows_any_more_is_killed),
+	SENTENCE(who_has_memory_of_a_port_that_no_rule_gives_it_any_more_is_killed),
 	SENTENCE(a_port_whose_record_is_damaged_is_given_up),
 	SENTENCE(a_session_whose_memory_table_is_damaged_ends),
 	SENTENCE(an_odd_count_in_the_directory_is_made_even),
 	SENTENCE(a_message_that_was_begun_takes_everything_back),
 	SENTENCE(what_a_session_needs_and_is_lost_ends_it),
 	SENTENCE(an_answered_message_is_consumed_and_not_answered_again),
+	SENTENCE(a_message_that_cannot_be_taken_out_is_left_to_the_next_life),
 	SENTENCE(one_that_was_acted_on_is_answered_then),
 };
 SUITE("journal", sentences)
