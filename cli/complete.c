@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "args.h"
+#include "bits.h"
 #include "cli.h"
-#include "feature_names.h"
 #include "ports.h"
 
 #define PATIENCE_MS    300
@@ -98,8 +98,8 @@ static void offer_kind(const struct completion *c, enum completes kind, const st
 		offer_secondaries(c);
 		break;
 	case COMPLETES_FEATURE:
-		for (size_t i = 0; i < virtio_features.nr_bits; i++)
-			offer(c, virtio_features.bits[i].name);
+		for (size_t i = 0; i < hf_virtio_features.nr_bits; i++)
+			offer(c, hf_virtio_features.bits[i].name);
 		break;
 	case COMPLETES_FORMAT:
 		for (size_t i = 0; i < ARRAY_SIZE(formats); i++)

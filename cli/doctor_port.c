@@ -6,9 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "bits.h"
 #include "clock.h"
 #include "doctor.h"
-#include "feature_names.h"
 #include "text.h"
 
 #define OLD_HEARTBEAT_NS (5 * NS_PER_S)
@@ -142,7 +142,7 @@ static void step_features(const struct doctor_facts *facts, struct finding *ret)
 		finding_remedy(ret, "in the guest: modprobe virtio_net; ip link set dev eth0 up");
 		return;
 	}
-	bits_to_text(&virtio_features, port->features, names, sizeof(names));
+	hf_bits_to_text(&hf_virtio_features, port->features, names, sizeof(names));
 	if (port->refused_messages) {
 		finding_note(ret, "0x%" PRIx64 "; %" PRIu64 " messages of the front-end refused",
 			     port->features, port->refused_messages);
@@ -259,7 +259,7 @@ static void step_started(const struct doctor_facts *facts, struct finding *ret)
 	if (view->port->status && !(view->port->status & STATUS_DRIVER_OK)) {
 		finding_broken(
 			ret, "device status 0x%x (%s): DRIVER_OK is missing", view->port->status,
-			bits_to_text(&device_status, view->port->status, names, sizeof(names)));
+			hf_bits_to_text(&device_status, view->port->status, names, sizeof(names)));
 		finding_remedy(ret, "in the guest: modprobe virtio_net; dmesg | grep virtio");
 		return;
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* feature get, enable, disable. */
-#include "feature_names.h"
+#include "bits.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static void get_bit(const void *row, struct cell *ret)
 static void get_name(const void *row, struct cell *ret)
 {
 	const struct feature_row *feature = row;
-	const char *name = bit_name(&virtio_features, feature->bit);
+	const char *name = hf_bit_name(&hf_virtio_features, feature->bit);
 
 	if (name)
 		cell_text(ret, "%s", name);

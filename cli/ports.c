@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "feature_names.h"
+#include "bits.h"
 #include "text.h"
 
 #define MOST_QUEUE_PAIRS 128u
@@ -98,14 +98,14 @@ static void get_feature_names(const void *row, struct cell *ret)
 {
 	const pb_port *port = row;
 
-	bits_to_list(&virtio_features, port->features, ret);
+	bits_to_list(&hf_virtio_features, port->features, ret);
 }
 
 static void get_offered_names(const void *row, struct cell *ret)
 {
 	const pb_port *port = row;
 
-	bits_to_list(&virtio_features, port->offered_features, ret);
+	bits_to_list(&hf_virtio_features, port->offered_features, ret);
 }
 
 static void get_protocol_names(const void *row, struct cell *ret)

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "feature_names.h"
+#include "bits.h"
 #include "text.h"
 
 static const struct column region_columns[] = {

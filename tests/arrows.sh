@@ -21,7 +21,7 @@ primary/nouns	primary/program primary/io proto shm base
 primary/keep	primary/nouns primary/program primary/io proto shm base
 primary/secondaries	primary/keep primary/nouns primary/io proto shm
 primary/grant	primary/secondaries primary/keep primary/nouns primary/security primary/io proto shm base
-primary/session	primary/grant primary/keep primary/nouns primary/program primary/io shm base
+primary/session	primary/grant primary/keep primary/nouns primary/program primary/io proto shm base
 primary/port	primary/session primary/grant primary/keep primary/nouns primary/io shm base
 primary/cuse	primary/port primary/session primary/keep primary/nouns primary/program primary/io shm base
 primary/attach	primary/cuse primary/port primary/grant primary/secondaries primary/keep primary/nouns primary/program primary/io proto shm base

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "args.h"
-#include "feature_names.h"
+#include "bits.h"
 #include "suite.h"
 
 static struct args parsed;
@@ -161,13 +161,13 @@ static void every_bit_of_a_mask_gets_a_name(void)
 	struct cell cell = {0};
 	char text[64], little[8];
 
-	bits_to_list(&virtio_features, UINT64_MAX, &cell);
+	bits_to_list(&hf_virtio_features, UINT64_MAX, &cell);
 	CHECK_EQ(cell.nr_items, 64);
 	CHECK(!strcmp(cell.items[0], "csum") && !strcmp(cell.items[4], "bit_4"));
 	cell_clear(&cell);
-	CHECK(!strcmp(bits_to_text(&device_status, 0xf, text, sizeof(text)),
+	CHECK(!strcmp(hf_bits_to_text(&device_status, 0xf, text, sizeof(text)),
 		      "acknowledge driver driver_ok features_ok"));
-	CHECK(strlen(bits_to_text(&virtio_features, UINT64_MAX, little, sizeof(little))) < 8);
+	CHECK(strlen(hf_bits_to_text(&hf_virtio_features, UINT64_MAX, little, sizeof(little))) < 8);
 }
 
 static const struct sentence sentences[] = {

@@ -14,12 +14,14 @@
 #include "faults.h"
 #include "fd.h"
 #include "fd_ledger.h"
+#include "feature_names.h"
 #include "front.h"
 #include "port.h"
 #include "ports.h"
 #include "refusal.h"
 #include "session.h"
 #include "suite.h"
+#include "vu_wire.h"
 
 static struct front front;
 static const char *reason;
@@ -352,6 +354,17 @@ static void stopping_all_ends_sessions_in_order(void)
 	front_end();
 }
 
+/* As `holdfast feature` calls it: what an event says is lost can be given to that. */
+static void each_bit_that_is_offered_has_a_name(void)
+{
+	unsigned int named = 0;
+
+	for (unsigned int bit = 0; bit < 64; bit++)
+		if (port_supported_features() & VIRTIO_BIT(bit))
+			named += CHECK(hf_bit_name(&hf_virtio_features, bit) != NULL);
+	CHECK_EQ(named, __builtin_popcountll(port_supported_features()));
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(the_socket_has_the_mode_that_was_asked_for),
 	CATALOGUE(a_second_client_is_refused_and_the_first_not_disturbed, "[21]"),
@@ -365,5 +378,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(one_for_whom_there_are_too_few_descriptors_is_refused),
 	CATALOGUE(attempts_to_connect_become_rarer_up_to_two_seconds, "[20]"),
 	SENTENCE(stopping_all_ends_sessions_in_order),
+	SENTENCE(each_bit_that_is_offered_has_a_name),
 };
 SUITE("port", sentences)
