@@ -121,6 +121,7 @@ int hf_attach_welcome(struct hf_service *service, const Holdfast__Attach__Welcom
 			  "cannot use the primary's shared memory: %s; "
 			  "do both come from one release?",
 			  strerror(-error));
+		service->said = true;
 		unmap_all(service);
 		return error;
 	}

@@ -67,15 +67,34 @@ static int take_name(struct hf_service *service, const char *wanted)
 	return n < 0 || (size_t)n >= sizeof(service->name) ? -EINVAL : 0;
 }
 
+/* What is too long for what we keep of it, in words; NULL: nothing. */
+static const char *too_long(struct hf_service *service, const struct hf_service_config *config,
+			    const char *run_dir)
+{
+	if (strlen(run_dir) >= sizeof(service->run_dir))
+		return "the run directory's path has more than 79 bytes: choose a shorter one";
+	if (take_name(service, config->name))
+		return "the name has more than 63 bytes, with what $HOLDFAST_INSTANCE adds to it: "
+		       "choose a shorter one";
+	if (config->nr_ports > HF_GLOBS_MAX)
+		return "more than 64 patterns of ports: use wider ones";
+	return NULL;
+}
+
 static int copy_config(struct hf_service *service, const struct hf_service_config *config)
 {
 	const char *run_dir = config->run_dir ? config->run_dir : getenv("HOLDFAST_RUN_DIR");
+	const char *wrong;
 
+	strcpy(service->tag, "holdfast");
 	if (!run_dir || !*run_dir)
 		run_dir = HF_RUN_DIR_DEFAULT;
-	if (strlen(run_dir) >= sizeof(service->run_dir) || take_name(service, config->name) ||
-	    config->nr_ports > HF_GLOBS_MAX)
+	wrong = too_long(service, config, run_dir);
+	if (wrong) {
+		log_error(service->tag, "%s", wrong);
+		service->said = true;
 		return -EINVAL;
+	}
 	strcpy(service->run_dir, run_dir);
 	snprintf(service->tag, sizeof(service->tag), "holdfast %s", service->name);
 	service->role = config->role;
@@ -178,6 +197,7 @@ static int wait_for_welcome(struct hf_service *service)
 		error = hf_attach_welcome(service, m->welcome, &service->frame);
 	} else if (m && m->body_case == HOLDFAST__ATTACH__TO_SECONDARY__BODY_REFUSED) {
 		log_error(service->tag, "the primary refused: %s", m->refused->reason);
+		service->said = true;
 		error = m->refused->error < 0 ? m->refused->error : -EACCES;
 	}
 	hf_frame_close_fds(&service->frame);
@@ -200,13 +220,47 @@ static int attach_and_wait(struct hf_service *service)
 	return error;
 }
 
+static const char *remedy(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ECONNREFUSED:
+		return "start holdfastd, or name its run directory";
+	case -EACCES:
+		return "run as root or as the user of holdfastd, or let this user in "
+		       "(--allow-attach of holdfastd)";
+	case -EAGAIN:
+	case -ETIMEDOUT:
+		return "holdfastd does not answer in time: see what stops it, and try again";
+	case -EMFILE:
+	case -EMSGSIZE:
+		return "raise the limit of open files (ulimit -n)";
+	case -EPROTO:
+		return "use the library that came with holdfastd";
+	case -ENOMEM:
+		return "free some memory";
+	default:
+		return "see what holdfastd's log says";
+	}
+}
+
+/* One line for whatever nobody has said yet. */
+static void say_why(const struct hf_service *service, int error)
+{
+	if (!service->said)
+		log_error(service->tag, "cannot attach at %s/attach.sock: %s; %s", service->run_dir,
+			  strerror(-error), remedy(error));
+}
+
 int hf_service_connect(const struct hf_service_config *config, struct hf_service **ret_service)
 {
 	struct hf_service *service = alloc_service();
 	int error;
 
-	if (!service)
+	if (!service) {
+		log_error("holdfast", "no memory for an attachment: free some");
 		return -ENOMEM;
+	}
 	service->membarrier = hf_lane_register_membarrier();
 	error = copy_config(service, config);
 	if (!error && !config->no_sigbus_handler)
@@ -215,12 +269,8 @@ int hf_service_connect(const struct hf_service_config *config, struct hf_service
 		error = open_fds(service);
 	if (!error)
 		error = attach_and_wait(service);
-	if (error == -ENOENT || error == -ECONNREFUSED)
-		log_error(service->tag,
-			  "no primary at %s/attach.sock: start holdfastd, or name its "
-			  "run directory",
-			  service->run_dir);
 	if (error) {
+		say_why(service, error);
 		free_service(service);
 		return error;
 	}

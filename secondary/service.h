@@ -51,6 +51,7 @@ struct hf_service {
 	bool membarrier;
 	bool fence; /* the primary said in Welcome: it cannot fence our threads */
 	struct hf_log_limit log_limit;
+	bool said; /* hf_service_connect: why it fails is in the log */
 	const struct hf_device_ops *ops;
 	void *context;
 	void (*peer_state)(const char *peer, const void *state, size_t bytes, void *context);

@@ -40,8 +40,11 @@ static int take_run_dir(struct conf *conf, const char *value)
 
 static int take_name(struct conf *conf, const char *value)
 {
-	if (!*value || strlen(value) > HF_NAME_MAX)
-		return refuse("name", value, "use 1 to 63 characters");
+	static const char letters[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+
+	if (!*value || strlen(value) > HF_NAME_MAX || value[strspn(value, letters)])
+		return refuse("name", value, "use 1 to 63 letters, digits, '.', '_' and '-'");
 	conf->name = value;
 	return 0;
 }

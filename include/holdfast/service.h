@@ -7,9 +7,10 @@
  * loop with hf_service_dispatch() when it is readable. All callbacks run in that thread.
  *
  * A primary that dies and has a successor (docs/continuity.md) is not noticed here: vrings run on,
- * and calls that ask it wait for the successor. When it goes away for good all devices are destroyed
- * (callbacks run), and the service tries to attach again, forever, with back-off, out of the same
- * dispatch.
+ * and calls that ask it wait for the successor, within their time; what was asked of a primary that
+ * died over it may be lost (-ETIMEDOUT, driver.h). When it goes away for good all devices are
+ * destroyed (callbacks run), and the service tries to attach again, forever, with back-off, out of
+ * the same dispatch.
  */
 #ifndef HOLDFAST_SERVICE_H
 #define HOLDFAST_SERVICE_H
@@ -23,10 +24,12 @@ extern "C" {
 struct hf_service_config {
 	const char *run_dir; /* the primary's run directory; NULL: $HOLDFAST_RUN_DIR or
 			      * /run/holdfast */
-	const char *name;    /* this secondary's name; NULL: the program's name. With "-N" behind
-			      * it when $HOLDFAST_INSTANCE is N, 2 or more */
+	const char *name;    /* this secondary's name: letters, digits, '.', '_' and '-', at most
+			      * HF_NAME_MAX; NULL: the program's name. With "-N" behind it when
+			      * $HOLDFAST_INSTANCE is N, 2 or more */
 	enum hf_role role;   /* vswitch, standby or observer */
-	const char *const *ports; /* globs (fnmatch(3)) of the ports to serve; NULL: all */
+	const char *const *ports; /* globs (fnmatch(3)) of the ports to serve, at most 64 of 1 to
+				   * 127 bytes; NULL: all */
 	size_t nr_ports;
 	int32_t priority; /* among those of one role, the higher is granted first */
 	/*
@@ -48,10 +51,13 @@ struct hf_service_config {
 
 /*
  * Attach. A child forked afterwards has no part in it (shared memory is not inherited): become a
- * daemon before. Blocks at most a few seconds for the primary's answer.
- * 0; -ENOENT or -ECONNREFUSED: no primary there; -EPROTO: it speaks another major version;
- * -EACCES: this user may not attach; -EBUSY: its table of secondaries is full.
- * The reason in words went to the log sink.
+ * daemon before. Blocks for the primary's answer, at most 5 s, three times if primaries die over
+ * it. 0; -ENOENT or -ECONNREFUSED: no primary there; -EPROTO: it speaks another major version;
+ * -EACCES: this user may not attach, or is kept away for a while; -EEXIST: a secondary of that name
+ * is attached; -EBUSY: its table of secondaries is full, or what a rule's may have of it; -EMFILE:
+ * it, or this process, has no descriptors left; -EINVAL: name, globs or the run directory's path
+ * (79 bytes); -EAGAIN, -ETIMEDOUT: it does not answer; else -errno of the kernel's.
+ * The reason in words went to the log sink, with its remedy.
  */
 HF_API int hf_service_connect(const struct hf_service_config *config, struct hf_service **service);
 
@@ -75,9 +81,9 @@ HF_API int hf_service_dispatch(struct hf_service *service);
 HF_API bool hf_service_attached(const struct hf_service *service);
 
 /*
- * Take the library's log lines. `priority` is a syslog(3) level (3 error … 7 debug), `tag` names
- * the object, `line` has no newline. NULL gives back the default (standard error, notice and
- * worse). Process-wide; call before threads start.
+ * Take the library's log lines. `priority` is a syslog(3) level (3 error, 4 warning, 5 notice),
+ * `tag` names the object, `line` has no newline. NULL gives back the default (standard error).
+ * Process-wide; call before threads start.
  */
 HF_API void hf_set_log_sink(void (*sink)(void *context, int priority, const char *tag,
 					 const char *line),

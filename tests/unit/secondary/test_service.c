@@ -41,6 +41,13 @@ static char dir[32];
 static struct hf_memory directory_memory, lane;
 static pid_t primary;
 static struct hf_service *service;
+static unsigned int errors_said; /* by the library */
+
+static void count_lines(void *context, int priority, const char *tag, const char *line)
+{
+	(void)context, (void)tag, (void)line;
+	errors_said += priority <= HF_LOG_ERROR;
+}
 
 /* --- the primary */
 
@@ -141,7 +148,8 @@ static void begin(void (*answer)(int socket))
 	char path[64];
 	int listener;
 
-	hf_log_set_level(0);
+	hf_set_log_sink(count_lines, NULL);
+	errors_said = 0;
 	strcpy(dir, "/tmp/holdfast-test-XXXXXX");
 	REQUIRE(mkdtemp(dir) != NULL);
 	REQUIRE(hf_memory_create(&directory_memory, "test", hf_directory_size(2, 2), HF_NODE_ANY,
@@ -188,8 +196,12 @@ static int attach(void)
 	static const char *const ports[] = {"a*", "b*"};
 	const struct hf_service_config config = {
 		.run_dir = dir, .name = "s", .ports = ports, .nr_ports = 2};
+	int error;
 
-	return hf_service_connect(&config, &service);
+	errors_said = 0;
+	error = hf_service_connect(&config, &service);
+	CHECK(!error == !errors_said);
+	return error;
 }
 
 /* What comes of attaching to one that answers so. */
@@ -251,6 +263,8 @@ static void a_name_or_path_that_is_too_long_is_refused(void)
 	char text[128];
 	struct hf_service_config config = {.run_dir = text, .name = "s"};
 
+	hf_set_log_sink(count_lines, NULL);
+	errors_said = 0;
 	memset(text, 'x', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	CHECK_EQ(hf_service_connect(&config, &service), -EINVAL);
@@ -258,6 +272,25 @@ static void a_name_or_path_that_is_too_long_is_refused(void)
 	CHECK_EQ(hf_service_connect(&config, &service), -EINVAL);
 	config = (struct hf_service_config){.run_dir = "/tmp", .ports = ports, .nr_ports = 65};
 	CHECK_EQ(hf_service_connect(&config, &service), -EINVAL);
+	CHECK_EQ(errors_said, 3);
+}
+
+/* Nobody answers there who could say it. */
+static void why_nothing_was_attached_to_is_in_the_log(void)
+{
+	char path[64];
+
+	begin(welcome_well);
+	snprintf(path, sizeof(path), "%s/attach.sock", dir);
+	for (int i = 0; i < 2; i++) {
+		const struct hf_service_config config = {.run_dir = i ? path : "/tmp/none",
+							 .name = "s"};
+
+		errors_said = 0;
+		CHECK_EQ(hf_service_connect(&config, &service), i ? -ENOTDIR : -ENOENT);
+		CHECK_EQ(errors_said, 1);
+	}
+	end();
 }
 
 /* Each call in turn. It is attached, or told why not and nothing is left over. */
@@ -699,6 +732,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(whoever_answers_wrongly_is_no_primary),
 	SENTENCE(what_it_shares_has_to_be_what_it_says),
 	SENTENCE(a_name_or_path_that_is_too_long_is_refused),
+	SENTENCE(why_nothing_was_attached_to_is_in_the_log),
 	SENTENCE(what_the_kernel_refuses_is_told_and_leaves_nothing),
 	SENTENCE(a_loop_that_cannot_wait_says_so),
 	SENTENCE(an_application_without_the_loops_descriptor_is_told),

@@ -84,6 +84,7 @@ static void what_is_not_understood_is_refused(void)
 		"--nonsense",
 		"-x",
 		"--name",
+		"--name a/b",
 		"--ports ,",
 		"--ports a --ports b",
 		"--role observer",
