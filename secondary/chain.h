@@ -70,6 +70,8 @@ static inline int hf_chain_next(struct hf_vring *v, struct hf_chain *c, struct v
 			return reason;
 		if (likely(!(ret_desc->flags & VRING_DESC_F_INDIRECT)))
 			break;
+		/* Paid for before it is judged: a ring of bad ones must not be free to walk. */
+		v->budget--;
 		reason = hf_chain_enter_indirect(v, c, ret_desc);
 		if (reason < 0)
 			return reason;

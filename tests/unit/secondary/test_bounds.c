@@ -170,6 +170,30 @@ static void a_packet_that_would_cost_every_burst_its_budget_is_dropped_as_too_bi
 	}
 }
 
+/* A store to the available index posts the whole ring again: every head names an indirect table of
+ * no entries. It need not be negotiated. */
+static void chains_that_begin_with_a_bad_indirect_descriptor_are_paid_for(void)
+{
+	struct hf_packet wanted = packet_of(60);
+	uint32_t cut;
+
+	open_large(V1, LARGEST);
+	driver_write_desc(&rig.rx, rig.rx.desc, 0, rig.buffers, 0, DRIVER_WRITE | DRIVER_INDIRECT,
+			  0);
+	for (uint32_t i = 0; i < LARGEST; i++)
+		driver_put_head(&rig.rx, 0);
+	driver_publish(&rig.rx);
+	for (uint64_t burst = 1; burst <= LARGEST / HF_BURST_BUDGET; burst++) {
+		CHECK_EQ(enqueue(&wanted, 32), 0);
+		CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_BAD_INDIRECT),
+			 burst * HF_BURST_BUDGET);
+		CHECK_EQ(hf_enqueue_walked(rig.device, 0, &cut), HF_BURST_BUDGET);
+	}
+	CHECK_EQ(enqueue(&wanted, 32), 0);
+	CHECK_EQ(hf_enqueue_walked(rig.device, 0, &cut), 0);
+	rig_destroy(&rig);
+}
+
 /* Two chains of 3000 descriptors each: the second packet runs out of budget half-way. */
 static void a_packet_for_which_the_rest_of_a_budget_is_too_little_waits_for_the_next_burst(void)
 {
@@ -418,6 +442,7 @@ static void a_broken_ring_is_not_asked_for_kicks(void)
 static const struct sentence sentences[] = {
 	CATALOGUE(a_burst_of_endless_chains_ends_with_its_budget, "[26] [R-1]"),
 	SENTENCE(a_packet_that_would_cost_every_burst_its_budget_is_dropped_as_too_big),
+	SENTENCE(chains_that_begin_with_a_bad_indirect_descriptor_are_paid_for),
 	SENTENCE(a_packet_for_which_the_rest_of_a_budget_is_too_little_waits_for_the_next_burst),
 	SENTENCE(to_count_a_packed_rings_chains_before_a_segmentation_is_paid_for),
 	CATALOGUE(an_available_index_that_goes_back_breaks_the_ring, "[33]"),
