@@ -40,13 +40,30 @@ void hf_vring_destroy(struct hf_vring *v)
 	v->shadow_size = 0;
 }
 
-/* Each part of the ring in one region, event words included (virtio 1.1, 2.6). */
+/* The available and the used ring end with an event word, where that was negotiated (virtio 1.1,
+ * 2.6.6 and 2.6.8). */
+static uint64_t event_bytes(uint64_t features)
+{
+	return features & HF_FEATURE(HF_F_EVENT_IDX) ? 2 : 0;
+}
+
+static uint64_t avail_bytes(uint64_t features, uint64_t size)
+{
+	return 4 + 2 * size + event_bytes(features);
+}
+
+static uint64_t used_bytes(uint64_t features, uint64_t size)
+{
+	return 4 + 8 * size + event_bytes(features);
+}
+
+/* Each part of the ring in one region. */
 static int locate_rings(struct hf_vring *v, const struct hf_vring_setup *s)
 {
 	v->desc = hf_guestmap_whole(s->map, s->desc_gpa, sizeof(*v->desc) * (uint64_t)s->size);
 	hf_write_once(&v->avail, (struct vring_avail *)hf_guestmap_whole(
-					 s->map, s->avail_gpa, 6 + 2 * (uint64_t)s->size));
-	v->used = hf_guestmap_whole(s->map, s->used_gpa, 6 + 8 * (uint64_t)s->size);
+					 s->map, s->avail_gpa, avail_bytes(s->features, s->size)));
+	v->used = hf_guestmap_whole(s->map, s->used_gpa, used_bytes(s->features, s->size));
 	if (!v->desc || !v->avail || !v->used)
 		return -EINVAL;
 	if ((uintptr_t)v->desc % 16 || (uintptr_t)v->avail % 2 || (uintptr_t)v->used % 4)
@@ -139,8 +156,8 @@ void hf_vring_prefault(const struct hf_vring *v)
 		return;
 	}
 	prefault(v->desc, sizeof(*v->desc) * (size_t)v->size);
-	prefault(v->avail, 6 + 2 * (size_t)v->size);
-	prefault(v->used, 6 + 8 * (size_t)v->size);
+	prefault(v->avail, avail_bytes(v->features, v->size));
+	prefault(v->used, used_bytes(v->features, v->size));
 }
 
 uint8_t *hf_vring_translate_slow(struct hf_vring *v, uint64_t gpa, uint64_t *len)

@@ -650,8 +650,25 @@ static void a_slot_that_never_comes_to_rest_gives_no_map_and_is_said_to_be_busy(
 
 /* --- vrings */
 
+#define MEMORY 16384u
+
 static struct hf_vring vring;
+static struct hf_memory guest_memory;
 static struct hf_guestmap *map;
+
+static void map_memory(void)
+{
+	const struct hf_shm_region region = {.size = MEMORY};
+
+	REQUIRE(hf_memory_create(&guest_memory, "test", MEMORY, HF_NODE_ANY, false) == 0);
+	REQUIRE(hf_guestmap_create(&map, &region, &guest_memory.fd, 1) == 0);
+}
+
+static void unmap_memory(void)
+{
+	hf_guestmap_destroy(map);
+	hf_memory_destroy(&guest_memory);
+}
 
 static int set_up(uint64_t features, uint16_t size, uint64_t desc, uint64_t avail, uint64_t used)
 {
@@ -683,15 +700,42 @@ static void check_rings(uint64_t features)
 	CHECK_EQ(set_up(features, 16, 0, 4096, 1 << 30), -EINVAL);
 }
 
+/* Each part as near to the end of memory as it may be, and one step of its alignment nearer. */
+static void check_ends(uint64_t features, uint64_t desc, uint64_t avail, uint64_t used)
+{
+	const uint64_t avail_align = features & HF_FEATURE(HF_F_RING_PACKED) ? 4 : 2;
+
+	CHECK_EQ(set_up(features, 16, MEMORY - desc, 4096, 8192), 0);
+	CHECK_EQ(set_up(features, 16, MEMORY - desc + 16, 4096, 8192), -EINVAL);
+	CHECK_EQ(set_up(features, 16, 0, MEMORY - avail, 8192), 0);
+	CHECK_EQ(set_up(features, 16, 0, MEMORY - avail + avail_align, 8192), -EINVAL);
+	CHECK_EQ(set_up(features, 16, 0, 4096, MEMORY - used), 0);
+	CHECK_EQ(set_up(features, 16, 0, 4096, MEMORY - used + 4), -EINVAL);
+}
+
+/* The event words are a part of the ring where they are negotiated, and there only: the primary
+ * takes a ring without them. */
+static void a_ring_may_end_where_memory_does_and_not_behind_it(void)
+{
+	const uint64_t events = HF_FEATURE(HF_F_EVENT_IDX), packed = HF_FEATURE(HF_F_RING_PACKED);
+
+	map_memory();
+	hf_vring_init(&vring);
+	check_ends(0, 16 * 16, 4 + 2 * 16, 4 + 8 * 16);
+	/* A used ring begins at a multiple of 4: two bytes are left over behind it. */
+	check_ends(events, 16 * 16, 6 + 2 * 16, 8 + 8 * 16);
+	check_ends(packed, 16 * 16, 4, 4);
+	check_ends(packed | events, 16 * 16, 4, 4);
+	hf_vring_destroy(&vring);
+	unmap_memory();
+}
+
 static void a_ring_that_is_not_whole_and_aligned_is_not_set_up(void)
 {
 	const uint64_t kinds[] = {HF_FEATURE(HF_F_VERSION_1),
 				  HF_FEATURE(HF_F_VERSION_1) | HF_FEATURE(HF_F_RING_PACKED)};
-	const struct hf_shm_region region = {.size = 16384};
-	struct hf_memory memory;
 
-	REQUIRE(hf_memory_create(&memory, "test", region.size, HF_NODE_ANY, false) == 0);
-	REQUIRE(hf_guestmap_create(&map, &region, &memory.fd, 1) == 0);
+	map_memory();
 	faults_open();
 	for (size_t i = 0; i < 2; i++) {
 		hf_vring_init(&vring);
@@ -702,8 +746,7 @@ static void a_ring_that_is_not_whole_and_aligned_is_not_set_up(void)
 		hf_vring_destroy(&vring);
 	}
 	faults_close();
-	hf_guestmap_destroy(map);
-	hf_memory_destroy(&memory);
+	unmap_memory();
 }
 
 static void a_call_that_cannot_be_had_is_said_and_had_the_next_time(void)
@@ -745,6 +788,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(without_memory_for_a_device_the_library_attaches_again),
 	SENTENCE(a_slot_that_never_comes_to_rest_gives_no_map_and_is_said_to_be_busy),
 	SENTENCE(a_ring_that_is_not_whole_and_aligned_is_not_set_up),
+	CATALOGUE(a_ring_may_end_where_memory_does_and_not_behind_it, "[2]"),
 	SENTENCE(a_call_that_cannot_be_had_is_said_and_had_the_next_time),
 };
 SUITE("service", sentences)
