@@ -38,11 +38,6 @@ enum hf_role {
 	HF_ROLE_OBSERVER = 2, /* directory and counters only; never guest memory */
 };
 
-enum hf_port_kind {
-	HF_PORT_VHOST_USER = 0,
-	HF_PORT_VHOST_CUSE = 1,
-};
-
 #ifdef __cplusplus
 }
 #endif
