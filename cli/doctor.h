@@ -22,7 +22,6 @@ struct path_facts {
 };
 
 struct process_facts {
-	bool alive;
 	char state; /* as in /proc/PID/stat; '?' unknown */
 	int node;   /* NUMA node of the processor it last ran on; -1 unknown */
 	char name[32];

@@ -70,7 +70,6 @@ static void parse_stat(const char *stat, struct process_facts *ret)
 	if (!at || at[1] != ' ' || !at[2])
 		return;
 	at += 2;
-	ret->alive = true;
 	ret->state = *at;
 	for (int field = 3; field < 39; field++) {
 		at = strchr(at, ' ');

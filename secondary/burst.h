@@ -168,10 +168,8 @@ static inline void hf_tally_group(struct hf_tally *t, const struct hf_packet *pa
 }
 
 /* `packet` was delivered. */
-static inline void hf_tally_packet(struct hf_vring *v, struct hf_tally *t,
-				   const struct hf_packet *packet)
+static inline void hf_tally_packet(struct hf_tally *t, const struct hf_packet *packet)
 {
-	(void)v;
 	hf_tally_size(t, packet->total, 1);
 	hf_tally_group(t, packet);
 	t->packets++;

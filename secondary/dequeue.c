@@ -90,7 +90,7 @@ static uint16_t dequeue_ready(struct hf_vring *v, struct hf_packet *const *packe
 			hf_count(v, (enum hf_counter) - reason, 1);
 			continue;
 		}
-		hf_tally_packet(v, tally, packets[got++]);
+		hf_tally_packet(tally, packets[got++]);
 	}
 	if (n) {
 		hf_vring_publish(v, n, HF_INTENT_DEQUEUE);
@@ -115,7 +115,7 @@ static __attribute__((noinline)) uint16_t dequeue_burst(struct hf_device *device
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
 	if (unlikely(hf_rarp_asked(v)) && count && enabled && hf_rarp_take(device, v, packets[0])) {
 		got = 1;
-		hf_tally_packet(v, &tally, packets[0]);
+		hf_tally_packet(&tally, packets[0]);
 	}
 	if (v->packed) {
 		got = (uint16_t)(got + hf_packed_dequeue(v, packets + got, (uint16_t)(count - got),

@@ -103,7 +103,7 @@ static uint16_t enqueue_all(struct hf_vring *v, struct hf_packet *const *packets
 			break;
 		}
 		if (result == HF_ENQUEUE_DONE)
-			hf_tally_packet(v, &tally, packet);
+			hf_tally_packet(&tally, packet);
 	}
 	if (used) {
 		hf_vring_publish(v, used, HF_INTENT_ENQUEUE);

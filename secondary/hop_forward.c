@@ -110,7 +110,7 @@ static uint16_t forward_all(struct forward *f, struct hf_packet *const *packets,
 			break;
 		}
 		if (result == HF_ENQUEUE_DONE)
-			hf_tally_packet(f->v, &f->tally, packets[taken]);
+			hf_tally_packet(&f->tally, packets[taken]);
 		taken++;
 	}
 	return taken;

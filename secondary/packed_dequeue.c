@@ -68,7 +68,7 @@ static uint16_t take_all(struct hf_vring *v, struct hf_packet *const *packets, u
 		if (result == GENERAL_NONE)
 			break;
 		if (result == GENERAL_PACKET)
-			hf_tally_packet(v, tally, packets[got++]);
+			hf_tally_packet(tally, packets[got++]);
 	}
 	return got;
 }

@@ -38,7 +38,7 @@ static uint16_t put_all(struct hf_vring *v, struct hf_packet *const *packets, ui
 			break;
 		}
 		if (result == HF_ENQUEUE_DONE)
-			hf_tally_packet(v, tally, packets[taken]);
+			hf_tally_packet(tally, packets[taken]);
 		taken++;
 	}
 	return taken;

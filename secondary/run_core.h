@@ -283,7 +283,7 @@ LOOP void tally_run(struct hf_vring *v, struct hf_tally *t, const struct hf_run 
 
 	if (unlikely(r->group & 1)) {
 		for (uint32_t k = 0; k < n; k++)
-			hf_tally_packet(v, t, packets[k]);
+			hf_tally_packet(t, packets[k]);
 		return;
 	}
 	for (uint32_t k = 0; k < n; k++) {
@@ -321,7 +321,7 @@ CORE void take_run(struct hf_vring *v, struct hf_run *r, uint32_t n,
 			return;
 		reason = hf_dequeue_buffer(v, r->address[end], r->len[end], packets[*got]);
 		if (likely(!reason))
-			hf_tally_packet(v, tally, packets[(*got)++]);
+			hf_tally_packet(tally, packets[(*got)++]);
 		else
 			hf_count(v, (enum hf_counter) - reason, 1);
 	}

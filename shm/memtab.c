@@ -88,10 +88,3 @@ bool hf_memtab_user_to_gpa(const struct hf_memtab *table, uint64_t user, uint64_
 	}
 	return false;
 }
-
-bool hf_memtab_holds(const struct hf_memtab *table, uint64_t gpa, uint64_t len)
-{
-	int at = hf_memtab_find_gpa(table, gpa);
-
-	return at >= 0 && range_inside(gpa, len, table->regions[at].gpa, table->regions[at].size);
-}

@@ -32,7 +32,5 @@ int hf_memtab_find_gpa(const struct hf_memtab *table, uint64_t gpa);
 /* Does [user, user + len) lie whole inside one region? Its guest-physical address then. */
 bool hf_memtab_user_to_gpa(const struct hf_memtab *table, uint64_t user, uint64_t len,
 			   uint64_t *ret_gpa);
-/* Does [gpa, gpa + len) lie whole inside one region? */
-bool hf_memtab_holds(const struct hf_memtab *table, uint64_t gpa, uint64_t len);
 
 #endif

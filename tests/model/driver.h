@@ -20,8 +20,6 @@
 
 enum { DRIVER_NEXT = 1, DRIVER_WRITE = 2, DRIVER_INDIRECT = 4 };
 
-#define DRIVER_MAX_SIZE 32768u
-
 struct piece {
 	uint64_t gpa;
 	uint32_t len;

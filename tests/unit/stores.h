@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which cache lines a piece of code writes, store by store (watch.h). A store is noted by its first
- * byte. One thread.
+ * Which cache lines a piece of code writes, store by store (page_watch.h). A store is noted by its
+ * first byte. One thread.
  */
 #ifndef TESTS_STORES_H
 #define TESTS_STORES_H

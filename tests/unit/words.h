@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * How often, and how wide, a piece of code reads and writes single words of memory: each access to
- * watched pages (watch.h), and what objdump says of the instruction that made it. So it is what the
- * compiler really made of the source.
+ * watched pages (page_watch.h), and what objdump says of the instruction that made it. So it is
+ * what the compiler really made of the source.
  */
 #ifndef TESTS_WORDS_H
 #define TESTS_WORDS_H

@@ -52,9 +52,6 @@ static void a_region_may_end_just_below_the_top(void)
 	CHECK_EQ(add(TOP - 4096, 4096, TOP - 4096), 0);
 	CHECK_EQ(hf_memtab_find_gpa(&table, TOP - 1), 0);
 	CHECK_EQ(hf_memtab_find_gpa(&table, TOP), -1);
-	CHECK(hf_memtab_holds(&table, TOP - 4096, 4096));
-	CHECK(!hf_memtab_holds(&table, TOP - 4096, 4097));
-	CHECK(!hf_memtab_holds(&table, TOP - 1, TOP));
 }
 
 static void a_region_of_one_byte_is_a_region(void)
@@ -145,7 +142,6 @@ static void an_empty_table_holds_nothing(void)
 
 	start_empty();
 	CHECK_EQ(hf_memtab_find_gpa(&table, 0), -1);
-	CHECK(!hf_memtab_holds(&table, 0, 0));
 	CHECK(!hf_memtab_user_to_gpa(&table, 0, 0, &gpa));
 	CHECK_EQ(hf_memtab_remove(&table, 0, 0, 0, &at), -ENOENT);
 }
@@ -168,17 +164,6 @@ static void a_user_range_is_checked_for_its_end_too(void)
 	CHECK_EQ(gpa, (32 << 20) - 1);
 }
 
-static void holds_wants_one_region_even_where_two_touch(void)
-{
-	start_empty();
-	CHECK_EQ(add(0, 4096, 0x10000), 0);
-	CHECK_EQ(add(4096, 4096, 0x20000), 0);
-	CHECK(hf_memtab_holds(&table, 0, 4096));
-	CHECK(hf_memtab_holds(&table, 4096, 4096));
-	CHECK(!hf_memtab_holds(&table, 4095, 2));
-	CHECK(!hf_memtab_holds(&table, 0, 8192));
-}
-
 static const struct sentence sentences[] = {
 	SENTENCE(a_region_of_no_size_is_refused),
 	SENTENCE(a_region_that_wraps_is_refused),
@@ -190,6 +175,5 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_region_is_removed_only_by_all_three_of_its_numbers),
 	SENTENCE(an_empty_table_holds_nothing),
 	SENTENCE(a_user_range_is_checked_for_its_end_too),
-	SENTENCE(holds_wants_one_region_even_where_two_touch),
 };
 SUITE("memtab", sentences)
