@@ -88,6 +88,16 @@ static void place(void *base, size_t size, int node)
 		numa_tonode_memory(base, size, node);
 }
 
+/*
+ * Who is given a descriptor to read by could open its file anew, through /proc, as the file's mode
+ * says; a memfd begins with one that says all to everybody. Root and the owner can still change it.
+ */
+/* calls: fchmod */
+static int let_nobody_write(int fd)
+{
+	return fchmod(fd, 0444) < 0 ? -errno : 0;
+}
+
 /* calls: memfd_create ftruncate fallocate */
 static int map_new(struct hf_memory *memory, const char *name, size_t size, int node,
 		   unsigned int memfd_flags, size_t page_bytes)
@@ -154,10 +164,12 @@ int hf_memory_create(struct hf_memory *memory, const char *name, size_t size, in
 		result = map_new(memory, name, size, node, 0, (size_t)getpagesize());
 	if (result < 0)
 		return result;
-	if (fcntl(memory->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+	result = let_nobody_write(memory->fd);
+	if (!result &&
+	    fcntl(memory->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		result = -errno;
+	if (result)
 		hf_memory_destroy(memory);
-	}
 	return result;
 }
 
@@ -166,6 +178,8 @@ int hf_memory_adopt(struct hf_memory *memory, int fd)
 	struct stat st;
 
 	*memory = (struct hf_memory){.fd = fd, .node = HF_NODE_ANY};
+	/* One that a release made that did not do so; only the owner can. */
+	(void)let_nobody_write(fd);
 	if (fstat(fd, &st) == 0) {
 		memory->size = (size_t)st.st_size;
 		memory->page_bytes = (uint32_t)st.st_blksize;

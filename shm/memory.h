@@ -31,7 +31,8 @@ int hf_memory_create(struct hf_memory *memory, const char *name, size_t size, in
 int hf_memory_adopt(struct hf_memory *memory, int fd);
 void hf_memory_destroy(struct hf_memory *memory);
 
-/* A second descriptor of the same memory that can only be mapped read-only. >= 0 or -errno. */
+/* A second descriptor of the same memory that can only be mapped read-only; nor can who gets it
+ * open its file anew to write, but root and the user who made it. >= 0 or -errno. */
 int hf_memory_readonly_fd(const struct hf_memory *memory);
 
 /* Free 2 MiB pages, and how many the pool has; 0 where there is none. */

@@ -170,6 +170,52 @@ static void check_guards(bool huge)
 	hf_memory_destroy(&memory);
 }
 
+/* As another user, who was sent the descriptor. Can the file be opened anew to be written to? */
+static bool another_user_opens(int fd, int flags)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+		_exit(setuid(65534) < 0 ? 2 : open(path, flags | O_CLOEXEC) >= 0);
+	}
+	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	REQUIRE(WEXITSTATUS(status) != 2);
+	return WEXITSTATUS(status);
+}
+
+static void check_reopening(bool huge)
+{
+	struct hf_memory memory, adopted;
+	int fd;
+
+	REQUIRE(hf_memory_create(&memory, "test", 4096, HF_NODE_ANY, huge) == 0);
+	fd = hf_memory_readonly_fd(&memory);
+	REQUIRE(fd >= 0);
+	CHECK(!another_user_opens(fd, O_RDWR));
+	CHECK(!another_user_opens(fd, O_WRONLY));
+	CHECK(another_user_opens(fd, O_RDONLY));
+	/* As one that another release made. */
+	REQUIRE(fchmod(memory.fd, 0777) == 0);
+	CHECK(another_user_opens(fd, O_RDWR));
+	REQUIRE(hf_memory_adopt(&adopted, fcntl(memory.fd, F_DUPFD_CLOEXEC, 0)) == 0);
+	CHECK(!another_user_opens(fd, O_RDWR));
+	hf_memory_destroy(&adopted);
+	close(fd);
+	hf_memory_destroy(&memory);
+}
+
+static void who_may_only_read_cannot_open_the_file_anew_to_write(void)
+{
+	if (geteuid() != 0)
+		return; /* only root can be somebody else */
+	check_reopening(false);
+	check_reopening(true);
+}
+
 static void an_inaccessible_page_lies_on_either_side_of_a_map(void)
 {
 	check_guards(false);
@@ -228,6 +274,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(destroyed_memory_leaves_no_descriptor_and_no_map),
 	SENTENCE(no_size_is_no_memory),
 	SENTENCE(a_readonly_descriptor_can_never_be_mapped_writable),
+	SENTENCE(who_may_only_read_cannot_open_the_file_anew_to_write),
 	SENTENCE(an_inaccessible_page_lies_on_either_side_of_a_map),
 	SENTENCE(a_readonly_map_faults_on_a_store),
 	SENTENCE(a_range_outside_its_file_is_not_mapped),
