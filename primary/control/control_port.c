@@ -4,7 +4,7 @@
  *
  * A long answer is cut between Responses at ports, at regions, at vrings and inside descriptor
  * tables. The loop runs in between, so a port may be gone or its session another one at the next
- * step: the answer then ends where it is.
+ * step: the answer then ends where it is. Or its table is shorter than what was shown of it.
  */
 #include <errno.h>
 
@@ -183,10 +183,16 @@ static void fill_region(Holdfast__Control__Region *to, const struct device *devi
 	to->node = from->node;
 }
 
+/* Of `count`, behind those that the Responses before had. */
+static uint32_t left_of(const struct answer *answer, uint32_t count)
+{
+	return count > answer->item ? count - answer->item : 0;
+}
+
 static void show_regions(struct answer *answer, const struct device *device,
 			 Holdfast__Control__PortShowReply *reply)
 {
-	uint32_t left = device->memory.count - answer->item;
+	uint32_t left = left_of(answer, device->memory.count);
 	uint32_t n = (uint32_t)min_u64(left, REGIONS_PER_PACKET);
 	Holdfast__Control__Region *regions = answer_alloc(answer, n, sizeof(*regions));
 
@@ -201,7 +207,7 @@ static void show_vrings(struct answer *answer, const struct device *device,
 			Holdfast__Control__PortShowReply *reply)
 {
 	bool descriptors = answer->request->port_show->descriptors;
-	uint32_t left = device_nr_vrings(device) - answer->item;
+	uint32_t left = left_of(answer, device_nr_vrings(device));
 	uint32_t n = (uint32_t)min_u64(left, descriptors ? 1 : VRINGS_PER_PACKET);
 	Holdfast__Control__Vring *vrings = answer_alloc(answer, n, sizeof(*vrings));
 
