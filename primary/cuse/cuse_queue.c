@@ -196,17 +196,13 @@ static size_t least_bytes(uint32_t opcode)
 }
 
 /* No room: too many threads ask at once. Only a release cannot be told so. */
-static void turn_away(struct cuse *cuse, const struct fuse_in_header *header)
+static void turn_away(struct cuse *cuse, const struct fuse_in_header *header, uint64_t handle)
 {
-	struct session *session = cuse->port->session;
+	bool closes = header->opcode == FUSE_RELEASE;
 
-	if (header->opcode != FUSE_RELEASE) {
-		cuse_say_error(cuse->port->listener, header->unique, -EBUSY);
-		return;
-	}
-	cuse_say_error(cuse->port->listener, header->unique, 0);
-	if (session)
-		session_end(session, "front-end closed");
+	cuse_say_error(cuse->port->listener, header->unique, closes ? 0 : -EBUSY);
+	if (closes && cuse_is_session(cuse, handle))
+		session_end(cuse->port->session, "front-end closed");
 }
 
 static void keep(struct cuse *cuse, const struct fuse_in_header *header, const uint8_t *bytes,
@@ -219,7 +215,7 @@ static void keep(struct cuse *cuse, const struct fuse_in_header *header, const u
 		return;
 	}
 	if (!r) {
-		turn_away(cuse, header);
+		turn_away(cuse, header, cuse_handle(bytes));
 		return;
 	}
 	r->state = REQUEST_WAITING;

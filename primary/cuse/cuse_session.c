@@ -97,17 +97,22 @@ void cuse_on_open(struct cuse *cuse, struct request *r)
 	request_forget(cuse, r);
 }
 
-static uint64_t handle_of(const struct request *r)
+uint64_t cuse_handle(const uint8_t *bytes)
 {
 	uint64_t handle; /* the first word of both */
 
-	memcpy(&handle, r->bytes + sizeof(struct fuse_in_header), sizeof(handle));
+	memcpy(&handle, bytes + sizeof(struct fuse_in_header), sizeof(handle));
 	return handle;
+}
+
+bool cuse_is_session(const struct cuse *cuse, uint64_t handle)
+{
+	return cuse->port->session && cuse->port->session->number == handle;
 }
 
 bool cuse_is_of_session(const struct cuse *cuse, const struct request *r)
 {
-	return cuse->port->session && cuse->port->session->number == handle_of(r);
+	return cuse_is_session(cuse, cuse_handle(r->bytes));
 }
 
 /* May end the session, and the port. */

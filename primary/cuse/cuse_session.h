@@ -4,6 +4,7 @@
 #define PRIMARY_CUSE_SESSION_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "cuse_request.h"
 
@@ -14,7 +15,10 @@ struct session;
 void cuse_on_open(struct cuse *cuse, struct request *r);
 void cuse_on_release(struct cuse *cuse, struct request *r);
 void cuse_on_ioctl(struct cuse *cuse, struct request *r);
-/* Was it asked of the file that the session is known by? */
+/* Of the file that an ioctl is about, or a release. */
+uint64_t cuse_handle(const uint8_t *bytes);
+/* Is that the file that the session is known by? */
+bool cuse_is_session(const struct cuse *cuse, uint64_t handle);
 bool cuse_is_of_session(const struct cuse *cuse, const struct request *r);
 
 /* What a look has found; see cuse_look.h. May be the end of session and port. */

@@ -550,6 +550,34 @@ static void no_device_no_port_and_it_is_said_why(void)
 	end();
 }
 
+/* Without a place for it a release is answered at once, and ends the session of its own file. */
+static void closing_without_a_place_ends_its_own_session_only(void)
+{
+	struct vh_vring_state state = {.index = 0};
+	uint64_t handle, gone;
+
+	begin();
+	gone = (uint64_t)kernel_open();
+	CHECK_EQ(kernel_release(gone), 0);
+	handle = running();
+	REQUIRE(handle != gone);
+	fake.hold = true;
+	(void)kernel_phase(handle, VH_GET_VRING_BASE, 4096, &state, sizeof(state), sizeof(state));
+	for (uint32_t i = 1; i < CUSE_REQUESTS; i++)
+		(void)kernel_phase(handle, VH_GET_FEATURES, 4096, NULL, 0, 8);
+	CHECK(!kernel_answer());
+	CHECK_EQ(kernel_release(gone), 0);
+	CHECK(kernel_port()->session && !session_is_ending(kernel_port()->session));
+	CHECK_EQ(kernel_release(handle), 0);
+	CHECK(kernel_port()->session && session_is_ending(kernel_port()->session));
+	fake.hold = false;
+	CHECK(fake_release() > 0);
+	for (uint32_t i = 0; i < CUSE_REQUESTS; i++)
+		REQUIRE(kernel_answer_in_time());
+	CHECK(kernel_port()->session == NULL);
+	end();
+}
+
 int main(void)
 {
 	static const struct sentence sentences[] = {
@@ -568,6 +596,7 @@ int main(void)
 		SENTENCE(the_owners_death_ends_the_session_though_the_file_is_open),
 		CATALOGUE(what_the_old_device_asked_is_not_answered_to_the_new_one, "[U-6]"),
 		SENTENCE(closing_does_not_wait_behind_an_open),
+		CATALOGUE(closing_without_a_place_ends_its_own_session_only, "[U-6]"),
 		SENTENCE(devices_are_made_early_again_if_they_are_not_there),
 		SENTENCE(a_device_that_was_cut_off_is_made_anew),
 		SENTENCE(a_port_that_is_removed_cuts_its_front_end_off),
