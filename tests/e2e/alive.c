@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "clock.h"
 #include "suite.h"
 
 #define WAIT_MS	       20000
@@ -13,24 +14,22 @@
 /* An allocator keeps a few pages more than before now and then; what leaks with each deed shows. */
 #define BAND (1u << 20)
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MEMORY_TELLS false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MEMORY_TELLS false
-#endif
-#endif
-#ifndef MEMORY_TELLS
-#define MEMORY_TELLS true
-#endif
+static void note_wait(uint64_t *longest, uint64_t ns)
+{
+	*longest = max_u64(*longest, ns);
+}
 
 static void *send_and_get(void *arg)
 {
 	struct alive *a = arg;
 
 	while (!atomic_load(&a->stop)) {
+		uint64_t begun;
+
 		pthread_mutex_lock(&a->quiet);
+		begun = fair_clock_ns(&a->clock);
 		atomic_fetch_add(&a->missing, front_end_echo(&a->neighbour, 0, &a->next, BATCH));
+		note_wait(&a->longest_round_ns, fair_clock_ns(&a->clock) - begun);
 		pthread_mutex_unlock(&a->quiet);
 		atomic_fetch_add(&a->rounds, 1);
 		usleep(300);
@@ -87,7 +86,7 @@ void alive_check_ledger(struct alive *a)
 
 		CHECK(world_fds_become(l->pid, l->fds));
 		CHECK(world_maps_become(l->pid, -1, l->maps));
-		if (MEMORY_TELLS)
+		if (!SUITE_SANITIZED)
 			CHECK(anonymous_of(l->pid) <= l->anonymous + BAND);
 	}
 	CHECK_EQ(atomic_load(&a->missing), 0);
@@ -95,10 +94,15 @@ void alive_check_ledger(struct alive *a)
 
 void alive_check_neighbour(struct alive *a)
 {
+	uint64_t asked = fair_clock_ns(&a->clock);
+
 	CHECK(world_ask_pid(&a->world, NULL) > 0);
+	note_wait(&a->longest_answer_ns, fair_clock_ns(&a->clock) - asked);
 	check_goes_on(a);
 	pthread_mutex_lock(&a->quiet);
+	asked = fair_clock_ns(&a->clock);
 	CHECK_EQ(front_end_set_memory(&a->neighbour), 0);
+	note_wait(&a->longest_answer_ns, fair_clock_ns(&a->clock) - asked);
 	pthread_mutex_unlock(&a->quiet);
 	check_goes_on(a);
 }
@@ -131,12 +135,14 @@ void alive_connect(struct alive *a, struct front_end *bad)
 void alive_set_up(struct alive *a, struct front_end *bad)
 {
 	static const struct session_shape shape;
+	uint64_t begun = fair_clock_ns(&a->clock);
 	uint32_t number = 0;
 
 	alive_connect(a, bad);
 	REQUIRE(front_end_setup(bad, &shape) == 0);
 	front_end_post_buffers(bad, 0);
 	CHECK_EQ(front_end_echo(bad, 0, &number, 50), 0);
+	note_wait(&a->longest_answer_ns, fair_clock_ns(&a->clock) - begun);
 }
 
 void alive_finish(struct front_end *bad)
@@ -156,6 +162,7 @@ void alive_open(struct alive *a, const char *const *arguments)
 	*a = (struct alive){.quiet = PTHREAD_MUTEX_INITIALIZER};
 	for (; arguments && *arguments && n + 1 < MOST_ARGUMENTS; arguments++)
 		words[n++] = *arguments;
+	fair_clock_open(&a->clock);
 	world_open(&a->world, words);
 	world_start_echo(&a->world, 0, "echo", "vswitch", all);
 	REQUIRE(front_end_connect(&a->neighbour, world_port_path(&a->world, "good")) == 0);
@@ -180,7 +187,14 @@ void alive_hush(struct alive *a)
 	check_goes_on(a);
 	atomic_store(&a->stop, true);
 	REQUIRE(pthread_join(a->thread, NULL) == 0);
+	fair_clock_close(&a->clock);
 	CHECK_EQ(atomic_load(&a->missing), 0);
+	printf("    the neighbour waited %llu ms for its packets at most, a message or a set-up "
+	       "took %llu ms\n",
+	       (unsigned long long)(a->longest_round_ns / NS_PER_MS),
+	       (unsigned long long)(a->longest_answer_ns / NS_PER_MS));
+	CHECK(a->longest_round_ns <= FAIR_BOUND_NS);
+	CHECK(a->longest_answer_ns <= FAIR_BOUND_NS);
 }
 
 void alive_close(struct alive *a)

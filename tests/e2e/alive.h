@@ -5,7 +5,8 @@
  * A world with two ports, "bad" and "good", both served by one secondary, and a neighbour: a
  * session on "good" that sends numbered packets all the time, from a thread of its own. After each
  * deed
- * - the neighbour has lost no packet, and goes on;
+ * - the neighbour has lost no packet, and goes on; in all, it has never waited for a batch of them,
+ * or for the primary's answer, longer than a bound of seconds (fair_clock.h);
  * - primary and secondary are who they were, with as many descriptors and shared maps as before,
  * and no more memory than a band allows (sanitizers keep what was freed: not with them);
  * - the port "bad" accepts, and a whole session works on it.
@@ -20,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fair_clock.h"
 #include "front_end.h"
 #include "world.h"
 
@@ -37,6 +39,9 @@ struct alive {
 	atomic_bool stop;
 	atomic_ulong rounds, missing;
 	uint32_t next;
+	struct fair_clock clock;
+	uint64_t longest_round_ns;     /* a batch, there and back; the thread's */
+	uint64_t longest_answer_ns;    /* of the primary; the test function's */
 	struct alive_ledger ledger[2]; /* primary, secondary */
 };
 

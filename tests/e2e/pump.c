@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "clock.h"
 #include "suite.h"
 
@@ -80,9 +81,17 @@ static void look_at_indices(struct pump_guest *g)
 	}
 }
 
+/* Until now. */
+static void note_stall(struct pump_guest *g)
+{
+	uint64_t now = fair_clock_ns(&g->pump->clock);
+
+	g->longest_stall_ns = max_u64(g->longest_stall_ns, now - g->moved_ns);
+	g->moved_ns = now;
+}
+
 static bool receive(struct pump_guest *g, uint32_t ended)
 {
-	uint64_t now = hf_now_ns();
 	uint32_t unused = 0, torn = 0;
 	uint32_t came = front_end_receive_packets(&g->fe, 0, &unused, &torn);
 
@@ -92,9 +101,7 @@ static bool receive(struct pump_guest *g, uint32_t ended)
 	g->ended_round = ended;
 	if (!came)
 		return false;
-	if (g->moved_ns && now - g->moved_ns > g->longest_stall_ns)
-		g->longest_stall_ns = now - g->moved_ns;
-	g->moved_ns = now;
+	note_stall(g);
 	return true;
 }
 
@@ -111,7 +118,7 @@ static void *run(void *context)
 	struct pump *pump = context;
 
 	for (uint32_t i = 0; i < pump->count; i++)
-		pump->guests[i].moved_ns = 0;
+		pump->guests[i].moved_ns = fair_clock_ns(&pump->clock);
 	while (!atomic_load(&pump->stop)) {
 		uint32_t ended = atomic_load(&pump->ended);
 		bool moved = false;
@@ -128,6 +135,8 @@ static void *run(void *context)
 		if (!moved)
 			sched_yield();
 	}
+	for (uint32_t i = 0; i < pump->count; i++)
+		note_stall(&pump->guests[i]);
 	return NULL;
 }
 
@@ -139,6 +148,7 @@ void pump_open(struct pump *pump, const char *run_dir, uint32_t count)
 	char path[160];
 
 	memset(pump, 0, sizeof(*pump));
+	fair_clock_open(&pump->clock);
 	for (; pump->count < count; pump->count++) {
 		struct pump_guest *g = &pump->guests[pump->count];
 
@@ -226,6 +236,7 @@ void pump_judge(struct pump *pump, uint32_t deaths, uint32_t unforeseen, bool la
 	printf("    %llu packets echoed, %llu lost, %llu late; longest pause of a guest %llu ms\n",
 	       (unsigned long long)came, (unsigned long long)lost, (unsigned long long)late,
 	       (unsigned long long)(stall_ns / NS_PER_MS));
+	CHECK(stall_ns <= FAIR_BOUND_NS);
 }
 
 void pump_check_echo(struct pump *pump, uint32_t count)
@@ -250,4 +261,5 @@ void pump_close(struct pump *pump)
 		front_end_close(&pump->guests[i].fe);
 	}
 	pump->count = 0;
+	fair_clock_close(&pump->clock);
 }

@@ -8,6 +8,9 @@
  * used->idx that goes back, a socket that closes. A packet may come late, behind higher numbers,
  * only when a secondary was stopped: it had the packet in its hands meanwhile.
  *
+ * How long no packet came is measured by a clock that stands still with the machine
+ * (fair_clock.h).
+ *
  * The thread counts; the test function asserts, when the thread is over. Messages may be sent to
  * the front-ends meanwhile, but their rings are the thread's.
  */
@@ -19,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "fair_clock.h"
 #include "front_end.h"
 
 #define PUMP_GUESTS 8u
@@ -32,7 +36,7 @@ struct pump_guest {
 	uint64_t came, late, lost;
 	uint64_t excess; /* lost beyond what the deaths of the time explain */
 	uint64_t duplicates, torn, unknown, went_back;
-	uint64_t longest_stall_ns, moved_ns;
+	uint64_t longest_stall_ns, moved_ns; /* fair */
 	/* pump->ended at the beginning of the round before; and of the one before that in which
 	 * the last packet came, when it was not there yet. */
 	uint32_t ended_round, ended_before;
@@ -46,6 +50,7 @@ struct pump {
 	/* Deaths that may have taken packets along: counted in `begun` before, in `ended` after. */
 	atomic_uint begun, ended;
 	atomic_ulong rounds;
+	struct fair_clock clock;
 	uint32_t count;
 	struct pump_guest guests[PUMP_GUESTS];
 };

@@ -46,6 +46,18 @@ struct sentence {
 			  __FILE__, __LINE__)
 #define CHECK(condition)                                                                           \
 	CU_assertImplementation(!!(condition), __LINE__, #condition, __FILE__, "", CU_FALSE)
+/* Does this program run several times slower, and keep what was freed? */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SUITE_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SUITE_SANITIZED true
+#endif
+#endif
+#ifndef SUITE_SANITIZED
+#define SUITE_SANITIZED false
+#endif
+
 /* What the rest of the test cannot go on without. */
 #define REQUIRE(condition) CU_ASSERT_FATAL(condition)
 
