@@ -20,7 +20,8 @@ const struct option_info global_options[] = {
 	 .completes = COMPLETES_FILE},
 	{.name = "timeout",
 	 .value = "S",
-	 .help = "wait so many seconds for an answer; default 5, 0 for ever"},
+	 .help = "wait so many seconds for an answer; default 5 (upgrade: 15, and 30 for the "
+		 "new one), 0 for ever"},
 	{.name = "watch",
 	 .value = "S",
 	 .value_optional = true,
@@ -194,10 +195,11 @@ const struct command commands[] = {
 	 .run = secondary_show},
 	{"handover",
 	 NULL,
-	 "give a device to another secondary; its guest notices nothing",
+	 "give a device to another secondary; its guest notices a pause",
 	 {{.name = "PORT|all", .completes = COMPLETES_PORT}},
 	 handover_options,
-	 "Nothing is lost. With all: every device that NAME serves. It ends a drain of NAME.",
+	 "Nothing is lost if who gives them away answers within 200 ms; the event names who did "
+	 "not. With all: every device that NAME serves. It ends a drain of NAME.",
 	 .run = handover_command},
 	{"drain",
 	 NULL,

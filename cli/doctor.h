@@ -19,6 +19,10 @@ struct path_facts {
 	int error; /* errno of lstat */
 	mode_t mode;
 	char owner[32], group[32];
+	/* The directory it is in, where it can be seen. */
+	char dir[108];
+	mode_t dir_mode;
+	bool dir_group; /* it is of the same group */
 };
 
 struct process_facts {

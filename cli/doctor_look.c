@@ -24,6 +24,22 @@ static void slurp(const char *path, char *buffer, size_t size)
 	hf_fd_close(&fd);
 }
 
+static void look_at_directory(const char *path, gid_t group, struct path_facts *ret)
+{
+	const char *end = strrchr(path, '/');
+	struct stat st;
+
+	if (!end || end == path || (size_t)(end - path) >= sizeof(ret->dir))
+		return;
+	memcpy(ret->dir, path, (size_t)(end - path));
+	if (stat(ret->dir, &st) < 0) {
+		ret->dir[0] = '\0';
+		return;
+	}
+	ret->dir_mode = st.st_mode;
+	ret->dir_group = st.st_gid == group;
+}
+
 void doctor_look_at_path(const char *path, struct path_facts *ret)
 {
 	const struct passwd *user;
@@ -36,6 +52,7 @@ void doctor_look_at_path(const char *path, struct path_facts *ret)
 		return;
 	}
 	ret->mode = st.st_mode;
+	look_at_directory(path, st.st_gid, ret);
 	user = getpwuid(st.st_uid);
 	group = getgrgid(st.st_gid);
 	if (user)

@@ -81,6 +81,35 @@ static void socket_missing(const pb_port *port, const struct path_facts *path, s
 			       port->name, port->name);
 }
 
+static bool is_open_to_all(const struct path_facts *path)
+{
+	return !path->dir[0] || path->dir_mode & 0001;
+}
+
+/* Of those who are neither its owner nor root: can somebody write to it? */
+static bool is_reached(const struct path_facts *path)
+{
+	bool group = path->dir_group && path->dir_mode & 0010;
+
+	return (path->mode & 0002 && is_open_to_all(path)) ||
+	       (path->mode & 0020 && (group || is_open_to_all(path)));
+}
+
+static void not_reached(const struct path_facts *path, const char *socket, struct finding *ret)
+{
+	bool open = is_open_to_all(path);
+	const char *name = strrchr(socket, '/');
+
+	finding_note(ret, "%s, mode %04o, %s:%s%s: a QEMU of another user cannot connect", socket,
+		     path->mode & 07777, path->owner, path->group,
+		     open ? "" : ", in a directory that is shut");
+	if (open || !name)
+		finding_remedy(ret, "chgrp kvm %s && chmod 0660 %s", socket, socket);
+	else
+		finding_remedy(ret, "cd %s && chgrp kvm . %s && chmod g+x . && chmod 0660 %s",
+			       path->dir, name + 1, name + 1);
+}
+
 static void step_socket(const struct doctor_facts *facts, struct finding *ret)
 {
 	const pb_port *port = facts->first->port;
@@ -98,10 +127,8 @@ static void step_socket(const struct doctor_facts *facts, struct finding *ret)
 		finding_broken(ret, "%s is no %s (mode %06o)", port->path,
 			       cuse ? "character device" : "socket", (unsigned)path->mode);
 		finding_remedy(ret, "move it away: mv %s %s.old", port->path, port->path);
-	} else if (!port_is_connected(port) && !port->client && !(mode & 0022)) {
-		finding_note(ret, "%s, mode %04o, %s:%s: a QEMU of another user cannot connect",
-			     port->path, mode, path->owner, path->group);
-		finding_remedy(ret, "chgrp kvm %s && chmod 0660 %s", port->path, port->path);
+	} else if (!port_is_connected(port) && !port->client && !is_reached(path)) {
+		not_reached(path, port->path, ret);
 	} else {
 		finding_ok(ret, "%s, mode %04o, %s:%s", port->path, mode, path->owner, path->group);
 	}

@@ -170,6 +170,24 @@ static void a_socket_only_root_may_use_is_pointed_out(void)
 	CHECK(strstr(finding_of("socket")->remedy, "chmod") != NULL);
 }
 
+static void a_directory_that_keeps_others_from_the_socket_is_pointed_out(void)
+{
+	all_is_well();
+	port.state = HOLDFAST__CONTROL__PORT_STATE__LISTENING;
+	strcpy(facts.path.dir, "/run/holdfast");
+	facts.path.dir_mode = S_IFDIR | 0755;
+	CHECK_EQ(finding_of("socket")->verdict, VERDICT_OK);
+	facts.path.dir_mode = S_IFDIR | 0750;
+	CHECK_EQ(finding_of("socket")->verdict, VERDICT_NOTE);
+	CHECK(!strcmp(finding_of("socket")->remedy,
+		      "cd /run/holdfast && chgrp kvm . p0.sock && chmod g+x . && chmod 0660 "
+		      "p0.sock"));
+	facts.path.dir_group = true;
+	CHECK_EQ(finding_of("socket")->verdict, VERDICT_OK);
+	facts.path.mode = S_IFSOCK | 0606;
+	CHECK_EQ(finding_of("socket")->verdict, VERDICT_NOTE);
+}
+
 static void no_front_end_is_not_connected(void)
 {
 	all_is_well();
@@ -347,7 +365,11 @@ static void files_and_processes_are_looked_at(void)
 	doctor_look_at_path("/no/such/file", &path);
 	CHECK_EQ(path.error, ENOENT);
 	doctor_look_at_path("/", &path);
-	CHECK(!path.error && S_ISDIR(path.mode) && path.owner[0] && path.group[0]);
+	CHECK(!path.error && S_ISDIR(path.mode) && path.owner[0] && path.group[0] && !path.dir[0]);
+	doctor_look_at_path("/proc/self", &path);
+	CHECK(!strcmp(path.dir, "/proc") && (path.dir_mode & 0777) == 0555);
+	doctor_look_at_path("/proc/1", &path);
+	CHECK(path.dir_group);
 	doctor_look_at_process(getpid(), &process);
 	CHECK(strchr("RSD", process.state) && process.name[0]);
 	doctor_look_at_process(0, &process);
@@ -393,6 +415,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_port_that_is_not_there_is_found),
 	SENTENCE(a_missing_socket_matters_until_somebody_is_connected),
 	SENTENCE(a_socket_only_root_may_use_is_pointed_out),
+	SENTENCE(a_directory_that_keeps_others_from_the_socket_is_pointed_out),
 	SENTENCE(no_front_end_is_not_connected),
 	SENTENCE(no_features_and_no_memory_are_told_apart),
 	SENTENCE(memory_far_from_the_owner_is_a_note),
