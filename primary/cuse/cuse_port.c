@@ -51,6 +51,14 @@ static void on_hold_over(struct loop_timer *timer)
 
 /* --- the device --- */
 
+static void say_not_permitted(const char *tag, const char *device, int error)
+{
+	log_warning(tag,
+		    "cannot set mode and owner of %s: %s; make the node (mknod), or let udev do "
+		    "it, see docs/cuse.md",
+		    device, strerrordesc_np(-error));
+}
+
 static void on_permit(struct loop_timer *timer)
 {
 	struct cuse *cuse = container_of(timer, struct cuse, permit);
@@ -64,10 +72,7 @@ static void on_permit(struct loop_timer *timer)
 		return;
 	}
 	if (error)
-		log_warning(port->device.tag,
-			    "cannot set mode and owner of %s: %s; make the node (mknod), or let "
-			    "udev do it, see docs/cuse.md",
-			    port->path, strerrordesc_np(-error));
+		say_not_permitted(port->device.tag, port->path, error);
 }
 
 static const char *explain(int error)
@@ -110,7 +115,7 @@ int cuse_make_early(struct conf *conf, bool again)
 {
 	for (size_t i = 0; i < conf->nr_ports; i++) {
 		struct conf_port *port = &conf->ports[i];
-		int fd = port->cuse ? make(name_of(port)) : -1;
+		int fd = port->cuse ? make(name_of(port)) : -1, error;
 
 		if (fd == -EEXIST && again)
 			continue;
@@ -121,8 +126,11 @@ int cuse_make_early(struct conf *conf, bool again)
 		if (fd < 0)
 			continue;
 		port->device = fd;
-		(void)cuse_device_permit(name_of(port), conf->port_mode, conf->cuse_owner,
-					 conf->cuse_group);
+		/* Once: who is no longer root could not do it again. */
+		error = cuse_device_permit(name_of(port), conf->port_mode, conf->cuse_owner,
+					   conf->cuse_group);
+		if (error)
+			say_not_permitted("holdfastd", name_of(port), error);
 	}
 	return 0;
 }

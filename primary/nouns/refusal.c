@@ -45,8 +45,9 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_MEMORY_PRIVATE] =
 		"share the guest's memory (QEMU: -object "
 		"memory-backend-memfd,id=mem,size=SIZE,share=on -machine memory-backend=mem)",
-	[REFUSED_MEMORY_HIDDEN] = "run holdfastd as root, or as the front-end's user with "
-				  "CAP_SYS_PTRACE and CAP_CHECKPOINT_RESTORE; see docs/cuse.md",
+	[REFUSED_MEMORY_HIDDEN] =
+		"run holdfastd as root, or with CAP_SYS_PTRACE, "
+		"CAP_DAC_READ_SEARCH and CAP_CHECKPOINT_RESTORE; see docs/cuse.md",
 	[REFUSED_RACED] = RESTART,
 	[REFUSED_LOOK_DEADLINE] =
 		"the front-end's memory could not be looked at in time: does it "

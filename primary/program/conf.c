@@ -303,8 +303,8 @@ static const struct option_row options[] = {
 	 set_no_huge_pages},
 	{"port-mode", "OCTAL", "mode of port sockets and devices, for QEMU to open (0600)",
 	 set_port_mode},
-	{"socket-mode", "OCTAL", "mode of the attach and the control socket (0600)",
-	 set_socket_mode},
+	{"socket-mode", "OCTAL",
+	 "mode of the attach and the control socket (0600; with rules 0666)", set_socket_mode},
 	{"port-group", "GROUP", "group of port sockets, one that holdfastd's user is in",
 	 set_port_group},
 	{"socket-group", "GROUP", "group of the attach and the control socket", set_socket_group},
@@ -340,7 +340,9 @@ static const struct option_row options[] = {
 	 set_start_deadline},
 	{"run", "COMMAND",
 	 "with --supervise: run this switch, and the same once more to stand by; both are started "
-	 "again; $HOLDFAST_INSTANCE in it is 1 and 2; may be given up to 8 times",
+	 "again; one command, whose words a shell expands: $HOLDFAST_INSTANCE in it is 1 and 2; "
+	 "may "
+	 "be given up to 8 times",
 	 set_run},
 	{"log-level", "LEVEL", "error, warning, notice (default), info or debug", set_log_level},
 };
