@@ -22,16 +22,20 @@ static int new_device(struct hf_device *device, void *context)
 	return -1; /* full: declined */
 }
 
+/* Two rounds later the data thread holds no handle and no packet that it held before. */
+static void wait_for_data_thread(void *context)
+{
+	(void)context;
+	for (unsigned int seen = rounds; rounds - seen < 2;)
+		;
+}
+
 static void destroy_device(struct hf_device *device, void *context)
 {
-	unsigned int seen;
-
-	(void)context;
 	for (int i = 0; i < GUESTS; i++)
 		if (guests[i] == device)
 			guests[i] = NULL;
-	for (seen = rounds; rounds - seen < 2;)
-		; /* two rounds later the data thread has forgotten the handle */
+	wait_for_data_thread(context);
 }
 
 static void *data_thread(void *pool)
@@ -54,14 +58,17 @@ static void *data_thread(void *pool)
 
 int main(int argc, char **argv)
 {
-	const struct hf_device_ops ops = {.new_device = new_device, .destroy_device = destroy_device};
-	const struct hf_service_config config = {.run_dir = argc > 1 ? argv[1] : NULL, .name = "hub"};
+	const struct hf_device_ops ops = {.new_device = new_device,
+					  .destroy_device = destroy_device};
+	const struct hf_service_config config = {.run_dir = argc > 1 ? argv[1] : NULL,
+						 .name = "hub"};
 	struct hf_packet_pool *pool = hf_packet_pool_create(NULL, BURST, 65562);
 	struct hf_service *service;
 	pthread_t thread;
 	int error = pool ? hf_service_connect(&config, &service) : -1;
 
 	if (!error && !(error = hf_driver_callback_register(service, &ops, NULL)) &&
+	    !(error = hf_flush_callback_register(service, wait_for_data_thread, NULL)) &&
 	    !(error = -pthread_create(&thread, NULL, data_thread, pool)))
 		error = hf_driver_session_start(service);
 	fprintf(stderr, "hub: %s\n", strerror(-error));

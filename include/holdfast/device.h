@@ -39,7 +39,9 @@ HF_API void hf_device_set_user(struct hf_device *device, void *user);
 HF_API void *hf_device_user(const struct hf_device *device);
 
 /* Counters of a vring: their number, their names, and their values since this process was granted
- * it. Values are read without a lock: each is whole, the set is not a snapshot. */
+ * it. Values are read without a lock: each is whole, the set is not a snapshot. The first
+ * `nr_values` are given; more than hf_counter_count() are left alone. 0; -ENOTCONN: the vring is
+ * not granted. */
 HF_API size_t hf_counter_count(void);
 HF_API const char *hf_counter_name(size_t index);
 HF_API int hf_device_counters(const struct hf_device *device, uint16_t queue, uint64_t *values,

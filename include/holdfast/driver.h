@@ -12,22 +12,30 @@
 extern "C" {
 #endif
 
+/*
+ * Requests. Whatever asks the primary (register, unregister, hf_feature_…) blocks until it answers,
+ * at most 5 s, in the control thread, also inside callbacks. The reason of a refusal goes to the
+ * log sink. Besides what stands at each call it returns -ENOTCONN: no primary; -ETIMEDOUT: no
+ * answer; whether it was done is not known, as when the primary died over it: look; -EPERM: this is
+ * an observer, which changes nothing; -EACCES: the rule that let this process in (--allow-attach)
+ * does not reach so far; -ENOMEM, and what the kernel said.
+ */
+
 #define HF_DRIVER_CLIENT 0x1u /* the primary connects to the VMM's socket, again and again */
 #define HF_DRIVER_CUSE	 0x2u /* a vhost-cuse character device /dev/NAME instead of a socket */
 
 /*
- * Ask the primary to create port `name` (letters, digits, '.', '_', '-'). `path` is the
- * vhost-user socket; NULL: RUN_DIR/NAME.sock. With HF_DRIVER_CUSE the device's name; NULL:
- * /dev/NAME.
- * Blocks until the primary answers.
- * 0; -EEXIST: there is such a port, or device; -EINVAL: name, path or flags; -EOPNOTSUPP: this
- * primary has no such kind of port; -ENOENT: the kernel has no CUSE; -EACCES: no permission for
- * /dev/cuse; -ENOTCONN: no primary. Control thread, also inside callbacks.
+ * Ask the primary to create port `name`: at most HF_NAME_MAX printable characters, none of
+ * / , * ? [ ] \, no leading . or -, and not "attach" or "control". `path` is the vhost-user socket;
+ * NULL: RUN_DIR/NAME.sock. With HF_DRIVER_CUSE the device's name; NULL: /dev/NAME.
+ * 0; -EEXIST: there is such a port, or device; -EINVAL: name, path or flags; -ENOSPC: no place for
+ * one more (--max-devices); -EOPNOTSUPP: this primary has no such kind of port; -ENOENT: the kernel
+ * has no CUSE; -EACCES: also no permission for /dev/cuse.
  */
 HF_API int hf_driver_register(struct hf_service *service, const char *name, const char *path,
 			      uint64_t flags);
 
-/* Ask the primary to remove the port; its session ends. 0 or -ENOENT, -ENOTCONN. */
+/* Ask the primary to remove the port; its session ends. 0; -ENOENT: no such port. */
 HF_API int hf_driver_unregister(struct hf_service *service, const char *name);
 
 /*
@@ -45,8 +53,9 @@ HF_API int hf_driver_unregister(struct hf_service *service, const char *name);
  *   discard what the guest sends, as the protocol asks; hf_device_vring_enabled() tells. The kick
  *   descriptor of hf_guest_kick_fd() is valid from true until false.
  *   In a hand-over the dequeue queues are stopped first, and the others when this has returned for
- *   them: so before it returns for a dequeue queue, or in the callback of
- *   hf_flush_callback_register(), enqueue what was dequeued from it, or it is lost.
+ *   them: before it returns for a dequeue queue, or in the callback of
+ *   hf_flush_callback_register(), wait until the data threads have enqueued what they took from it,
+ *   or it is lost.
  */
 struct hf_device_ops {
 	int (*new_device)(struct hf_device *device, void *context);
@@ -67,8 +76,8 @@ HF_API void hf_driver_session_stop(struct hf_service *service);
 /*
  * Feature switches: virtio-net feature bits that the primary offers to front-ends. They apply to
  * sessions negotiated afterwards. `port` NULL: all ports, now and to come.
- * enable takes only bits the primary implements. 0; -EINVAL: a bit it does not know; -ENOENT: no
- * such port; -ENOTCONN. Control thread.
+ * 0; -EINVAL: a bit the primary does not implement, or, to enable it for one port, one that is
+ * disabled for all; -ENOENT: no such port.
  */
 HF_API int hf_feature_enable(struct hf_service *service, const char *port, uint64_t mask);
 HF_API int hf_feature_disable(struct hf_service *service, const char *port, uint64_t mask);

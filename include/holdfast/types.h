@@ -35,7 +35,7 @@ struct hf_device;  /* one device granted to this process; owned by the service *
 enum hf_role {
 	HF_ROLE_VSWITCH = 0,  /* runs the vrings of the ports it asked for */
 	HF_ROLE_STANDBY = 1,  /* is granted them when their owner is gone */
-	HF_ROLE_OBSERVER = 2, /* directory and counters only; never guest memory */
+	HF_ROLE_OBSERVER = 2, /* no device comes to it; hf_feature_get is what it may ask */
 };
 
 #ifdef __cplusplus
