@@ -130,7 +130,14 @@ bool hf_frame_layout(const uint8_t *frame, uint32_t have, struct hf_frame_layout
 	return l.payload <= have;
 }
 
-/* Is the frame what the segmentation type says? */
+/* The checksum's own place, from the TCP or UDP header on. */
+static uint16_t checksum_at(const struct hf_frame_layout *l)
+{
+	return l->l4_protocol == IPPROTO_TCP ? 16 : 6;
+}
+
+/* Is the frame what the segmentation type says? With the checksum of that very header: a guest that
+ * takes the segmentation on gets the offsets as they are. */
 static bool gso_matches_frame(const struct hf_offload *o, const struct hf_packet *packet)
 {
 	uint8_t front[HF_LAYOUT_PEEK];
@@ -138,7 +145,8 @@ static bool gso_matches_frame(const struct hf_offload *o, const struct hf_packet
 	struct hf_frame_layout l;
 
 	hf_packet_peek(packet, 0, have, front);
-	if (!hf_frame_layout(front, have, &l))
+	if (!hf_frame_layout(front, have, &l) || o->csum_start != l.l4 ||
+	    o->csum_offset != checksum_at(&l))
 		return false;
 	switch (o->gso_type & ~HF_GSO_ECN) {
 	case HF_GSO_TCPV4:
@@ -180,10 +188,8 @@ bool hf_offload_fits(const struct hf_offload *o, const struct hf_packet *packet)
 		return false;
 	if (o->gso_type == HF_GSO_NONE)
 		return true;
-	/* TCP segmentation goes with a partial checksum (virtio 1.1, 5.1.6.2.1). */
-	if (!o->gso_size || (!csum && (o->gso_type & ~HF_GSO_ECN) != HF_GSO_UDP))
-		return false;
-	return gso_matches_frame(o, packet);
+	/* Segmentation of any kind goes with a partial checksum (virtio 1.1, 5.1.6.2.1). */
+	return csum && o->gso_size && gso_matches_frame(o, packet);
 }
 
 /* May a guest with these features send this? Unknown types have no bit and are refused. */

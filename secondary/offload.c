@@ -7,9 +7,9 @@
  *   checksum only:   [ front ][ 2 bytes of checksum ][ rest ]
  *   segmentation:    [ headers of segment i ][ payload piece i ]   for each i
  *
- * Segmentation believes the frame's own headers, not the metadata's offsets: hf_offload_fits has
- * checked that the two agree on the kind. A frame in several segments is made linear first, in
- * the vring's scratch.
+ * Segmentation goes by the frame's own headers, not the metadata's offsets: hf_offload_fits has
+ * checked that the two agree. A frame in several segments is made linear first, in the vring's
+ * scratch.
  */
 #include "offload.h"
 

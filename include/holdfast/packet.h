@@ -29,7 +29,8 @@ extern "C" {
 
 /*
  * Offload metadata, host byte order; offsets count from the first byte of the Ethernet header.
- * After a dequeue every offset was checked: it lies inside the packet's own length.
+ * After a dequeue every offset was checked: it lies inside the packet's own length. A gso_type goes
+ * with NEEDS_CSUM and the place of the checksum in the frame's own TCP or UDP header, or not at all.
  */
 struct hf_offload {
 	uint8_t flags;

@@ -289,6 +289,7 @@ static void publish(struct reference *r, uint16_t n)
 struct headers {
 	int ip;	   /* 4, 6, or 0: something else */
 	int proto; /* IPPROTO_TCP, IPPROTO_UDP, or -1: none that is whole */
+	uint32_t l4;
 };
 
 static uint32_t be16_at(const uint8_t *p)
@@ -315,7 +316,8 @@ static struct headers look_at_ipv4(const uint8_t *f, uint32_t len, uint32_t at)
 		return h;
 	if (be16_at(f + at + 6) & 0x3fff) /* a fragment */
 		return h;
-	h.proto = transport(f, len, at + f[at] % 16 * 4u, f[at + 9]);
+	h.l4 = at + f[at] % 16 * 4u;
+	h.proto = transport(f, len, h.l4, f[at + 9]);
 	return h;
 }
 
@@ -334,6 +336,7 @@ static struct headers look_at_ipv6(const uint8_t *f, uint32_t len, uint32_t at)
 		type = f[at];
 		at += 8u + f[at + 1] * 8u;
 	}
+	h.l4 = at;
 	h.proto = transport(f, len, at, type);
 	return h;
 }
@@ -417,11 +420,11 @@ bool reference_header(const uint8_t *b, uint64_t features, const uint8_t *frame,
 	if (csum && (!(features & F(VIRTIO_NET_F_CSUM)) || !checksum_ok(start, offset, frame, len)))
 		return false;
 	if (type != VIRTIO_NET_HDR_GSO_NONE) {
-		bool udp = (type & 0x7f) == VIRTIO_NET_HDR_GSO_UDP;
+		struct headers h = look_at(frame, len);
 
-		if (gso_size == 0 || (!csum && !udp))
+		if (gso_size == 0 || !csum || !gso_type_ok(type, features, h))
 			return false;
-		if (!gso_type_ok(type, features, look_at(frame, len)))
+		if (start != h.l4 || offset != (h.proto == IPPROTO_TCP ? 16 : 6))
 			return false;
 	}
 	*ret = (struct hf_offload){.flags = csum ? HF_OFFLOAD_NEEDS_CSUM : 0,

@@ -101,10 +101,14 @@ static void flags_of_the_device_are_ignored_from_a_driver(void)
 
 static uint8_t frames[16][MOST];
 static uint32_t lengths[16], nr_frames;
+static struct hf_offload partial[16]; /* where the checksum is */
 
 static void add_frame(const struct net_shape *shape, uint32_t cut_to)
 {
-	lengths[nr_frames] = net_build(frames[nr_frames], shape, NULL);
+	struct net_shape s = *shape;
+
+	s.partial = true;
+	lengths[nr_frames] = net_build(frames[nr_frames], &s, &partial[nr_frames]);
 	if (cut_to)
 		lengths[nr_frames] = cut_to;
 	nr_frames++;
@@ -112,7 +116,7 @@ static void add_frame(const struct net_shape *shape, uint32_t cut_to)
 
 static void make_frames(void)
 {
-	struct net_shape shape = {.ip = 4, .proto = IPPROTO_TCP, .payload = 1000, .partial = true};
+	struct net_shape shape = {.ip = 4, .proto = IPPROTO_TCP, .payload = 1000};
 	uint32_t arp;
 
 	nr_frames = 0;
@@ -122,7 +126,7 @@ static void make_frames(void)
 	add_frame(&shape, 1);
 	for (shape.vlans = 1; shape.vlans < 5; shape.vlans++)
 		add_frame(&shape, 0);
-	shape = (struct net_shape){.ip = 4, .proto = IPPROTO_UDP, .payload = 1000, .partial = true};
+	shape = (struct net_shape){.ip = 4, .proto = IPPROTO_UDP, .payload = 1000};
 	add_frame(&shape, 0);
 	shape = (struct net_shape){
 		.ip = 6, .proto = IPPROTO_TCP, .payload = 900, .extension = true};
@@ -202,9 +206,19 @@ static void check_types(struct alive *a)
 				struct header h = {.flags = i % 2,
 						   .gso_type = (uint8_t)type,
 						   .gso_size = sizes[i / 2],
-						   .csum_start = 34,
-						   .csum_offset = 16};
+						   .csum_start = partial[frame].csum_start,
+						   .csum_offset = partial[frame].csum_offset};
 
+				try(a, &h, frame, &wrong);
+				if (type > 5 && (type < 0x81 || type > 0x85))
+					continue;
+				h.csum_start += 2;
+				h.csum_offset -= 2;
+				try(a, &h, frame, &wrong);
+				h.csum_start -= 2;
+				try(a, &h, frame, &wrong);
+				h.csum_start = 34;
+				h.csum_offset = 16;
 				try(a, &h, frame, &wrong);
 			}
 	CHECK_EQ(wrong, 0);
@@ -216,8 +230,9 @@ static void check_types(struct alive *a)
 	CHECK_EQ(alive_move(a), 1);
 }
 
-/* gso_type 0 … 255, gso_size 0, 1, 65535, on TCP, UDP, ARP, cut TCP, data offsets 0 and 15,
- * extension headers and VLAN tags; with the features and without. */
+/* gso_type 0 … 255, gso_size 0, 1, 65535, the checksum in its place, beside it and not asked for,
+ * on TCP, UDP, ARP, cut TCP, data offsets 0 and 15, extension headers and VLAN tags; with the
+ * features and without. */
 static void every_segmentation_of_every_frame_is_refused_or_inside_the_packet(void)
 {
 	alive_each(FROM | ANY, SENDS, 0, check_types);

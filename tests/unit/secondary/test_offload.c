@@ -467,12 +467,30 @@ static void metadata_that_lies_is_dropped_and_counted(void)
 		{.flags = 1, .gso_type = HF_GSO_UDP, .gso_size = 100, .csum_start = 34},
 		{.flags = 1, .gso_type = 2, .gso_size = 100, .csum_start = 34},
 		{.flags = 1, .gso_type = HF_GSO_ECN, .gso_size = 100, .csum_start = 34},
+		/* Of the right kind, and another checksum than that of its TCP header. */
+		{1, HF_GSO_TCPV4, .gso_size = 100, .csum_start = 36, .csum_offset = 14},
+		{1, HF_GSO_TCPV4, .gso_size = 100, .csum_start = 34, .csum_offset = 6},
+		{1, HF_GSO_TCPV4, .gso_size = 100, .csum_start = 14, .csum_offset = 16},
 	};
+	static const struct hf_offload bad_udp[] = {
+		{0, HF_GSO_UDP, .gso_size = 104},
+		{0, HF_GSO_UDP, .gso_size = 104, .csum_start = 34, .csum_offset = 6},
+		{1, HF_GSO_UDP, .gso_size = 104, .csum_start = 34, .csum_offset = 16},
+		{1, HF_GSO_UDP, .gso_size = 104, .csum_start = 40, .csum_offset = 0},
+	};
+	uint64_t before;
 
 	open_guest(MERGEABLE, 4, BUFFER_BYTES);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
 		CHECK_EQ(deliver(len, &bad[i], 1), 1);
 		CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_BAD_METADATA), i + 1);
+	}
+	before = rig_counter(&rig, 0, HF_COUNTER_DROP_BAD_METADATA);
+	shape.proto = IPPROTO_UDP;
+	len = net_build(frame, &shape, &good);
+	for (size_t i = 0; i < ARRAY_SIZE(bad_udp); i++) {
+		CHECK_EQ(deliver(len, &bad_udp[i], 1), 1);
+		CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_DROP_BAD_METADATA), before + i + 1);
 	}
 	CHECK_EQ(driver_used_idx(&rig.rx), driver_index(&rig.rx, 0));
 	CHECK_EQ(deliver(len, &good, 1), 1);
