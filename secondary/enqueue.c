@@ -128,6 +128,12 @@ uint32_t hf_enqueue_walked(struct hf_device *device, uint16_t queue, uint32_t *r
 	return walked;
 }
 
+bool hf_enqueue_cuts(const struct hf_device *device, const struct hf_offload *offload)
+{
+	return offload->gso_type != HF_GSO_NONE &&
+	       hf_offload_needs_software(offload, hf_device_features(device));
+}
+
 uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 			  struct hf_packet *const *packets, uint16_t count)
 {

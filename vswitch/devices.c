@@ -17,7 +17,6 @@
 #include <holdfast/burst.h>
 #include <holdfast/device.h>
 #include <holdfast/hop.h>
-#include <linux/virtio_net.h>
 #include <string.h>
 
 #include "say.h"
@@ -93,21 +92,7 @@ static uint32_t device_walked(struct port *port, uint16_t queue, uint32_t *ret_c
 
 static bool device_cuts(const struct port *port, const struct hf_offload *offload)
 {
-	uint64_t need;
-
-	switch (offload->gso_type & ~HF_GSO_ECN) {
-	case HF_GSO_TCPV4:
-		need = UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO4;
-		break;
-	case HF_GSO_TCPV6:
-		need = UINT64_C(1) << VIRTIO_NET_F_GUEST_TSO6;
-		break;
-	default:
-		need = UINT64_C(1) << VIRTIO_NET_F_GUEST_UFO;
-	}
-	if (offload->gso_type & HF_GSO_ECN)
-		need |= UINT64_C(1) << VIRTIO_NET_F_GUEST_ECN;
-	return (hf_device_features(port->backend) & need) != need;
+	return hf_enqueue_cuts(port->backend, offload);
 }
 
 static int device_arm(struct port *port, uint16_t queue, bool wanted)

@@ -35,6 +35,10 @@ HF_API uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
  */
 HF_API uint32_t hf_enqueue_walked(struct hf_device *device, uint16_t queue, uint32_t *ret_cut);
 
+/* Would a packet with this metadata have to be segmented for the device's guest, for want of an
+ * offload? Any thread. */
+HF_API bool hf_enqueue_cuts(const struct hf_device *device, const struct hf_offload *offload);
+
 /*
  * Dequeue up to `count` packets that the guest sent on vring `queue` (odd numbers) into the
  * caller's segments. Returns how many packets came. A chain that is malformed, or larger than the

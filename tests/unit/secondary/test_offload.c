@@ -410,6 +410,49 @@ static void udp_is_cut_into_valid_fragments(void)
 			}
 }
 
+/* Whoever is to pay for it is told beforehand: of each kind of packet, by each set of features. */
+static void what_would_be_cut_is_what_is_cut(void)
+{
+	static const struct {
+		struct net_shape shape;
+		uint8_t type;
+	} kinds[] = {
+		{{4, IPPROTO_TCP, .payload = 3000, .partial = true}, HF_GSO_TCPV4},
+		{{4, IPPROTO_TCP, .payload = 3000, .partial = true}, HF_GSO_TCPV4 | HF_GSO_ECN},
+		{{6, IPPROTO_TCP, .payload = 3000, .partial = true}, HF_GSO_TCPV6},
+		{{4, IPPROTO_UDP, .payload = 3000, .partial = true}, HF_GSO_UDP},
+		{{4, IPPROTO_TCP, .payload = 300, .partial = true}, HF_GSO_NONE}};
+	static const uint8_t bits[] = {VIRTIO_NET_F_GUEST_CSUM, VIRTIO_NET_F_GUEST_TSO4,
+				       VIRTIO_NET_F_GUEST_TSO6, VIRTIO_NET_F_GUEST_UFO,
+				       VIRTIO_NET_F_GUEST_ECN};
+	unsigned cut = 0;
+
+	for (unsigned set = 0; set < 1u << ARRAY_SIZE(bits); set++) {
+		uint64_t features = MERGEABLE;
+
+		for (unsigned i = 0; i < ARRAY_SIZE(bits); i++)
+			if (set & 1u << i)
+				features |= HF_FEATURE(bits[i]);
+		for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+			struct hf_offload offload;
+			uint32_t len = net_build(frame, &kinds[k].shape, &offload);
+			bool cuts;
+
+			offload.gso_type = kinds[k].type;
+			offload.gso_size = kinds[k].type ? 1000 : 0;
+			open_guest(features, 8, BUFFER_BYTES);
+			cuts = hf_enqueue_cuts(rig.device, &offload);
+			CHECK_EQ(deliver(len, &offload, 1), 1);
+			CHECK_EQ(rig_counter(&rig, 0, HF_COUNTER_SOFTWARE_GSO), cuts);
+			cut += cuts;
+			(void)driver_consume_all(&rig.rx);
+			close_guest();
+		}
+	}
+	/* All need CSUM, and one of the others, which ECN does twice. */
+	CHECK_EQ(cut, 3 * 24 + 28);
+}
+
 /* Two segments find room, the chain of the third is bad, and then there is none: the first two
  * chains go back with it, empty, and none of the three is walked again. */
 static void chains_that_a_segmentation_gave_back_stay_with_the_guest(void)
@@ -528,6 +571,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(the_largest_tcp_frame_there_is_is_cut),
 	SENTENCE(segments_are_all_delivered_or_none),
 	SENTENCE(udp_is_cut_into_valid_fragments),
+	SENTENCE(what_would_be_cut_is_what_is_cut),
 	SENTENCE(chains_that_a_segmentation_gave_back_stay_with_the_guest),
 	SENTENCE(metadata_that_lies_is_dropped_and_counted),
 	SENTENCE(a_fragment_is_not_segmented),
