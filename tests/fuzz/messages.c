@@ -47,6 +47,7 @@ static uint8_t *guest;
 /* Of this input. */
 static int front;
 static uint32_t flags;
+static bool urgent; /* the last byte of what is sent goes out of band */
 static unsigned int messages;
 
 static void quiet(struct loop_timer *timer)
@@ -121,6 +122,7 @@ static void begin(void)
 		   0);
 	front = sockets[1];
 	flags = VU_VERSION;
+	urgent = false;
 	messages = 0;
 	FUZZ_HOLDS(session_create(port, sockets[0]) == 0);
 }
@@ -164,7 +166,7 @@ static void send_bytes(const void *bytes, size_t size, uint64_t choice, unsigned
 		c->cmsg_len = CMSG_LEN(nr_fds * sizeof(int));
 		memcpy(CMSG_DATA(c), fds, nr_fds * sizeof(int));
 	}
-	(void)!sendmsg(front, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)!sendmsg(front, &msg, MSG_NOSIGNAL | MSG_DONTWAIT | (urgent ? MSG_OOB : 0));
 }
 
 static void send_message(uint32_t request, const void *payload, uint32_t size, uint64_t choice,
@@ -411,16 +413,17 @@ static void secondary_does(const struct record *r)
 		(void)fake_release();
 }
 
-static void ask_for_replies(const struct record *r)
+/* Of what comes next. */
+static void ways(const struct record *r)
 {
 	flags = VU_VERSION | (r->a & 1 ? VU_NEED_REPLY : 0);
+	urgent = r->a & 2;
 }
 
 static void (*const ops[])(const struct record *r) = {
-	greet,		 memory_table,	    vring_all,	vring_state,
-	vring_address,	 vring_descriptor,  features,	plain_request,
-	memory_region,	 other_words,	    guest_does, secondary_does,
-	ask_for_replies, protocol_features,
+	greet,	  memory_table,	     vring_all,	    vring_state, vring_address, vring_descriptor,
+	features, plain_request,     memory_region, other_words, guest_does,	secondary_does,
+	ways,	  protocol_features,
 };
 #define OP_ANY	    ARRAY_SIZE(ops)
 #define OP_RAW	    (ARRAY_SIZE(ops) + 1)
