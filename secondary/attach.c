@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #include "log.h"
 #include "rescue.h"
 #include "service.h"
+
+#define BYE_WAIT_MS 1000
 
 static Holdfast__Attach__Role role_to_wire(enum hf_role role)
 {
@@ -148,14 +151,35 @@ static void drop_unfinished(struct hf_service *service)
 	hf_drop_unsaid(service);
 }
 
+/* The primary believes who says it, and kills who closes the socket without: one that does not read
+ * just now is waited for. Where it has closed its end, it knows why. */
+static void say_bye(int socket)
+{
+	Holdfast__Attach__Bye bye = HOLDFAST__ATTACH__BYE__INIT;
+	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+	struct pollfd p = {.fd = socket, .events = POLLOUT};
+
+	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE;
+	message.bye = &bye;
+	if (hf_frame_send(socket, &message.base, NULL, 0) == -EAGAIN &&
+	    poll(&p, 1, BYE_WAIT_MS) == 1)
+		(void)hf_frame_send(socket, &message.base, NULL, 0);
+}
+
 void hf_attach_lost(struct hf_service *service, const char *why)
 {
+	/* Callbacks are told of the loss, and ask for nothing. */
+	int socket = hf_fd_take(&service->socket);
+
 	if (service->welcomed)
 		log_warning(service->tag, "lost the primary (%s): trying again until it is back",
 			    why);
-	hf_fd_close(&service->socket);
 	drop_unfinished(service);
 	if (service->devices)
 		hf_grants_drop_all(service);
 	unmap_all(service);
+	/* Not before nothing is mapped any more. */
+	if (socket >= 0)
+		say_bye(socket);
+	hf_fd_close(&socket);
 }

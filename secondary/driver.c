@@ -36,7 +36,7 @@ static int defer(struct hf_service *service)
 	 * attaching again brings everything. */
 	if (!d) {
 		hf_frame_close_fds(frame);
-		(void)shutdown(service->socket, SHUT_RDWR);
+		(void)shutdown(service->socket, SHUT_RD);
 		return -ENOMEM;
 	}
 	d->next = NULL;
@@ -103,7 +103,7 @@ int hf_request(struct hf_service *service, Holdfast__Attach__ToPrimary *message,
 		 * ends by that. */
 		if (n <= 0) {
 			hf_frame_close_fds(&service->request_frame);
-			(void)shutdown(service->socket, SHUT_RDWR);
+			(void)shutdown(service->socket, SHUT_RD);
 			return -ENOTCONN;
 		}
 		result = is_reply(service, message->request, &error, &value);

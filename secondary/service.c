@@ -286,22 +286,11 @@ int hf_service_connect(const struct hf_service_config *config, struct hf_service
 	return 0;
 }
 
-static void say_bye(struct hf_service *service)
-{
-	Holdfast__Attach__Bye bye = HOLDFAST__ATTACH__BYE__INIT;
-	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
-
-	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE;
-	message.bye = &bye;
-	(void)hf_service_send(service, &message);
-}
-
 void hf_service_disconnect(struct hf_service *service)
 {
 	/* Devices first: when Bye arrives no burst is under way, and the positions are exact. */
 	if (service->devices)
 		hf_grants_drop_all(service);
-	say_bye(service);
 	service->welcomed = false;
 	hf_attach_lost(service, "we leave");
 	free_service(service);

@@ -14,10 +14,10 @@ static void keep(struct hf_service *service, const Holdfast__Attach__ToPrimary *
 {
 	struct hf_unsaid *unsaid = malloc(sizeof(*unsaid));
 
-	/* The next dispatch finds the end, and attaching again begins from nothing. */
+	/* The next dispatch finds the end and says Bye, and attaching again begins from nothing. */
 	if (!unsaid || hf_frame_pack(&message->base, &unsaid->bytes, &unsaid->len) < 0) {
 		free(unsaid);
-		(void)shutdown(service->socket, SHUT_RDWR);
+		(void)shutdown(service->socket, SHUT_RD);
 		return;
 	}
 	unsaid->next = service->unsaid;

@@ -8,6 +8,9 @@
  *   - both: a process that is killed closes its socket a moment before it is dead. If the
  *     revocation finds its lanes quiet it is done before the death is known; the secondary then
  *     lingers for a moment, so that what happened is called by its name.
+ * Who says Bye has unmapped what it was sent. Who has closed its socket without, and lives after
+ * that moment, is killed: it may keep guests' memory for ever, and is asked for no Retired any
+ * more. Who was cut off by us had no chance to say it, and is believed to have gone in good order.
  * The directory slot is free again, and the lane unmapped, when nothing of it is left.
  */
 #include "secondary_life.h"
@@ -240,16 +243,38 @@ void secondary_destroy(struct secondary *s)
 	free_parts(s);
 }
 
-static void say_detached(struct secondary *s)
+static void say_detached(struct secondary *s, const char *how)
 {
 	event_emit(s->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_DETACHED, NULL, s->name, -1,
-		   s->pause_ns, "%s", s->said_bye ? "" : "closed its socket without Bye");
+		   s->pause_ns, "%s", how);
 	secondary_destroy(s);
+}
+
+/* Has it been sent memory that it did not say Retired of? */
+static bool has_memory(const struct secondary *s)
+{
+	for (uint32_t i = 0; i < s->primary->conf->max_devices; i++)
+		if (s->devices[i].session)
+			return true;
+	return s->retiring != NULL;
+}
+
+static void detach_silent(struct secondary *s)
+{
+	if (!s->hung_up || !has_memory(s)) {
+		say_detached(s, "closed its socket without Bye");
+		return;
+	}
+	if (s->primary->conf->fence &&
+	    revoke_fence(s, hf_now_ns() - s->left_ns, "closed its socket without Bye and lives on"))
+		return; /* on_pidfd does the rest */
+	say_detached(s,
+		     "closed its socket without Bye, and keeps the guests' memory it has mapped");
 }
 
 static void on_linger_over(struct loop_timer *timer)
 {
-	say_detached(container_of(timer, struct secondary, linger));
+	detach_silent(container_of(timer, struct secondary, linger));
 }
 
 static void on_taken_back(struct revocation *revocation)
@@ -259,8 +284,10 @@ static void on_taken_back(struct revocation *revocation)
 	s->pause_ns = hf_now_ns() - s->left_ns;
 	if (s->dead) /* on_pidfd is up the stack and does the rest */
 		return;
-	if (s->said_bye || loop_timer_set(s->primary->loop, &s->linger, LINGER_NS) < 0)
-		say_detached(s);
+	if (s->said_bye)
+		say_detached(s, "");
+	else if (loop_timer_set(s->primary->loop, &s->linger, LINGER_NS) < 0)
+		detach_silent(s);
 }
 
 /* The socket stays open until everything is back: its end tells the peer that we are done. */
@@ -269,7 +296,9 @@ void secondary_leave(struct secondary *s, bool said_bye)
 	if (s->leaving)
 		return;
 	s->leaving = true;
-	s->said_bye = said_bye;
+	if (said_bye && !s->said_bye)
+		journal_said_bye(s);
+	s->said_bye |= said_bye;
 	if (!s->left_ns)
 		s->left_ns = hf_now_ns();
 	loop_remove(s->primary->loop, &s->socket_source);
@@ -305,6 +334,9 @@ static int receive(struct secondary *s, struct hf_frame *frame)
 	if (foreign_full_since(&s->foreign))
 		return -EPROTO;
 	n = hf_frame_receive(s->socket, frame);
+	/* It closed with packets unread, which is told before what it said last. */
+	if (n == -ECONNRESET)
+		n = hf_frame_receive(s->socket, frame);
 	if (n == -EAGAIN)
 		return -EAGAIN;
 	/* Also of what is no message. What could hang us is no memory either: -1 is in its place,
@@ -338,6 +370,7 @@ static void receive_some(struct secondary *s)
 		refusal_count(s->primary, REFUSED_ATTACH_MESSAGE);
 		log_warning(s->tag, "cut off: it sent a message that is not in the protocol");
 	}
+	s->hung_up = error == -ECONNRESET;
 	secondary_leave(s, error == -ESHUTDOWN); /* may be the end of s */
 }
 

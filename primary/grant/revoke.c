@@ -154,16 +154,15 @@ static void finish(struct revocation *r)
 }
 
 /* calls: pidfd_send_signal */
-static void fence(struct secondary *secondary, uint64_t waited_ns)
+bool revoke_fence(struct secondary *secondary, uint64_t waited_ns, const char *why)
 {
 	if (secondary->killed)
-		return;
+		return true;
 	/* ESRCH: it is dead already, and its pidfd is about to say so. */
 	if (pidfd_send_signal(secondary->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH) {
-		log_error(secondary->tag,
-			  "cannot kill process %d, which does not leave its burst: %m",
-			  secondary->pid);
-		return;
+		log_error(secondary->tag, "cannot kill process %d, which %s: %m", secondary->pid,
+			  why);
+		return false;
 	}
 	secondary->killed = true;
 	if (!secondary->left_ns)
@@ -171,8 +170,8 @@ static void fence(struct secondary *secondary, uint64_t waited_ns)
 	secondary->primary->continuity.fencings++;
 	history_note(secondary->primary);
 	event_emit(secondary->primary, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_FENCED, NULL,
-		   secondary->name, -1, waited_ns, "process %d did not leave its burst",
-		   secondary->pid);
+		   secondary->name, -1, waited_ns, "process %d %s", secondary->pid, why);
+	return true;
 }
 
 static void fence_owners(struct revocation *r, struct device *device, void *context)
@@ -183,7 +182,7 @@ static void fence_owners(struct revocation *r, struct device *device, void *cont
 		struct vring *vring = &device->vrings[i];
 
 		if (vring->revoking && revocation_covers(r, vring))
-			fence(vring->owner, *waited_ns);
+			(void)revoke_fence(vring->owner, *waited_ns, "did not leave its burst");
 	}
 }
 

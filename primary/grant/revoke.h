@@ -9,6 +9,7 @@
 #define PRIMARY_REVOKE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "waiting.h"
 
@@ -24,6 +25,9 @@ void revoke_start(struct revocation *revocation, struct device *device, int vrin
 /* Take back everything a secondary runs (it said Bye, closed its socket). */
 void revoke_secondary(struct revocation *revocation, struct primary *primary,
 		      struct secondary *secondary);
+/* Kill it, since it `why` ("did not leave its burst"); its pidfd says when it is dead. False: it
+ * cannot be killed, as the log says. */
+bool revoke_fence(struct secondary *secondary, uint64_t waited_ns, const char *why);
 /* Forget a revocation without `done`, at the end of the primary's life. No-op when not active. */
 void revoke_cancel(struct revocation *revocation);
 /* Now and then: those that had no memory for a timer. */

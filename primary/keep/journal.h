@@ -93,6 +93,7 @@ bool journal_was_interrupted(const struct journal_request *record);
 int journal_secondary(struct secondary *secondary);
 void journal_secondary_gone(struct secondary *secondary);
 void journal_welcomed(struct secondary *secondary);
+void journal_said_bye(struct secondary *secondary);
 /* Its state for a successor, or that it is drained, changed. */
 void journal_secondary_words(struct secondary *secondary);
 /* device->rarp is to be announced by who runs the device, who may not have heard of it yet; or has.

@@ -162,8 +162,7 @@ struct journal_secondary {
 	uint64_t start; /* process.h: with pid, which process it is */
 	uint32_t socket, pidfd, lane;
 	uint32_t lane_entries;
-	uint32_t welcomed, draining, state; /* live words */
-	uint32_t reserved;
+	uint32_t welcomed, draining, state, said_bye; /* live words */
 	char globs[JOURNAL_GLOBS][JOURNAL_TEXT];
 };
 

@@ -53,7 +53,7 @@ static void fill(struct journal_secondary *to, const struct secondary *from)
 	to->socket = from->stored.socket;
 	to->pidfd = from->stored.pidfd;
 	to->lane = from->stored.lane;
-	to->welcomed = to->draining = to->state = 0;
+	to->welcomed = to->draining = to->state = to->said_bye = 0;
 	to->nr_globs = (uint32_t)from->nr_globs;
 	for (uint32_t i = 0; i < to->nr_globs; i++)
 		snprintf(to->globs[i], sizeof(to->globs[i]), "%s", from->globs[i]);
@@ -124,6 +124,12 @@ static uint32_t keep_state(struct store *store, const struct state *state)
 
 	store_reference(store, number);
 	return number;
+}
+
+void journal_said_bye(struct secondary *s)
+{
+	if (s->primary->journal)
+		hf_store_release(&journal_secondary_at(s->primary, s->slot)->said_bye, 1u);
 }
 
 void journal_secondary_words(struct secondary *s)

@@ -89,6 +89,7 @@ struct secondary {
 	bool killed;  /* fenced: SIGKILL sent, death not yet confirmed */
 	bool dead;    /* pidfd said so */
 	bool said_bye;
+	bool hung_up;		/* it closed its socket itself */
 	bool draining;		/* it is to be granted nothing more */
 	struct state *state;	/* for its successor; NULL: none */
 	struct foreign foreign; /* what it sent and nobody dares to close */

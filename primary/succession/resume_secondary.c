@@ -153,6 +153,7 @@ static int restore(struct primary *primary, uint32_t slot, struct journal_second
 	s->attached_ns = record->attached_ns;
 	store_reference(store, record->state);
 	s->state = state_adopt(store_get(store, record->state));
+	s->said_bye = record->said_bye; /* its socket's end is what is left to hear */
 	if (record->draining)
 		secondary_set_draining(s, true);
 	return restore_lanes(s, record);

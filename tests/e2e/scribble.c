@@ -3,19 +3,23 @@
  * A secondary that writes random bytes to all it can write: its lane, the memory of its guest, and
  * whatever it can make writable or open again for writing. It attaches in good order, waits until
  * it runs a ring, has hit all of it by and by, says so by one byte on its standard output, and goes
- * on until it is killed.
+ * on until it is killed. With hang-up it writes nothing: it closes its socket without a word, keeps
+ * all that it has mapped, says so, and waits.
  *
- * Usage: scribble RUN_DIR NAME GLOB
+ * Usage: scribble RUN_DIR NAME GLOB [hang-up]
  */
 #include <fcntl.h>
 #include <holdfast/holdfast.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define MAX_PLACES 256u
@@ -124,6 +128,19 @@ static void scribble(uint64_t times)
 	}
 }
 
+/* Its only connected socket. */
+static bool hang_up(void)
+{
+	for (int i = 3; i < 256; i++) {
+		struct sockaddr_un peer;
+		socklen_t len = sizeof(peer);
+
+		if (getpeername(i, (struct sockaddr *)&peer, &len) == 0)
+			return close(i) == 0;
+	}
+	return false;
+}
+
 int main(int argc, char **argv)
 {
 	static const struct hf_device_ops ops = {.new_device = new_device,
@@ -146,6 +163,12 @@ int main(int argc, char **argv)
 
 		(void)poll(&fd, 1, 100);
 		hf_service_dispatch(service);
+	}
+	if (argc > 4) {
+		if (!hang_up() || write(STDOUT_FILENO, "!", 1) != 1)
+			return 3;
+		for (;;)
+			pause();
 	}
 	find_maps();
 	find_files();

@@ -2,8 +2,8 @@
 /*
  * Hostile peers at the two doors of local processes, attach and control: what no message is,
  * packets that would cost much, descriptors by the thousand, connections that say nothing. Each
- * costs its own connection; alive.h says what must hold besides. And users who come too often, who
- * lose what is theirs alone.
+ * costs its own connection; alive.h says what must hold besides. Who attaches, hangs up and keeps
+ * what it has mapped, costs itself. And users who come too often, who lose what is theirs alone.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +19,7 @@
 #include "alive.h"
 #include "check.h"
 #include "clock.h"
+#include "control.pb-c.h"
 #include "fd.h"
 #include "frame.h"
 #include "knocks.h"
@@ -214,6 +215,78 @@ static void who_comes_and_says_nothing_costs_nobody_anything(void)
 	alive_close(&a);
 }
 
+/* --- who hangs up and stays --- */
+
+#define PLACE	    1u /* in the world */
+#define EVENT(name) HOLDFAST__CONTROL__EVENT_KIND__##name
+
+/* It is given "bad", and closes its socket; its process. */
+static pid_t hangs_up(void)
+{
+	const char *argv[] = {getenv("SCRIBBLE"), a.world.dir, "leaver", "bad", "hang-up", NULL};
+	struct pollfd said = {.events = POLLIN};
+	int ends[2], output = dup(STDOUT_FILENO);
+
+	REQUIRE(argv[0] != NULL);
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	REQUIRE(dup2(ends[1], STDOUT_FILENO) >= 0);
+	world_start(&a.world, PLACE, argv);
+	REQUIRE(dup2(output, STDOUT_FILENO) >= 0);
+	close(output);
+	close(ends[1]);
+	CHECK(world_secondaries_become(&a.world, 2));
+	CHECK_EQ(world_handed_over(world_hand_over(&a.world, "bad", "leaver"), NULL), 1);
+	said.fd = ends[0];
+	CHECK_EQ(poll(&said, 1, WAIT_MS), 1);
+	CHECK(said.revents & POLLIN);
+	close(ends[0]);
+	return a.world.secondaries[PLACE].pid;
+}
+
+static void who_hangs_up_and_keeps_a_guests_memory_is_killed(void)
+{
+	struct front_end bad;
+	char detail[256];
+	uint32_t next = 0;
+
+	alive_open(&a, NULL);
+	alive_set_up(&a, &bad);
+	(void)hangs_up();
+	CHECK_EQ(world_reap_echo(&a.world, PLACE), SIGKILL);
+	CHECK(world_secondaries_become(&a.world, 1));
+	CHECK_EQ(world_counter(&a.world, "fencings"), 1);
+	CHECK(world_last_event(&a.world, EVENT(SECONDARY_FENCED), detail, sizeof(detail)) > 0);
+	CHECK(strstr(detail, "without Bye") != NULL);
+	CHECK_EQ(front_end_echo(&bad, 0, &next, 200), 0);
+	front_end_close(&bad);
+	alive_check(&a);
+	alive_close(&a);
+}
+
+static void without_fencing_it_is_let_go_and_named(void)
+{
+	static const char *const no_fence[] = {"--no-fence", NULL};
+	struct front_end bad;
+	char detail[256];
+	uint32_t next = 0;
+	pid_t pid;
+
+	alive_open(&a, no_fence);
+	alive_set_up(&a, &bad);
+	pid = hangs_up();
+	CHECK(world_secondaries_become(&a.world, 1));
+	CHECK(world_last_event(&a.world, EVENT(SECONDARY_DETACHED), detail, sizeof(detail)) > 0);
+	CHECK(strstr(detail, "keeps the guests' memory") != NULL);
+	CHECK_EQ(world_maps(pid, bad.guest.fd), 1);
+	CHECK_EQ(world_counter(&a.world, "fencings"), 0);
+	CHECK_EQ(front_end_echo(&bad, 0, &next, 200), 0);
+	world_signal_echo(&a.world, PLACE, SIGKILL);
+	CHECK_EQ(world_reap_echo(&a.world, PLACE), SIGKILL);
+	front_end_close(&bad);
+	alive_check(&a);
+	alive_close(&a);
+}
+
 /* --- users --- */
 
 #define NAMED	 4711u
@@ -330,7 +403,9 @@ static const struct sentence sentences[] = {
 	CATALOGUE(packets_that_would_cost_much_cost_nothing, "[C-2]"),
 	CATALOGUE(descriptors_by_the_thousand_are_all_closed, "[C-6]"),
 	CATALOGUE(a_socket_that_is_passed_over_itself_goes_away, "[C-6]"),
-	CATALOGUE(who_comes_and_says_nothing_costs_nobody_anything, "[C-7]"),
+	SENTENCE(who_comes_and_says_nothing_costs_nobody_anything),
+	CATALOGUE(who_hangs_up_and_keeps_a_guests_memory_is_killed, "[C-7] [F-2]"),
+	CATALOGUE(without_fencing_it_is_let_go_and_named, "[C-7]"),
 	CATALOGUE(who_connects_without_end_is_kept_away_and_nobody_else, "[M-18]"),
 	CATALOGUE(all_whom_no_rule_names_have_one_allowance, "[M-18] [C-4]"),
 	SENTENCE(who_was_kept_away_is_let_in_again),

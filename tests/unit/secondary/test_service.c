@@ -421,15 +421,43 @@ static void begin_alone(void)
 	hf_frame_close_fds(&frame);
 }
 
-static void end_alone(void)
+/* Is that the last packet before the end? */
+static bool ends_with_bye(void)
+{
+	static uint8_t bytes[HF_FRAME_MAX_BYTES];
+	struct hf_frame frame = {.bytes = bytes};
+	Holdfast__Attach__ToPrimary *m;
+	bool bye = false;
+
+	while (hf_frame_receive(far, &frame) > 0) {
+		m = (void *)hf_frame_unpack(&holdfast__attach__to_primary__descriptor, bytes,
+					    frame.len);
+		bye = m && m->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE;
+		hf_frame_free_unpacked((ProtobufCMessage *)m);
+	}
+	return bye;
+}
+
+static void lose_alone(void)
 {
 	hf_attach_lost(&alone, "the test is over");
-	CHECK(!alone.devices && !alone.unsaid);
+	CHECK(!alone.devices && !alone.unsaid && !alone.lane);
+}
+
+static void forget_alone(void)
+{
 	hf_fd_close(&alone.epoll);
 	hf_fd_close(&far);
 	free(alone.snapshot);
 	free(alone.frame.bytes);
 	end();
+}
+
+static void end_alone(void)
+{
+	lose_alone();
+	CHECK(ends_with_bye());
+	forget_alone();
 }
 
 static void send_memory(uint32_t first, uint32_t total, unsigned int nr_fds)
@@ -601,8 +629,31 @@ static void what_cannot_even_be_kept_ends_the_connection(void)
 	send_grant(0, 0, false);
 	faults_disarm(NULL);
 	CHECK(!alone.unsaid);
-	CHECK_EQ(recv(far, &byte, 1, 0), 0);
+	CHECK_EQ(recv(alone.socket, &byte, 1, 0), 0);
 	end_alone();
+}
+
+/* Who closes its socket without it, and lives on, is killed. */
+static void bye_waits_for_a_primary_that_does_not_read_just_now(void)
+{
+	int status;
+	pid_t pid;
+
+	begin_alone();
+	while (send(alone.socket, "?", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+		;
+	REQUIRE(fcntl(far, F_SETFL, 0) == 0); /* read it to its end */
+	pid = fork();
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		hf_fd_close(&alone.socket);
+		usleep(100000);
+		_exit(ends_with_bye() ? 0 : 1);
+	}
+	lose_alone();
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	CHECK_EQ(status, 0);
+	forget_alone();
 }
 
 static void memory_that_makes_no_sense_is_ignored(void)
@@ -784,6 +835,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_grant_that_cannot_be_run_is_refused),
 	SENTENCE(refusals_wait_for_a_primary_that_does_not_read),
 	SENTENCE(what_cannot_even_be_kept_ends_the_connection),
+	SENTENCE(bye_waits_for_a_primary_that_does_not_read_just_now),
 	SENTENCE(memory_that_makes_no_sense_is_ignored),
 	SENTENCE(without_memory_for_a_device_the_library_attaches_again),
 	SENTENCE(a_slot_that_never_comes_to_rest_gives_no_map_and_is_said_to_be_busy),

@@ -877,6 +877,7 @@ static void coming_and_going_leaves_no_descriptors(void)
 	open_attach(&rig);
 	port = rig_port(&rig, "vm0", 4);
 	before = count_fds();
+	rig.conf.fence = false; /* it is this process that hangs up and lives on */
 	for (int i = 0; i < 3; i++) {
 		fd = attached(&rig, ROLE(VSWITCH));
 		CHECK(port->device.owner != NULL);

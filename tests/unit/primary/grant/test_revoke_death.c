@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/pidfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include "clock.h"
 #include "faults.h"
 #include "fd.h"
+#include "frame.h"
 #include "grant.h"
 #include "lane.h"
 #include "primary_scene.h"
@@ -53,6 +55,21 @@ static pid_t gets_stuck_in(struct hf_lane_vring *lane)
 	becomes(scene.owner, pid);
 	while (!hf_load_acquire(&lane->busy))
 		;
+	return pid;
+}
+
+/* It does nothing until it is killed. */
+static pid_t bystander(struct secondary *secondary)
+{
+	pid_t pid = fork();
+
+	REQUIRE(pid >= 0);
+	if (pid == 0) {
+		hf_fd_close_all(scene.sockets, RIG_SECONDARIES);
+		for (;;)
+			pause();
+	}
+	becomes(secondary, pid);
 	return pid;
 }
 
@@ -118,11 +135,7 @@ static void who_cannot_be_killed_is_waited_for(void)
 	scene.rig.conf.fence_deadline_ns = 10 * NS_PER_MS;
 	grant_offer(scene.device);
 	lane = rig_lane(&scene.vrings[0]);
-	pid = fork();
-	if (pid == 0)
-		for (;;)
-			pause();
-	becomes(scene.owner, pid);
+	pid = bystander(scene.owner);
 	hf_write_once(&lane->busy, 1u);
 	faults_open();
 	faults_arm_every(0, FAULT_PROCESS, FAULT_ERROR, 1);
@@ -267,10 +280,15 @@ static bool is_detached(void *context)
 	return rig_events(&scene.rig, EVENT(SECONDARY_DETACHED), NULL) != 0;
 }
 
+static bool is_dead(void *context)
+{
+	(void)context;
+	return rig_events(&scene.rig, EVENT(SECONDARY_DIED), NULL) != 0;
+}
+
 static void a_closed_socket_is_called_what_it_was(void)
 {
 	struct secondary *lives;
-	const struct event *event;
 	struct hf_lane_vring *lane;
 	pid_t pid;
 
@@ -289,13 +307,104 @@ static void a_closed_socket_is_called_what_it_was(void)
 	kill(pid, SIGKILL);
 	CHECK(rig_until(&scene.rig, slot_is_free, NULL, 20000));
 	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_DIED), NULL), 1);
-	hf_fd_close(&scene.sockets[1]);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_FENCED), NULL), 0);
+	waitpid(pid, NULL, 0);
+	scene_end();
+}
+
+static void who_hangs_up_and_lives_on_is_killed(void)
+{
+	const struct event *event;
+	int status;
+	pid_t pid;
+
+	scene_begin(1);
+	pid = bystander(scene.owner);
+	grant_offer(scene.device);
+	hf_fd_close(&scene.sockets[0]);
+	CHECK(rig_until(&scene.rig, is_dead, NULL, 20000));
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	CHECK(slot_is_free(NULL));
+	REQUIRE(rig_events(&scene.rig, EVENT(SECONDARY_FENCED), &event) == 1);
+	CHECK(strstr(event->detail, "without Bye") != NULL);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_DETACHED), NULL), 0);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(PORT_ORPHANED), NULL), 1);
+	scene_end();
+}
+
+/* From here on it is this very process that goes, and that would be killed. */
+static void check_is_let_go(const char *how)
+{
+	const struct event *event;
+
 	CHECK(rig_until(&scene.rig, is_detached, NULL, 20000));
 	REQUIRE(rig_events(&scene.rig, EVENT(SECONDARY_DETACHED), &event) == 1);
-	CHECK(!strcmp(event->secondary, "lives"));
-	CHECK(strstr(event->detail, "without Bye") != NULL);
-	CHECK_EQ(rig_events(&scene.rig, EVENT(PORT_ORPHANED), NULL), 1);
-	waitpid(pid, NULL, 0);
+	CHECK(!strcmp(event->detail, how));
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_FENCED), NULL), 0);
+	CHECK(slot_is_free(NULL));
+}
+
+static const char keeps[] = "closed its socket without Bye, and keeps the guests' memory it has "
+			    "mapped";
+
+static void who_hangs_up_and_cannot_be_killed_is_let_go_and_named(void)
+{
+	uint32_t hit;
+
+	scene_begin(1);
+	grant_offer(scene.device);
+	faults_open();
+	faults_arm_every(0, FAULT_PROCESS, FAULT_ERROR, 1);
+	hf_fd_close(&scene.sockets[0]);
+	check_is_let_go(keeps);
+	faults_disarm(&hit);
+	faults_close();
+	CHECK_EQ(hit, 1);
+	scene_end();
+}
+
+static void with_fencing_off_who_hangs_up_is_let_go_and_named(void)
+{
+	scene_begin(1);
+	scene.rig.conf.fence = false;
+	grant_offer(scene.device);
+	hf_fd_close(&scene.sockets[0]);
+	check_is_let_go(keeps);
+	scene_end();
+}
+
+static void who_hangs_up_and_was_sent_no_memory_is_let_go(void)
+{
+	scene_begin(1);
+	hf_fd_close(&scene.sockets[0]);
+	check_is_let_go("closed its socket without Bye");
+	scene_end();
+}
+
+/* It may be we who lacked the memory, or the descriptors, to read what it said. */
+static void whom_we_cut_off_is_let_go(void)
+{
+	scene_begin(1);
+	grant_offer(scene.device);
+	CHECK_EQ(send(scene.sockets[0], "\xff", 1, 0), 1);
+	check_is_let_go("closed its socket without Bye");
+	scene_end();
+}
+
+/* The kernel tells of unread packets before it gives what was sent last. */
+static void bye_is_heard_of_who_has_not_read_everything(void)
+{
+	Holdfast__Attach__Bye bye = HOLDFAST__ATTACH__BYE__INIT;
+	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	scene_begin(1);
+	grant_offer(scene.device);
+	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE;
+	message.bye = &bye;
+	CHECK_EQ(hf_frame_send(scene.sockets[0], &message.base, NULL, 0), 0);
+	hf_fd_close(&scene.sockets[0]);
+	check_is_let_go("");
 	scene_end();
 }
 
@@ -306,6 +415,12 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_burst_that_ends_at_the_deadline_ends_the_revocation),
 	SENTENCE(a_killed_burst_is_recovered_where_the_guest_saw_it),
 	SENTENCE(death_hands_over_at_once_and_says_how_long_it_took),
-	CATALOGUE(a_closed_socket_is_called_what_it_was, "[C-7]"),
+	SENTENCE(a_closed_socket_is_called_what_it_was),
+	CATALOGUE(who_hangs_up_and_lives_on_is_killed, "[C-7] [F-2]"),
+	SENTENCE(who_hangs_up_and_cannot_be_killed_is_let_go_and_named),
+	SENTENCE(with_fencing_off_who_hangs_up_is_let_go_and_named),
+	SENTENCE(who_hangs_up_and_was_sent_no_memory_is_let_go),
+	SENTENCE(whom_we_cut_off_is_let_go),
+	SENTENCE(bye_is_heard_of_who_has_not_read_everything),
 };
 SUITE("revoke_death", sentences)
