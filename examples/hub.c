@@ -49,6 +49,8 @@ static void *data_thread(void *pool)
 			struct hf_device *d = guests[from];
 			uint16_t n = d ? hf_dequeue_burst(d, 1, packets, BURST) : 0;
 
+			if (d) /* it may be owed a call */
+				hf_enqueue_burst(d, 0, packets, 0);
 			for (int to = 0; n && to < GUESTS; to++)
 				if (to != from && (d = guests[to]))
 					hf_enqueue_burst(d, 0, packets, n);

@@ -85,6 +85,12 @@ static uint16_t device_transmit(struct port *port, uint16_t queue, struct hf_pac
 	return device_send(port, queue, NULL, packets, nr, stats);
 }
 
+/* A first burst makes the call that a predecessor may owe the guest. */
+static void device_attend(struct port *port, uint16_t queue)
+{
+	(void)hf_enqueue_burst(port->backend, queue, NULL, 0);
+}
+
 static uint32_t device_walked(struct port *port, uint16_t queue, uint32_t *ret_cut)
 {
 	return hf_enqueue_walked(port->backend, queue, ret_cut);
@@ -112,6 +118,7 @@ static const struct port_ops device_ops = {
 	.prefetch = device_prefetch,
 	.forward = device_send,
 	.transmit = device_transmit,
+	.attend = device_attend,
 	.walked = device_walked,
 	.cuts = device_cuts,
 	.arm = device_arm,

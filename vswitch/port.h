@@ -44,6 +44,9 @@ struct port_ops {
 	 * counted each of those as sent or as dropped with its reason. Only reads the packets. */
 	uint16_t (*transmit)(struct port *port, uint16_t queue, struct hf_packet *const *packets,
 			     uint16_t count, struct port_stats *stats);
+	/* A transmit queue was turned on: what is due on it before there is a packet for it. NULL:
+	 * nothing. */
+	void (*attend)(struct port *port, uint16_t queue);
 	/* Descriptors that the last forward() or transmit() on the queue looked at, and *ret_cut
 	 * frames that it cut out of packets. NULL: there is no such thing. */
 	uint32_t (*walked)(struct port *port, uint16_t queue, uint32_t *ret_cut);
@@ -63,6 +66,9 @@ struct port_ops {
  */
 struct turn {
 	_Alignas(CACHE_LINE) atomic_bool taken;
+	/* Turned on and not attended yet: set by the control thread, cleared by the queue's owner.
+	 */
+	atomic_bool due;
 };
 
 struct port {

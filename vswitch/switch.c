@@ -104,6 +104,8 @@ void vswitch_queue_on(struct vswitch *sw, struct port *port, uint16_t queue, int
 		return;
 	if (!is_receive(queue)) {
 		port->transmit_on[pair] = true;
+		/* Release: pairs with the acquire of attend.c, and the queue runs already. */
+		atomic_store_explicit(&port->turns[pair].due, true, memory_order_release);
 	} else {
 		if (port->receive_on[pair])
 			vswitch_queue_off(sw, port, queue);

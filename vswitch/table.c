@@ -46,6 +46,21 @@ static void add_sources(struct view *view, struct port *port, unsigned worker, u
 	}
 }
 
+/* Those that nobody has attended yet. An older table may name them as well: whoever finds it done
+ * passes over it. */
+static void add_arrivals(struct view *view, struct port *port, unsigned worker, unsigned workers)
+{
+	for (uint16_t pair = 0; port->ops->attend && pair < port->nr_pairs; pair++) {
+		uint16_t queue = HF_ENQUEUE_QUEUE(pair);
+
+		/* Relaxed: a worker that has just cleared it costs an entry for nothing. */
+		if (port->transmit_on[pair] && port_queue_owner(port, queue, workers) == worker &&
+		    atomic_load_explicit(&port->turns[pair].due, memory_order_relaxed))
+			view->arrivals->list[view->arrivals->nr++] =
+				(struct arrival){.port = port, .queue = queue};
+	}
+}
+
 /* The transmit queues of `port`, of one worker or (worker == workers) of all. */
 static uint16_t list_queues(const struct port *port, unsigned worker, unsigned workers,
 			    uint16_t *list)
@@ -98,7 +113,9 @@ static bool allocate(struct table *table, struct port *const *ports)
 
 		view->routes = calloc(MAX_PORTS, sizeof(*view->routes));
 		view->sources = calloc(nr_receive + 1, sizeof(*view->sources));
-		complete = complete && view->routes && view->sources;
+		view->arrivals = calloc(1, sizeof(*view->arrivals) +
+						   nr_transmit * sizeof(view->arrivals->list[0]));
+		complete = complete && view->routes && view->sources && view->arrivals;
 	}
 	return complete;
 }
@@ -122,6 +139,7 @@ struct table *table_build(struct port *const *ports, unsigned nr_workers)
 			table->reachable[table->nr_reachable++] = id;
 		for (unsigned w = 0; w < nr_workers; w++) {
 			add_sources(&table->views[w], ports[id], w, nr_workers);
+			add_arrivals(&table->views[w], ports[id], w, nr_workers);
 			used += add_route(&table->views[w], ports[id], w, nr_workers,
 					  table->queues + used);
 		}
@@ -136,6 +154,7 @@ void table_free(struct table *table)
 	for (unsigned w = 0; w < table->nr_workers; w++) {
 		free(table->views[w].routes);
 		free(table->views[w].sources);
+		free(table->views[w].arrivals);
 	}
 	free(table->reachable);
 	free(table->queues);

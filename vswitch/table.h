@@ -3,7 +3,7 @@
  * The port table: what each worker receives from and where it may send to. Never changed once
  * built: every event in the control thread builds a new one and replaces the old (quiesce.h). But
  * for what a worker notes of its own sources (share.h): a new table begins anew, which gives one
- * that owed something one round more.
+ * that owed something one round more. And for its arrivals (attend.h).
  */
 #ifndef VSWITCH_TABLE_H
 #define VSWITCH_TABLE_H
@@ -21,6 +21,18 @@ struct source {
 	uint32_t owed; /* work, for later rounds to pay */
 };
 
+/* A transmit queue of the worker's that was turned on (attend.h). */
+struct arrival {
+	struct port *port;
+	uint16_t queue;
+};
+
+/* Of its worker, which takes out those that are done. */
+struct arrivals {
+	unsigned nr;
+	struct arrival list[];
+};
+
 /* How one worker reaches one port. */
 struct route {
 	struct port *port;	/* NULL: no such port, or none of its transmit queues is on */
@@ -31,7 +43,8 @@ struct route {
 struct view {
 	struct source *sources;
 	unsigned nr_sources;
-	bool must_poll;	      /* one of the sources is not waitable */
+	bool must_poll; /* one of the sources is not waitable */
+	struct arrivals *arrivals;
 	struct route *routes; /* MAX_PORTS, by port id */
 };
 

@@ -2,9 +2,10 @@
 /*
  * Theory of operation
  *
- * One round: take back packets from other workers, deliver what they left for us, then one burst
- * from each receive queue of ours. Between rounds the worker holds nothing of the port table; that
- * is where it passes (quiesce.h) and where it may sleep (idle.h).
+ * One round: attend what came with a new table (attend.h), take back packets from other workers,
+ * deliver what they left for us, then one burst from each receive queue of ours. Between rounds the
+ * worker holds nothing of the port table; that is where it passes (quiesce.h) and where it may
+ * sleep (idle.h).
  *
  * Packets: a burst is received into the same BURST packets every time, which keeps them in the
  * cache. One that was left for another worker leaves the hand and is replaced by a spare.
@@ -24,6 +25,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "attend.h"
 #include "deliver.h"
 #include "say.h"
 #include "share.h"
@@ -126,14 +128,14 @@ static void ask_ahead(const struct view *view, unsigned i)
 static bool run_round(struct worker *worker)
 {
 	const struct view *view = &worker->forward.table->views[worker->forward.worker];
-	bool busy = false;
+	bool busy = view->arrivals->nr && attend(&worker->forward, view->arrivals);
 
 	worker->forward.now = seconds_now();
 	worker->is_idle = worker->idle_rounds++ >= IDLE_ROUNDS;
 	if (worker->forward.nr_workers > 1) {
 		take_back(worker);
 		if (!worker->forward.table->resting)
-			busy = run_inboxes(worker);
+			busy |= run_inboxes(worker);
 		if (busy)
 			worker->idle_rounds = 0;
 	}

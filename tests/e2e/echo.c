@@ -26,6 +26,7 @@ struct pair {
 	struct hf_packet packets[BURST], *pointers[BURST];
 	uint8_t data[BURST][ROOM];
 	uint16_t first, count;
+	bool is_new; /* its ring to the guest has come, and had no burst yet */
 };
 
 struct echoed {
@@ -109,6 +110,10 @@ static unsigned int run_pair(struct echoed *echoed, uint16_t number)
 	struct pair *pair = pair_of(echoed, number);
 	uint16_t taken;
 
+	/* The call that a predecessor may owe the guest: it may wait for nothing else. */
+	if (pair->is_new)
+		(void)hf_enqueue_burst(echoed->device, HF_ENQUEUE_QUEUE(number), NULL, 0);
+	pair->is_new = false;
 	if (!pair->count) {
 		pair->first = 0;
 		if (trap_wanted) {
@@ -132,9 +137,11 @@ static void vring_state_changed(struct hf_device *device, uint16_t queue, bool e
 				void *context)
 {
 	struct echoed *echoed = hf_device_user(device);
-	struct pair *pair = echoed ? echoed->pairs[queue / 2] : NULL;
+	struct pair *pair = echoed ? pair_of(echoed, queue / 2) : NULL;
 
 	(void)context;
+	if (pair && queue % 2 == 0)
+		pair->is_new = enabled;
 	for (int tries = 0; pair && queue % 2 && !enabled && pair->count && tries < 1000; tries++)
 		run_pair(echoed, queue / 2);
 }

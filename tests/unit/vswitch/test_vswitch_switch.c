@@ -63,7 +63,8 @@ struct queue {
 	atomic_uint armed;
 	atomic_uint looks; /* calls of receive */
 	atomic_bool liar;  /* says that frames wait, and has none */
-	unsigned moved;	   /* by whoever is inside */
+	atomic_uint attended;
+	unsigned moved; /* by whoever is inside */
 	int event;
 };
 
@@ -146,6 +147,14 @@ static uint16_t box_transmit(struct port *port, uint16_t number, struct hf_packe
 	return nr;
 }
 
+static void box_attend(struct port *port, uint16_t number)
+{
+	struct queue *queue = enter(port, number);
+
+	atomic_fetch_add(&queue->attended, 1);
+	leave(queue);
+}
+
 static int box_arm(struct port *port, uint16_t number, bool wanted)
 {
 	struct queue *queue = enter(port, number);
@@ -172,6 +181,7 @@ static const struct port_ops box_ops = {
 	.kind = "box",
 	.receive = box_receive,
 	.transmit = box_transmit,
+	.attend = box_attend,
 	.arm = box_arm,
 	.close = box_close,
 };
@@ -331,6 +341,61 @@ static void sleeping_workers_wake_each_other_for_every_frame(void)
 }
 
 /* The test stands in for a third worker that is in the queue. */
+/* What this box's queue has been attended so far, at the end of a round of everybody that saw it.
+ */
+static unsigned attended(struct vswitch *sw, unsigned number, unsigned pair)
+{
+	vswitch_flush(sw);
+	return atomic_load(&boxes[number].queues[HF_ENQUEUE_QUEUE(pair)].attended);
+}
+
+/* No frame is sent to it: its workers sleep, and are woken for that. */
+static void check_attended(unsigned workers)
+{
+	struct vswitch *sw = begin(workers, WORKER_INTERRUPT, PAIRS);
+
+	for (unsigned i = 0; i < PORTS; i++)
+		for (unsigned pair = 0; pair < PAIRS; pair++)
+			CHECK_EQ(attended(sw, i, pair), 1);
+	for (unsigned times = 2; times < 20; times++) {
+		turn(sw, 1, HF_ENQUEUE_QUEUE(1), false);
+		turn(sw, 1, HF_ENQUEUE_QUEUE(1), true);
+		CHECK_EQ(attended(sw, 1, 1), times);
+	}
+	/* Other queues' turning on is none of its own, */
+	CHECK_EQ(attended(sw, 1, 0), 1);
+	/* and without a new table in between it is one. */
+	vswitch_queue_off(sw, boxes[1].port, HF_ENQUEUE_QUEUE(0));
+	vswitch_queue_on(sw, boxes[1].port, HF_ENQUEUE_QUEUE(0), -1);
+	CHECK_EQ(attended(sw, 1, 0), 2);
+	end(sw);
+}
+
+static void a_transmit_queue_is_attended_once_each_time_it_is_turned_on(void)
+{
+	check_attended(1);
+	check_attended(2);
+	check_attended(3);
+}
+
+/* By somebody who was preempted in it. */
+static void a_transmit_queue_whose_turn_is_taken_is_attended_later(void)
+{
+	struct vswitch *sw = begin(2, WORKER_INTERRUPT, 1);
+	struct queue *queue = &boxes[0].queues[HF_ENQUEUE_QUEUE(0)];
+
+	CHECK_EQ(attended(sw, 0, 0), 1);
+	REQUIRE(port_take_turn(boxes[0].port, HF_ENQUEUE_QUEUE(0)));
+	vswitch_queue_on(sw, boxes[0].port, HF_ENQUEUE_QUEUE(0), -1);
+	/* Tables come and go meanwhile. */
+	for (unsigned tables = 0; tables < 10; tables++)
+		CHECK_EQ(attended(sw, 0, 0), 1);
+	port_end_turn(boxes[0].port, HF_ENQUEUE_QUEUE(0));
+	CHECK(wait_until(&queue->attended, 2));
+	CHECK_EQ(attended(sw, 0, 0), 2);
+	end(sw);
+}
+
 static void packets_left_for_a_sleeping_owner_wake_it(void)
 {
 	const struct timespec moment = {.tv_nsec = 500000};
@@ -605,6 +670,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_sleeping_worker_is_woken_by_every_frame),
 	SENTENCE(an_adaptive_worker_is_woken_by_every_frame),
 	SENTENCE(sleeping_workers_wake_each_other_for_every_frame),
+	SENTENCE(a_transmit_queue_is_attended_once_each_time_it_is_turned_on),
+	SENTENCE(a_transmit_queue_whose_turn_is_taken_is_attended_later),
 	SENTENCE(packets_left_for_a_sleeping_owner_wake_it),
 	SENTENCE(the_workers_of_an_idle_switch_sleep_and_go_on_sleeping),
 	SENTENCE(a_queue_that_only_says_it_has_frames_is_slept_on_between_looks),
