@@ -93,6 +93,9 @@ extern const struct hf_run_ops hf_run_avx2;
 extern const struct hf_run_ops hf_run_avx512;
 #endif
 
+/* Do the processor and the kernel have the instructions of this level? Any thread. */
+bool hf_run_has(const struct hf_run_ops *level);
+
 /*
  * The level this process runs: the highest the processor has, or the one $HOLDFAST_SIMD names
  * (plain, avx2, avx512). One that is not there, or no level at all, is said once in the log, and

@@ -111,16 +111,7 @@ static void set_up_vring(uint16_t queue, const struct driver *d)
 	rig.lanes[queue] = (struct hf_lane_vring){.avail = d->used_seen, .used = d->used_seen};
 	rig.grants[queue] = RIG_GRANT | HF_GRANT_ENABLED;
 	FUZZ_HOLDS(hf_vring_setup(v, &setup) == 0);
-	judges[queue] = (struct reference){.image = image,
-					   .guest = &rig.guest,
-					   .desc = d->desc,
-					   .avail = d->avail,
-					   .used = d->used,
-					   .features = rig.features,
-					   .size = d->size,
-					   .next = d->packed ? d->used_seen & 0x7fff : d->used_seen,
-					   .packed = d->packed,
-					   .wrap = d->used_seen & 0x8000};
+	judges[queue] = rig_reference(&rig, d, image);
 }
 
 /* The first record: a: size of the rings, b: features, c: how far they have moved. */
@@ -474,8 +465,7 @@ static void dequeue(const struct record *r)
 	if (!may_burst())
 		return;
 	make_room(r);
-	check_taken(hf_dequeue_burst(rig.device, 1, pointers, count), count,
-		    REFERENCE_BUDGET);
+	check_taken(hf_dequeue_burst(rig.device, 1, pointers, count), count, REFERENCE_BUDGET);
 }
 
 /* A peek that is copied out is a dequeue. b: bytes of the front. */

@@ -131,3 +131,21 @@ uint64_t rig_errors(struct rig *rig, uint16_t queue)
 {
 	return drain(rig->errs[queue]);
 }
+
+struct reference rig_reference(const struct rig *rig, const struct driver *driver, uint8_t *image)
+{
+	uint16_t seen = driver->used_seen;
+
+	return (struct reference){.image = image,
+				  .guest = &rig->guest,
+				  .desc = driver->desc,
+				  .avail = driver->avail,
+				  .used = driver->used,
+				  .features = rig->features,
+				  .size = driver->size,
+				  .next = driver->packed ? seen & 0x7fff : seen,
+				  .packed = driver->packed,
+				  .wrap = seen & 0x8000,
+				  .disabled =
+					  !(rig->grants[driver == &rig->tx] & HF_GRANT_ENABLED)};
+}

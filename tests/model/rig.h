@@ -13,6 +13,7 @@
 #include "driver.h"
 #include "guest.h"
 #include "guestmap.h"
+#include "reference.h"
 #include "vring.h"
 
 #define RIG_GRANT 6ull
@@ -48,5 +49,9 @@ uint64_t rig_counter(const struct rig *rig, uint16_t queue, enum hf_counter coun
 /* How often the guest was called, or told of a broken ring, since the last look. */
 uint64_t rig_calls(struct rig *rig, uint16_t queue);
 uint64_t rig_errors(struct rig *rig, uint16_t queue);
+
+/* The judge of the ring that `driver`, one of the rig's, drives: on `image`, a copy of the guest's
+ * bytes, and as if nobody had run a burst on it. */
+struct reference rig_reference(const struct rig *rig, const struct driver *driver, uint8_t *image);
 
 #endif

@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "check.h"
+#include "levels.h"
 #include "reference.h"
 #include "rig.h"
-#include "run.h"
 #include "suite.h"
 
 #define V1	 HF_FEATURE(HF_F_VERSION_1)
@@ -48,16 +48,7 @@ static bool met[HF_NR_COUNTERS];
 static struct reference freeze(const struct driver *d)
 {
 	memcpy(image + 0x1000, frozen + 0x1000, BYTES);
-	return (struct reference){.image = image,
-				  .guest = &rig.guest,
-				  .desc = d->desc,
-				  .avail = d->avail,
-				  .used = d->used,
-				  .features = rig.features,
-				  .size = d->size,
-				  .next = d->packed ? d->used_seen & 0x7fff : d->used_seen,
-				  .packed = d->packed,
-				  .wrap = d->used_seen & 0x8000};
+	return rig_reference(&rig, d, image);
 }
 
 static void thaw(uint16_t queue, const struct driver *d, const struct hf_run_ops *run)
@@ -143,48 +134,6 @@ static bool same_giving(const struct hf_run_ops *run)
 	return got == must && same_result(&r, 0, &rig.rx);
 }
 
-/* Nothing is simple to it. */
-static void no_run(struct hf_vring *v, struct hf_packet *const *p, uint16_t ready, uint16_t *used,
-		   uint16_t *got, struct hf_tally *t)
-{
-	(void)v, (void)p, (void)ready, (void)used, (void)got, (void)t;
-}
-
-static uint16_t no_enqueue(struct hf_vring *v, struct hf_packet *const *p, uint16_t count,
-			   uint16_t used, struct hf_tally *t)
-{
-	(void)v, (void)p, (void)count, (void)used, (void)t;
-	return 0;
-}
-
-static void no_peek(struct hf_hop *h, struct hf_packet *const *p, uint16_t ready, uint32_t front)
-{
-	(void)h, (void)p, (void)ready, (void)front;
-}
-
-static uint16_t no_packed_dequeue(struct hf_vring *v, struct hf_packet *const *p, uint16_t room,
-				  struct hf_tally *t, bool *ret_ended)
-{
-	(void)v, (void)p, (void)room, (void)t;
-	*ret_ended = true;
-	return 0;
-}
-
-static uint16_t no_packed_enqueue(struct hf_vring *v, struct hf_packet *const *p, uint16_t count,
-				  struct hf_tally *t)
-{
-	(void)v, (void)p, (void)count, (void)t;
-	return 0;
-}
-
-static const struct hf_run_ops general = {.name = "general",
-					  .dequeue = no_run,
-					  .enqueue = no_enqueue,
-					  .peek = no_peek,
-					  .packed_peek = no_peek,
-					  .packed_dequeue = no_packed_dequeue,
-					  .packed_enqueue = no_packed_enqueue};
-
 static void print_ring(const struct driver *d)
 {
 	for (uint32_t i = 0; i < d->size; i++) {
@@ -199,7 +148,7 @@ static void print_ring(const struct driver *d)
 /* Both rings are there, in the guest's memory. */
 static void check_ring(void)
 {
-	const struct hf_run_ops *levels[] = {&general, hf_run_choose()};
+	const struct hf_run_ops *levels[] = {&level_general, hf_run_choose()};
 
 	rings++;
 	memcpy(frozen + 0x1000, guest_at(&rig.guest, FROM_GPA), BYTES);

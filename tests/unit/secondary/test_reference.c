@@ -16,9 +16,9 @@
 #include <string.h>
 
 #include "images.h"
+#include "levels.h"
 #include "net.h"
 #include "reference.h"
-#include "run.h"
 #include "suite.h"
 
 #ifdef RING_PACKED /* built once for each kind of ring */
@@ -44,85 +44,6 @@ static unsigned long setting(const char *name, unsigned long otherwise)
 	return text ? strtoul(text, NULL, 0) : otherwise;
 }
 
-/* ---- levels */
-
-static void no_run(struct hf_vring *v, struct hf_packet *const *packets, uint16_t ready,
-		   uint16_t *used, uint16_t *got, struct hf_tally *tally)
-{
-	(void)v, (void)packets, (void)ready, (void)used, (void)got, (void)tally;
-}
-
-static uint16_t no_enqueue(struct hf_vring *v, struct hf_packet *const *packets, uint16_t count,
-			   uint16_t used, struct hf_tally *tally)
-{
-	(void)v, (void)packets, (void)count, (void)used, (void)tally;
-	return 0;
-}
-
-static void no_peek(struct hf_hop *hop, struct hf_packet *const *packets, uint16_t ready,
-		    uint32_t front)
-{
-	(void)hop, (void)packets, (void)ready, (void)front;
-}
-
-static uint16_t no_forward(const struct hf_hop *hop, struct hf_vring *v,
-			   struct hf_packet *const *packets, uint16_t count, uint16_t used,
-			   struct hf_tally *tally)
-{
-	(void)hop, (void)v, (void)packets, (void)count, (void)used, (void)tally;
-	return 0;
-}
-
-static uint16_t no_packed_dequeue(struct hf_vring *v, struct hf_packet *const *packets,
-				  uint16_t room, struct hf_tally *tally, bool *ret_ended)
-{
-	(void)v, (void)packets, (void)room, (void)tally;
-	*ret_ended = true;
-	return 0;
-}
-
-static uint16_t no_packed_enqueue(struct hf_vring *v, struct hf_packet *const *packets,
-				  uint16_t count, struct hf_tally *tally)
-{
-	(void)v, (void)packets, (void)count, (void)tally;
-	return 0;
-}
-
-static uint16_t no_packed_forward(const struct hf_hop *hop, struct hf_vring *v,
-				  struct hf_packet *const *packets, uint16_t count,
-				  struct hf_tally *tally)
-{
-	(void)hop, (void)v, (void)packets, (void)count, (void)tally;
-	return 0;
-}
-
-/* No chain is simple: all go the general way. */
-static const struct hf_run_ops general = {.name = "general",
-					  .dequeue = no_run,
-					  .enqueue = no_enqueue,
-					  .peek = no_peek,
-					  .packed_peek = no_peek,
-					  .forward = no_forward,
-					  .packed_dequeue = no_packed_dequeue,
-					  .packed_forward = no_packed_forward,
-					  .packed_enqueue = no_packed_enqueue};
-
-static const struct hf_run_ops *levels[4] = {&general, &hf_run_plain};
-static uint32_t nr_levels = 2;
-
-static void find_levels(void)
-{
-	if (nr_levels > 2)
-		return;
-#if defined(__x86_64__)
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
-		levels[nr_levels++] = &hf_run_avx2;
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2"))
-		levels[nr_levels++] = &hf_run_avx512;
-#endif
-}
-
 /* ---- one image */
 
 static struct rig rig, sender; /* whose ring it is; who sends when packets hop to it */
@@ -132,6 +53,8 @@ static uint8_t ours[BURST][ROOM];
 static struct hf_packet packets[BURST], second[BURST], *pointers[BURST];
 static uint64_t seen[HF_NR_COUNTERS]; /* over all images */
 static unsigned long compared;
+static const struct hf_run_ops *levels[LEVELS_MOST];
+static uint32_t nr_levels;
 
 /* What both sides are asked to do, and what the reference says comes of it. */
 static struct plan {
@@ -148,17 +71,7 @@ static struct reference freeze(const struct driver *d)
 {
 	memcpy(frozen, rig.guest.bytes, MEMORY);
 	memcpy(image, frozen, MEMORY);
-	return (struct reference){.image = image,
-				  .guest = &rig.guest,
-				  .desc = d->desc,
-				  .avail = d->avail,
-				  .used = d->used,
-				  .features = rig.features,
-				  .size = d->size,
-				  .next = d->packed ? d->used_seen & 0x7fff : d->used_seen,
-				  .packed = d->packed,
-				  .wrap = d->used_seen & 0x8000,
-				  .disabled = !(rig.grants[d == &rig.tx] & HF_GRANT_ENABLED)};
+	return rig_reference(&rig, d, image);
 }
 
 /* As if nobody had run a burst on it. */
@@ -502,7 +415,7 @@ static void run_images(bool (*compare)(void))
 	unsigned long guest = setting("HF_TEST_ROUND", 0);
 	uint32_t failures = 0;
 
-	find_levels();
+	nr_levels = levels_find(levels);
 	compared = 0;
 	frozen = malloc(MEMORY);
 	image = malloc(MEMORY);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "levels.h"
 #include "log.h"
 #include "run.h"
 #include "suite.h"
@@ -52,14 +53,13 @@ static void ask(const char *wanted)
 
 static bool has(const char *level)
 {
-#if defined(__x86_64__)
-	if (!strcmp(level, "avx2"))
-		return __builtin_cpu_supports("avx2");
-	if (!strcmp(level, "avx512"))
-		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-		       __builtin_cpu_supports("avx512vl");
-#endif
-	return !strcmp(level, "plain");
+	const struct hf_run_ops *levels[LEVELS_MOST];
+	uint32_t n = levels_find(levels);
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!strcmp(levels[i]->name, level))
+			return true;
+	return false;
 }
 
 static void without_a_word_the_best_level_is_run(void)
@@ -100,4 +100,4 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_level_is_run_when_asked_for_or_refused_in_one_line),
 	SENTENCE(a_word_that_is_no_level_is_refused_in_one_line),
 };
-SUITE("dispatch", sentences)
+SUITE("run_choose", sentences)

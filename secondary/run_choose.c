@@ -5,27 +5,42 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "check.h"
 #include "log.h"
 #include "run.h"
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static const struct hf_run_ops *chosen = &hf_run_plain;
 
-/* From the highest to the lowest; what the processor and the kernel both have. */
-static size_t levels(const struct hf_run_ops *ret[3])
+bool hf_run_has(const struct hf_run_ops *level)
 {
-	size_t n = 0;
-
 #if defined(__x86_64__)
 	__builtin_cpu_init();
 	/* What run_avx512.c and run_avx2.c are compiled for (meson.build). */
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2"))
-		ret[n++] = &hf_run_avx512;
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2"))
-		ret[n++] = &hf_run_avx2;
+	if (level == &hf_run_avx512)
+		return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+		       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
+	if (level == &hf_run_avx2)
+		return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2");
 #endif
-	ret[n++] = &hf_run_plain;
+	return level == &hf_run_plain;
+}
+
+/* From the highest to the lowest; what the processor and the kernel both have. */
+static size_t levels(const struct hf_run_ops *ret[3])
+{
+	static const struct hf_run_ops *const all[] = {
+#if defined(__x86_64__)
+		&hf_run_avx512,
+		&hf_run_avx2,
+#endif
+		&hf_run_plain,
+	};
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		if (hf_run_has(all[i]))
+			ret[n++] = all[i];
 	return n;
 }
 
