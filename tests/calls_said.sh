@@ -8,25 +8,15 @@
 # for what is done before it is on, or by the supervisor, which has none. syscall(SYS_name) is found
 # in the source.
 #
-# Usage: calls.sh SOURCE-DIR BUILD-DIR HOLDFASTD TABLE
+# Usage: calls_said.sh SOURCE-DIR BUILD-DIR HOLDFASTD TABLE
 set -eu
 source_dir=$1 build=$2 program=$3 table=$4
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
-# tags KIND FILE: the names in its tags, one a line. KIND: "calls:" or "calls before the filter:".
+# tags KIND FILE: the names in its tags, one a line.
 tags() {
-	awk -v kind="^[/ ][*] $1" '
-		!on && match($0, kind) { on = 1; $0 = substr($0, RSTART + RLENGTH) }
-		on {
-			end = sub(/\*\/.*/, "")
-			gsub(/[^a-z0-9_ ]/, " ")
-			n = split($0, names, " ")
-			for (i = 1; i <= n; i++)
-				print names[i]
-			if (end)
-				on = 0
-		}' "$2" | sort -u
+	"$source_dir/primary/calls.sh" --names "$@"
 }
 
 grep -v '^#' "$source_dir/tests/calls.map" | sort >"$dir/map"
