@@ -176,7 +176,7 @@ void hf_attach_lost(struct hf_service *service, const char *why)
 			    why);
 	drop_unfinished(service);
 	if (service->devices)
-		hf_grants_drop_all(service);
+		hf_devices_drop_all(service);
 	unmap_all(service);
 	/* Not before nothing is mapped any more. */
 	if (socket >= 0)

@@ -12,6 +12,14 @@
 void hf_dequeue_discard(struct hf_vring *vring, uint16_t ready);
 
 /*
+ * Dequeue from a buffer that was looked at already: `len` bytes at `from`, more than the header.
+ * For what a run's copy cannot do itself: a header that asks for something, a packet of more than
+ * one segment. 0 with the packet filled, or the DROP reason.
+ */
+int hf_dequeue_buffer(struct hf_vring *vring, const uint8_t *from, uint32_t len,
+		      struct hf_packet *packet);
+
+/*
  * Is it a burst on a ring that has nothing, of which nothing is asked? Most bursts of a switch with
  * many devices are such: they read a line of the vring, one that vrings share of the directory and
  * the guest's, and write one of the lane.

@@ -11,7 +11,7 @@
  * The primary is trusted to say what we may run; what it says is checked all the same, because a
  * mistake in it must end as a log line here and not as a wild store into a guest.
  */
-#include "grants.h"
+#include "devices.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,15 +22,15 @@
 #include "rarp.h"
 #include "rescue.h"
 
-struct hf_device **hf_grants_slot(struct hf_service *service, uint32_t slot)
+struct hf_device **hf_devices_slot(struct hf_service *service, uint32_t slot)
 {
 	return slot < service->directory.header.max_devices ? &service->devices[slot] : NULL;
 }
 
 /* The device, when it is of this session. */
-struct hf_device *hf_grants_find(struct hf_service *service, uint32_t slot, uint64_t session)
+struct hf_device *hf_devices_find(struct hf_service *service, uint32_t slot, uint64_t session)
 {
-	struct hf_device **place = hf_grants_slot(service, slot);
+	struct hf_device **place = hf_devices_slot(service, slot);
 
 	return place && *place && (*place)->session == session ? *place : NULL;
 }
@@ -40,12 +40,12 @@ struct hf_device *hf_grants_find(struct hf_service *service, uint32_t slot, uint
  * enqueue queue is not to be run then; a dequeue queue is, since what the guest sends has to be
  * discarded (vhost-user, "Ring states").
  */
-bool hf_grants_to_be_run(uint32_t queue, bool enabled)
+bool hf_devices_to_be_run(uint32_t queue, bool enabled)
 {
 	return enabled || queue % 2 == 1;
 }
 
-void hf_grants_tell_state(struct hf_device *device, uint16_t queue, bool enabled)
+void hf_devices_tell_state(struct hf_device *device, uint16_t queue, bool enabled)
 {
 	struct hf_service *service = device->service;
 	struct hf_vring *v = device->vrings[queue];
@@ -73,7 +73,7 @@ static void destroy(struct hf_service *service, struct hf_device **place)
 		if (!device->vrings[q])
 			continue;
 		hf_store_release(&device->vrings[q]->my_grant, (uint64_t)0);
-		hf_grants_tell_state(device, q, false);
+		hf_devices_tell_state(device, q, false);
 	}
 	hf_store_release(&device->running, 0u);
 	if (device->announced && !device->declined && service->ops->destroy_device)
@@ -82,7 +82,7 @@ static void destroy(struct hf_service *service, struct hf_device **place)
 	hf_device_free(device);
 }
 
-void hf_grants_drop_all(struct hf_service *service)
+void hf_devices_drop_all(struct hf_service *service)
 {
 	for (uint32_t i = 0; i < service->directory.header.max_devices; i++)
 		if (service->devices[i])
@@ -118,7 +118,7 @@ static void pending_end(struct hf_device *device)
 void hf_on_device_memory(struct hf_service *service, const Holdfast__Attach__DeviceMemory *m,
 			 struct hf_frame *frame)
 {
-	struct hf_device **place = hf_grants_slot(service, m->device);
+	struct hf_device **place = hf_devices_slot(service, m->device);
 	struct hf_device *device;
 
 	if (!place || m->total > HF_SHM_MAX_REGIONS || m->first > m->total ||
@@ -173,7 +173,7 @@ static bool any_granted(const struct hf_device *device)
 
 void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__DeviceReady *m)
 {
-	struct hf_device *device = hf_grants_find(service, m->device, m->session);
+	struct hf_device *device = hf_devices_find(service, m->device, m->session);
 	struct hf_guestmap *map = NULL;
 	int error;
 
@@ -213,7 +213,7 @@ void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__Devi
 			  device->name, strerror(-error));
 }
 
-void hf_grants_announce(struct hf_service *service, struct hf_device *device)
+void hf_devices_announce(struct hf_service *service, struct hf_device *device)
 {
 	if (device->announced)
 		return;
@@ -238,7 +238,7 @@ static void say_retired(struct hf_service *service, uint32_t device, uint64_t se
 
 void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *m)
 {
-	struct hf_device **place = hf_grants_slot(service, m->device);
+	struct hf_device **place = hf_devices_slot(service, m->device);
 
 	/* An older one as well: its own retirement may have died with a primary. */
 	if (place && *place && (*place)->session <= m->session)
@@ -262,7 +262,7 @@ void hf_on_flush(struct hf_service *service, const Holdfast__Attach__Flush *m)
 
 void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *m)
 {
-	struct hf_device *device = hf_grants_find(service, m->device, m->session);
+	struct hf_device *device = hf_devices_find(service, m->device, m->session);
 	uint64_t rarp = 0;
 
 	if (!device || m->mac.len != 6)

@@ -4,7 +4,7 @@
  * while another secondary runs them, or by the grant itself. A grant of what is set up already
  * only stores three numbers, and a revoked vring stays set up, so that it may come back as fast.
  */
-#include "grants.h"
+#include "devices.h"
 
 #include <errno.h>
 #include <string.h>
@@ -86,7 +86,7 @@ static void let_go(struct hf_device *device, uint16_t queue)
 	/* Pairs with hf_burst_leave: what our last burst wrote into the vring is seen here, before
 	 * the next grant is set up in it. The primary has waited for this already. */
 	(void)hf_lane_quiescent(v->lane);
-	hf_grants_tell_state(device, queue, false);
+	hf_devices_tell_state(device, queue, false);
 	v->granted = false; /* and stays set up: the next grant may need no more than its number */
 }
 
@@ -128,7 +128,8 @@ static bool have_grant(struct hf_device *device, const Holdfast__Attach__VringGr
 	}
 	if (frame->nr_fds > call || !m->has_call)
 		change_call(device, (uint16_t)m->vring, m->has_call ? &frame->fds[call] : NULL);
-	hf_grants_tell_state(device, (uint16_t)m->vring, hf_grants_to_be_run(m->vring, m->enabled));
+	hf_devices_tell_state(device, (uint16_t)m->vring,
+			      hf_devices_to_be_run(m->vring, m->enabled));
 	return true;
 }
 
@@ -178,7 +179,7 @@ static uint16_t size_of(uint32_t size)
 void hf_on_vring_prepare(struct hf_service *service, const Holdfast__Attach__VringPrepare *m,
 			 struct hf_frame *frame)
 {
-	struct hf_device *device = hf_grants_find(service, m->device, m->session);
+	struct hf_device *device = hf_devices_find(service, m->device, m->session);
 	hf_shm_grant *word = hf_directory_grant(&service->directory, m->device, m->vring);
 	struct hf_vring *v = device ? hf_device_get_vring(device, m->vring) : NULL;
 	struct brought has = {m->has_kick, m->has_call, m->has_err};
@@ -203,7 +204,7 @@ void hf_on_vring_prepare(struct hf_service *service, const Holdfast__Attach__Vri
 		return;
 	}
 	hf_vring_prefault(v);
-	hf_grants_announce(service, device);
+	hf_devices_announce(service, device);
 }
 
 /* The set-up that comes with a grant, or that was there. */
@@ -231,7 +232,7 @@ static int set_up_for_grant(struct hf_device *device, struct hf_vring *v,
 void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__VringGrant *m,
 		       struct hf_frame *frame)
 {
-	struct hf_device *device = hf_grants_find(service, m->device, m->session);
+	struct hf_device *device = hf_devices_find(service, m->device, m->session);
 	hf_shm_grant *word = hf_directory_grant(&service->directory, m->device, m->vring);
 	struct hf_vring *v = device ? hf_device_get_vring(device, m->vring) : NULL;
 	int error;
@@ -250,8 +251,9 @@ void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__Vring
 	hf_vring_grant(v, m->grant & ~HF_GRANT_ENABLED, (uint16_t)m->used, (uint16_t)m->leftovers);
 	v->granted = true;
 	v->lane_entry = m->lane_entry;
-	hf_grants_announce(service, device);
-	hf_grants_tell_state(device, (uint16_t)m->vring, hf_grants_to_be_run(m->vring, m->enabled));
+	hf_devices_announce(service, device);
+	hf_devices_tell_state(device, (uint16_t)m->vring,
+			      hf_devices_to_be_run(m->vring, m->enabled));
 }
 
 static struct hf_vring *granted_vring(struct hf_device *device, uint32_t queue)
@@ -264,7 +266,7 @@ static struct hf_vring *granted_vring(struct hf_device *device, uint32_t queue)
 void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__VringNotify *m,
 			struct hf_frame *frame)
 {
-	struct hf_device *device = hf_grants_find(service, m->device, m->session);
+	struct hf_device *device = hf_devices_find(service, m->device, m->session);
 	struct hf_vring *v = device && m->vring < HF_MAX_VRINGS ? device->vrings[m->vring] : NULL;
 
 	if (!v || !(v->granted || v->set_up) || frame->nr_fds != (size_t)m->has_call)
@@ -274,16 +276,16 @@ void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__Vrin
 
 void hf_on_vring_state(struct hf_service *service, const Holdfast__Attach__VringState *m)
 {
-	struct hf_device *device = hf_grants_find(service, m->device, m->session);
+	struct hf_device *device = hf_devices_find(service, m->device, m->session);
 
 	if (granted_vring(device, m->vring))
-		hf_grants_tell_state(device, (uint16_t)m->vring,
-				     hf_grants_to_be_run(m->vring, m->enabled));
+		hf_devices_tell_state(device, (uint16_t)m->vring,
+				      hf_devices_to_be_run(m->vring, m->enabled));
 }
 
 void hf_on_vring_revoke(struct hf_service *service, const Holdfast__Attach__VringRevoke *m)
 {
-	struct hf_device *device = hf_grants_find(service, m->device, m->session);
+	struct hf_device *device = hf_devices_find(service, m->device, m->session);
 	struct hf_vring *v = granted_vring(device, m->vring);
 
 	/* Without a grant: whatever it is that we have, but `keep`. */

@@ -103,12 +103,4 @@ bool hf_run_has(const struct hf_run_ops *level);
  */
 const struct hf_run_ops *hf_run_choose(void);
 
-/*
- * Dequeue from a buffer that was looked at already: `len` bytes at `from`, more than the header.
- * For what a run's copy cannot do itself: a header that asks for something, a packet of more than
- * one segment. 0 with the packet filled, or the DROP reason.
- */
-int hf_dequeue_buffer(struct hf_vring *vring, const uint8_t *from, uint32_t len,
-		      struct hf_packet *packet);
-
 #endif

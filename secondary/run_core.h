@@ -8,6 +8,7 @@
  * the local is checked and used.
  */
 #include "copy.h"
+#include "dequeue.h"
 #include "enqueue.h"
 #include "header.h"
 #include "look.h"

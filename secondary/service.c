@@ -290,7 +290,7 @@ void hf_service_disconnect(struct hf_service *service)
 {
 	/* Devices first: when Bye arrives no burst is under way, and the positions are exact. */
 	if (service->devices)
-		hf_grants_drop_all(service);
+		hf_devices_drop_all(service);
 	service->welcomed = false;
 	hf_attach_lost(service, "we leave");
 	free_service(service);

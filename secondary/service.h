@@ -122,10 +122,17 @@ void hf_on_peer_state(struct hf_service *service, const Holdfast__Attach__PeerSt
 void hf_message_handle(struct hf_service *service, struct hf_frame *frame);
 void hf_message_handle_deferred(struct hf_service *service);
 
-/* devices.c and grants.c: one function per message about devices and vrings. */
+/* devices.c: one function per message about devices and their memory. */
 void hf_on_device_memory(struct hf_service *service, const Holdfast__Attach__DeviceMemory *message,
 			 struct hf_frame *frame);
 void hf_on_device_ready(struct hf_service *service, const Holdfast__Attach__DeviceReady *message);
+void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *message);
+void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *message);
+void hf_on_flush(struct hf_service *service, const Holdfast__Attach__Flush *message);
+/* destroy_device for all, and free them. */
+void hf_devices_drop_all(struct hf_service *service);
+
+/* grants.c: one per message about vrings. */
 void hf_on_vring_grant(struct hf_service *service, const Holdfast__Attach__VringGrant *message,
 		       struct hf_frame *frame);
 void hf_on_vring_prepare(struct hf_service *service, const Holdfast__Attach__VringPrepare *message,
@@ -134,11 +141,6 @@ void hf_on_vring_notify(struct hf_service *service, const Holdfast__Attach__Vrin
 			struct hf_frame *frame);
 void hf_on_vring_state(struct hf_service *service, const Holdfast__Attach__VringState *message);
 void hf_on_vring_revoke(struct hf_service *service, const Holdfast__Attach__VringRevoke *message);
-void hf_on_device_retire(struct hf_service *service, const Holdfast__Attach__DeviceRetire *message);
-void hf_on_device_rarp(struct hf_service *service, const Holdfast__Attach__DeviceRarp *message);
-void hf_on_flush(struct hf_service *service, const Holdfast__Attach__Flush *message);
-/* destroy_device for all, and free them. */
-void hf_grants_drop_all(struct hf_service *service);
 
 /* unsaid.c: what the primary has to hear, now or, when it does not read, later. */
 void hf_say(struct hf_service *service, const Holdfast__Attach__ToPrimary *message);

@@ -20,11 +20,11 @@
 
 #include "attach.pb-c.h"
 #include "device.h"
+#include "devices.h"
 #include "directory.h"
 #include "faults.h"
 #include "fd.h"
 #include "frame.h"
-#include "grants.h"
 #include "lane.h"
 #include "log.h"
 #include "memory.h"
