@@ -160,7 +160,7 @@ static int create(struct newcomer *newcomer, const Holdfast__Attach__Hello *hell
 	if (error)
 		return error;
 	(void)newcomer_leaves(newcomer); /* the socket is the secondary's */
-	error = secondary_watch(*ret_secondary);
+	error = secondary_listen(*ret_secondary);
 	if (error)
 		secondary_destroy(*ret_secondary);
 	return error;

@@ -215,7 +215,7 @@ int secondary_create(struct primary *primary, const struct secondary_identity *i
 	return 0;
 }
 
-int secondary_watch(struct secondary *s)
+int secondary_listen(struct secondary *s)
 {
 	int error = loop_add(s->primary->loop, &s->socket_source, s->socket, EPOLLIN);
 

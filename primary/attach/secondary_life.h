@@ -36,7 +36,7 @@ int secondary_adopt(struct primary *primary, uint32_t slot,
 		    const struct secondary_identity *identity, uint64_t id, int socket, int pidfd,
 		    int lane, struct secondary **ret_secondary);
 /* Watch its socket and pidfd. 0 or -errno. */
-int secondary_watch(struct secondary *secondary);
+int secondary_listen(struct secondary *secondary);
 /* It says Bye, or its socket is closed: take everything back, then forget it, maybe before this
  * returns. */
 void secondary_leave(struct secondary *secondary, bool said_bye);

@@ -414,7 +414,7 @@ void resume_go_on(struct primary *primary)
 		resumed->secondaries++;
 		if (!journal_secondary_at(primary, i)->welcomed)
 			attach_welcome(s);
-		if (secondary_watch(s) < 0)
+		if (secondary_listen(s) < 0)
 			secondary_leave(s, false);
 		else
 			grant_repeat_retire(s);

@@ -255,7 +255,7 @@ struct secondary *rig_secondary(struct rig *rig, const char *name, Holdfast__Att
 	pidfd = pidfd_open(getpid(), 0);
 	REQUIRE(pidfd >= 0);
 	REQUIRE(secondary_create(&rig->primary, &identity, sockets[0], pidfd, &secondary) == 0);
-	REQUIRE(secondary_watch(secondary) == 0);
+	REQUIRE(secondary_listen(secondary) == 0);
 	*ret_socket = sockets[1];
 	return secondary;
 }

@@ -405,7 +405,7 @@ static int make_secondary(void)
 		return error;
 	}
 	ends[0] = pidfd = -1; /* its */
-	return secondary_watch(secondary);
+	return secondary_listen(secondary);
 }
 
 static void unmake_secondary(int error)
