@@ -38,12 +38,12 @@
 #include "outbox.h"
 #include "primary.h"
 #include "refusal.h"
-#include "refused.h"
 #include "retire.h"
 #include "revoke.h"
 #include "secondary.h"
 #include "secondary_life.h"
 #include "stream.h"
+#include "unusable.h"
 
 #define TAG		"attach"
 #define HELLO_NS	(2 * NS_PER_S)

@@ -35,7 +35,7 @@ int secondary_create(struct primary *primary, const struct secondary_identity *i
 int secondary_adopt(struct primary *primary, uint32_t slot,
 		    const struct secondary_identity *identity, uint64_t id, int socket, int pidfd,
 		    int lane, struct secondary **ret_secondary);
-/* Watch its socket and pidfd. 0 or -errno. */
+/* Have the loop call us for its socket and its pidfd. 0 or -errno. */
 int secondary_listen(struct secondary *secondary);
 /* It says Bye, or its socket is closed: take everything back, then forget it, maybe before this
  * returns. */

@@ -24,9 +24,9 @@
 #include "ports.h"
 #include "primary.h"
 #include "refusal.h"
-#include "refused.h"
 #include "secondary.h"
 #include "state.h"
+#include "unusable.h"
 
 typedef Holdfast__Attach__ToPrimary Request;
 typedef Holdfast__Attach__Reply Reply;
@@ -254,7 +254,7 @@ static int on_vring_refused(struct secondary *secondary, const Holdfast__Attach_
 	 * it may well run by now. */
 	if (m->life != journal_life(primary))
 		return 0;
-	return grant_refused(secondary, &port->device.vrings[m->vring], m->grant, m->error);
+	return grant_unusable(secondary, &port->device.vrings[m->vring], m->grant, m->error);
 }
 
 int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPrimary *request,

@@ -13,10 +13,10 @@
 #include "memory.h"
 #include "port.h"
 #include "primary.h"
-#include "refused.h"
 #include "secondary.h"
 #include "stats.h"
 #include "store.h"
+#include "unusable.h"
 
 #define STALE_NS (5 * NS_PER_S)
 

@@ -24,10 +24,10 @@
 #include "ports.h"
 #include "primary_rig.h"
 #include "refusal.h"
-#include "refused.h"
 #include "secondary.h"
 #include "store.h"
 #include "suite.h"
+#include "unusable.h"
 
 #define TO_PRIMARY(name)   HOLDFAST__ATTACH__TO_PRIMARY__BODY_##name
 #define TO_SECONDARY(name) HOLDFAST__ATTACH__TO_SECONDARY__BODY_##name
@@ -664,7 +664,7 @@ static void who_attaches_has_at_once_what_another_one_lacks_for(void)
 	for (int i = 0; i < 7; i++) {
 		grant_offer_again(&rig.primary, far);
 		REQUIRE(vring->owner == poor);
-		CHECK_EQ(grant_refused(poor, vring, vring->grant, -EMFILE), 0);
+		CHECK_EQ(grant_unusable(poor, vring, vring->grant, -EMFILE), 0);
 	}
 	s[1] = attached(&rig, ROLE(OBSERVER)); /* runs nothing */
 	CHECK(vring->owner == NULL && port->device.owner == poor);
@@ -688,7 +688,7 @@ static void who_attaches_ends_the_wait_of_a_ring(void)
 	vring = &port->device.vrings[0];
 	s[0] = attached(&rig, ROLE(VSWITCH));
 	REQUIRE(vring->owner != NULL);
-	CHECK_EQ(grant_refused(vring->owner, vring, vring->grant, -EMFILE), 0);
+	CHECK_EQ(grant_unusable(vring->owner, vring, vring->grant, -EMFILE), 0);
 	vring->put_off_ns = UINT64_MAX;
 	s[1] = attached(&rig, ROLE(STANDBY));
 	CHECK(vring->owner && vring->owner == rig.primary.secondaries[0]);

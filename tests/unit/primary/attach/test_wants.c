@@ -33,13 +33,13 @@
 #include "prepare.h"
 #include "primary_rig.h"
 #include "process.h"
-#include "refused.h"
 #include "secondary_life.h"
 #include "state.h"
 #include "store.h"
 #include "stream.h"
 #include "suite.h"
 #include "tell.h"
+#include "unusable.h"
 #include "upgrade.h"
 #include "upgrade_check.h"
 #include "watch.h"
@@ -500,7 +500,7 @@ static void who_refuses_a_ring_in_a_burst_of_it_breaks_the_protocol(void)
 	grant_offer(vring->device);
 	entry = rig_lane(vring);
 	hf_write_once(&entry->busy, 1u);
-	CHECK_EQ(grant_refused(secondary, vring, vring->grant, -EINVAL), -EPROTO);
+	CHECK_EQ(grant_unusable(secondary, vring, vring->grant, -EINVAL), -EPROTO);
 	CHECK(vring->owner == secondary && !rig_grant_word(vring));
 	hf_burst_leave(entry);
 	secondary_leave(secondary, true);

@@ -4,9 +4,9 @@
 #include "grant.h"
 #include "lane_entries.h"
 #include "primary_scene.h"
-#include "refused.h"
 #include "retire.h"
 #include "suite.h"
+#include "unusable.h"
 
 static void a_lane_entry_serves_one_vring_until_retired(void)
 {

@@ -9,11 +9,11 @@
 #include "handover.h"
 #include "handover_move.h"
 #include "primary_scene.h"
-#include "refused.h"
 #include "retire.h"
 #include "revoke.h"
 #include "secondary_life.h"
 #include "suite.h"
+#include "unusable.h"
 #include "waiting.h"
 
 /* Two secondaries, `old` and `new`, and three ports that `old` runs. */
@@ -131,7 +131,7 @@ static void what_the_old_one_lacked_for_is_granted_to_the_new_one_at_once(void)
 
 	begin();
 	vring = &move.ports[0]->device.vrings[0];
-	CHECK_EQ(grant_refused(move.old, vring, vring->grant, -EMFILE), 0);
+	CHECK_EQ(grant_unusable(move.old, vring, vring->grant, -EMFILE), 0);
 	CHECK(vring->owner == NULL && vring->put_off_ns && vring->lacked == 1);
 	REQUIRE(hand_over("vm0", "new") == 0);
 	CHECK(finished());

@@ -9,8 +9,8 @@
  * it, if its owner runs none of its rings. A burst that ends is the end of it; so is another owner
  * (but not one it went to for this) and a new memory table. One more that attaches ends the wait.
  */
-#ifndef PRIMARY_REFUSED_H
-#define PRIMARY_REFUSED_H
+#ifndef PRIMARY_UNUSABLE_H
+#define PRIMARY_UNUSABLE_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,7 +25,7 @@ struct vring;
  * sets it up anew. 0, also when the grant is another one by now; -EPROTO: a burst runs on it all
  * the same.
  */
-int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t grant, int error);
+int grant_unusable(struct secondary *secondary, struct vring *vring, uint64_t grant, int error);
 /* Offer what was put off and whose time has come. From a timer, each second or so. */
 void grant_offer_again(struct primary *primary, uint64_t now);
 /* This one has just attached and may have what others lack: what waits and it serves is to be

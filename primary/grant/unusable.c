@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "refused.h"
+#include "unusable.h"
 
 #include <errno.h>
 #include <string.h>
@@ -85,7 +85,7 @@ static void put_off(struct vring *vring, struct secondary *secondary, int error)
 		move_on(device, secondary);
 }
 
-int grant_refused(struct secondary *secondary, struct vring *vring, uint64_t grant, int error)
+int grant_unusable(struct secondary *secondary, struct vring *vring, uint64_t grant, int error)
 {
 	struct device *device = vring->device;
 

@@ -8,10 +8,10 @@
 #include "lane.h"
 #include "primary_scene.h"
 #include "refusal.h"
-#include "refused.h"
 #include "secondary_life.h"
 #include "secondary_request.h"
 #include "suite.h"
+#include "unusable.h"
 
 static int refuse(struct secondary *secondary, const struct vring *vring, uint64_t life, int error)
 {
@@ -179,4 +179,4 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_device_that_its_owner_lacks_for_goes_to_the_next_one),
 	SENTENCE(who_comes_after_the_death_of_one_that_lacked_does_not_wait_for_its_rings),
 };
-SUITE("grant_refused", sentences)
+SUITE("grant_unusable", sentences)
