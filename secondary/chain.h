@@ -27,6 +27,39 @@ struct hf_chain {
 /* A negative result is -(enum hf_counter), the DROP reason. */
 #define HF_CHAIN_DROP(reason) (-(int)HF_COUNTER_DROP_##reason)
 
+/*
+ * What every descriptor is asked, of either kind of ring: does it go this way (VRING_DESC_F_WRITE:
+ * to the guest; 0: from it), and does it end where addresses do? 0 or the DROP reason.
+ */
+static inline int hf_descriptor_check(const struct vring_desc *d, uint16_t way)
+{
+	uint64_t end;
+
+	if ((d->flags & VRING_DESC_F_WRITE) != way)
+		return HF_CHAIN_DROP(BAD_DIRECTION);
+	return add_ok(d->addr, d->len, &end) ? 0 : HF_CHAIN_DROP(BAD_ADDRESS);
+}
+
+/* The bytes of a descriptor from the guest, which may lie in several regions, to `put`, piece by
+ * piece. 0, or the DROP reason: ours, or what `put` says. */
+static inline __attribute__((always_inline)) int hf_descriptor_pieces(
+	struct hf_vring *v, const struct vring_desc *d,
+	int (*put)(void *context, const uint8_t *from, uint64_t len), void *context)
+{
+	uint64_t gpa = d->addr, left = d->len;
+	int reason = hf_descriptor_check(d, 0);
+
+	while (!reason && left) {
+		uint64_t piece = left;
+		const uint8_t *from = hf_vring_piece(v, gpa, &piece);
+
+		reason = from ? put(context, from, piece) : HF_CHAIN_DROP(BAD_ADDRESS);
+		gpa += piece;
+		left -= piece;
+	}
+	return reason;
+}
+
 static inline void hf_chain_start(const struct hf_vring *v, struct hf_chain *c, uint16_t head)
 {
 	*c = (struct hf_chain){.table = (const uint8_t *)v->desc,

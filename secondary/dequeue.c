@@ -37,7 +37,7 @@ static int dequeue_chain(struct hf_vring *v, uint16_t head, struct hf_packet *pa
 	hf_chain_start(v, &chain, head);
 	hf_sink_open(&sink, packet, v->header_bytes);
 	while ((result = hf_chain_next(v, &chain, &d)) > 0) {
-		result = hf_sink_descriptor(v, &sink, &d);
+		result = hf_descriptor_pieces(v, &d, hf_sink_put, &sink);
 		if (result < 0)
 			return result;
 	}
@@ -50,11 +50,11 @@ int hf_dequeue_buffer(struct hf_vring *v, const uint8_t *from, uint32_t len,
 		      struct hf_packet *packet)
 {
 	struct hf_sink sink;
+	int reason;
 
 	hf_sink_open(&sink, packet, v->header_bytes);
-	if (hf_sink_put(&sink, from, len))
-		return HF_CHAIN_DROP(TOO_BIG);
-	return hf_sink_close(v, &sink, packet);
+	reason = hf_sink_put(&sink, from, len);
+	return reason ? reason : hf_sink_close(v, &sink, packet);
 }
 
 void hf_dequeue_discard(struct hf_vring *v, uint16_t ready)

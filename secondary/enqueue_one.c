@@ -18,8 +18,6 @@
 
 #include "burst.h"
 #include "chain.h"
-#include "copy.h"
-#include "header.h"
 #include "packed.h"
 
 struct writer {
@@ -32,7 +30,7 @@ struct writer {
 	bool open;
 };
 
-enum { WRITE_OK = 0, WRITE_NO_BUFFER = 1, WRITE_SMALL = 2 }; /* negative: DROP reason */
+#include "writer.h"
 
 /* Start the next available chain. */
 static int writer_open(struct hf_vring *v, struct writer *w)
@@ -62,24 +60,20 @@ static void writer_close(struct hf_vring *v, struct writer *w)
 	w->open = false;
 }
 
-/* A place to write: *len (in: wanted) bytes at *to. */
 static int writer_place(struct hf_vring *v, struct writer *w, uint64_t *len, uint8_t **to)
 {
 	int result;
 
 	while (!w->desc.len) {
-		uint64_t end;
-
 		if (!w->open && (result = writer_open(v, w)) != WRITE_OK)
 			return result;
 		result = hf_chain_next(v, &w->chain, &w->desc);
 		if (result < 0)
 			return result;
 		if (result > 0) {
-			if (!(w->desc.flags & VRING_DESC_F_WRITE))
-				return HF_CHAIN_DROP(BAD_DIRECTION);
-			if (!add_ok(w->desc.addr, w->desc.len, &end))
-				return HF_CHAIN_DROP(BAD_ADDRESS);
+			result = hf_descriptor_check(&w->desc, VRING_DESC_F_WRITE);
+			if (result < 0)
+				return result;
 			continue;
 		}
 		/* The chain is full. */
@@ -93,61 +87,6 @@ static int writer_place(struct hf_vring *v, struct writer *w, uint64_t *len, uin
 	*len = min_u64(*len, w->desc.len);
 	*to = hf_vring_piece(v, w->desc.addr, len);
 	return *to ? WRITE_OK : HF_CHAIN_DROP(BAD_ADDRESS);
-}
-
-static void writer_advance(struct writer *w, uint64_t n)
-{
-	w->desc.addr += n;
-	w->desc.len -= (uint32_t)n;
-	w->written += (uint32_t)n;
-}
-
-static int writer_put(struct hf_vring *v, struct writer *w, const uint8_t *from, uint64_t len)
-{
-	while (len) {
-		uint64_t n = len;
-		uint8_t *to;
-		int result = writer_place(v, w, &n, &to);
-
-		if (result != WRITE_OK)
-			return result;
-		hf_copy(to, from, n);
-		writer_advance(w, n);
-		from += n;
-		len -= n;
-	}
-	return WRITE_OK;
-}
-
-/* The header; where the two bytes of num_buffers went is kept for later. */
-static int put_header(struct hf_vring *v, struct writer *w, const struct hf_offload *offload,
-		      uint8_t *num_buffers[2])
-{
-	uint8_t header[HF_NET_HEADER_MAX];
-	int result;
-
-	hf_offload_to_header(offload, header, v->header_bytes);
-	result = writer_put(v, w, header, 10);
-	for (int i = 0; result == WRITE_OK && i < v->header_bytes - 10; i++) {
-		uint64_t one = 1;
-
-		result = writer_place(v, w, &one, &num_buffers[i]);
-		if (result != WRITE_OK)
-			break;
-		*num_buffers[i] = header[10 + i];
-		writer_advance(w, 1);
-	}
-	return result;
-}
-
-static int put_packet(struct hf_vring *v, struct writer *w, const struct hf_packet *packet)
-{
-	int result = WRITE_OK;
-
-	for (const struct hf_packet *s = packet; s && result == WRITE_OK; s = s->next)
-		if (s->len)
-			result = writer_put(v, w, s->data, s->len);
-	return result;
 }
 
 void hf_enqueue_give_back(struct hf_vring *v, uint16_t from, uint16_t to)
@@ -168,12 +107,6 @@ static void give_back(struct hf_vring *v, struct writer *w, uint16_t *used, int 
 	writer_close(v, w);
 	hf_enqueue_give_back(v, *used, w->used);
 	*used = w->used;
-}
-
-static enum hf_enqueue_result drop(struct hf_vring *v, enum hf_counter reason)
-{
-	hf_count(v, reason, 1);
-	return HF_ENQUEUE_DROPPED;
 }
 
 enum hf_enqueue_result hf_enqueue_one(struct hf_vring *v, const struct hf_packet *packet,

@@ -105,8 +105,9 @@ static uint32_t collect_header(struct collector *c, const uint8_t *from, uint64_
 }
 
 /* 0 or the DROP reason. */
-static int collect(struct collector *c, const uint8_t *from, uint64_t len)
+static int collect(void *context, const uint8_t *from, uint64_t len)
 {
+	struct collector *c = context;
 	uint32_t n;
 
 	if (c->header_have < c->header_bytes) {
@@ -129,31 +130,6 @@ static int collect(struct collector *c, const uint8_t *from, uint64_t len)
 	}
 	if (len)
 		collect_piece(c, from, (uint32_t)len);
-	return 0;
-}
-
-/* One descriptor's bytes, which may lie in several regions. 0 or the DROP reason. */
-static int collect_descriptor(struct hf_vring *v, struct collector *c, const struct vring_desc *d)
-{
-	uint64_t gpa = d->addr, left = d->len, end;
-	int reason;
-
-	if (d->flags & VRING_DESC_F_WRITE)
-		return HF_CHAIN_DROP(BAD_DIRECTION);
-	if (!add_ok(gpa, left, &end))
-		return HF_CHAIN_DROP(BAD_ADDRESS);
-	while (left) {
-		uint64_t piece = left;
-		const uint8_t *from = hf_vring_piece(v, gpa, &piece);
-
-		if (!from)
-			return HF_CHAIN_DROP(BAD_ADDRESS);
-		reason = collect(c, from, piece);
-		if (reason < 0)
-			return reason;
-		gpa += piece;
-		left -= piece;
-	}
 	return 0;
 }
 
@@ -211,7 +187,7 @@ static int look_at_chain(struct hf_hop *hop, uint16_t head, struct hf_packet *pa
 	hf_chain_start(v, &chain, head);
 	collector_open(&c, hop, packet, front);
 	while ((result = hf_chain_next(v, &chain, &d)) > 0) {
-		result = collect_descriptor(v, &c, &d);
+		result = hf_descriptor_pieces(v, &d, collect, &c);
 		if (result < 0)
 			return result;
 	}
@@ -255,7 +231,7 @@ static bool look_at_packed(struct hf_hop *hop, struct hf_packet *packet, uint32_
 		/* As packed_dequeue.c: some drivers mark the header in their tables writable. */
 		if (chain.indirect.in_indirect)
 			d.flags = 0;
-		result = collect_descriptor(v, &c, &d);
+		result = hf_descriptor_pieces(v, &d, collect, &c);
 		if (result < 0)
 			break;
 	}

@@ -22,7 +22,7 @@ static int copy_chain(struct hf_vring *v, struct hf_packed_chain *chain, struct 
 		 * guest would let us write harms nobody. */
 		if (chain->indirect.in_indirect)
 			d.flags = 0;
-		result = hf_sink_descriptor(v, &sink, &d);
+		result = hf_descriptor_pieces(v, &d, hf_sink_put, &sink);
 		if (result < 0)
 			return result;
 	}

@@ -12,9 +12,7 @@
  */
 #include <string.h>
 
-#include "copy.h"
 #include "enqueue.h"
-#include "header.h"
 #include "packed.h"
 #include "packed_chain.h"
 
@@ -26,7 +24,7 @@ struct writer {
 	bool open;
 };
 
-enum { WRITE_OK = 0, WRITE_NO_BUFFER = 1, WRITE_SMALL = 2 }; /* negative: DROP reason */
+#include "writer.h"
 
 /* Where the shadow's chain `used` begins. */
 static uint16_t begin_of(const struct hf_vring *v, uint16_t used)
@@ -75,7 +73,6 @@ static bool writer_close(struct hf_vring *v, struct writer *w)
 /* The next descriptor of the chain, or the next chain. */
 static int writer_next(struct hf_vring *v, struct writer *w)
 {
-	uint64_t end;
 	int result;
 
 	if (!w->open && (result = writer_open(v, w)) != WRITE_OK)
@@ -85,12 +82,8 @@ static int writer_next(struct hf_vring *v, struct writer *w)
 		return WRITE_NO_BUFFER;
 	if (result < 0)
 		return result;
-	if (result > 0) {
-		if (!(w->desc.flags & VRING_DESC_F_WRITE))
-			return HF_CHAIN_DROP(BAD_DIRECTION);
-		return add_ok(w->desc.addr, w->desc.len, &end) ? WRITE_OK
-							       : HF_CHAIN_DROP(BAD_ADDRESS);
-	}
+	if (result > 0)
+		return hf_descriptor_check(&w->desc, VRING_DESC_F_WRITE);
 	/* The chain is full. */
 	w->desc.len = 0;
 	if (!v->mergeable)
@@ -100,7 +93,6 @@ static int writer_next(struct hf_vring *v, struct writer *w)
 	return writer_close(v, w) ? WRITE_OK : WRITE_NO_BUFFER;
 }
 
-/* A place to write: *len (in: wanted) bytes at *to. */
 static int writer_place(struct hf_vring *v, struct writer *w, uint64_t *len, uint8_t **to)
 {
 	while (!w->desc.len) {
@@ -114,61 +106,6 @@ static int writer_place(struct hf_vring *v, struct writer *w, uint64_t *len, uin
 	return *to ? WRITE_OK : HF_CHAIN_DROP(BAD_ADDRESS);
 }
 
-static void writer_advance(struct writer *w, uint64_t n)
-{
-	w->desc.addr += n;
-	w->desc.len -= (uint32_t)n;
-	w->written += (uint32_t)n;
-}
-
-static int writer_put(struct hf_vring *v, struct writer *w, const uint8_t *from, uint64_t len)
-{
-	while (len) {
-		uint64_t n = len;
-		uint8_t *to;
-		int result = writer_place(v, w, &n, &to);
-
-		if (result != WRITE_OK)
-			return result;
-		hf_copy(to, from, n);
-		writer_advance(w, n);
-		from += n;
-		len -= n;
-	}
-	return WRITE_OK;
-}
-
-/* The header; where the two bytes of num_buffers went is kept for later. */
-static int put_header(struct hf_vring *v, struct writer *w, const struct hf_offload *offload,
-		      uint8_t *num_buffers[2])
-{
-	uint8_t header[HF_NET_HEADER_MAX];
-	int result;
-
-	hf_offload_to_header(offload, header, v->header_bytes);
-	result = writer_put(v, w, header, 10);
-	for (int i = 0; result == WRITE_OK && i < v->header_bytes - 10; i++) {
-		uint64_t one = 1;
-
-		result = writer_place(v, w, &one, &num_buffers[i]);
-		if (result != WRITE_OK)
-			break;
-		*num_buffers[i] = header[10 + i];
-		writer_advance(w, 1);
-	}
-	return result;
-}
-
-static int put_packet(struct hf_vring *v, struct writer *w, const struct hf_packet *packet)
-{
-	int result = WRITE_OK;
-
-	for (const struct hf_packet *s = packet; s && result == WRITE_OK; s = s->next)
-		if (s->len)
-			result = writer_put(v, w, s->data, s->len);
-	return result;
-}
-
 /* The current chain broke a rule: it and those the packet had filled go back empty. False: not even
  * its end can be found. */
 static bool give_back(struct hf_vring *v, struct writer *w, uint16_t *used, int reason)
@@ -179,12 +116,6 @@ static bool give_back(struct hf_vring *v, struct writer *w, uint16_t *used, int 
 	hf_enqueue_give_back(v, *used, w->used);
 	*used = w->used;
 	return true;
-}
-
-static enum hf_enqueue_result drop(struct hf_vring *v, enum hf_counter reason)
-{
-	hf_count(v, reason, 1);
-	return HF_ENQUEUE_DROPPED;
 }
 
 /* The packet did not fit. All the ring's descriptors, none of them used before, and still too

@@ -33,9 +33,11 @@ static inline void hf_sink_open(struct hf_sink *sink, struct hf_packet *packet,
 		s->len = 0;
 }
 
-/* 0, or -1 when the caller's segments are full. */
-static inline int hf_sink_put(struct hf_sink *sink, const uint8_t *from, uint64_t len)
+/* For hf_descriptor_pieces, of a struct hf_sink. 0, or the DROP reason: the segments are full. */
+static inline int hf_sink_put(void *context, const uint8_t *from, uint64_t len)
 {
+	struct hf_sink *sink = context;
+
 	if (sink->header_have < sink->header_bytes) {
 		uint32_t n = (uint32_t)min_u64(len, sink->header_bytes - sink->header_have);
 
@@ -49,7 +51,7 @@ static inline int hf_sink_put(struct hf_sink *sink, const uint8_t *from, uint64_
 		uint32_t n;
 
 		if (!s)
-			return -1;
+			return HF_CHAIN_DROP(TOO_BIG);
 		n = (uint32_t)min_u64(len, s->room - s->len);
 		hf_copy(s->data + s->len, from, n);
 		s->len += n;
@@ -58,30 +60,6 @@ static inline int hf_sink_put(struct hf_sink *sink, const uint8_t *from, uint64_
 		len -= n;
 		if (s->len == s->room)
 			sink->segment = s->next;
-	}
-	return 0;
-}
-
-/* One descriptor's bytes, which may lie in several regions. 0 or the DROP reason. */
-static inline int hf_sink_descriptor(struct hf_vring *v, struct hf_sink *sink,
-				     const struct vring_desc *d)
-{
-	uint64_t gpa = d->addr, left = d->len, end;
-
-	if (d->flags & VRING_DESC_F_WRITE)
-		return HF_CHAIN_DROP(BAD_DIRECTION);
-	if (!add_ok(gpa, left, &end))
-		return HF_CHAIN_DROP(BAD_ADDRESS);
-	while (left) {
-		uint64_t piece = left;
-		const uint8_t *from = hf_vring_piece(v, gpa, &piece);
-
-		if (!from)
-			return HF_CHAIN_DROP(BAD_ADDRESS);
-		if (hf_sink_put(sink, from, piece))
-			return HF_CHAIN_DROP(TOO_BIG);
-		gpa += piece;
-		left -= piece;
 	}
 	return 0;
 }
