@@ -77,6 +77,9 @@ void doctor_step_progress(const struct doctor_facts *facts, struct finding *ret)
 void doctor_step_notifications(const struct doctor_facts *facts, struct finding *ret);
 void doctor_step_drops(const struct doctor_facts *facts, struct finding *ret);
 
+/* Does it answer? The first step of either command. */
+void doctor_judge_primary(const char *trouble, const pb_version *version, struct finding *ret);
+
 const pb_vring *doctor_vring(const struct port_view *view, uint32_t index);
 /* Started and enabled: packets are meant to pass. */
 bool doctor_in_use(const pb_vring *vring);

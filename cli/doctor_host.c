@@ -13,14 +13,7 @@
 
 static void step_primary(const struct host_facts *facts, struct finding *ret)
 {
-	char age[TEXT_NUMBER_MAX];
-
-	if (facts->trouble) {
-		finding_reason(ret, facts->trouble);
-	} else if (facts->primary) {
-		finding_ok(ret, "pid %d, version %s, up %s", facts->primary->pid,
-			   facts->primary->version, text_age(facts->primary->uptime_ns, age));
-	}
+	doctor_judge_primary(facts->trouble, facts->primary, ret);
 }
 
 static void step_checks(const struct host_facts *facts, struct finding *ret)

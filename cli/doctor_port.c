@@ -29,18 +29,22 @@ bool doctor_in_use(const pb_vring *vring)
 	return vring->started && vring->enabled;
 }
 
-static void step_primary(const struct doctor_facts *facts, struct finding *ret)
+void doctor_judge_primary(const char *trouble, const pb_version *version, struct finding *ret)
 {
 	char age[TEXT_NUMBER_MAX];
 
-	if (facts->trouble) {
-		finding_reason(ret, facts->trouble);
-	} else if (facts->primary) {
-		finding_ok(ret, "pid %d, version %s, up %s", facts->primary->pid,
-			   facts->primary->version, text_age(facts->primary->uptime_ns, age));
-	} else {
+	if (trouble)
+		finding_reason(ret, trouble);
+	else if (version)
+		finding_ok(ret, "pid %d, version %s, up %s", version->pid, version->version,
+			   text_age(version->uptime_ns, age));
+	else
 		finding_ok(ret, "answers");
-	}
+}
+
+static void step_primary(const struct doctor_facts *facts, struct finding *ret)
+{
+	doctor_judge_primary(facts->trouble, facts->primary, ret);
 }
 
 static void step_port(const struct doctor_facts *facts, struct finding *ret)
