@@ -42,9 +42,8 @@ int hf_seqpacket_connect(const char *path)
 	return fd;
 }
 
-/* A socket file whose owner died may go; one that answers may not, nor may anything else. */
 /* calls: unlink unlinkat */
-static int clear_stale(const char *path)
+int hf_socket_clear_stale(const char *path, int (*connect_to)(const char *path))
 {
 	struct stat st;
 	int fd;
@@ -53,13 +52,11 @@ static int clear_stale(const char *path)
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	fd = hf_seqpacket_connect(path);
-	if (fd >= 0) {
+	fd = connect_to(path);
+	if (fd != -ECONNREFUSED) {
 		hf_fd_close(&fd);
 		return -EADDRINUSE;
 	}
-	if (fd != -ECONNREFUSED)
-		return -EADDRINUSE;
 	return unlink(path) < 0 ? -errno : 0;
 }
 
@@ -72,7 +69,7 @@ int hf_seqpacket_listen(const char *path, mode_t mode)
 	int fd, bound;
 
 	if (!error)
-		error = clear_stale(path);
+		error = hf_socket_clear_stale(path, hf_seqpacket_connect);
 	if (error)
 		return error;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

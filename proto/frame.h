@@ -28,6 +28,11 @@ struct hf_frame {
 	size_t nr_fds;
 };
 
+/* A socket file whose process died may go: who connects by `connect_to` is refused. One that
+ * answers may not (-EADDRINUSE), nor may any other file (-EEXIST). 0, also when there is none, or
+ * -errno. */
+int hf_socket_clear_stale(const char *path, int (*connect_to)(const char *path));
+
 /* A listening SOCK_SEQPACKET socket at `path` with `mode`; a stale socket file is replaced, a live
  * one is -EADDRINUSE. fd or -errno. Non-blocking, CLOEXEC. */
 int hf_seqpacket_listen(const char *path, mode_t mode);

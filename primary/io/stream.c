@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "frame.h"
 
 #define BACKLOG 16
 
@@ -42,30 +43,11 @@ int stream_connect(const char *path)
 	return fd;
 }
 
-/* A socket whose process died may go; one that answers may not, nor may any other file. */
-/* calls: unlink unlinkat */
-static int clear_stale(const char *path)
-{
-	struct stat st;
-	int fd;
-
-	if (lstat(path, &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = stream_connect(path);
-	if (fd != -ECONNREFUSED) {
-		hf_fd_close(&fd);
-		return -EADDRINUSE;
-	}
-	return unlink(path) < 0 ? -errno : 0;
-}
-
 /* calls: bind listen umask */
 int stream_listen(const char *path, mode_t mode)
 {
 	struct sockaddr_un address;
-	int error = clear_stale(path), fd;
+	int error = hf_socket_clear_stale(path, stream_connect), fd;
 	mode_t mask;
 
 	if (error)
