@@ -18,6 +18,12 @@
 
 #define RIG_GRANT 6ull
 
+/* Features, as most tests of rings put them together. */
+#define V1	 HF_FEATURE(HF_F_VERSION_1)
+#define PACKED	 HF_FEATURE(HF_F_RING_PACKED)
+#define MRG	 HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
+#define INDIRECT HF_FEATURE(HF_F_INDIRECT_DESC)
+
 struct rig_shape {
 	uint64_t features;
 	uint16_t size;			/* of both rings; 0: 256 */

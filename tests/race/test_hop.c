@@ -16,7 +16,6 @@
 #include "rig.h"
 #include "suite.h"
 
-#define V1	HF_FEATURE(HF_F_VERSION_1)
 #define BURST	32u
 #define ROUNDS	3000u
 #define SLOT	2048u

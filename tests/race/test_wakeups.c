@@ -17,8 +17,6 @@
 #include "rig.h"
 #include "suite.h"
 
-#define V1	  HF_FEATURE(HF_F_VERSION_1)
-#define PACKED	  HF_FEATURE(HF_F_RING_PACKED)
 #define EVENT_IDX HF_FEATURE(HF_F_EVENT_IDX)
 #define ROUNDS	  20000u
 #define FRAME	  60u

@@ -28,11 +28,6 @@
 #define ALIVE_TABLE  100u
 #define ALIVE_MEMORY (2ull << 20) /* of the guest, from 0; behind it is nothing */
 
-#define V1	 HF_FEATURE(HF_F_VERSION_1)
-#define PACKED	 HF_FEATURE(HF_F_RING_PACKED)
-#define MRG	 HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT HF_FEATURE(HF_F_INDIRECT_DESC)
-
 enum way {
 	WAY_DEQUEUE, /* from the guest, into the caller's memory */
 	WAY_PEEK,    /* from the guest, by a hop */

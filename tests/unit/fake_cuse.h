@@ -13,6 +13,8 @@
 #include "cuse_vhost.h"
 #include "port.h"
 
+#define FEATURES (1ull << 32 | 1ull << 15) /* VERSION_1 and MRG_RXBUF */
+
 struct kernel {
 	int socket; /* the kernel's end of the last device that was made */
 	int error;  /* none can be made, for this reason */

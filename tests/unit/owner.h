@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 #include "cuse_wire.h"
+#include "fake_cuse.h"
 
-#define FEATURES (1ull << 32 | 1ull << 15)
-#define MEMORY	 (1u << 20)
-#define PAGE	 4096ull
+#define MEMORY (1u << 20)
+#define PAGE   4096ull
 
 struct owner {
 	uint64_t handle; /* of the open file */

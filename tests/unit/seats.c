@@ -20,8 +20,7 @@
 #include "ports.h"
 #include "suite.h"
 
-#define FEATURES (1ull << 32 | 1ull << 15)
-#define FAR_NS	 (600 * NS_PER_S)
+#define FAR_NS (600 * NS_PER_S)
 
 struct primary primary; /* fake_cuse.c's, not used here */
 

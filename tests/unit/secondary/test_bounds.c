@@ -18,7 +18,6 @@
 #include "rig.h"
 #include "suite.h"
 
-#define V1    HF_FEATURE(HF_F_VERSION_1)
 #define BIG   4096u
 #define SMALL 8u
 
@@ -81,7 +80,6 @@ static void a_burst_of_endless_chains_ends_with_its_budget(void)
 
 #define LARGEST	  HF_VRING_MAX_SIZE
 #define MERGEABLE (V1 | HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF))
-#define PACKED	  HF_FEATURE(HF_F_RING_PACKED)
 
 static uint8_t large[16000];
 

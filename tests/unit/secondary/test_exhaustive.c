@@ -19,11 +19,6 @@
 #include "rig.h"
 #include "suite.h"
 
-#define V1	 HF_FEATURE(HF_F_VERSION_1)
-#define PACKED	 HF_FEATURE(HF_F_RING_PACKED)
-#define MRG	 HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT HF_FEATURE(HF_F_INDIRECT_DESC)
-
 #define BURST	 2u
 #define ROOM	 100u
 #define GPA	 0x10000ull

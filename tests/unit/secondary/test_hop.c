@@ -20,9 +20,6 @@
 #else
 #define RING 0ull
 #endif
-#define V1	 HF_FEATURE(HF_F_VERSION_1)
-#define MRG	 HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT HF_FEATURE(HF_F_INDIRECT_DESC)
 #define SENDS                                                                                      \
 	(HF_FEATURE(VIRTIO_NET_F_CSUM) | HF_FEATURE(VIRTIO_NET_F_HOST_TSO4) |                      \
 	 HF_FEATURE(VIRTIO_NET_F_HOST_TSO6) | HF_FEATURE(VIRTIO_NET_F_HOST_UFO) |                  \

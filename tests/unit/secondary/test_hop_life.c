@@ -24,7 +24,6 @@
 #else
 #define RING 0ull
 #endif
-#define V1	HF_FEATURE(HF_F_VERSION_1)
 #define GUESTS	4u /* number 0 sends */
 #define SIZE	64u
 #define SLOT	512u

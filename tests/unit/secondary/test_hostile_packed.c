@@ -10,10 +10,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#define V1	  HF_FEATURE(HF_F_VERSION_1)
-#define PACKED	  HF_FEATURE(HF_F_RING_PACKED)
-#define MRG	  HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT  HF_FEATURE(HF_F_INDIRECT_DESC)
 #define CSUM	  HF_FEATURE(VIRTIO_NET_F_CSUM)
 #define EVENT_IDX HF_FEATURE(HF_F_EVENT_IDX)
 

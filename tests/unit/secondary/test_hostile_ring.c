@@ -6,11 +6,8 @@
  *
  * A DROP_ or BREAK_ counter without a case fails the suite.
  */
-#define V1	 HF_FEATURE(HF_F_VERSION_1)
-#define MRG	 HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT HF_FEATURE(HF_F_INDIRECT_DESC)
-#define CSUM	 HF_FEATURE(VIRTIO_NET_F_CSUM)
-#define TSO4	 HF_FEATURE(VIRTIO_NET_F_HOST_TSO4)
+#define CSUM HF_FEATURE(VIRTIO_NET_F_CSUM)
+#define TSO4 HF_FEATURE(VIRTIO_NET_F_HOST_TSO4)
 
 #define SIZE 16u
 #define RING 0ull

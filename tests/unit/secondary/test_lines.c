@@ -17,7 +17,6 @@
 #else
 #define RING 0ull
 #endif
-#define V1    HF_FEATURE(HF_F_VERSION_1)
 #define BURST 32u
 #define SIZE  64u /* of a frame */
 #define SLOT  128u

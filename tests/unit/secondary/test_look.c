@@ -10,9 +10,6 @@
 #include "rig.h"
 #include "suite.h"
 
-#define V1     HF_FEATURE(HF_F_VERSION_1)
-#define PACKED HF_FEATURE(HF_F_RING_PACKED)
-
 #define HEADER	 12u
 #define FRAME	 60u
 #define CHAIN	 (HEADER + FRAME)

@@ -12,11 +12,8 @@
 #include "run.h"
 #include "suite.h"
 
-#define V1	 HF_FEATURE(HF_F_VERSION_1)
-#define MRG	 HF_FEATURE(VIRTIO_NET_F_MRG_RXBUF)
-#define INDIRECT HF_FEATURE(HF_F_INDIRECT_DESC)
-#define CSUM	 HF_FEATURE(VIRTIO_NET_F_CSUM)
-#define GCSUM	 HF_FEATURE(VIRTIO_NET_F_GUEST_CSUM)
+#define CSUM  HF_FEATURE(VIRTIO_NET_F_CSUM)
+#define GCSUM HF_FEATURE(VIRTIO_NET_F_GUEST_CSUM)
 
 #define HEADER 12u
 #define MOST   256u /* packets of a burst */

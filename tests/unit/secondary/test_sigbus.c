@@ -28,8 +28,6 @@
 #include "rig.h"
 #include "suite.h"
 
-#define V1	   HF_FEATURE(HF_F_VERSION_1)
-#define PACKED	   HF_FEATURE(HF_F_RING_PACKED)
 #define HUGE	   (2u << 20)
 #define FRAME	   200u
 #define SLOT	   512u

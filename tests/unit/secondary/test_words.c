@@ -13,8 +13,6 @@
 #include "suite.h"
 #include "words.h"
 
-#define V1	  HF_FEATURE(HF_F_VERSION_1)
-#define PACKED	  HF_FEATURE(HF_F_RING_PACKED)
 #define EVENT_IDX HF_FEATURE(HF_F_EVENT_IDX)
 #define BURST	  20u /* whole groups of the widest look, and some more */
 #define SLOT	  2048u

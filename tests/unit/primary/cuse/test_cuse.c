@@ -26,8 +26,7 @@
 #include "session_life.h"
 #include "suite.h"
 
-#define FEATURES (1ull << 32 | 1ull << 15)
-#define MEMORY	 (1u << 20)
+#define MEMORY (1u << 20)
 
 static uint8_t *memory;
 static int kicks[2], calls[2], file;

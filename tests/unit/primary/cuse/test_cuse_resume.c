@@ -40,8 +40,7 @@
 #include "suite.h"
 #include "vring_stop.h"
 
-#define FEATURES (1ull << 32 | 1ull << 15)
-#define MEMORY	 (1u << 20)
+#define MEMORY (1u << 20)
 
 struct primary primary; /* fake_cuse.c's, not used here */
 
