@@ -29,9 +29,9 @@
 
 #include "check.h"
 #include "clock.h"
+#include "control_ask.h"
 #include "flood_kinds.h"
-#include "pause_control.h"
-#include "pause_stage.h"
+#include "stage.h"
 
 #define MAX_SLICES 1000u
 #define SETTLE_NS  (20 * NS_PER_MS)

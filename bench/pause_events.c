@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "pause_control.h"
+#include "control_ask.h"
 
 #define GIVE_UP_NS     (20 * NS_PER_S)
 #define AFTERWARDS     500u /* packets */

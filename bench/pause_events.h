@@ -3,7 +3,7 @@
 #ifndef BENCH_PAUSE_EVENTS_H
 #define BENCH_PAUSE_EVENTS_H
 
-#include "pause_stage.h"
+#include "stage.h"
 
 /* Of one event; times in nanoseconds. `parts`: see the event's list. */
 #define PAUSE_PARTS 3u

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "pause_flow.h"
+#include "flow.h"
 
 #define PAUSE_ROWS 32u
 

@@ -8,7 +8,7 @@
 #include <time.h>
 
 #include "clock.h"
-#include "pause_control.h"
+#include "control_ask.h"
 
 #define IDLE_SECONDS 3
 #define REQUESTS     101u

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pause_flow.h"
+#include "flow.h"
 
 #include "check.h"
 #include "clock.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the benchmarks ask the primary, over its control socket. */
-#ifndef BENCH_PAUSE_CONTROL_H
-#define BENCH_PAUSE_CONTROL_H
+#ifndef BENCH_CONTROL_ASK_H
+#define BENCH_CONTROL_ASK_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pause_stage.h"
+#include "stage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,9 +18,9 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "control_ask.h"
 #include "fd.h"
 #include "flood_kinds.h"
-#include "pause_control.h"
 
 #define COME_UP_NS   (10 * NS_PER_S)
 #define LOOK_US	     500u

@@ -6,8 +6,8 @@
  * One thread does both ends and polls. No more is under way than the receiver has buffers, so a
  * switch never has a reason of its own to drop anything.
  */
-#ifndef BENCH_PAUSE_FLOW_H
-#define BENCH_PAUSE_FLOW_H
+#ifndef BENCH_FLOW_H
+#define BENCH_FLOW_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pause_control.h"
+#include "control_ask.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stage of a pause: a primary, two guests, holdfast-vswitch between them, and a second one that
- * stands by. All are real processes; whoever dies is replaced between two events.
+ * The stage of pauses and floods: a primary, two guests, holdfast-vswitch between them, and a
+ * second one that stands by. All are real processes; whoever dies is replaced between two events.
  */
-#ifndef BENCH_PAUSE_STAGE_H
-#define BENCH_PAUSE_STAGE_H
+#ifndef BENCH_STAGE_H
+#define BENCH_STAGE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "flow.h"
 #include "front.h"
 #include "holdfastd.h"
-#include "pause_flow.h"
 
 #define STAGE_SWITCHES 2u
 
