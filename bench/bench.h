@@ -6,6 +6,7 @@
 #include "measure.h"
 #include "options.h"
 
+#define BENCH_PAIR    2u /* devices, where nobody asked for more */
 #define BENCH_RESULTS (OPTIONS_LIST * OPTIONS_LIST * 2 * 2 * 2 * 4)
 
 struct bench {
@@ -16,18 +17,16 @@ struct bench {
 	uint32_t nr_results;
 };
 
-/* main.c: all that the options say, between start and end of both back-ends. 0 or -errno. */
-int bench_run(struct bench *bench);
+/* What is measured with devices of one shape. 0 or -errno. */
+typedef int bench_shape_fn(struct bench *bench, const struct front_shape *shape);
+
+/* For all shapes that the options say, between start and end of both back-ends. 0 or -errno. */
+int bench_run(struct bench *bench, bench_shape_fn *run);
 /* One side has `n` devices in all; further ones get this shape. 0 or -errno. */
 int bench_plug(struct bench *bench, struct side *side, uint32_t n, const struct front_shape *shape);
 void bench_unplug(struct bench *bench);
 struct bench_case bench_case_of(const struct front_shape *shape);
 /* Print the row, and keep it. */
 void bench_keep(struct bench *bench, const struct result *result);
-
-/* idle.c: what devices of this shape take. */
-int idle_run(struct bench *bench, struct front_shape shape);
-/* Each shape in a process of its own: what a first one leaves behind a second one would use. */
-int idle_run_apart(struct bench *bench);
 
 #endif

@@ -9,13 +9,14 @@
  * With all sessions up, what they cost the primary: descriptors, processor, and how long it takes
  * to answer.
  */
+#include "idle.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "bench.h"
 #include "cycles.h"
 #include "fd.h"
 
@@ -93,8 +94,9 @@ static void keep_cost(struct bench *b, const struct bench_case *at)
 	keep(b, at, &of_primary[3], cost.list_us, 0);
 }
 
-int idle_run(struct bench *b, struct front_shape shape)
+static int run_shape(struct bench *b, const struct front_shape *all)
 {
+	struct front_shape shape = *all;
 	uint32_t n = b->options.devices[b->options.nr_devices - 1] / 2;
 	double few[2][PARTS], many[2][PARTS], vring[2][PARTS];
 	const uint32_t pairs = 2 * n > DEVICES_MANY ? PAIRS_FEW : PAIRS_MANY;
@@ -155,7 +157,7 @@ static int run_one(struct bench *b, bool packed, bool mergeable)
 		b->options.mergeable[0] = mergeable;
 		b->options.nr_packed = b->options.nr_mergeable = b->options.nr_entries = 1;
 		hf_fd_close(&ends[0]);
-		status = bench_run(b);
+		status = bench_run(b, run_shape);
 		tell_rows(b, ends[1]);
 		exit(status ? 1 : 0);
 	}
@@ -168,7 +170,7 @@ static int run_one(struct bench *b, bool packed, bool mergeable)
 	return pid > 0 && status == 0 ? 0 : -ECHILD;
 }
 
-int idle_run_apart(struct bench *b)
+int idle_run(struct bench *b)
 {
 	const struct options *o = &b->options;
 	int error = 0;
