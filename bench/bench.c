@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "command_line.h"
 #include "cycles.h"
 #include "elsewhere.h"
 #include "report.h"
@@ -136,30 +137,17 @@ static void raise_files(uint32_t many)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* A private one for sockets, short enough for their addresses. */
-static int make_directory(struct options *o)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	if (!tmp || strlen(tmp) > sizeof(o->dir) / 2)
-		tmp = "/tmp";
-	snprintf(o->dir, sizeof(o->dir), "%s/holdfast-bench.XXXXXX", tmp);
-	if (mkdtemp(o->dir))
-		return 0;
-	perror(o->dir);
-	o->dir[0] = '\0';
-	return -1;
-}
-
 static int start(struct bench *b)
 {
 	cpu_set_t set;
+	int error;
 
 	raise_files(b->options.nr_devices);
 	for (uint32_t i = 0; i < 2 * BENCH_DEVICES; i++)
 		b->sides[i / BENCH_DEVICES].fronts[i % BENCH_DEVICES] = FRONT_NONE;
-	if (make_directory(&b->options))
-		return -errno;
+	error = line_directory(b->options.dir, sizeof(b->options.dir));
+	if (error)
+		return error;
 	if (b->options.level)
 		setenv("HOLDFAST_SIMD", b->options.level, true);
 	if (b->options.two_cores[b->options.nr_placements - 1] &&

@@ -17,20 +17,19 @@
  * were lost.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "check.h"
 #include "clock.h"
+#include "command_line.h"
 #include "control_ask.h"
 #include "flood_kinds.h"
+#include "median.h"
 #include "stage.h"
 
 #define MAX_SLICES 1000u
@@ -167,19 +166,6 @@ static void announce(struct front *who)
 }
 
 /* --- results --- */
-
-static int by_size(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *values, uint32_t n)
-{
-	qsort(values, n, sizeof(values[0]), by_size);
-	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
 
 /* The smallest that 99 of 100 are not above. */
 static uint32_t quantile_99(const uint32_t *counts, uint32_t size)
@@ -346,32 +332,16 @@ static void print_help(void)
 	      "  --flood NAME       only this one, of those below\n"
 	      "  --slices N         without and with it, each (10)\n"
 	      "  --slice-ms N       how long one is (300)\n"
-	      "  --quick            two short ones: does it work, not what does it cost\n"
-	      "  --period-us N      from one packet to the next (20)\n"
-	      "  --mode WORD        of the switch: poll, interrupt or adaptive (adaptive)\n"
-	      "  --no-huge-pages    guests on ordinary pages\n"
-	      "  --cpu N            where the guests run, and nobody else (the last one)\n"
-	      "  --holdfastd PATH, --vswitch PATH   programs (those of this build)\n"
-	      "\n",
+	      "  --quick            two short ones: does it work, not what does it "
+	      "cost\n" STAGE_HELP("20") "\n",
 	      stdout);
 	for (const struct flood_kind *k = flood_kinds; k->name; k++)
 		printf("  %-10s %s\n", k->name, k->help);
 }
 
-static int number(const char *text, long min, long max, const char *name, long *ret)
+static int take(void *context, int option, const char *name, const char *value)
 {
-	char *end;
-
-	*ret = strtol(text, &end, 10);
-	if (end != text && !*end && *ret >= min && *ret <= max)
-		return 0;
-	fprintf(stderr, "holdfast-floods: --%s %s: give a number from %ld to %ld\n", name, text,
-		min, max);
-	return -EINVAL;
-}
-
-static int take(struct options *o, int option, const char *name, const char *value)
-{
+	struct options *o = context;
 	long n = 0;
 	int error = 0;
 
@@ -383,45 +353,24 @@ static int take(struct options *o, int option, const char *name, const char *val
 		o->only = value;
 		break;
 	case 's':
-		error = number(value, 1, MAX_SLICES, name, &n);
+		error = line_number(value, 1, MAX_SLICES, name, &n);
 		o->slices = (uint32_t)n;
 		break;
 	case 'l':
-		error = number(value, 10, 60000, name, &n);
+		error = line_number(value, 10, 60000, name, &n);
 		o->slice_ns = (uint64_t)n * NS_PER_MS;
 		break;
 	case 'q':
 		o->slices = 2;
 		o->slice_ns = 100 * NS_PER_MS;
 		break;
-	case 'p':
-		error = number(value, 1, 100000, name, &n);
-		o->stage.period_ns = (uint64_t)n * NS_PER_US;
-		break;
-	case 'm':
-		o->stage.mode = value;
-		break;
-	case 'P':
-		o->stage.huge = false;
-		break;
-	case 'c':
-		error = number(value, 0, CPU_SETSIZE - 1, name, &n);
-		o->stage.cpu = (int)n;
-		break;
-	case 'H':
-		o->stage.holdfastd = value;
-		break;
-	case 'V':
-		o->stage.vswitch = value;
-		break;
 	default:
-		error = -EINVAL;
+		error = stage_option(&o->stage, option, name, value);
 	}
 	return error;
 }
 
-/* 0: go on; 1: help was printed; -EINVAL: a line was printed. */
-static int parse(struct options *o, int argc, char **argv)
+int main(int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{"json", required_argument, NULL, 'j'},
@@ -429,55 +378,21 @@ static int parse(struct options *o, int argc, char **argv)
 		{"slices", required_argument, NULL, 's'},
 		{"slice-ms", required_argument, NULL, 'l'},
 		{"quick", no_argument, NULL, 'q'},
-		{"period-us", required_argument, NULL, 'p'},
-		{"mode", required_argument, NULL, 'm'},
-		{"no-huge-pages", no_argument, NULL, 'P'},
-		{"cpu", required_argument, NULL, 'c'},
-		{"holdfastd", required_argument, NULL, 'H'},
-		{"vswitch", required_argument, NULL, 'V'},
+		STAGE_OPTIONS,
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	int option, index = 0;
-
-	while ((option = getopt_long(argc, argv, "h", longs, &index)) != -1) {
-		if (option == 'h') {
-			print_help();
-			return 1;
-		}
-		if (option == '?' || take(o, option, longs[index].name, optarg))
-			return -EINVAL;
-	}
-	if (optind != argc)
-		fprintf(stderr, "holdfast-floods: %s: see --help\n", argv[optind]);
-	return optind == argc ? 0 : -EINVAL;
-}
-
-int main(int argc, char **argv)
-{
-	static struct options o = {.stage = {.mode = "adaptive",
-					     .period_ns = 20 * NS_PER_US,
-					     .deadline_ms = 5000,
-					     .entries = 256,
-					     .cpu = -1,
-					     .huge = true},
-				   .slices = 10,
-				   .slice_ns = 300 * NS_PER_MS};
-	const char *tmp = getenv("TMPDIR");
+	static struct options o = {.slices = 10, .slice_ns = 300 * NS_PER_MS};
 	int status;
 
-	if (get_nprocs_conf() > 1)
-		o.stage.cpu = get_nprocs_conf() - 1;
-	status = parse(&o, argc, argv);
+	o.stage = stage_defaults();
+	o.stage.period_ns = 20 * NS_PER_US;
+	o.stage.deadline_ms = 5000;
+	status = line_parse(argc, argv, longs, print_help, take, &o);
 	if (status)
 		return status < 0 ? 2 : 0;
-	if (!tmp || strlen(tmp) > sizeof(o.dir) / 2)
-		tmp = "/tmp";
-	snprintf(o.dir, sizeof(o.dir), "%s/holdfast-floods.XXXXXX", tmp);
-	if (!mkdtemp(o.dir)) {
-		perror(o.dir);
+	if (line_directory(o.dir, sizeof(o.dir)))
 		return 1;
-	}
 	status = run_all(&o);
 	rmdir(o.dir);
 	return status;

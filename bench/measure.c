@@ -15,22 +15,10 @@
 
 #include "clock.h"
 #include "cycles.h"
+#include "median.h"
 
 #define MAX_ROUNDS 4096u
 #define WARM_UP	   8u
-
-static int compare(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double *values, uint32_t n)
-{
-	qsort(values, n, sizeof(*values), compare);
-	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
 
 /* Median cost of one packet (or poll) over `ns` of rounds; then a round that compares. */
 static int run_slice(struct side *side, const struct bench_case *c, uint64_t ns, double *ret)

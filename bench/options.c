@@ -2,7 +2,6 @@
 #include "options.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +9,7 @@
 
 #include "backend.h"
 #include "check.h"
+#include "command_line.h"
 #include "frames.h"
 
 static const char help[] =
@@ -21,7 +21,8 @@ static const char help[] =
 	"  --json FILE        write the results as JSON as well\n"
 	"  --op NAME          only dequeue, enqueue, hop, direct or poll\n"
 	"  --devices N[,N]…   go from device to device instead, so many of them (up to 1000)\n"
-	"  --idle             with --devices: what they take while nothing moves, and each of their vrings\n"
+	"  --idle             with --devices: what they take while nothing moves, and each of "
+	"their vrings\n"
 	"  --floor            no Holdfast: what the guests' own lines cost, without any check\n"
 	"  --sizes N[,N]…     bytes of a frame, 30 to 9018 (64,1518)\n"
 	"  --ring WORD        split, packed or both (both)\n"
@@ -218,6 +219,16 @@ static int parse_one(struct options *o, int option, const char *value)
 	}
 }
 
+static int take(void *context, int option, const char *name, const char *value)
+{
+	return parse_one(context, option, value) ? complain(name, value ? value : "") : 0;
+}
+
+static void print_help(void)
+{
+	fputs(help, stdout);
+}
+
 int options_parse(struct options *o, int argc, char **argv)
 {
 	static const struct option longs[] = {
@@ -243,7 +254,7 @@ int options_parse(struct options *o, int argc, char **argv)
 		{"help", no_argument, NULL, 'h'},
 		{0},
 	};
-	int option, index = 0;
+	int error;
 
 	*o = (struct options){.slices = 21,
 			      .slice_ms = 20,
@@ -258,17 +269,8 @@ int options_parse(struct options *o, int argc, char **argv)
 			      .two_cores = {false, true}};
 	find_cpus(&o->front_cpu, &o->cpu);
 	o->nr_placements = o->cpu == o->front_cpu ? 1 : 2;
-	while ((option = getopt_long(argc, argv, "h", longs, &index)) != -1) {
-		if (option == 'h') {
-			fputs(help, stdout);
-			return 1;
-		}
-		if (option == '?')
-			return -EINVAL;
-		if (parse_one(o, option, optarg))
-			return complain(longs[index].name, optarg ? optarg : "");
-	}
-	if (o->idle && !o->nr_devices)
-		return complain("idle", "without --devices");
-	return optind == argc ? 0 : complain("help", argv[optind]);
+	error = line_parse(argc, argv, longs, print_help, take, o);
+	if (!error && o->idle && !o->nr_devices)
+		error = complain("idle", "without --devices");
+	return error;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "pause_report.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "json.h"
 
 static int by_size(const void *a, const void *b)
 {
@@ -44,8 +44,9 @@ void pause_report_row(struct pause_row *row)
 	fflush(stdout);
 }
 
-static void json_row(FILE *file, const struct pause_row *row)
+static void json_row(FILE *file, const void *rows, size_t i)
 {
+	const struct pause_row *row = (const struct pause_row *)rows + i;
 	const struct flow_counts *c = &row->counts;
 
 	fprintf(file,
@@ -65,22 +66,5 @@ static void json_row(FILE *file, const struct pause_row *row)
 
 int pause_report_json(const char *path, const struct pause_row *rows, size_t n)
 {
-	FILE *file = fopen(path, "w");
-	int error = 0;
-
-	if (file) {
-		fputs("[\n", file);
-		for (size_t i = 0; i < n; i++) {
-			json_row(file, &rows[i]);
-			fputs(i + 1 < n ? ",\n" : "\n", file);
-		}
-		fputs("]\n", file);
-		if (ferror(file))
-			error = -EIO;
-	}
-	if (!file || fclose(file))
-		error = -errno;
-	if (error)
-		fprintf(stderr, "%s: %s\n", path, strerror(-error));
-	return error;
+	return json_rows(path, n, json_row, rows);
 }

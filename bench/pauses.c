@@ -7,15 +7,13 @@
  * were lost where none may be.
  */
 #include <errno.h>
-#include <getopt.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "command_line.h"
 #include "pause_events.h"
 #include "pause_report.h"
 
@@ -50,16 +48,10 @@ static const char help[] =
 	"  --event NAME       only this one, of those below\n"
 	"  --count N          how often each\n"
 	"  --quick            a few of each: does it work, not how long does it take\n"
-	"  --period-us N      from one packet to the next (10)\n"
-	"  --mode WORD        of the switch: poll, interrupt or adaptive (adaptive)\n"
 	"  --deadline-ms N    until one that hangs is fenced (50)\n"
 	"  --ring N           entries (256)\n"
 	"  --guest-mib N      of each guest that the switch has used when it dies: 1, 2, 4 … 256 "
-	"(1)\n"
-	"  --no-huge-pages    guests on ordinary pages\n"
-	"  --cpu N            where the guests run, and nobody else (the last one)\n"
-	"  --holdfastd PATH, --vswitch PATH   programs (those of this build)\n"
-	"\n";
+	"(1)\n" STAGE_HELP("10") "\n";
 
 static void print_help(void)
 {
@@ -68,31 +60,9 @@ static void print_help(void)
 		printf("  %-10s %s (%u)\n", e->name, e->help, e->n);
 }
 
-static int number(const char *text, long min, long max, const char *name, long *ret)
+static int take(void *context, int option, const char *name, const char *value)
 {
-	char *end;
-
-	*ret = strtol(text, &end, 10);
-	if (end != text && !*end && *ret >= min && *ret <= max)
-		return 0;
-	fprintf(stderr, "holdfast-pauses: --%s %s: give a number from %ld to %ld\n", name, text,
-		min, max);
-	return -EINVAL;
-}
-
-static int power_of_two(const char *text, long min, long max, const char *name, long *ret)
-{
-	int error = number(text, min, max, name, ret);
-
-	if (!error && (*ret & (*ret - 1))) {
-		fprintf(stderr, "holdfast-pauses: --%s %s: give a power of two\n", name, text);
-		error = -EINVAL;
-	}
-	return error;
-}
-
-static int take(struct options *o, int option, const char *name, const char *value)
-{
+	struct options *o = context;
 	long n = 0;
 	int error = 0;
 
@@ -104,83 +74,28 @@ static int take(struct options *o, int option, const char *name, const char *val
 		o->only = value;
 		break;
 	case 'n':
-		error = number(value, 1, MAX_N, name, &n);
+		error = line_number(value, 1, MAX_N, name, &n);
 		o->n = (uint32_t)n;
 		break;
 	case 'q':
 		o->n = 5;
 		break;
-	case 'p':
-		error = number(value, 1, 100000, name, &n);
-		o->stage.period_ns = (uint64_t)n * NS_PER_US;
-		break;
-	case 'm':
-		o->stage.mode = value;
-		break;
 	case 'd':
-		error = number(value, 1, 60000, name, &n);
+		error = line_number(value, 1, 60000, name, &n);
 		o->stage.deadline_ms = (uint32_t)n;
 		break;
 	case 'r':
-		error = power_of_two(value, 32, FLOW_HISTORY / 2, name, &n);
+		error = line_power_of_two(value, 32, FLOW_HISTORY / 2, name, &n);
 		o->stage.entries = (uint16_t)n;
 		break;
 	case 'g':
-		error = power_of_two(value, 1, 256, name, &n);
+		error = line_power_of_two(value, 1, 256, name, &n);
 		o->stage.places = (uint32_t)n * PAGES_OF_MIB;
 		break;
-	case 'P':
-		o->stage.huge = false;
-		break;
-	case 'c':
-		error = number(value, 0, CPU_SETSIZE - 1, name, &n);
-		o->stage.cpu = (int)n;
-		break;
-	case 'H':
-		o->stage.holdfastd = value;
-		break;
-	case 'V':
-		o->stage.vswitch = value;
-		break;
 	default:
-		error = -EINVAL;
+		error = stage_option(&o->stage, option, name, value);
 	}
 	return error;
-}
-
-/* 0: go on; 1: help was printed; -EINVAL: a line was printed. */
-static int parse(struct options *o, int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{"json", required_argument, NULL, 'j'},
-		{"event", required_argument, NULL, 'e'},
-		{"count", required_argument, NULL, 'n'},
-		{"quick", no_argument, NULL, 'q'},
-		{"period-us", required_argument, NULL, 'p'},
-		{"mode", required_argument, NULL, 'm'},
-		{"deadline-ms", required_argument, NULL, 'd'},
-		{"ring", required_argument, NULL, 'r'},
-		{"guest-mib", required_argument, NULL, 'g'},
-		{"no-huge-pages", no_argument, NULL, 'P'},
-		{"cpu", required_argument, NULL, 'c'},
-		{"holdfastd", required_argument, NULL, 'H'},
-		{"vswitch", required_argument, NULL, 'V'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
-	};
-	int option, index = 0;
-
-	while ((option = getopt_long(argc, argv, "h", longs, &index)) != -1) {
-		if (option == 'h') {
-			print_help();
-			return 1;
-		}
-		if (option == '?' || take(o, option, longs[index].name, optarg))
-			return -EINVAL;
-	}
-	if (optind != argc)
-		fprintf(stderr, "holdfast-pauses: %s: see --help\n", argv[optind]);
-	return optind == argc ? 0 : -EINVAL;
 }
 
 static struct pause_row *new_row(struct pauses *p, const char *event, const char *part, uint32_t n)
@@ -306,41 +221,35 @@ static int run_all(struct pauses *p)
 	return p->wrong;
 }
 
-/* A private one for sockets, short enough for their addresses. */
-static int make_directory(struct options *o)
-{
-	const char *tmp = getenv("TMPDIR");
-
-	if (!tmp || strlen(tmp) > sizeof(o->dir) / 2)
-		tmp = "/tmp";
-	snprintf(o->dir, sizeof(o->dir), "%s/holdfast-pauses.XXXXXX", tmp);
-	if (mkdtemp(o->dir))
-		return 0;
-	perror(o->dir);
-	return -errno;
-}
-
 int main(int argc, char **argv)
 {
-	static struct pauses p = {.options = {.stage = {.mode = "adaptive",
-							.period_ns = 10 * NS_PER_US,
-							.deadline_ms = 50,
-							.entries = 256,
-							.cpu = -1,
-							.huge = true}}};
+	static const struct option longs[] = {
+		{"json", required_argument, NULL, 'j'},
+		{"event", required_argument, NULL, 'e'},
+		{"count", required_argument, NULL, 'n'},
+		{"quick", no_argument, NULL, 'q'},
+		{"deadline-ms", required_argument, NULL, 'd'},
+		{"ring", required_argument, NULL, 'r'},
+		{"guest-mib", required_argument, NULL, 'g'},
+		STAGE_OPTIONS,
+		{"help", no_argument, NULL, 'h'},
+		{0},
+	};
+	static struct pauses p;
+	struct options *o = &p.options;
 	int status;
 
-	if (get_nprocs_conf() > 1)
-		p.options.stage.cpu = get_nprocs_conf() - 1;
-	status = parse(&p.options, argc, argv);
-
+	o->stage = stage_defaults();
+	o->stage.period_ns = 10 * NS_PER_US;
+	o->stage.deadline_ms = 50;
+	status = line_parse(argc, argv, longs, print_help, take, o);
 	if (status)
 		return status < 0 ? 2 : 0;
-	if (make_directory(&p.options))
+	if (line_directory(o->dir, sizeof(o->dir)))
 		return 1;
 	status = run_all(&p);
 	for (uint32_t i = 0; i < p.nr_rows; i++)
 		free(p.rows[i].ns);
-	rmdir(p.options.dir);
+	rmdir(o->dir);
 	return status;
 }

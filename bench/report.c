@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "report.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <string.h>
+
+#include "json.h"
 
 static const char *mergeable_word(const struct bench_case *c)
 {
@@ -55,25 +55,24 @@ static void json_row(FILE *file, const struct result *r, double hz, const char *
 	fputs("}", file);
 }
 
+/* What a row of the file needs. */
+struct rows {
+	const struct result *results;
+	double hz;
+	const char *first;
+};
+
+static void put_row(FILE *file, const void *context, size_t i)
+{
+	const struct rows *rows = context;
+
+	json_row(file, &rows->results[i], rows->hz, rows->first);
+}
+
 int report_json(const char *path, const struct result *results, uint32_t n, double hz,
 		const char *first)
 {
-	FILE *file = fopen(path, "w");
-	int error = 0;
+	struct rows rows = {results, hz, first};
 
-	if (file) {
-		fputs("[\n", file);
-		for (uint32_t i = 0; i < n; i++) {
-			json_row(file, &results[i], hz, first);
-			fputs(i + 1 < n ? ",\n" : "\n", file);
-		}
-		fputs("]\n", file);
-		if (ferror(file))
-			error = -EIO;
-	}
-	if (!file || fclose(file))
-		error = -errno;
-	if (error)
-		fprintf(stderr, "%s: %s\n", path, strerror(-error));
-	return error;
+	return json_rows(path, n, put_row, &rows);
 }

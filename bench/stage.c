@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "command_line.h"
 #include "control_ask.h"
 #include "fd.h"
 #include "flood_kinds.h"
@@ -26,6 +27,46 @@
 #define LOOK_US	     500u
 #define LOOKS_ASLEEP 4u
 #define END_MS	     5000
+
+struct stage_options stage_defaults(void)
+{
+	return (struct stage_options){.mode = "adaptive",
+				      .entries = 256,
+				      .cpu = get_nprocs_conf() > 1 ? get_nprocs_conf() - 1 : -1,
+				      .huge = true};
+}
+
+int stage_option(struct stage_options *o, int option, const char *name, const char *value)
+{
+	long n = 0;
+	int error = 0;
+
+	switch (option) {
+	case 'p':
+		error = line_number(value, 1, 100000, name, &n);
+		o->period_ns = (uint64_t)n * NS_PER_US;
+		break;
+	case 'm':
+		o->mode = value;
+		break;
+	case 'P':
+		o->huge = false;
+		break;
+	case 'c':
+		error = line_number(value, 0, CPU_SETSIZE - 1, name, &n);
+		o->cpu = (int)n;
+		break;
+	case 'H':
+		o->holdfastd = value;
+		break;
+	case 'V':
+		o->vswitch = value;
+		break;
+	default:
+		error = -EINVAL;
+	}
+	return error;
+}
 
 int stage_run_on(const struct stage *s, bool guests)
 {

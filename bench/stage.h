@@ -46,6 +46,25 @@ struct stage {
 	struct flow flow;
 };
 
+/* What every command says of its stage: rows for getopt_long, and the lines of its help. */
+#define STAGE_OPTIONS                                                                              \
+	{"period-us", required_argument, NULL, 'p'}, {"mode", required_argument, NULL, 'm'},       \
+		{"no-huge-pages", no_argument, NULL, 'P'}, {"cpu", required_argument, NULL, 'c'},  \
+		{"holdfastd", required_argument, NULL, 'H'},                                       \
+	{                                                                                          \
+		"vswitch", required_argument, NULL, 'V'                                            \
+	}
+#define STAGE_HELP(period)                                                                         \
+	"  --period-us N      from one packet to the next (" period ")\n"                          \
+	"  --mode WORD        of the switch: poll, interrupt or adaptive (adaptive)\n"             \
+	"  --no-huge-pages    guests on ordinary pages\n"                                          \
+	"  --cpu N            where the guests run, and nobody else (the last one)\n"              \
+	"  --holdfastd PATH, --vswitch PATH   programs (those of this build)\n"
+/* Where nothing else is said; the caller has a period and a deadline of its own. */
+struct stage_options stage_defaults(void);
+/* One of STAGE_OPTIONS. 0; -EINVAL: a line was printed, or it is none of them. */
+int stage_option(struct stage_options *options, int option, const char *name, const char *value);
+
 /* On return packets flow from guest to guest. 0, or -errno after a line on standard error. */
 int stage_open(struct stage *stage, const struct stage_options *options);
 /* Also what was opened in part. */
