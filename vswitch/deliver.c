@@ -7,13 +7,13 @@
  * only when the queue's own lines do as well. If the turn is taken, it does not wait, because the
  * other may be copying a burst of 64 KiB frames, or be preempted in it; and it does not drop,
  * because the guest may have room. It leaves the group in the ring to the queue's owner
- * (handover.h), which delivers it when the turn is free. As long as something for that queue is in
+ * (left.h), which delivers it when the turn is free. As long as something for that queue is in
  * the ring, what follows goes the same way, so packets do not overtake each other.
  *
  * The owner passes over entries whose turn is taken, with all later ones for the same queue, and
  * delivers the rest: one queue that is stuck holds up no other. It does not sleep on what is left.
  *
- * Two simpler ways were tried or weighed. To hand over always to the owner costs a wake-up per hop
+ * Two simpler ways were tried or weighed. To leave it always to the owner costs a wake-up per hop
  * and loses whatever does not fit in the ring before the owner runs. To spin for the turn makes
  * every port of a worker wait for one queue.
  *
@@ -86,8 +86,8 @@ static void transmit(struct forward *f, struct port *port, uint16_t queue,
 }
 
 /* Leave packets for the owner of the queue. */
-static void hand_over(struct forward *f, unsigned owner, struct handover_entry entry,
-		      struct hf_packet *const *packets, uint16_t nr)
+static void leave(struct forward *f, unsigned owner, struct left_entry entry,
+		  struct hf_packet *const *packets, uint16_t nr)
 {
 	uint16_t done;
 
@@ -98,21 +98,21 @@ static void hand_over(struct forward *f, unsigned owner, struct handover_entry e
 		uint64_t *references = &packets[done]->user[PACKET_REFERENCES];
 
 		entry.packet = packets[done];
-		if ((!*references && !f->may_keep) || !handover_push(f->out[owner], entry))
+		if ((!*references && !f->may_keep) || !left_push(f->out[owner], entry))
 			break;
 		f->may_keep -= !*references;
 		(*references)++;
 	}
-	f->handed |= 1u << owner;
-	count(&f->stats->handed_over, done);
+	f->left_for |= 1u << owner;
+	count(&f->stats->left, done);
 	if (done < nr)
-		count(&stats_of(f, entry.port)->tx_handover, (uint16_t)(nr - done));
+		count(&stats_of(f, entry.port)->tx_left_full, (uint16_t)(nr - done));
 }
 
 void deliver(struct forward *f, struct port *port, uint16_t queue, struct hf_packet *const *packets,
 	     uint16_t nr)
 {
-	struct handover_entry entry = {.serial = port->serial, .port = port->id, .queue = queue};
+	struct left_entry entry = {.serial = port->serial, .port = port->id, .queue = queue};
 	unsigned owner;
 
 	if (f->nr_workers == 1 || port->ops->shared_transmit) {
@@ -120,26 +120,26 @@ void deliver(struct forward *f, struct port *port, uint16_t queue, struct hf_pac
 		return;
 	}
 	owner = port_queue_owner(port, queue, f->nr_workers);
-	if (!handover_holds(f->out[owner], &entry) && port_take_turn(port, queue)) {
+	if (!left_holds(f->out[owner], &entry) && port_take_turn(port, queue)) {
 		transmit(f, port, queue, packets, nr);
 		port_end_turn(port, queue);
 	} else {
-		hand_over(f, owner, entry, packets, nr);
+		leave(f, owner, entry, packets, nr);
 	}
 }
 
 /* Let the owners see what was left for them. */
 void deliver_flush(struct forward *f)
 {
-	for (unsigned peer = 0; f->handed; peer++) {
-		if (f->handed & 1u << peer && handover_publish(f->out[peer]))
+	for (unsigned peer = 0; f->left_for; peer++) {
+		if (f->left_for & 1u << peer && left_publish(f->out[peer]))
 			idle_wake(f->idle[peer]);
-		f->handed &= ~(1u << peer);
+		f->left_for &= ~(1u << peer);
 	}
 }
 
 /* May the queue still be run? It may have been turned off, or its port gone, since. */
-static bool has_queue(const struct route *route, const struct handover_entry *entry)
+static bool has_queue(const struct route *route, const struct left_entry *entry)
 {
 	if (!route->port || route->port->serial != entry->serial)
 		return false;
@@ -152,13 +152,13 @@ static bool has_queue(const struct route *route, const struct handover_entry *en
 }
 
 /* False: somebody else has the turn. */
-static bool deliver_left(struct forward *f, const struct handover_entry *to,
+static bool deliver_left(struct forward *f, const struct left_entry *to,
 			 struct hf_packet *const *packets, uint16_t nr)
 {
 	const struct route *route = &f->table->views[f->worker].routes[to->port];
 
 	if (!has_queue(route, to)) {
-		count(&f->stats->handover_stale, nr);
+		count(&f->stats->left_stale, nr);
 		return true;
 	}
 	if (!port_take_turn(route->port, to->queue))
@@ -170,17 +170,17 @@ static bool deliver_left(struct forward *f, const struct handover_entry *to,
 
 /* From entry `index` on, those for the same queue, a burst at most; marks them delivered if they
  * are. */
-static bool deliver_like(struct forward *f, struct handover *ring, uint32_t index, uint32_t end)
+static bool deliver_like(struct forward *f, struct left_ring *ring, uint32_t index, uint32_t end)
 {
-	const struct handover_entry to = *handover_at(ring, index);
+	const struct left_entry to = *left_at(ring, index);
 	struct hf_packet *packets[BURST];
 	uint32_t indices[BURST];
 	uint16_t nr = 0;
 
 	for (; index != end && nr < BURST; index++) {
-		const struct handover_entry *entry = handover_at(ring, index);
+		const struct left_entry *entry = left_at(ring, index);
 
-		if (handover_is_delivered(ring, index) || !handover_same(&to, entry))
+		if (left_is_delivered(ring, index) || !left_same(&to, entry))
 			continue;
 		packets[nr] = entry->packet;
 		indices[nr++] = index;
@@ -188,29 +188,29 @@ static bool deliver_like(struct forward *f, struct handover *ring, uint32_t inde
 	if (!deliver_left(f, &to, packets, nr))
 		return false;
 	while (nr)
-		handover_delivered(ring, indices[--nr]);
+		left_delivered(ring, indices[--nr]);
 	return true;
 }
 
 bool deliver_inbox(struct forward *f, unsigned origin)
 {
-	struct handover *ring = f->in[origin];
-	const struct handover_entry *stuck[HANDOVER_SLOTS];
+	struct left_ring *ring = f->in[origin];
+	const struct left_entry *stuck[LEFT_SLOTS];
 	unsigned nr_stuck = 0;
 	uint32_t first;
-	uint32_t waiting = handover_peek(ring, &first);
+	uint32_t waiting = left_peek(ring, &first);
 
 	for (uint32_t index = first; index != first + waiting; index++) {
-		const struct handover_entry *entry = handover_at(ring, index);
-		bool skip = handover_is_delivered(ring, index);
+		const struct left_entry *entry = left_at(ring, index);
+		bool skip = left_is_delivered(ring, index);
 
 		for (unsigned i = 0; i < nr_stuck; i++)
-			skip |= handover_same(stuck[i], entry);
+			skip |= left_same(stuck[i], entry);
 		if (!skip && !deliver_like(f, ring, index, first + waiting))
 			stuck[nr_stuck++] = entry;
 	}
 	if (waiting)
-		handover_give_back(ring);
+		left_give_back(ring);
 	return waiting != 0;
 }
 
@@ -219,7 +219,7 @@ bool deliver_inbox_due(const struct forward *f)
 	uint32_t first;
 
 	for (unsigned origin = 0; origin < f->nr_workers; origin++) {
-		if (handover_peek(f->in[origin], &first))
+		if (left_peek(f->in[origin], &first))
 			return true;
 	}
 	return false;
@@ -230,7 +230,7 @@ struct hf_packet *deliver_take_back(struct forward *f, unsigned peer)
 	struct hf_packet *packet;
 
 	do {
-		packet = handover_take_back(f->out[peer]);
+		packet = left_take_back(f->out[peer]);
 	} while (packet && --packet->user[PACKET_REFERENCES]);
 	return packet;
 }

@@ -4,13 +4,13 @@
 #define VSWITCH_FORWARD_H
 
 #include "fdb.h"
-#include "handover.h"
 #include "idle.h"
+#include "left.h"
 #include "stats.h"
 #include "table.h"
 
 /* Words of hf_packet.user that forwarding uses. */
-#define PACKET_REFERENCES 0 /* hand-over entries that still name the packet */
+#define PACKET_REFERENCES 0 /* entries of rings (left.h) that still name the packet */
 #define PACKET_FLOW	  1 /* flow hash | PACKET_FLOW_KNOWN, or 0 */
 #define PACKET_FLOW_KNOWN (UINT64_C(1) << 32)
 
@@ -20,9 +20,9 @@ struct forward {
 	struct worker_stats *stats;
 	unsigned worker;
 	unsigned nr_workers;
-	struct handover *out[MAX_WORKERS]; /* to each worker, itself too */
-	struct handover *in[MAX_WORKERS];  /* from each worker */
-	struct idle *idle[MAX_WORKERS];	   /* to wake them */
+	struct left_ring *out[MAX_WORKERS]; /* to each worker, itself too */
+	struct left_ring *in[MAX_WORKERS];  /* from each worker */
+	struct idle *idle[MAX_WORKERS];	    /* to wake them */
 	/* Of this burst: the hop whose packets they are, or NULL: they are in our memory, whole. */
 	struct hf_hop *hop;
 	uint32_t budget; /* work that its source may have us do (share.h); with a hop */
@@ -31,7 +31,7 @@ struct forward {
 	const struct table *table;
 	unsigned may_keep; /* packets that may still be left for others */
 	uint32_t now;	   /* seconds, monotonic */
-	uint32_t handed;   /* set of workers that were left something since the last flush */
+	uint32_t left_for; /* set of workers that were left something since the last flush */
 };
 
 /*

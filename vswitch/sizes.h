@@ -11,7 +11,7 @@
 #define MAX_UPLINKS	16u
 #define PEEK_BYTES	128u /* of a frame: the ports of every flow that is hashed by them */
 #define PACKET_ROOM	(65536u + 128u) /* the largest GSO frame is 65562 bytes */
-#define HANDOVER_SLOTS	128u		/* packets that one worker left for another */
+#define LEFT_SLOTS	128u		/* packets that one worker left for another */
 #define STATION_BUCKETS 8192u		/* of four stations each: 32768 stations, 512 KiB */
 #define CACHE_LINE	64
 

@@ -31,7 +31,7 @@ static const struct column columns[] = {
 	COLUMN("tx_bytes", tx_bytes, 15),
 	COLUMN("tx_no_buffer", tx_no_buffer, 13),
 	COLUMN("tx_no_queue", tx_no_queue, 12),
-	COLUMN("tx_handover", tx_handover, 12),
+	COLUMN("tx_left_full", tx_left_full, 13),
 	COLUMN("tx_error", tx_error, 9),
 	COLUMN("tx_refused", tx_refused, 11),
 };
@@ -44,8 +44,8 @@ static const struct column totals[] = {
 	{"learned", offsetof(struct worker_stats, learned), 0},
 	{"moved", offsetof(struct worker_stats, moved), 0},
 	{"not_learned", offsetof(struct worker_stats, not_learned), 0},
-	{"handed_over", offsetof(struct worker_stats, handed_over), 0},
-	{"handover_stale", offsetof(struct worker_stats, handover_stale), 0},
+	{"left", offsetof(struct worker_stats, left), 0},
+	{"left_stale", offsetof(struct worker_stats, left_stale), 0},
 	{"sleeps", offsetof(struct worker_stats, sleeps), 0},
 };
 

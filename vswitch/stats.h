@@ -30,7 +30,7 @@ struct port_stats {
 	counter tx_no_buffer; /* dropped: the guest or the kernel had no room, or the guest's
 			       * buffers are crumbs, or it had too much cut for it (share.h) */
 	counter tx_no_queue;  /* dropped: no queue of the port is enabled */
-	counter tx_handover;  /* dropped: its turn was taken, and the ring to its owner full */
+	counter tx_left_full; /* dropped: its turn was taken, and the ring to its owner full */
 	counter tx_error;     /* dropped: refused by the kernel (too large, link down, malformed) */
 	counter tx_refused;   /* dropped by the library: never fits into what the guest posts, or an
 			       * offload that contradicts the packet; `holdfast stats PORT` has the
@@ -41,9 +41,9 @@ struct worker_stats {
 	_Alignas(CACHE_LINE) struct port_stats ports[MAX_PORTS];
 	counter learned;
 	counter moved;
-	counter not_learned;	/* the forwarding database was full */
-	counter handed_over;	/* packets left for other workers */
-	counter handover_stale; /* of those: dropped, the queue was off or the port gone by then */
+	counter not_learned; /* the forwarding database was full */
+	counter left;	     /* packets left for other workers */
+	counter left_stale;  /* of those: dropped, the queue was off or the port gone by then */
 	counter sleeps;
 };
 

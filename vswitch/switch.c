@@ -65,7 +65,7 @@ void vswitch_commit(struct vswitch *sw)
 		publish(sw, false);
 }
 
-/* What a worker handed to another in the round it is in, that one may find only in the round after
+/* What a worker left for another in the round it is in, that one may find only in the round after
  * its own: all is on its way when every worker has begun two more. */
 void vswitch_flush(struct vswitch *sw)
 {

@@ -21,7 +21,7 @@ struct vswitch {
 	struct fdb *fdb;
 	struct knowledge *knowledge; /* where the fdb lies; NULL: in memory of its own */
 	struct worker_stats *stats;  /* one set per worker */
-	struct handover *rings;	     /* nr_workers * nr_workers, [producer][consumer] */
+	struct left_ring *rings;     /* nr_workers * nr_workers, [producer][consumer] */
 	struct worker *workers;
 	unsigned nr_workers;
 	unsigned nr_running;

@@ -201,7 +201,7 @@ static int pin(const struct worker *worker)
 /* In the thread, after pinning: the pool lies on the node of whoever creates it. */
 static int get_packets(struct worker *worker)
 {
-	unsigned spares = worker->forward.nr_workers > 1 ? HANDOVER_SLOTS : 0;
+	unsigned spares = worker->forward.nr_workers > 1 ? LEFT_SLOTS : 0;
 
 	worker->pool = hf_packet_pool_create(NULL, BURST + spares, PACKET_ROOM);
 	worker->hop = hf_hop_create();

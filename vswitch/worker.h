@@ -37,7 +37,7 @@ struct worker {
 	bool is_idle;		       /* there are many of them */
 	const uint64_t *walked;	       /* descriptors that the hop has looked at */
 	struct hf_packet *hand[BURST]; /* always full: receive bursts go here */
-	struct hf_packet *spare[HANDOVER_SLOTS];
+	struct hf_packet *spare[LEFT_SLOTS];
 	unsigned nr_spare;
 
 	/* The thread's answer to worker_start(). */

@@ -26,4 +26,4 @@ backend_end() { holdfast_end; }
 # What the switch took from a port, gave to it, and could not give to it.
 backend_taken() { holdfast_switch_counter "$1" rx_packets; }
 backend_given() { holdfast_switch_counter "$1" tx_packets; }
-backend_dropped() { holdfast_switch_counter "$1" tx_no_buffer tx_no_queue tx_handover tx_error; }
+backend_dropped() { holdfast_switch_counter "$1" tx_no_buffer tx_no_queue tx_left_full tx_error; }

@@ -29,7 +29,7 @@ struct hf_device {
 };
 
 struct hf_packet_pool {
-	struct hf_packet packets[BURST + HANDOVER_SLOTS];
+	struct hf_packet packets[BURST + LEFT_SLOTS];
 	uint8_t bytes[64];
 };
 

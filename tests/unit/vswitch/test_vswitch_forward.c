@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* vswitch/forward.h, deliver.h, table.h and handover.h: where packets go, in which order, and by
+/* vswitch/forward.h, deliver.h, table.h and left.h: where packets go, in which order, and by
  * which way. */
 #include <stdlib.h>
 
@@ -17,7 +17,7 @@ static struct port *ports[MAX_PORTS];
 static struct table *table;
 static struct fdb *fdb;
 static struct worker_stats *stats;
-static struct handover *rings;
+static struct left_ring *rings;
 static struct forward workers[2];
 static struct idle idles[2];
 static struct fake_frame frames[256];
@@ -62,7 +62,7 @@ static void start(unsigned nr_workers, unsigned nr_ports, unsigned pairs)
 					      .stats = &stats[w % nr_workers],
 					      .worker = w,
 					      .nr_workers = nr_workers,
-					      .may_keep = HANDOVER_SLOTS};
+					      .may_keep = LEFT_SLOTS};
 		REQUIRE(!idle_open(&idles[w]));
 		for (unsigned peer = 0; peer < nr_workers; peer++) {
 			workers[w].out[peer] = &rings[2 * w + peer];
@@ -317,7 +317,7 @@ static void any_worker_delivers_to_a_queue_that_nobody_runs_just_now(void)
 	forward(0, 0, 2);
 	CHECK_EQ(fakes[1].nr_sent, 1);
 	CHECK_EQ(fakes[2].nr_sent, 1);
-	CHECK_EQ(stat(&stats[0].handed_over), 0);
+	CHECK_EQ(stat(&stats[0].left), 0);
 	CHECK(port_take_turn(&fakes[1].port, 0)); /* the turn was given back */
 	CHECK(!port_take_turn(&fakes[1].port, 0));
 	stop();
@@ -338,7 +338,7 @@ static void packets_for_a_queue_that_is_being_run_are_left_for_its_owner(void)
 	CHECK_EQ(fakes[1].nr_sent, 0);
 	CHECK_EQ(burst[0]->user[PACKET_REFERENCES], 1);
 	CHECK_EQ(burst[1]->user[PACKET_REFERENCES], 0);
-	CHECK_EQ(workers[0].may_keep, HANDOVER_SLOTS - 2);
+	CHECK_EQ(workers[0].may_keep, LEFT_SLOTS - 2);
 	CHECK(deliver_take_back(&workers[0], 1) == NULL);
 
 	/* The owner finds the turn taken too: it has not slept on it, and tries again. */
@@ -354,7 +354,7 @@ static void packets_for_a_queue_that_is_being_run_are_left_for_its_owner(void)
 	CHECK_EQ(fakes[1].calls, 1);
 	CHECK(fakes[1].sent[0] == burst[0] && fakes[1].sent[1] == burst[2]);
 	CHECK_EQ(stat(&stats[1].ports[1].tx_packets), 2);
-	CHECK_EQ(stat(&stats[0].handed_over), 2);
+	CHECK_EQ(stat(&stats[0].left), 2);
 
 	back = deliver_take_back(&workers[0], 1);
 	CHECK(back == burst[0] && !back->user[PACKET_REFERENCES]);
@@ -408,7 +408,7 @@ static void a_flooded_packet_waits_only_where_the_turn_is_taken(void)
 	CHECK_EQ(fakes[2].nr_sent + fakes[4].nr_sent, 2);
 	CHECK_EQ(fakes[0].nr_sent + fakes[3].nr_sent, 0);
 	CHECK_EQ(burst[0]->user[PACKET_REFERENCES], 2);
-	CHECK_EQ(workers[1].may_keep, HANDOVER_SLOTS - 1);
+	CHECK_EQ(workers[1].may_keep, LEFT_SLOTS - 1);
 	release(0);
 	release(3);
 	CHECK(deliver_inbox(&workers[0], 1));
@@ -506,16 +506,16 @@ static void a_full_ring_drops_and_counts_and_recovers(void)
 			burst[i] = fake_frame(&frames[round * BURST + i], 1, 0);
 		forward(0, 0, BURST);
 	}
-	CHECK_EQ(stat(&stats[0].ports[1].tx_handover), 3 * BURST - HANDOVER_SLOTS);
+	CHECK_EQ(stat(&stats[0].ports[1].tx_left_full), 3 * BURST - LEFT_SLOTS);
 	CHECK_EQ(burst[BURST - 1]->user[PACKET_REFERENCES], 0);
 	release(1);
 	CHECK(deliver_inbox(&workers[1], 0));
-	CHECK_EQ(fakes[1].nr_sent, HANDOVER_SLOTS);
+	CHECK_EQ(fakes[1].nr_sent, LEFT_SLOTS);
 	while (deliver_take_back(&workers[0], 1))
 		away++;
-	CHECK_EQ(away, HANDOVER_SLOTS);
+	CHECK_EQ(away, LEFT_SLOTS);
 	forward(0, 0, 1);
-	CHECK_EQ(fakes[1].nr_sent, HANDOVER_SLOTS + 1);
+	CHECK_EQ(fakes[1].nr_sent, LEFT_SLOTS + 1);
 	stop();
 }
 
@@ -529,7 +529,7 @@ static void no_more_packets_are_kept_than_may_be(void)
 		frame(i, 1, 0);
 	forward(0, 0, BURST);
 	CHECK_EQ(workers[0].may_keep, 0);
-	CHECK_EQ(stat(&stats[0].ports[1].tx_handover), BURST - 10);
+	CHECK_EQ(stat(&stats[0].ports[1].tx_left_full), BURST - 10);
 	for (unsigned i = 0; i < BURST; i++)
 		CHECK_EQ(burst[i]->user[PACKET_REFERENCES], i < 10);
 	stop();
@@ -569,7 +569,7 @@ static void packets_left_for_a_port_that_goes_are_not_given_to_its_successor(voi
 	rebuild(2);
 	CHECK(deliver_inbox(&workers[1], 0));
 	CHECK_EQ(fakes[1].calls, 0);
-	CHECK_EQ(stat(&stats[1].handover_stale), 1);
+	CHECK_EQ(stat(&stats[1].left_stale), 1);
 	CHECK(deliver_take_back(&workers[0], 1) == burst[0]);
 	stop();
 }
@@ -589,7 +589,7 @@ static void packets_left_for_a_queue_that_is_turned_off_are_dropped(void)
 	rebuild(2);
 	CHECK(deliver_inbox(&workers[1], 0));
 	CHECK_EQ(fakes[1].calls, 0);
-	CHECK_EQ(stat(&stats[1].handover_stale), 1);
+	CHECK_EQ(stat(&stats[1].left_stale), 1);
 	stop();
 }
 
@@ -604,7 +604,7 @@ static void every_worker_may_run_an_uplink_at_any_time(void)
 	frame(0, 1, 0);
 	forward(0, 0, 1);
 	CHECK_EQ(fakes[1].nr_sent, 1);
-	CHECK_EQ(stat(&stats[0].handed_over), 0);
+	CHECK_EQ(stat(&stats[0].left), 0);
 	stop();
 }
 

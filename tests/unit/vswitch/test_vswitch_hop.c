@@ -92,7 +92,7 @@ static struct port *ports[MAX_PORTS];
 static struct table *table;
 static struct fdb *fdb;
 static struct worker_stats *stats;
-static struct handover *rings;
+static struct left_ring *rings;
 static struct idle idles[2];
 static struct forward f;
 static struct fake_frame frames[BURST];
@@ -123,7 +123,7 @@ static void start(unsigned nr, unsigned workers)
 	f = (struct forward){.fdb = fdb,
 			     .stats = stats,
 			     .nr_workers = workers,
-			     .may_keep = HANDOVER_SLOTS,
+			     .may_keep = LEFT_SLOTS,
 			     .budget = SHARE_ROUND,
 			     .table = table};
 	for (unsigned w = 0; w < workers; w++) {
@@ -278,7 +278,7 @@ static void what_another_worker_is_to_cut_is_charged_before_it_is_left_for_it(vo
 	CHECK(was(0, COPIED, 0, 1));
 	CHECK(was(1, COMPLETED, 0, 1));
 	CHECK_EQ(nr_events, 2);
-	CHECK_EQ(stats->handed_over, 1);
+	CHECK_EQ(stats->left, 1);
 	CHECK_EQ(f.spent, 4096 * SHARE_CUT);
 	CHECK_EQ(stats->ports[0].rx_bytes, 4096);
 	port_end_turn(ports[1], 0);

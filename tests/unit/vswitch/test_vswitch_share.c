@@ -240,7 +240,7 @@ static const struct port_ops guest_ops = {.kind = "guest",
 static struct port *ports[MAX_PORTS];
 static struct worker *worker;
 static struct quiesce quiesce;
-static struct handover *ring;
+static struct left_ring *ring;
 static struct table *table;
 
 static void place(unsigned nr)

@@ -414,7 +414,7 @@ static void packets_left_for_a_sleeping_owner_wake_it(void)
 		port_end_turn(port, 0);
 		CHECK(wait_until(&delivered, 3 * i + 3));
 	}
-	CHECK_EQ(atomic_load(&sw->stats[0].handed_over), 100);
+	CHECK_EQ(atomic_load(&sw->stats[0].left), 100);
 	end(sw);
 }
 
@@ -492,19 +492,19 @@ static void every_frame_is_delivered_or_counted(void)
 			turn(sw, i / 100 % PORTS, (uint16_t)(i / 100 % 3 ? 0 : 2), true);
 		}
 	}
-	/* All are received; then the last hand-overs. */
+	/* All are received; then what the workers left for each other. */
 	for (uint64_t until = milliseconds(CLOCK_MONOTONIC) + 20000;;) {
 		struct timespec tick = {.tv_nsec = 1000000};
 
 		in = out = 0;
 		for (unsigned w = 0; w < 3; w++) {
-			out += atomic_load(&sw->stats[w].handover_stale);
+			out += atomic_load(&sw->stats[w].left_stale);
 			for (unsigned i = 0; i < PORTS; i++) {
 				struct port_stats *s = &sw->stats[w].ports[boxes[i].port->id];
 
 				in += atomic_load(&s->rx_packets);
 				out += atomic_load(&s->tx_packets) + atomic_load(&s->tx_no_buffer) +
-				       atomic_load(&s->tx_handover) + atomic_load(&s->tx_no_queue);
+				       atomic_load(&s->tx_left_full) + atomic_load(&s->tx_no_queue);
 			}
 		}
 		if ((in == sent && out == sent) || milliseconds(CLOCK_MONOTONIC) > until)

@@ -5,7 +5,7 @@
  *
  * Theory of operation: one ring per ordered pair of workers, with three indices that only grow.
  *
- *   reclaimed  <=  tail  <=  head  <=  reclaimed + HANDOVER_SLOTS
+ *   reclaimed  <=  tail  <=  head  <=  reclaimed + LEFT_SLOTS
  *
  *   head       written by the producer: entries below it are filled
  *   tail       written by the consumer: entries below it are dealt with, their packets copied out
@@ -17,12 +17,12 @@
  * the packet). A full ring is a normal answer; nobody waits. Indices are compared by unsigned
  * difference only.
  *
- * Memory orders: head is released by handover_publish() and acquired by handover_peek(): the
- * packet's bytes and the entry come before. tail is released by handover_give_back() and acquired
- * by handover_take_back(): the consumer's reads come before the producer's reuse.
+ * Memory orders: head is released by left_publish() and acquired by left_peek(): the
+ * packet's bytes and the entry come before. tail is released by left_give_back() and acquired
+ * by left_take_back(): the consumer's reads come before the producer's reuse.
  */
-#ifndef VSWITCH_HANDOVER_H
-#define VSWITCH_HANDOVER_H
+#ifndef VSWITCH_LEFT_H
+#define VSWITCH_LEFT_H
 
 #include <holdfast/packet.h>
 #include <stdatomic.h>
@@ -31,56 +31,56 @@
 
 #include "sizes.h"
 
-struct handover_entry {
+struct left_entry {
 	struct hf_packet *packet;
 	uint32_t serial; /* of the port: an id may have been given to another port meanwhile */
 	uint16_t port;
 	uint16_t queue;
 };
 
-struct handover {
+struct left_ring {
 	/* The producer's line. */
 	_Alignas(CACHE_LINE) _Atomic uint32_t head;
 	uint32_t filled; /* head, with what is not published yet */
 	uint32_t reclaimed;
 	/* The consumer's line. */
 	_Alignas(CACHE_LINE) _Atomic uint32_t tail;
-	bool delivered[HANDOVER_SLOTS]; /* of the entries between tail and head */
-	_Alignas(CACHE_LINE) struct handover_entry slots[HANDOVER_SLOTS];
+	bool delivered[LEFT_SLOTS]; /* of the entries between tail and head */
+	_Alignas(CACHE_LINE) struct left_entry slots[LEFT_SLOTS];
 };
 
-_Static_assert((HANDOVER_SLOTS & (HANDOVER_SLOTS - 1)) == 0, "indices wrap with the slots");
+_Static_assert((LEFT_SLOTS & (LEFT_SLOTS - 1)) == 0, "indices wrap with the slots");
 
 /* Do two entries go to the same place? */
-static inline bool handover_same(const struct handover_entry *a, const struct handover_entry *b)
+static inline bool left_same(const struct left_entry *a, const struct left_entry *b)
 {
 	return a->port == b->port && a->queue == b->queue && a->serial == b->serial;
 }
 
 /* Producer: is there an entry for the same queue that the consumer has not given back? */
-static inline bool handover_holds(const struct handover *ring, const struct handover_entry *like)
+static inline bool left_holds(const struct left_ring *ring, const struct left_entry *like)
 {
 	/* Acquire: what the consumer did with them comes before what the producer does next. */
 	uint32_t index = atomic_load_explicit(&ring->tail, memory_order_acquire);
 
 	for (; index != ring->filled; index++) {
-		if (handover_same(&ring->slots[index % HANDOVER_SLOTS], like))
+		if (left_same(&ring->slots[index % LEFT_SLOTS], like))
 			return true;
 	}
 	return false;
 }
 
 /* Producer: add an entry, not yet visible. False: full. */
-static inline bool handover_push(struct handover *ring, struct handover_entry entry)
+static inline bool left_push(struct left_ring *ring, struct left_entry entry)
 {
-	if (ring->filled - ring->reclaimed == HANDOVER_SLOTS)
+	if (ring->filled - ring->reclaimed == LEFT_SLOTS)
 		return false;
-	ring->slots[ring->filled++ % HANDOVER_SLOTS] = entry;
+	ring->slots[ring->filled++ % LEFT_SLOTS] = entry;
 	return true;
 }
 
 /* Producer: let the consumer see what was pushed. True if there was anything. */
-static inline bool handover_publish(struct handover *ring)
+static inline bool left_publish(struct left_ring *ring)
 {
 	/* Relaxed: we are the only writer. */
 	if (atomic_load_explicit(&ring->head, memory_order_relaxed) == ring->filled)
@@ -90,44 +90,44 @@ static inline bool handover_publish(struct handover *ring)
 }
 
 /* Producer: one packet that the consumer has dealt with, or NULL. Call until NULL. */
-static inline struct hf_packet *handover_take_back(struct handover *ring)
+static inline struct hf_packet *left_take_back(struct left_ring *ring)
 {
 	if (ring->reclaimed == atomic_load_explicit(&ring->tail, memory_order_acquire))
 		return NULL;
-	return ring->slots[ring->reclaimed++ % HANDOVER_SLOTS].packet;
+	return ring->slots[ring->reclaimed++ % LEFT_SLOTS].packet;
 }
 
 /* Consumer: the entries that wait are those from *ret_first, as many as returned. */
-static inline uint32_t handover_peek(struct handover *ring, uint32_t *ret_first)
+static inline uint32_t left_peek(struct left_ring *ring, uint32_t *ret_first)
 {
 	/* Relaxed: we are the only writer. */
 	*ret_first = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 	return atomic_load_explicit(&ring->head, memory_order_acquire) - *ret_first;
 }
 
-static inline const struct handover_entry *handover_at(const struct handover *ring, uint32_t index)
+static inline const struct left_entry *left_at(const struct left_ring *ring, uint32_t index)
 {
-	return &ring->slots[index % HANDOVER_SLOTS];
+	return &ring->slots[index % LEFT_SLOTS];
 }
 
 /* Consumer: the entry is dealt with, perhaps before earlier ones. */
-static inline void handover_delivered(struct handover *ring, uint32_t index)
+static inline void left_delivered(struct left_ring *ring, uint32_t index)
 {
-	ring->delivered[index % HANDOVER_SLOTS] = true;
+	ring->delivered[index % LEFT_SLOTS] = true;
 }
 
-static inline bool handover_is_delivered(const struct handover *ring, uint32_t index)
+static inline bool left_is_delivered(const struct left_ring *ring, uint32_t index)
 {
-	return ring->delivered[index % HANDOVER_SLOTS];
+	return ring->delivered[index % LEFT_SLOTS];
 }
 
 /* Consumer: give back all entries before the first that is not dealt with. */
-static inline void handover_give_back(struct handover *ring)
+static inline void left_give_back(struct left_ring *ring)
 {
 	uint32_t index = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
-	for (; handover_is_delivered(ring, index); index++)
-		ring->delivered[index % HANDOVER_SLOTS] = false;
+	for (; left_is_delivered(ring, index); index++)
+		ring->delivered[index % LEFT_SLOTS] = false;
 	atomic_store_explicit(&ring->tail, index, memory_order_release);
 }
 
