@@ -24,10 +24,10 @@
 
 #include "conf.h"
 #include "devices.h"
-#include "keeper.h"
 #include "rights.h"
 #include "say.h"
 #include "switch.h"
+#include "unmapper.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE  2
@@ -257,7 +257,7 @@ static int run(struct control *control)
 	int error;
 
 	rights_gain_none();
-	keeper_start(&conf->rights);
+	unmapper_start(&conf->rights);
 	raise_file_limit();
 	control->signal_fd = open_signals();
 	if (control->signal_fd < 0) {

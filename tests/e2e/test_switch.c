@@ -205,24 +205,24 @@ __attribute__((unused)) static int status_of_orphan(pid_t pid)
 	return -1;
 }
 
-__attribute__((unused)) static void the_keeper_of_its_memory_has_no_descriptors_and_ends_with_it(
+__attribute__((unused)) static void the_unmapper_of_its_memory_has_no_descriptors_and_ends_with_it(
 	void)
 {
 	static const int ways[] = {SIGKILL, SIGTERM};
 
 	REQUIRE(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
 	for (unsigned i = 0; i < 2; i++) {
-		pid_t pid, keeper;
+		pid_t pid, unmapper;
 
 		begin();
 		pid = start_switch("vswitch");
 		CHECK(pass() >= PACKETS);
-		keeper = child_of(pid);
-		REQUIRE(keeper > 0);
-		CHECK(world_maps(keeper, left.guest.fd) > 0);
-		CHECK(world_fds_become(keeper, 1)); /* its end of the pipe */
+		unmapper = child_of(pid);
+		REQUIRE(unmapper > 0);
+		CHECK(world_maps(unmapper, left.guest.fd) > 0);
+		CHECK(world_fds_become(unmapper, 1)); /* its end of the pipe */
 		(void)end_switch(pid, ways[i]);
-		CHECK_EQ(status_of_orphan(keeper), 0);
+		CHECK_EQ(status_of_orphan(unmapper), 0);
 		end();
 	}
 	REQUIRE(prctl(PR_SET_CHILD_SUBREAPER, 0) == 0);
@@ -234,7 +234,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_guest_that_makes_a_call_hang_stops_nobody_who_comes_and_goes),
 	SENTENCE(a_switch_may_have_as_many_files_open_as_the_system_lets_it),
 #ifndef __SANITIZE_THREAD__ /* there is none then */
-	SENTENCE(the_keeper_of_its_memory_has_no_descriptors_and_ends_with_it),
+	SENTENCE(the_unmapper_of_its_memory_has_no_descriptors_and_ends_with_it),
 #endif
 };
 
