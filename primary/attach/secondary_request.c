@@ -4,7 +4,7 @@
  * sent when the secondary gave the request a number. Hand-overs are replied to when they are done.
  *
  * A string with a NUL in it ends there (protobuf-c copies it so); names are checked after that, by
- * the port table, which lets through letters, digits and three signs.
+ * the port table. A kind of port that we do not know is none (proto3 lets any number through).
  */
 #include "secondary_request.h"
 
@@ -47,11 +47,18 @@ static void on_port_add(struct primary *primary, const Request *request, Reply *
 	const char *reason = "the port was not added; see the log of holdfastd";
 	int error;
 
-	if (add->kind == HOLDFAST__ATTACH__PORT_KIND__VHOST_CUSE)
-		error = port_add_cuse(primary, add->name, add->path, 1, &reason);
-	else
+	switch (add->kind) {
+	case HOLDFAST__ATTACH__PORT_KIND__VHOST_USER:
 		error = port_add(primary, add->name, add->path, add->client, HF_SHM_MAX_VRINGS / 2,
 				 &reason);
+		break;
+	case HOLDFAST__ATTACH__PORT_KIND__VHOST_CUSE:
+		error = port_add_cuse(primary, add->name, add->path, 1, &reason);
+		break;
+	default:
+		reason = port_no_such_kind;
+		error = -EOPNOTSUPP;
+	}
 	set_reason(reply, error, reason);
 }
 

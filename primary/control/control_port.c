@@ -110,12 +110,19 @@ int control_port_add(struct answer *answer, Holdfast__Control__Response *respons
 	if (pairs > HF_SHM_MAX_VRINGS / 2)
 		return answer_refuse(response, -EINVAL,
 				     "a port has at most 128 queue pairs; give it fewer");
-	if (add->kind == HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE)
-		error = port_add_cuse(answer->primary, add->name, add->path, add->queue_pairs,
-				      &reason);
-	else
+	switch (add->kind) {
+	case HOLDFAST__CONTROL__PORT_KIND__VHOST_USER:
 		error = port_add(answer->primary, add->name, add->path, add->client, pairs,
 				 &reason);
+		break;
+	case HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE:
+		error = port_add_cuse(answer->primary, add->name, add->path, add->queue_pairs,
+				      &reason);
+		break;
+	default:
+		reason = port_no_such_kind;
+		error = -EOPNOTSUPP;
+	}
 	if (error)
 		return answer_refuse(response, error, reason);
 	answer_ports(answer, response, port_find(answer->primary, add->name));

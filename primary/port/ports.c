@@ -26,6 +26,10 @@
 #include "session_end.h"
 #include "session_message.h"
 
+const char port_no_such_kind[] =
+	"a port is vhost_user or vhost_cuse; use the command or the library "
+	"that came with holdfastd";
+
 static void on_retry(struct loop_timer *timer)
 {
 	struct port *port = container_of(timer, struct port, retry);

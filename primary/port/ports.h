@@ -48,6 +48,9 @@ bool port_all_at_rest(const struct primary *primary);
 /* All ports at once, at the end of the primary's life: sockets removed, nothing waits. */
 void port_destroy_all(struct primary *primary);
 
+/* Why -EOPNOTSUPP: a request for a kind of port that no message has. */
+extern const char port_no_such_kind[];
+
 /* --- for doors --- */
 
 /* May there be one of that name? What can be said without a port. 0 or -errno with *ret_reason. */

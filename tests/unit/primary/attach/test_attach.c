@@ -234,6 +234,56 @@ static void bad_names_roles_and_patterns_are_refused(void)
 	rig_close(&rig);
 }
 
+static int say_hello_with_a_nul_for_each_x(int fd, const char *name)
+{
+	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+	Holdfast__Attach__Hello hello = good_hello();
+	uint8_t *bytes;
+	size_t len;
+	int error;
+
+	hello.name = (char *)(uintptr_t)name;
+	request.body_case = TO_PRIMARY(HELLO);
+	request.hello = &hello;
+	REQUIRE(hf_frame_pack(&request.base, &bytes, &len) == 0);
+	for (size_t i = 0; i < len; i++)
+		if (bytes[i] == 'x')
+			bytes[i] = '\0';
+	error = hf_frame_send_packed(fd, bytes, len, NULL, 0);
+	free(bytes);
+	return error;
+}
+
+/* What is behind it is not compared, shown or kept. */
+static void a_name_ends_at_its_nul(void)
+{
+	static const char *const names[] = {"vsxw", "vsx", "x", "xvs"};
+	struct rig rig;
+	int first = -1;
+
+	open_attach(&rig);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int fd = dial(&rig);
+		Answer *answer;
+
+		REQUIRE(say_hello_with_a_nul_for_each_x(fd, names[i]) == 0);
+		answer = answer_on(&rig, fd);
+		REQUIRE(answer != NULL);
+		if (i == 0) {
+			CHECK_EQ(answer->body_case, TO_SECONDARY(WELCOME));
+			CHECK(!strcmp(rig.primary.secondaries[0]->name, "vs"));
+			first = fd;
+		} else {
+			CHECK_EQ(answer->body_case, TO_SECONDARY(REFUSED));
+			CHECK_EQ(answer->refused->error, i == 1 ? -EEXIST : -EINVAL);
+			hf_fd_close(&fd);
+		}
+		rig_message_free(answer);
+	}
+	hf_fd_close(&first);
+	rig_close(&rig);
+}
+
 static void what_is_not_a_hello_is_refused(void)
 {
 	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
@@ -777,6 +827,8 @@ static void a_secondary_adds_and_removes_ports(void)
 	CHECK_EQ(add_port(&rig, fd, "vm0", HOLDFAST__ATTACH__PORT_KIND__VHOST_USER), -EEXIST);
 	CHECK_EQ(add_port(&rig, fd, "a/b", HOLDFAST__ATTACH__PORT_KIND__VHOST_USER), -EINVAL);
 	CHECK_EQ(add_port(&rig, fd, "c!0", HOLDFAST__ATTACH__PORT_KIND__VHOST_CUSE), -EINVAL);
+	CHECK_EQ(add_port(&rig, fd, "k2", (Holdfast__Attach__PortKind)2), -EOPNOTSUPP);
+	CHECK_EQ(add_port(&rig, fd, "k-", (Holdfast__Attach__PortKind)-1), -EOPNOTSUPP);
 	CHECK_EQ(del_port(&rig, observer, "vm0"), -EPERM);
 	CHECK_EQ(del_port(&rig, fd, "vm1"), -ENOENT);
 	CHECK_EQ(del_port(&rig, fd, "vm0"), 0);
@@ -892,6 +944,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(welcome_brings_a_directory_to_read_and_a_lane_to_write),
 	SENTENCE(another_major_version_is_refused_naming_both),
 	CATALOGUE(bad_names_roles_and_patterns_are_refused, "[C-3]"),
+	CATALOGUE(a_name_ends_at_its_nul, "[C-3]"),
 	CATALOGUE(what_is_not_a_hello_is_refused, "[C-1] [C-3]"),
 	SENTENCE(who_says_nothing_has_two_seconds),
 	CATALOGUE(a_name_is_given_once, "[C-4]"),

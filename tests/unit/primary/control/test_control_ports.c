@@ -57,6 +57,8 @@ static void ports_come_and_go(void)
 	CHECK_EQ(add("vm2", 129, HOLDFAST__CONTROL__PORT_KIND__VHOST_USER), -EINVAL);
 	CHECK_EQ(add("../x", 0, HOLDFAST__CONTROL__PORT_KIND__VHOST_USER), -EINVAL);
 	CHECK_EQ(add("c0", 2, HOLDFAST__CONTROL__PORT_KIND__VHOST_CUSE), -EINVAL);
+	CHECK_EQ(add("k2", 0, (Holdfast__Control__PortKind)2), -EOPNOTSUPP);
+	CHECK_EQ(add("k-", 0, (Holdfast__Control__PortKind)-1), -EOPNOTSUPP);
 	answer = list(false);
 	REQUIRE(answer->nr_parts == 1 && answer->parts[0]->port_list->n_ports == 2);
 	CHECK(!strcmp(answer->parts[0]->port_list->ports[1]->name, "vm1"));
