@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * FUSE messages of a character device, as the kernel writes them for callers that may say anything
- * in their ioctls, and as it would never write them. The kernel's side is unit/fake_cuse.h, the
- * caller this process. Each input has a device of its own, which is gone behind it.
+ * in their ioctls, and as it would never write them. The kernel's side is fake_cuse.h, the caller
+ * this process. Each input has a device of its own, which is gone behind it.
  */
 #include <linux/fuse.h>
 #include <stdlib.h>
@@ -12,13 +12,13 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "fake_cuse.h"
 #include "fake_grants.h"
 #include "front.h"
 #include "fuzz.h"
 #include "log.h"
 #include "looker.h"
 #include "ports.h"
+#include "primary/cuse/fake_cuse.h"
 
 #define MEMORY	  (256u << 10)
 #define HANDLES	  4u
