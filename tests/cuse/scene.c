@@ -11,6 +11,7 @@
 
 struct world world;
 struct front_end fe;
+uint16_t scene_bases[2];
 static uint32_t next;
 
 void scene_join(struct front_end *front_end, const char *port, const struct session_shape *shape)
@@ -54,6 +55,24 @@ void scene_close(void)
 	CHECK_EQ(driver_check(&fe.rings[1]), 0);
 	front_end_close(&fe);
 	world_close(&world);
+}
+
+void scene_stop_rings(void)
+{
+	for (uint32_t ring = 0; ring < 2; ring++) {
+		int base = front_end_stop_ring(&fe, ring);
+
+		REQUIRE(base >= 0);
+		scene_bases[ring] = (uint16_t)base;
+	}
+}
+
+void scene_start_rings(void)
+{
+	for (uint32_t ring = 0; ring < 2; ring++) {
+		REQUIRE(front_end_start_ring(&fe, ring, scene_bases[ring]) == 0);
+		CHECK_EQ(front_end_state(&fe, FE_SET_VRING_ENABLE, ring, 1), 0);
+	}
 }
 
 static struct ledger look(void)

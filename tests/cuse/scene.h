@@ -20,6 +20,10 @@ void scene_open(const struct session_shape *shape);
 /* The first session still echoes, without a packet missing. */
 void scene_check_works(void);
 void scene_close(void);
+/* The rings of the first session, which go on where they stopped. */
+extern uint16_t scene_bases[2];
+void scene_stop_rings(void);
+void scene_start_rings(void);
 
 /* A session on a device; one that is over in a moment is waited for. */
 void scene_join(struct front_end *front_end, const char *port, const struct session_shape *shape);
