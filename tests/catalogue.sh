@@ -13,7 +13,7 @@ trap 'rm -rf "$work"' EXIT
 
 # The tags: all in brackets between CATALOGUE( and its end, which may be some lines below.
 find tests -name '*.c' -exec awk '
-	/CATALOGUE\(/ { on = 1 }
+	/CATALOGUE(_OF)?\(/ { on = 1 }
 	on {
 		rest = $0
 		while (match(rest, /\[[0-9A-Z-]+\]/)) {

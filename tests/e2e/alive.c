@@ -79,6 +79,12 @@ void alive_baseline(struct alive *a)
 	take_ledger(&a->ledger[1], a->world.secondaries[0].pid);
 }
 
+void alive_check_memory(struct alive *a)
+{
+	for (size_t i = 0; !SUITE_SANITIZED && i < ARRAY_SIZE(a->ledger); i++)
+		CHECK(anonymous_of(a->ledger[i].pid) <= a->ledger[i].anonymous + BAND);
+}
+
 void alive_check_ledger(struct alive *a)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(a->ledger); i++) {
@@ -86,9 +92,8 @@ void alive_check_ledger(struct alive *a)
 
 		CHECK(world_fds_become(l->pid, l->fds));
 		CHECK(world_maps_become(l->pid, -1, l->maps));
-		if (!SUITE_SANITIZED)
-			CHECK(anonymous_of(l->pid) <= l->anonymous + BAND);
 	}
+	alive_check_memory(a);
 	CHECK_EQ(atomic_load(&a->missing), 0);
 }
 

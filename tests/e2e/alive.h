@@ -62,6 +62,8 @@ void alive_finish(struct front_end *bad);
 void alive_baseline(struct alive *a);
 /* The ledgers only: where a deed is one of thousands. Nobody is connected to "bad". */
 void alive_check_ledger(struct alive *a);
+/* Of that the memory, while somebody is connected to "bad". */
+void alive_check_memory(struct alive *a);
 /* All of it. */
 void alive_check(struct alive *a);
 /* The primary answers and the neighbour goes on, who keeps his memory and says so, while somebody

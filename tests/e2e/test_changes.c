@@ -40,9 +40,13 @@ static void a_ring_that_goes_on_and_off_for_ever_harms_nobody(void)
 
 		REQUIRE(front_end_send(&bad, FE_SET_VRING_ENABLE, 0, state, sizeof(state), NULL,
 				       0) == 0);
+		if (i % (times / 20) == 0)
+			alive_check_memory(&a);
 	}
 	for (uint32_t ring = 0; ring < 2; ring++)
 		CHECK_EQ(front_end_state(&bad, FE_SET_VRING_ENABLE, ring, 1), 0);
+	/* All were answered: what each of them left behind would be here still. */
+	alive_check_memory(&a);
 	alive_check_neighbour(&a);
 	CHECK_EQ(front_end_echo(&bad, 0, &number, 200), 0);
 	front_end_close(&bad);
@@ -52,33 +56,66 @@ static void a_ring_that_goes_on_and_off_for_ever_harms_nobody(void)
 
 /* ---- a stop while it starts */
 
+#define MOST_DEVICES 64u
+#define STEPS	     40u
+
+static struct front_end many[MOST_DEVICES];
+
 /* Its answer is what the guest sees consumed, and from then on no byte changes. */
-static void stop_and_look(void)
+static void stop_now(struct front_end *fe)
 {
 	for (uint32_t ring = 0; ring < 2; ring++) {
-		int base = front_end_stop_ring(&bad, 1 - ring);
+		int base = front_end_stop_ring(fe, 1 - ring);
 
-		CHECK_EQ(base, driver_used_idx(&bad.rings[1 - ring]));
+		CHECK_EQ(base, driver_used_idx(&fe->rings[1 - ring]));
 	}
-	guest_declare(&bad.guest, 0, bad.guest.size, false);
-	usleep(suite_is_long() ? 100000 : 2000);
-	CHECK_EQ(guest_strays(&bad.guest), 0);
+	guest_declare(&fe->guest, 0, fe->guest.size, false);
 }
 
+static void open_device(unsigned int d)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "m%u", d);
+	world_add_port(&a.world, name, false, NULL);
+	REQUIRE(front_end_connect(&many[d], world_port_path(&a.world, name)) == 0);
+	REQUIRE(front_end_setup(&many[d], &plain) == 0);
+	front_end_post_buffers(&many[d], 0);
+}
+
+static void close_device(unsigned int d)
+{
+	char name[16];
+
+	front_end_close(&many[d]);
+	snprintf(name, sizeof(name), "m%u", d);
+	CHECK_EQ(world_del_port(&a.world, name), 0);
+}
+
+static void stop_at_many_moments(unsigned int first)
+{
+	for (unsigned int step = 0; step < STEPS; step++) {
+		open_device(step);
+		front_end_send_packets(&many[step], 0, 0, 100);
+		usleep((first + step) * 100);
+		stop_now(&many[step]);
+	}
+	/* Whoever was late has had time by then. */
+	usleep(1000000);
+	for (unsigned int step = 0; step < STEPS; step++) {
+		CHECK_EQ(guest_strays(&many[step].guest), 0);
+		close_device(step);
+	}
+}
+
+/* The first time allocators grow. */
 static void a_stop_at_any_moment_of_a_start_is_exact(void)
 {
-	unsigned int steps = suite_is_long() ? 200 : 40;
-
 	alive_open(&a, NULL);
-	for (unsigned int step = 0; step < steps; step++) {
-		alive_connect(&a, &bad);
-		REQUIRE(front_end_setup(&bad, &plain) == 0);
-		front_end_post_buffers(&bad, 0);
-		front_end_send_packets(&bad, 0, 0, 100);
-		usleep(step * 100);
-		stop_and_look();
-		front_end_close(&bad);
-	}
+	stop_at_many_moments(0);
+	alive_baseline(&a);
+	for (unsigned int first = STEPS; first < (suite_is_long() ? 5 * STEPS : 0); first += STEPS)
+		stop_at_many_moments(first);
 	alive_check(&a);
 	alive_close(&a);
 }
@@ -126,7 +163,7 @@ static void exchange(int fd)
 /* Packets on their way are lost at most, and never torn: what was theirs is overwritten at once. */
 static void memory_that_was_exchanged_is_not_looked_at_again(void)
 {
-	static uint8_t poison[1u << 20];
+	static uint8_t poison[1u << 20], bytes[1u << 20];
 	unsigned int rounds = suite_is_long() ? 1000 : 50;
 	uint32_t number = 0, wrong = 0;
 	int fd, before;
@@ -154,6 +191,9 @@ static void memory_that_was_exchanged_is_not_looked_at_again(void)
 		front_end_receive_packets(&bad, 0, &number, &wrong);
 		CHECK_EQ(world_maps(a.world.primary, before), 0);
 		CHECK(world_maps_become(a.world.secondaries[0].pid, before, 0));
+		/* What the guest sends is nobody's to write. */
+		REQUIRE(pread(before, bytes, bad.guest.size - sent_at, (off_t)sent_at) > 0);
+		CHECK_EQ(memcmp(bytes, poison, bad.guest.size - sent_at), 0);
 		close(before);
 		before = fd;
 		number += 100;
@@ -166,12 +206,87 @@ static void memory_that_was_exchanged_is_not_looked_at_again(void)
 	alive_close(&a);
 }
 
+/* The whole table gives way to one that has nothing of it, or its only region is removed. */
+static long long take_away(int next, bool by_table)
+{
+	const uint64_t elsewhere[5] = {1, 1ull << 40, 4096, 1ull << 40, 0};
+
+	if (!by_table)
+		return front_end_remove_region(&bad, 0);
+	return front_end_ask(&bad, FE_SET_MEM_TABLE, elsewhere, sizeof(elsewhere), &next, 1);
+}
+
+static long long give_back(bool by_table)
+{
+	return by_table ? front_end_set_memory(&bad) : front_end_add_region(&bad, 0);
+}
+
+/* All of the guest moves from its file to `next`: rings, and buffers of both directions. */
+static void move_to(int next, const void *poison)
+{
+	size_t size = bad.guest.size;
+
+	REQUIRE(pwrite(next, bad.guest.bytes, size, 0) == (ssize_t)size);
+	REQUIRE(pwrite(bad.guest.fd, poison, size, 0) == (ssize_t)size);
+	REQUIRE(mmap(bad.guest.bytes, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, next,
+		     0) != MAP_FAILED);
+	bad.guest.fd = next;
+}
+
+static void check_untouched(int fd, const uint8_t *poison)
+{
+	static uint8_t bytes[1u << 20];
+
+	CHECK_EQ(pread(fd, bytes, bad.guest.size, 0), (ssize_t)bad.guest.size);
+	CHECK_EQ(memcmp(bytes, poison, bad.guest.size), 0);
+}
+
+/* Rings and buffers go on in the new file where they were in the old one, which nobody reads and
+ * nobody writes any more. */
+static void rings_that_moved_to_another_file_leave_the_old_one_alone(void)
+{
+	static uint8_t poison[1u << 20];
+	unsigned int rounds = suite_is_long() ? 1000 : 60, in_between = 0;
+	uint32_t number = 50, wrong = 0;
+
+	memset(poison, 0xee, sizeof(poison));
+	alive_open(&a, NULL);
+	alive_set_up(&a, &bad);
+	REQUIRE(bad.guest.size <= sizeof(poison));
+	for (unsigned int i = 0; i < rounds; i++) {
+		int before = bad.guest.fd, next = new_file();
+
+		front_end_send_packets(&bad, 0, number, 250);
+		CHECK_EQ(take_away(next, i % 2), 0);
+		in_between += driver_used_idx(&bad.rings[1]) != bad.rings[1].avail_idx;
+		move_to(next, poison);
+		CHECK_EQ(give_back(i % 2), 0);
+		for (int ms = 0;
+		     ms < WAIT_MS && driver_used_idx(&bad.rings[1]) != bad.rings[1].avail_idx; ms++)
+			usleep(1000);
+		CHECK_EQ(driver_used_idx(&bad.rings[1]), bad.rings[1].avail_idx);
+		front_end_receive_packets(&bad, 0, &number, &wrong);
+		number += 300;
+		CHECK_EQ(front_end_echo(&bad, 0, &number, 50), 0);
+		CHECK_EQ(world_maps(a.world.primary, before), 0);
+		CHECK(world_maps_become(a.world.secondaries[0].pid, before, 0));
+		check_untouched(before, poison);
+		close(before);
+	}
+	printf("    %u of %u moves with packets under way\n", in_between, rounds);
+	CHECK(in_between > 0);
+	CHECK_EQ(wrong, 0);
+	CHECK_EQ(driver_check(&bad.rings[0]), 0);
+	CHECK_EQ(driver_check(&bad.rings[1]), 0);
+	front_end_close(&bad);
+	alive_check(&a);
+	alive_close(&a);
+}
+
 /* ---- many tables at once */
 
-#define THREADS	     4u
-#define MOST_DEVICES 64u
+#define THREADS 4u
 
-static struct front_end many[MOST_DEVICES];
 static unsigned int devices, table_rounds;
 static atomic_uint refused;
 
@@ -190,15 +305,9 @@ static void *change_tables(void *arg)
 static void change_them_all(void)
 {
 	pthread_t threads[THREADS];
-	char name[16];
 
-	for (unsigned int d = 0; d < devices; d++) {
-		snprintf(name, sizeof(name), "m%u", d);
-		world_add_port(&a.world, name, false, NULL);
-		REQUIRE(front_end_connect(&many[d], world_port_path(&a.world, name)) == 0);
-		REQUIRE(front_end_setup(&many[d], &plain) == 0);
-		front_end_post_buffers(&many[d], 0);
-	}
+	for (unsigned int d = 0; d < devices; d++)
+		open_device(d);
 	for (uintptr_t t = 0; t < THREADS; t++)
 		REQUIRE(pthread_create(&threads[t], NULL, change_tables, (void *)t) == 0);
 	for (unsigned int t = 0; t < THREADS; t++)
@@ -208,9 +317,7 @@ static void change_them_all(void)
 		uint32_t number = 0;
 
 		CHECK_EQ(front_end_echo(&many[d], 0, &number, 20), 0);
-		front_end_close(&many[d]);
-		snprintf(name, sizeof(name), "m%u", d);
-		CHECK_EQ(world_del_port(&a.world, name), 0);
+		close_device(d);
 	}
 }
 
@@ -319,6 +426,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_ring_that_goes_on_and_off_for_ever_harms_nobody, "[49]"),
 	CATALOGUE(a_stop_at_any_moment_of_a_start_is_exact, "[48]"),
 	CATALOGUE(memory_that_was_exchanged_is_not_looked_at_again, "[5]"),
+	CATALOGUE(rings_that_moved_to_another_file_leave_the_old_one_alone, "[5] [37]"),
 	CATALOGUE(many_devices_change_their_memory_at_once, "[6]"),
 	CATALOGUE(a_guest_that_gives_no_buffer_back_finds_all_its_packets_later, "[44]"),
 	CATALOGUE(a_front_end_may_be_killed_at_any_moment, "[F-4]"),

@@ -92,16 +92,20 @@ static void stop_primary(void)
 	CHECK_EQ(state, 'T');
 }
 
-/* Refused, as any other wrong descriptor. */
+/* Refused, as any other wrong descriptor: of memory it is the file that is wrong. */
 static void offer(uint32_t request, int fd)
 {
-	uint64_t table[5] = {1, 0, 4096, bad.guest.user, 0};
-	uint64_t word = 1;
+	/* A table of one region, or one region, behind what the guest has. */
+	uint64_t table[5] = {1, bad.guest.base + bad.guest.size, 4096,
+			     bad.guest.user + bad.guest.size, 0};
+	bool is_memory = request == FE_SET_MEM_TABLE || request == FE_ADD_MEM_REG;
+	uint64_t files = world_counter(&a.world, "refused.region_file"), word = 1;
 
-	if (request == FE_SET_MEM_TABLE || request == FE_ADD_MEM_REG)
+	if (is_memory)
 		CHECK_EQ(front_end_ask(&bad, request, table, sizeof(table), &fd, 1), 1);
 	else
 		CHECK_EQ(front_end_ask(&bad, request, &word, sizeof(word), &fd, 1), 1);
+	CHECK_EQ(world_counter(&a.world, "refused.region_file"), files + is_memory);
 }
 
 static void a_file_that_is_never_flushed_is_refused_and_holds_up_nobody(void)

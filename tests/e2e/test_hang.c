@@ -152,7 +152,7 @@ static void a_switch_stopped_in_a_burst_is_killed_and_never_writes_again(void)
 	front_end_send_packets(&fe, 0, next, 32);
 	REQUIRE(world_echo_stopped(&world, 0));
 	wait_for_relief(1);
-	world_signal_echo(&world, 0, SIGCONT);
+	wake_under_stopped_rings(0);
 	CHECK_EQ(world_reap_echo(&world, 0), SIGKILL);
 	CHECK_EQ(world_counter(&world, "fencings"), 1);
 	close_all();

@@ -4,18 +4,25 @@
  * here is who is told no, and who is closed.
  */
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "alive.h"
 #include "check.h"
+#include "order.h"
+#include "published.h"
 #include "suite.h"
 
 #define NR_REQUESTS 48u /* and some behind the last */
+#define MOST_SLOTS  8u
+#define WAIT_MS	    20000
 
 static struct alive a;
 static struct front_end bad;
+static struct hf_directory directory;
 
 struct message {
 	uint32_t request, flags, size;
@@ -201,7 +208,9 @@ static void a_ring_size_that_is_set_for_ever_costs_nothing(void)
 	front_end_send(&bad, FE_SET_OWNER, 0, NULL, 0, NULL, 0);
 	for (int i = 0; i < times; i++)
 		REQUIRE(front_end_send(&bad, FE_SET_VRING_NUM, 0, state, 8, NULL, 0) == 0);
+	alive_check_memory(&a);
 	CHECK_EQ(front_end_state(&bad, FE_SET_VRING_NUM, 1, 128), 0);
+	alive_check_memory(&a);
 	front_end_close(&bad);
 	alive_check(&a);
 	alive_close(&a);
@@ -258,15 +267,28 @@ static void a_session_byte_by_byte_works(void)
 	alive_close(&a);
 }
 
+/* The device of "bad". */
+static uint32_t slot_of_bad(void)
+{
+	int slot = published_slot(&directory, MOST_SLOTS, "bad");
+
+	REQUIRE(slot >= 0);
+	return (uint32_t)slot;
+}
+
 /* Refused with NEED_REPLY, and the session goes on as if nothing had been said. */
 static void a_refused_message_leaves_the_session_as_it_was(void)
 {
 	static const uint32_t indices[] = {256, 0xffff, 0x10000, 0x10001, 0x80000000, UINT32_MAX};
 	static const uint32_t sizes[] = {0, 3, 255, 32769, 65536, UINT32_MAX};
-	uint32_t number = 50;
+	static struct hf_shm_device before, after;
+	uint32_t number = 50, slot;
 
 	alive_open(&a, NULL);
 	alive_set_up(&a, &bad);
+	REQUIRE(published_open(&directory, a.world.primary));
+	slot = slot_of_bad();
+	REQUIRE(hf_directory_snapshot(&directory, slot, &before) == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(indices); i++) {
 		const uint64_t addr[5] = {indices[i], 0x1000, 0x3000, 0x4000, 0};
 
@@ -283,6 +305,11 @@ static void a_refused_message_leaves_the_session_as_it_was(void)
 	/* On a started ring. */
 	CHECK(front_end_state(&bad, FE_SET_VRING_NUM, 0, 128) > 0);
 	CHECK(front_end_state(&bad, FE_SET_VRING_BASE, 0, 5) > 0);
+	/* Nothing was published, not even the same once more. */
+	REQUIRE(hf_directory_snapshot(&directory, slot, &after) == 0);
+	CHECK_EQ(after.generation, before.generation);
+	CHECK_EQ(memcmp(&after, &before, sizeof(before)), 0);
+	hf_directory_detach(&directory);
 	CHECK_EQ(front_end_echo(&bad, 0, &number, 200), 0);
 	front_end_close(&bad);
 	alive_check(&a);
@@ -337,37 +364,110 @@ static void a_table_of_no_region_ends_who_asks_for_no_answer(void)
 	alive_close(&a);
 }
 
-/* What cannot be mapped is no memory: no ring on it runs, whatever follows. */
+/* What cannot be mapped, or not to write. */
+static int open_no_memory(size_t i)
+{
+	static const char *const paths[] = {"/tmp", "/dev/zero"};
+	char path[64];
+	int fd, writable;
+
+	if (i < ARRAY_SIZE(paths))
+		return open(paths[i], (i ? O_RDWR : O_RDONLY | O_DIRECTORY) | O_CLOEXEC);
+	writable = memfd_create("read-only", MFD_CLOEXEC);
+	REQUIRE(writable >= 0 && ftruncate(writable, 16 << 20) == 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", writable);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	close(writable);
+	return fd;
+}
+
+static void refuse_memory(int fd)
+{
+	int guest = bad.guest.fd;
+
+	bad.guest.fd = fd;
+	CHECK(front_end_set_memory(&bad) > 0);
+	CHECK_EQ(front_end_add_region(&bad, 0), 1);
+	bad.guest.fd = guest;
+}
+
+/* Everything is told of its rings, and packets are there. */
+static void post_on_no_memory(void)
+{
+	for (uint32_t ring = 0; ring < 2; ring++) {
+		CHECK_EQ(front_end_start_ring(&bad, ring, 0), 0);
+		CHECK_EQ(front_end_state(&bad, FE_SET_VRING_ENABLE, ring, 1), 0);
+	}
+	front_end_post_buffers(&bad, 0);
+	CHECK_EQ(front_end_send_packets(&bad, 0, 0, 20), 20);
+}
+
+/* Neither now nor when everybody has had time for it. */
+static void check_nobody_runs_them(int fd)
+{
+	uint32_t slot;
+
+	REQUIRE(published_open(&directory, a.world.primary));
+	slot = slot_of_bad();
+	alive_check_neighbour(&a);
+	for (uint32_t ring = 0; ring < 2; ring++) {
+		CHECK_EQ(hf_load_acquire(hf_directory_grant(&directory, slot, ring)), 0);
+		CHECK_EQ(driver_used_idx(&bad.rings[ring]), 0);
+	}
+	CHECK_EQ(world_maps(a.world.secondaries[0].pid, fd), 0);
+	CHECK_EQ(world_maps(a.world.secondaries[0].pid, bad.guest.fd), 0);
+	hf_directory_detach(&directory);
+}
+
+/* Behind a refused table no ring runs, and behind a good one it does. */
 static void memory_that_was_refused_runs_no_ring(void)
 {
 	static const struct session_shape shape;
-	int ends[2], fds[3];
 
 	alive_open(&a, NULL);
-	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
-	fds[0] = ends[0];
-	fds[1] = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	fds[2] = open("/dev/zero", O_RDWR | O_CLOEXEC);
-	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
-		uint16_t before;
-		int guest;
+	for (size_t i = 0; i < 3; i++) {
+		uint32_t number = 0, wrong = 0;
+		int fd = open_no_memory(i);
 
+		REQUIRE(fd >= 0);
 		alive_connect(&a, &bad);
-		REQUIRE(front_end_setup(&bad, &shape) == 0);
-		guest = bad.guest.fd;
-		CHECK(front_end_stop_ring(&bad, 1) >= 0);
-		bad.guest.fd = fds[i];
-		CHECK(front_end_set_memory(&bad) > 0);
-		bad.guest.fd = guest;
-		/* The old table is in force: the ring goes on in that. */
-		before = driver_used_idx(&bad.rings[1]);
-		CHECK_EQ(before, 0);
-		CHECK_EQ(front_end_start_ring(&bad, 1, before), 0);
+		REQUIRE(front_end_agree(&bad, &shape) == 0);
+		refuse_memory(fd);
+		post_on_no_memory();
+		check_nobody_runs_them(fd);
+		CHECK_EQ(front_end_set_memory(&bad), 0);
+		for (int ms = 0; ms < WAIT_MS && number < 20; ms++) {
+			front_end_receive_packets(&bad, 0, &number, &wrong);
+			usleep(1000);
+		}
+		CHECK_EQ(number, 20);
+		CHECK_EQ(wrong, 0);
+		close(fd);
 		front_end_close(&bad);
 		alive_check_ledger(&a);
-		close(fds[i]);
 	}
-	close(ends[1]);
+	alive_check(&a);
+	alive_close(&a);
+}
+
+static void memory_that_was_refused_leaves_rings_in_the_old_one(void)
+{
+	alive_open(&a, NULL);
+	for (size_t i = 0; i < 3; i++) {
+		uint32_t number = 50;
+		int fd = open_no_memory(i), base;
+
+		REQUIRE(fd >= 0);
+		alive_set_up(&a, &bad);
+		base = front_end_stop_ring(&bad, 1);
+		CHECK_EQ(base, driver_used_idx(&bad.rings[1]));
+		refuse_memory(fd);
+		CHECK_EQ(front_end_start_ring(&bad, 1, (uint16_t)base), 0);
+		CHECK_EQ(front_end_echo(&bad, 0, &number, 50), 0);
+		close(fd);
+		front_end_close(&bad);
+		alive_check_ledger(&a);
+	}
 	alive_check(&a);
 	alive_close(&a);
 }
@@ -415,6 +515,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_bad_memory_table_leaves_the_old_one_in_force, "[3] [M-6] [M-13]"),
 	CATALOGUE(a_table_of_no_region_ends_who_asks_for_no_answer, "[6]"),
 	CATALOGUE(memory_that_was_refused_runs_no_ring, "[4]"),
+	CATALOGUE(memory_that_was_refused_leaves_rings_in_the_old_one, "[4]"),
 	SENTENCE(a_broken_ring_is_told_and_costs_nobody_else_a_packet),
 };
 SUITE("malformed", sentences)

@@ -4,9 +4,7 @@
  * front-end asks for: a secondary that is in a burst holds it, and the directory is read as any
  * reader would read it.
  */
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +12,7 @@
 #include "directory.h"
 #include "front_end.h"
 #include "order.h"
+#include "published.h"
 #include "suite.h"
 #include "world.h"
 
@@ -27,29 +26,12 @@ static struct hf_directory directory;
 static struct hf_shm_device before, now;
 static uint32_t next;
 
-/* The primary's own descriptor of it. */
-static int open_directory(void)
-{
-	for (int i = 0; i < 1024; i++) {
-		char path[64], name[128];
-		ssize_t n;
-
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", world.primary, i);
-		n = readlink(path, name, sizeof(name) - 1);
-		name[n < 0 ? 0 : n] = '\0';
-		if (strstr(name, "holdfast-directory"))
-			return open(path, O_RDONLY | O_CLOEXEC);
-	}
-	return -1;
-}
-
 static void open_all(void)
 {
 	static const char *const arguments[] = {"--port",	    "p0",    "--no-huge-pages",
 						"--fence-deadline", "60000", NULL};
 	static const char *const all[] = {"*", NULL};
 	static const struct session_shape shape;
-	int fd;
 
 	world_open(&world, arguments);
 	world_start_echo(&world, 0, "echo", "vswitch", all);
@@ -58,10 +40,7 @@ static void open_all(void)
 	front_end_post_buffers(&fe, 0);
 	next = 0;
 	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
-	fd = open_directory();
-	REQUIRE(fd >= 0);
-	REQUIRE(hf_directory_attach(&directory, fd) == 0);
-	close(fd);
+	REQUIRE(published_open(&directory, world.primary));
 }
 
 static void close_all(void)

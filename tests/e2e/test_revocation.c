@@ -4,6 +4,7 @@
  * and one that does not answer.
  */
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,6 +58,18 @@ static void check_silence(void)
 static void declare_buffers_again(void)
 {
 	guest_declare(&fe.guest, fe.buffers, fe.guest.size - fe.buffers, true);
+}
+
+static void wait_until_all_was_taken(void)
+{
+	uint32_t wrong = 0;
+
+	for (int i = 0; i < 20000 && driver_used_idx(&fe.rings[1]) != fe.rings[1].avail_idx; i++)
+		usleep(1000);
+	CHECK_EQ(driver_used_idx(&fe.rings[1]), fe.rings[1].avail_idx);
+	usleep(2000);
+	front_end_receive_packets(&fe, 0, &next, &wrong);
+	CHECK_EQ(wrong, 0);
 }
 
 static void stop_answers_exactly_what_the_guest_sees_consumed(void)
@@ -129,6 +142,37 @@ static void the_memory_table_may_change_between_any_two_packets(void)
 		CHECK_EQ(front_end_echo(&fe, 0, &next, 50), 0);
 		CHECK(world_maps_become(world.secondaries[0].pid, fe.guest.fd, 1));
 	}
+	close_all();
+}
+
+/* All there is, as QEMU does for a region whose size changes. */
+static void memory_may_be_taken_away_and_given_back_between_any_two_packets(void)
+{
+	uint32_t wrong = 0;
+
+	open_all(NULL);
+	for (int round = 0; round < 50; round++) {
+		uint16_t before;
+
+		front_end_send_packets(&fe, 0, next, 100);
+		CHECK_EQ(front_end_remove_region(&fe, 0), 0);
+		/* It is nobody's from the answer on. */
+		guest_declare(&fe.guest, 0, fe.guest.size, false);
+		before = driver_used_idx(&fe.rings[1]);
+		CHECK(world_maps_become(world.secondaries[0].pid, fe.guest.fd, 0));
+		CHECK_EQ(guest_strays(&fe.guest), 0);
+		CHECK_EQ(driver_used_idx(&fe.rings[1]), before);
+		for (uint32_t i = 0; i < 2; i++)
+			driver_declare(&fe.rings[i]);
+		declare_buffers_again();
+		CHECK_EQ(front_end_add_region(&fe, 0), 0);
+		wait_until_all_was_taken();
+		front_end_receive_packets(&fe, 0, &next, &wrong);
+		next += 1000;
+		CHECK_EQ(front_end_echo(&fe, 0, &next, 50), 0);
+		CHECK(world_maps_become(world.secondaries[0].pid, fe.guest.fd, 1));
+	}
+	CHECK_EQ(wrong, 0);
 	close_all();
 }
 
@@ -224,18 +268,6 @@ static void restart_rings(void)
 	}
 }
 
-static void wait_until_all_was_taken(void)
-{
-	uint32_t wrong = 0;
-
-	for (int i = 0; i < 20000 && driver_used_idx(&fe.rings[1]) != fe.rings[1].avail_idx; i++)
-		usleep(1000);
-	CHECK_EQ(driver_used_idx(&fe.rings[1]), fe.rings[1].avail_idx);
-	usleep(2000);
-	front_end_receive_packets(&fe, 0, &next, &wrong);
-	CHECK_EQ(wrong, 0);
-}
-
 static void a_secondary_stopped_in_a_burst_is_fenced_and_its_rings_go_on(void)
 {
 	uint16_t before;
@@ -256,6 +288,55 @@ static void a_secondary_stopped_in_a_burst_is_fenced_and_its_rings_go_on(void)
 	next += 1000;
 	CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
 	close_all();
+}
+
+/* It goes on when the primary is about to have it killed, a little before or a little after; true:
+ * it gave its rings back in time. */
+static bool wake_while_it_is_fenced(unsigned int after_ms)
+{
+	uint32_t state[2] = {1, 0};
+	bool lives;
+
+	front_end_send_packets(&fe, 0, next, 0); /* what came back is taken */
+	stop_in_a_burst();
+	CHECK_EQ(front_end_stop_ring(&fe, 0), driver_used_idx(&fe.rings[0]));
+	REQUIRE(front_end_send(&fe, FE_GET_VRING_BASE, 0, state, sizeof(state), NULL, 0) == 0);
+	usleep(1000 * after_ms);
+	world_signal_echo(&world, 0, SIGCONT);
+	CHECK_EQ(front_end_reply(&fe, FE_GET_VRING_BASE, state, sizeof(state)), 8);
+	guest_declare(&fe.guest, 0, fe.guest.size, false);
+	CHECK_EQ((uint16_t)state[1], driver_used_idx(&fe.rings[1]));
+	usleep(50000);
+	CHECK_EQ(guest_strays(&fe.guest), 0);
+	lives = world_counter(&world, "fencings") == 0;
+	for (uint32_t i = 0; i < 2; i++)
+		driver_declare(&fe.rings[i]);
+	declare_buffers_again();
+	return lives;
+}
+
+static void who_wakes_up_while_it_is_fenced_writes_nothing_behind_the_answer(void)
+{
+	static const unsigned int after_ms[] = {1, 290, 297, 299, 300, 301, 303, 310};
+	unsigned int lived = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(after_ms); i++) {
+		bool lives;
+
+		open_all(NULL);
+		lives = wake_while_it_is_fenced(after_ms[i]);
+		lived += lives;
+		if (!lives) {
+			CHECK_EQ(world_reap_echo(&world, 0), SIGKILL);
+			world_start_echo(&world, 0, "echo", "vswitch", all);
+		}
+		restart_rings();
+		wait_until_all_was_taken();
+		next += 1000;
+		CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+		close_all();
+	}
+	printf("    %u of %zu were in time\n", lived, ARRAY_SIZE(after_ms));
 }
 
 /* Idle, it is hardly ever in a burst; where it is, the fence takes it. False: so it did. */
@@ -319,11 +400,15 @@ static const struct sentence sentences[] = {
 	CATALOGUE(stop_answers_exactly_what_the_guest_sees_consumed, "[48]"),
 	SENTENCE(a_stopped_ring_stays_stopped_until_it_is_set_up_again),
 	CATALOGUE(the_memory_table_may_change_between_any_two_packets, "[5] [37]"),
+	CATALOGUE_OF("vhost-user", memory_may_be_taken_away_and_given_back_between_any_two_packets,
+		     "[37] [5]"),
 	SENTENCE_OF("vhost-user", a_disabled_ring_supplies_nothing_and_comes_back),
 	CATALOGUE(a_killed_secondary_costs_a_burst_at_most, "[F-1]"),
 	SENTENCE(a_standby_takes_over_when_the_owner_is_killed),
 	SENTENCE(a_secondary_that_leaves_hands_over_without_loss),
 	CATALOGUE(a_secondary_stopped_in_a_burst_is_fenced_and_its_rings_go_on, "[F-2]"),
+	CATALOGUE_OF("vhost-user", who_wakes_up_while_it_is_fenced_writes_nothing_behind_the_answer,
+		     "[F-2]"),
 	CATALOGUE(a_secondary_stopped_outside_a_burst_is_left_alone, "[F-2]"),
 	CATALOGUE(a_secondary_killed_in_a_burst_loses_nothing_but_its_copy, "[F-1] [F-6]"),
 };

@@ -302,6 +302,24 @@ long long front_end_set_memory(struct front_end *fe)
 	return front_end_ask(fe, FE_SET_MEM_TABLE, &table, 8 + 32 * table.count, fds, table.count);
 }
 
+static long long tell_region(struct front_end *fe, uint32_t request, uint32_t region, size_t nr_fds)
+{
+	const struct hf_shm_region *r = &fe->guest.regions[region];
+	const uint64_t payload[5] = {0, r->gpa, r->size, r->user_addr, r->file_offset};
+
+	return front_end_ask(fe, request, payload, sizeof(payload), &fe->guest.fd, nr_fds);
+}
+
+long long front_end_add_region(struct front_end *fe, uint32_t region)
+{
+	return tell_region(fe, FE_ADD_MEM_REG, region, 1);
+}
+
+long long front_end_remove_region(struct front_end *fe, uint32_t region)
+{
+	return tell_region(fe, FE_REM_MEM_REG, region, 0);
+}
+
 long long front_end_set_addr(struct front_end *fe, uint32_t ring)
 {
 	const struct driver *d = &fe->rings[ring];
@@ -383,7 +401,7 @@ static int negotiate_protocol(struct front_end *fe)
 
 	if (result)
 		return result;
-	fe->protocol_features = protocol & (FE_REPLY_ACK | FE_PROTOCOL_MQ);
+	fe->protocol_features = protocol & (FE_REPLY_ACK | FE_PROTOCOL_MQ | FE_MEM_SLOTS);
 	return front_end_send(fe, FE_SET_PROTOCOL_FEATURES, 0, &fe->protocol_features, 8, NULL, 0);
 }
 
@@ -457,18 +475,21 @@ static long long start_rings(struct front_end *fe)
 	return result;
 }
 
-int front_end_setup(struct front_end *fe, const struct session_shape *shape)
+int front_end_agree(struct front_end *fe, const struct session_shape *shape)
 {
-	long long result;
+	int result;
 
 	fe->shape = *shape;
 	fe->nr_rings = 2 * (shape->queue_pairs && !fe->is_device ? shape->queue_pairs : 1);
 	result = negotiate(fe);
-	if (!result)
-		result = make_guest(fe);
-	if (!result)
-		result = start_rings(fe);
-	return (int)result;
+	return result ? result : make_guest(fe);
+}
+
+int front_end_setup(struct front_end *fe, const struct session_shape *shape)
+{
+	int result = front_end_agree(fe, shape);
+
+	return result ? result : (int)start_rings(fe);
 }
 
 int front_end_begin_again(struct front_end *fe)

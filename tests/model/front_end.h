@@ -54,6 +54,7 @@ enum { FE_VERSION = 1, FE_REPLY = 4, FE_NEED_REPLY = 8 };
 #define FE_MQ		     (1ull << 22)
 #define FE_REPLY_ACK	     (1ull << 3)
 #define FE_PROTOCOL_MQ	     (1ull << 0)
+#define FE_MEM_SLOTS	     (1ull << 15)
 #define FE_MAX_PAIRS	     8u
 
 struct session_shape {
@@ -120,6 +121,9 @@ long long front_end_set_u64(struct front_end *fe, uint32_t request, uint64_t val
 long long front_end_state(struct front_end *fe, uint32_t request, uint32_t ring, uint32_t number);
 /* SET_MEM_TABLE with the guest's regions. */
 long long front_end_set_memory(struct front_end *fe);
+/* ADD_MEM_REG and REM_MEM_REG of one of them. */
+long long front_end_add_region(struct front_end *fe, uint32_t region);
+long long front_end_remove_region(struct front_end *fe, uint32_t region);
 long long front_end_set_addr(struct front_end *fe, uint32_t ring);
 /* KICK, CALL or ERR with its eventfd. */
 long long front_end_set_fd(struct front_end *fe, uint32_t request, uint32_t ring);
@@ -128,6 +132,8 @@ long long front_end_start_ring(struct front_end *fe, uint32_t ring, uint16_t bas
 /* GET_VRING_BASE (of a device: no backend any more, then this): the index, or -errno. */
 int front_end_stop_ring(struct front_end *fe, uint32_t ring);
 
+/* Its beginning: features agreed on, a guest with rings; no memory known to the other end yet. */
+int front_end_agree(struct front_end *fe, const struct session_shape *shape);
 /* A whole valid session: features, memory, rings, enabled. 0, or what the first refusal was. */
 int front_end_setup(struct front_end *fe, const struct session_shape *shape);
 

@@ -40,6 +40,12 @@ struct sentence {
 #function " " ids, function, NULL                                                  \
 	}
 
+/* Both. */
+#define CATALOGUE_OF(door, function, ids)                                                          \
+	{                                                                                          \
+#function " " ids, function, door                                                  \
+	}
+
 /* As CU_ASSERT, but a failure shows both numbers. */
 #define CHECK_EQ(actual, expected)                                                                 \
 	suite_check_equal((long long)(actual), (long long)(expected), #actual, #expected,          \
