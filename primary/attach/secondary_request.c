@@ -122,6 +122,17 @@ static bool takes_our_rights(const Holdfast__Attach__PortAdd *add)
 	return *add->path || add->client || add->kind == HOLDFAST__ATTACH__PORT_KIND__VHOST_CUSE;
 }
 
+/* To be handed something is to be drained no longer; whom the administrator drains stays so. */
+static bool ends_anothers_drain(const struct secondary *s, const Request *request)
+{
+	struct secondary *to;
+	const char *reason;
+
+	return request->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_HANDOVER &&
+	       handover_find(s->primary, request->handover->to, &to, &reason) == 0 && to != s &&
+	       to->draining;
+}
+
 /* Its rules' ports while nobody else runs them. */
 static bool may_ask(const struct secondary *s, const Request *request)
 {
@@ -135,13 +146,16 @@ static bool may_ask(const struct secondary *s, const Request *request)
 	if (request->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_PORT_ADD &&
 	    takes_our_rights(request->port_add))
 		return false;
+	if (ends_anothers_drain(s, request))
+		return false;
 	port = port_find(s->primary, name);
 	return !port || !port->device.owner || port->device.owner == s;
 }
 
 static const char not_allowed[] =
-	"your rule does not reach so far: its own ports, by name, without a path, and only while "
-	"nobody else runs them; see --allow-attach of holdfastd";
+	"your rule does not reach so far: its own ports, by name, without a path, only while "
+	"nobody "
+	"else runs them, and to nobody else who is drained; see --allow-attach of holdfastd";
 
 static bool refuse_beyond_rule(struct secondary *secondary, const Request *request)
 {
@@ -191,7 +205,9 @@ static int begin_handover(struct secondary *secondary, const Request *request,
 	*ret_reason = "another hand-over of yours is under way; wait for its reply";
 	if (secondary->waiter.handover)
 		return -EBUSY;
-	secondary->waiter = (struct handover_waiter){.done = on_handed_over};
+	secondary->waiter = (struct handover_waiter){
+		.done = on_handed_over,
+		.asker = secondary->allowed == ALLOW_ANY_PORT ? 0 : secondary->id};
 	secondary->waiting_request = request->request;
 	if (request->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_DRAIN)
 		return handover_drain(primary, secondary, request->drain->force, &secondary->waiter,

@@ -101,6 +101,9 @@ static bool is_meant(const struct handover *h, const struct device *device)
 		return false;
 	if (h->only != UINT32_MAX && device->slot != h->only)
 		return false;
+	/* It was asked about who had it then. */
+	if (h->asker && device->owner && device->owner->id != h->asker)
+		return false;
 	if (h->from)
 		return device->owner && device->owner->id == h->from &&
 		       (!h->hung || handover_has_relief(device));

@@ -66,7 +66,7 @@ static int check_port(struct handover *wanted, const struct primary *primary, co
 int handover_start(struct primary *primary, const char *port, const char *to_name,
 		   struct handover_waiter *waiter, const char **ret_reason)
 {
-	struct handover wanted = {.only = UINT32_MAX};
+	struct handover wanted = {.only = UINT32_MAX, .asker = waiter ? waiter->asker : 0};
 	struct secondary *to;
 	int error = handover_find(primary, to_name, &to, ret_reason);
 

@@ -28,6 +28,7 @@ struct handover {
 	struct handover *next;		/* all of them */
 	uint64_t to;			/* secondary's id; 0: whoever is next */
 	uint64_t from;			/* only what this one runs; 0: whoever runs it */
+	uint64_t asker;			/* waiting.h: nothing that another one than this runs */
 	uint32_t only;			/* device slot, or UINT32_MAX: all */
 	bool force;			/* also when nobody is next */
 	bool hung; /* `from` hangs: it cannot flush, nor keep what another can have */

@@ -50,6 +50,9 @@ struct handover_result {
 struct handover_waiter {
 	/* Once, out of the loop, never before the call that began it has returned. */
 	void (*done)(struct handover_waiter *waiter, const struct handover_result *result);
+	/* The id of a secondary that a rule let in: only what it runs itself when it begins, or
+	 * nobody does. 0: whoever runs it. */
+	uint64_t asker;
 	struct handover *handover; /* handover.c's own; NULL: nothing under way */
 };
 

@@ -139,6 +139,25 @@ static void what_the_old_one_lacked_for_is_granted_to_the_new_one_at_once(void)
 	end();
 }
 
+/* What nobody ran when it was asked for, and somebody does by now; or another one than the asker.
+ */
+static void whom_a_rule_let_in_takes_nothing_from_others(void)
+{
+	begin();
+	move.waiter.asker = move.new->id;
+	REQUIRE(hand_over("vm0", "new") == 0);
+	CHECK(finished());
+	CHECK(owner(0) == move.old);
+	CHECK_EQ(move.result.moved, 0);
+	move.done = false;
+	move.waiter.asker = move.old->id;
+	REQUIRE(hand_over("vm0", "new") == 0);
+	CHECK(finished());
+	CHECK(owner(0) == move.new);
+	CHECK_EQ(move.result.moved, 1);
+	end();
+}
+
 /* The next message that matters to a switch: not what only says that something was revoked. */
 static Holdfast__Attach__ToSecondary *next_flush(int s)
 {
@@ -350,6 +369,7 @@ static void the_end_of_the_primary_forgets_what_is_under_way(void)
 static const struct sentence sentences[] = {
 	SENTENCE(one_device_goes_with_its_position),
 	SENTENCE(what_the_old_one_lacked_for_is_granted_to_the_new_one_at_once),
+	CATALOGUE(whom_a_rule_let_in_takes_nothing_from_others, "[C-5]"),
 	SENTENCE(what_was_taken_is_enqueued_before_the_rest_is_revoked),
 	SENTENCE(all_means_all_that_it_serves),
 	SENTENCE(refusals_touch_nothing),

@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fuse_file.h"
 #include "choose.h"
 #include "fd.h"
+#include "fuse_file.h"
 #include "grant.h"
 #include "lane_entries.h"
 #include "port.h"
@@ -20,6 +20,7 @@
 #include "primary_rig.h"
 #include "refusal.h"
 #include "secondary_life.h"
+#include "secondary_publish.h"
 #include "state.h"
 #include "suite.h"
 
@@ -242,6 +243,33 @@ static void what_another_one_runs_is_not_its_to_change_whatever_its_rule(void)
 	CHECK_EQ(hand_over(&s, "b0", "stranger"), -EACCES);
 	CHECK(port_find(&s.rig.primary, "b0") == s.others);
 	CHECK(s.others->device.owner == s.holder);
+	close_scene(&s);
+}
+
+/* A switch that the administrator drains stays drained, whatever is handed to it. */
+static void the_drain_of_another_one_is_not_its_to_end(void)
+{
+	struct secondary *drained;
+	struct scene s;
+	int socket;
+
+	open_scene(&s, ROLE(VSWITCH));
+	s.own->session = (struct session *)(void *)s.own; /* only looked at for being there */
+	drained = rig_secondary(&s.rig, "drained", ROLE(VSWITCH), "*", &socket);
+	secondary_set_draining(drained, true);
+	CHECK_EQ(hand_over(&s, "a0", "drained"), -EACCES);
+	CHECK(drained->draining && s.own->device.owner == s.stranger);
+	/* Its own is. */
+	secondary_set_draining(s.stranger, true);
+	CHECK_EQ(hand_over(&s, "a0", "stranger"), 0);
+	CHECK(!s.stranger->draining);
+	/* Who may all ends any. */
+	s.stranger->allowed = ALLOW_ANY_PORT;
+	CHECK_EQ(hand_over(&s, "a0", "drained"), 0);
+	CHECK(!drained->draining && s.own->device.owner == drained);
+	CHECK_EQ(s.rig.primary.refusals[REFUSED_ATTACH_RIGHTS], 1);
+	s.own->session = NULL;
+	hf_fd_close(&socket);
 	close_scene(&s);
 }
 
@@ -469,6 +497,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_path_is_not_opened_with_our_rights_for_it),
 	SENTENCE(no_character_device_is_made_with_our_rights_for_it),
 	CATALOGUE(what_another_one_runs_is_not_its_to_change_whatever_its_rule, "[C-5]"),
+	CATALOGUE(the_drain_of_another_one_is_not_its_to_end, "[C-5]"),
 	CATALOGUE(saying_that_another_ones_memory_is_gone_changes_nothing, "[C-5]"),
 	CATALOGUE(numbers_of_no_device_do_no_harm, "[C-3]"),
 	CATALOGUE(numbers_that_were_right_before_do_no_harm, "[C-3]"),
