@@ -19,7 +19,7 @@ primary/program	primary/security shm base
 primary/supervise	primary/program primary/security primary/io base
 primary/nouns	primary/program primary/io proto shm base
 primary/keep	primary/nouns primary/program primary/io proto shm base
-primary/secondaries	primary/keep primary/nouns primary/io proto shm
+primary/secondaries	primary/keep primary/nouns primary/io proto shm base
 primary/grant	primary/secondaries primary/keep primary/nouns primary/security primary/io proto shm base
 primary/session	primary/grant primary/keep primary/nouns primary/program primary/io proto shm base
 primary/port	primary/session primary/grant primary/keep primary/nouns primary/io shm base

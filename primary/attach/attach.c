@@ -437,6 +437,7 @@ static void on_housekeeping(struct loop_timer *timer)
 	grant_offer_again(attach->primary, hf_now_ns());
 	grant_forgive(attach->primary, hf_now_ns());
 	revoke_look_again(attach->primary);
+	secondaries_look(attach->primary, hf_now_ns());
 	foreign_bury_ended();
 	(void)loop_timer_set(attach->primary->loop, timer, HOUSEKEEPING_NS);
 }

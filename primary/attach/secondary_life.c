@@ -35,6 +35,7 @@
 #include "journal.h"
 #include "lane.h"
 #include "lane_entries.h"
+#include "outbox.h"
 #include "primary.h"
 #include "refusal.h"
 #include "revoke.h"
@@ -356,13 +357,19 @@ static int receive(struct secondary *s, struct hf_frame *frame)
 	return error;
 }
 
-static void receive_some(struct secondary *s)
+/* It first reads what it has been sent, but for its end. */
+static bool may_read(const struct secondary *s, bool ended)
+{
+	return ended || !secondary_congested(s);
+}
+
+static void receive_some(struct secondary *s, bool ended)
 {
 	static uint8_t bytes[HF_FRAME_MAX_BYTES]; /* of one packet, for the time of this call */
 	struct hf_frame frame = {.bytes = bytes};
 	int error = 0;
 
-	for (unsigned int i = 0; i < MESSAGES_PER_ROUND && !error; i++)
+	for (unsigned int i = 0; i < MESSAGES_PER_ROUND && !error && may_read(s, ended); i++)
 		error = receive(s, &frame);
 	if (!error || error == -EAGAIN)
 		return;
@@ -385,8 +392,8 @@ static void on_socket(struct loop_source *source, uint32_t events)
 	if (events & EPOLLOUT) {
 		int error = send_queue_flush(s->queue, s->socket);
 
-		if (!error && send_queue_empty(s->queue))
-			error = loop_modify(s->primary->loop, source, EPOLLIN);
+		if (!error)
+			error = secondary_await(s);
 		if (error) {
 			secondary_leave(s, false);
 			return;
@@ -395,5 +402,5 @@ static void on_socket(struct loop_source *source, uint32_t events)
 			grant_catch_up(s);
 	}
 	if (events & ~(uint32_t)EPOLLOUT)
-		receive_some(s);
+		receive_some(s, events & (EPOLLHUP | EPOLLERR));
 }

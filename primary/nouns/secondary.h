@@ -71,6 +71,7 @@ struct secondary {
 	struct loop_source pidfd_source;
 	struct loop_source socket_source;
 	struct send_queue *queue; /* packets the peer has not read yet; bounded */
+	uint64_t crowded_ns;	  /* since when it is behind with reading them; 0: it is not */
 	uint64_t attached_ns;
 
 	struct hf_memory lane;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Nothing waits for a secondary: what it has not read yet is queued, and who does not read is cut
- * off.
+ * Nothing waits for a secondary for long: what it has not read yet is queued, and who does not read
+ * is cut off when the queue is full. While it is a quarter full front-ends are not read
+ * (session_pause.c), so that it may stay so: that has a time.
  */
 #include "outbox.h"
 
@@ -9,11 +10,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "clock.h"
 #include "primary.h"
 #include "refusal.h"
 #include "secondary.h"
 #include "send_queue.h"
 #include "state.h"
+
+#define CROWDED_NS (10 * NS_PER_S)
 
 bool secondary_congested(const struct secondary *secondary)
 {
@@ -39,6 +43,29 @@ static void cut_off(struct secondary *secondary, int error)
 					      : "no memory or descriptors to send to it");
 }
 
+int secondary_await(struct secondary *secondary)
+{
+	uint32_t events = secondary_idle(secondary) ? EPOLLIN : EPOLLIN | EPOLLOUT;
+
+	if (!send_queue_crowded(secondary->queue))
+		secondary->crowded_ns = 0;
+	else if (!secondary->crowded_ns)
+		secondary->crowded_ns = hf_now_ns();
+	if (secondary->crowded_ns)
+		events = EPOLLOUT;
+	return loop_modify(secondary->primary->loop, &secondary->socket_source, events);
+}
+
+void secondaries_look(const struct primary *primary, uint64_t now)
+{
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
+		struct secondary *s = primary->secondaries[i];
+
+		if (s && secondary_usable(s) && s->crowded_ns && now - s->crowded_ns > CROWDED_NS)
+			cut_off(s, -ENOBUFS);
+	}
+}
+
 void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *message,
 		    const int *fds, size_t nr_fds)
 {
@@ -48,8 +75,7 @@ void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *
 		return;
 	error = send_queue_send(secondary->queue, secondary->socket, &message->base, fds, nr_fds);
 	if (!error && !send_queue_empty(secondary->queue))
-		error = loop_modify(secondary->primary->loop, &secondary->socket_source,
-				    EPOLLIN | EPOLLOUT);
+		error = secondary_await(secondary);
 	if (error)
 		cut_off(secondary, error);
 }

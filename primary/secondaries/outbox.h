@@ -5,9 +5,11 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "attach.pb-c.h"
 
+struct primary;
 struct secondary;
 struct state;
 
@@ -18,6 +20,13 @@ struct state;
  */
 void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *message,
 		    const int *fds, size_t nr_fds);
+
+/* After each change of its queue, and when it was read: what the loop is to wait for. Who is behind
+ * with reading is not read either: each Reply would put it back further. 0 or -errno. */
+int secondary_await(struct secondary *secondary);
+/* Once in a while: who is behind for so long that its guests' front-ends, which are not read either
+ * meanwhile, have waited long enough is cut off. */
+void secondaries_look(const struct primary *primary, uint64_t now);
 
 /* It is behind with reading: nothing that a front-end can repeat at will should be added. */
 bool secondary_congested(const struct secondary *secondary);

@@ -2,9 +2,10 @@
 /*
  * What a message makes the primary send to the secondary costs the secondary's queue, and that is
  * one for all the devices it serves. So who revokes faster than a guest that lives could, or whose
- * secondary is behind with reading, is not read for a moment; never refused for it. Nor is who says
- * more than a front-end that sets devices up would (allowance.h), nor anybody while the primary
- * comes to rest for an upgrade.
+ * secondary is behind with reading, is not read for a moment; never refused for it. That secondary
+ * is cut off after ten seconds (outbox.c): a front-end that is killed is not seen meanwhile, and a
+ * ring that it stops is not revoked. Nor is read who says more than a front-end that sets devices
+ * up would (allowance.h), nor anybody while the primary comes to rest for an upgrade.
  */
 #include "session_pause.h"
 
