@@ -74,7 +74,7 @@ char process_state(pid_t pid)
 }
 
 /* calls: pidfd_open pidfd_send_signal poll ppoll */
-int process_end(pid_t pid, uint64_t start)
+int process_end(pid_t pid, uint64_t start, bool wait)
 {
 	int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
 	struct pollfd died = {.fd = pidfd, .events = POLLIN};
@@ -94,7 +94,7 @@ int process_end(pid_t pid, uint64_t start)
 	} else if (found == start) {
 		if (pidfd_send_signal(pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
 			error = -errno;
-		else if (poll(&died, 1, DEATH_MS) != 1)
+		else if (wait && poll(&died, 1, DEATH_MS) != 1)
 			error = -EBUSY;
 	}
 	hf_fd_close(&pidfd);

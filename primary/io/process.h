@@ -3,6 +3,7 @@
 #ifndef PRIMARY_PROCESS_H
 #define PRIMARY_PROCESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -17,9 +18,10 @@ uint64_t process_ran_ns(pid_t pid);
 char process_state(pid_t pid);
 
 /*
- * Kill it and wait until it is dead, for seconds at most: not from the loop. 0: it does not live
- * any more. -EBUSY: it was killed and does not die; -EPERM: not ours to kill.
+ * Kill it and, if asked, wait until it is dead, for seconds at most: not from the loop. 0: it does
+ * not live any more, or at least none of its own instructions runs. -EBUSY: it was killed and does
+ * not die, or it cannot be told whether that is the one; -EPERM: not ours to kill.
  */
-int process_end(pid_t pid, uint64_t start);
+int process_end(pid_t pid, uint64_t start, bool wait);
 
 #endif

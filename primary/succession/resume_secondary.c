@@ -93,6 +93,12 @@ static int adopt(struct primary *primary, uint32_t slot, struct journal_secondar
 			       ret_secondary);
 }
 
+static bool owns(const struct hf_shm_vring *vring, uint32_t slot)
+{
+	/* In a place that no device ever had the owner is zero, and so is the entry. */
+	return hf_read_once(&vring->owner) == slot && hf_read_once(&vring->lane_entry);
+}
+
 /* Does the directory say that it runs a ring? */
 static bool owns_any(const struct primary *primary, uint32_t slot)
 {
@@ -100,7 +106,7 @@ static bool owns_any(const struct primary *primary, uint32_t slot)
 		struct hf_shm_device *device = hf_directory_device(&primary->directory, i);
 
 		for (uint32_t v = 0; v < HF_SHM_MAX_VRINGS; v++)
-			if (hf_read_once(&device->vrings[v].owner) == slot)
+			if (owns(&device->vrings[v], slot))
 				return true;
 	}
 	return false;
@@ -114,16 +120,18 @@ static bool owns_any(const struct primary *primary, uint32_t slot)
 static int give_up(struct primary *primary, uint32_t slot, struct journal_secondary *record,
 		   int fds[3], int why)
 {
-	/* What a rule gave it, it has until it is dead. */
-	bool runs = why == -EACCES || owns_any(primary, slot);
-	int error = runs ? process_end(record->pid, record->start) : 0;
+	bool runs = owns_any(primary, slot);
+	/* What a rule gave it, it has until it is killed; where no ring's position is asked for,
+	 * nobody waits for its death: its own file system could put that off for ever. */
+	bool killed = why == -EACCES || runs;
+	int error = killed ? process_end(record->pid, record->start, runs) : 0;
 
 	log_error("resume", "secondary %s cannot be taken over, %s: %s", record->name,
 		  why == -EACCES ? "no rule allows what it has any more (--allow-attach)"
 				 : "nobody kept its descriptors",
-		  error	 ? "it runs rings and does not die; trying again"
-		  : runs ? "it was killed"
-			 : "it attaches again");
+		  error	   ? "it runs rings and does not die; trying again"
+		  : killed ? "it was killed"
+			   : "it attaches again");
 	if (fds[0] >= 0)
 		(void)shutdown(fds[0], SHUT_RDWR);
 	hf_fd_close_all(fds, 3);

@@ -34,7 +34,7 @@ static struct journal_slot *slots[2];
 static struct journal_secondary *secondary_record;
 static struct hf_directory directory;
 
-int __wrap_process_end(pid_t pid, uint64_t start);
+int __wrap_process_end(pid_t pid, uint64_t start, bool wait);
 int __wrap_pidfd_send_signal(int pidfd, int signal, void *info, unsigned int flags);
 void __wrap_port_go_on(struct port *port_to_go_on);
 int __wrap_shutdown(int socket, int how);
@@ -44,10 +44,11 @@ int __wrap_listener_adopt(struct listener *listener, struct loop *loop, const ch
 			  const char *file, int fd);
 int __wrap_stream_give_to(const char *path, gid_t group);
 
-int __wrap_process_end(pid_t pid, uint64_t start)
+int __wrap_process_end(pid_t pid, uint64_t start, bool wait)
 {
 	(void)pid;
 	(void)start;
+	(void)wait;
 	return 0;
 }
 

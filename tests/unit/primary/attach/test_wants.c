@@ -598,21 +598,21 @@ static void whoever_has_to_die_is_dead_or_it_is_said(void)
 	uint64_t start = process_start(pid);
 
 	begin();
-	CHECK_EQ(process_end(0, 1), 0);
+	CHECK_EQ(process_end(0, 1, true), 0);
 	/* Which one it is cannot be told: it is not killed. */
-	CHECK_EQ(process_end(pid, 0), -EBUSY);
+	CHECK_EQ(process_end(pid, 0, true), -EBUSY);
 	/* Another one has its number. */
-	CHECK_EQ(process_end(pid, start + 1), 0);
+	CHECK_EQ(process_end(pid, start + 1, true), 0);
 	CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0);
 	faults_arm(0, FAULT_DESCRIPTOR, FAULT_ERROR, 1, 1);
-	CHECK_EQ(process_end(pid, start), -EMFILE);
+	CHECK_EQ(process_end(pid, start, true), -EMFILE);
 	faults_arm_error(0, FAULT_PROCESS, EPERM, 1);
-	CHECK_EQ(process_end(pid, start), -EPERM);
+	CHECK_EQ(process_end(pid, start, true), -EPERM);
 	faults_disarm(NULL);
 	CHECK_EQ(waitpid(pid, NULL, WNOHANG), 0);
-	CHECK_EQ(process_end(pid, start), 0);
+	CHECK_EQ(process_end(pid, start, true), 0);
 	CHECK_EQ(waitpid(pid, NULL, 0), pid);
-	CHECK_EQ(process_end(pid, start), 0);
+	CHECK_EQ(process_end(pid, start, true), 0);
 	CHECK_EQ(process_start(pid), 0);
 	end();
 }

@@ -3,13 +3,17 @@
  * primary/keep/journal.h and resume.h: what a life writes, the next one reads; what was being
  * written when it died does not count; what another release wrote is refused.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -527,7 +531,15 @@ static void who_cannot_be_asked_about_is_left_to_the_next_life(void)
 
 #define STRANGER 4711 /* a user that no rule lets in */
 
-/* A process of that user's, and an end of a socket that it has made; nobody's is -1. */
+static void *be_thread(void *context)
+{
+	for (;;)
+		pause();
+	return context;
+}
+
+/* A process of that user's, and an end of a socket that it has made; nobody's is -1. It has two
+ * threads. */
 static pid_t stranger(int *ret_socket)
 {
 	uint8_t byte = 0, room[HF_FRAME_MAX_BYTES];
@@ -539,11 +551,12 @@ static pid_t stranger(int *ret_socket)
 	pid = fork();
 	REQUIRE(pid >= 0);
 	if (pid == 0) {
-		if (setuid(STRANGER) == 0 &&
+		pthread_t thread;
+
+		if (setuid(STRANGER) == 0 && !pthread_create(&thread, NULL, be_thread, NULL) &&
 		    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, its) == 0)
 			(void)hf_frame_send_packed(ours[1], &byte, 1, its, 1);
-		for (;;)
-			pause();
+		be_thread(NULL);
 	}
 	REQUIRE(hf_frame_receive(ours[0], &frame) == 1 && frame.nr_fds == 1);
 	*ret_socket = frame.fds[0];
@@ -551,10 +564,27 @@ static pid_t stranger(int *ret_socket)
 	return pid;
 }
 
-/* Is a stranger, who has the memory of port "p", killed by a life with this rule (NULL: none)? Else
- * it is taken over. */
-static bool is_killed_by(const char *rule)
+static pid_t second_thread(pid_t pid)
 {
+	char path[40];
+	struct dirent *entry;
+	pid_t found = 0;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	REQUIRE((tasks = opendir(path)) != NULL);
+	while ((entry = readdir(tasks)))
+		if (atoi(entry->d_name) > 0 && atoi(entry->d_name) != pid)
+			found = atoi(entry->d_name);
+	closedir(tasks);
+	return found;
+}
+
+/* Is a stranger, who has the memory of port "p", killed by a life with this rule (NULL: none)? Else
+ * it is taken over. One that is not buried does not die before we let it. */
+static bool is_killed(const char *rule, bool buried)
+{
+	pid_t thread;
 	struct secondary_identity identity = {.name = "stranger", .version = "test", .allowed = 1};
 	struct secondary *secondary;
 	int socket, status = 0;
@@ -566,6 +596,9 @@ static bool is_killed_by(const char *rule)
 		REQUIRE(allow_add_attach(&rig.conf.attach_rules, rule) == 0);
 	identity.pid = stranger(&socket);
 	identity.uid = STRANGER;
+	REQUIRE((thread = second_thread(identity.pid)) > 0);
+	if (!buried)
+		REQUIRE(ptrace(PTRACE_SEIZE, thread, 0, 0) == 0);
 	REQUIRE(secondary_create(p, &identity, socket, pidfd_open(identity.pid, 0), &secondary) ==
 		0);
 	journal_sent(secondary, 0, port->session->number);
@@ -576,12 +609,19 @@ static bool is_killed_by(const char *rule)
 	killed = !heir.secondaries[0];
 	if (!killed)
 		(void)kill(identity.pid, SIGKILL);
-	CHECK_EQ(waitpid(identity.pid, &status, killed ? WNOHANG : 0), identity.pid);
+	if (!buried)
+		CHECK_EQ(waitpid(thread, NULL, __WALL), thread);
+	CHECK_EQ(waitpid(identity.pid, &status, 0), identity.pid);
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	lives_forget(&heir);
 	end_session();
 	end();
 	return killed;
+}
+
+static bool is_killed_by(const char *rule)
+{
+	return is_killed(rule, true);
 }
 
 /* It has a guest's memory, and nobody else could take it away. */
@@ -599,6 +639,14 @@ static void who_has_memory_of_a_port_that_no_rule_gives_it_any_more_is_killed(vo
 	if (geteuid() != 0)
 		return;
 	CHECK(is_killed_by("user:4711=q*"));
+}
+
+/* It runs nothing: its own file system, that does not answer it, would keep us from starting. */
+static void whom_no_rule_allows_any_more_is_not_waited_for(void)
+{
+	if (geteuid() != 0)
+		return;
+	CHECK(is_killed(NULL, false));
 }
 
 static struct journal_port *damaged(void)
@@ -823,6 +871,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(who_cannot_be_asked_about_is_left_to_the_next_life),
 	SENTENCE(whom_no_rule_allows_any_more_is_killed),
 	SENTENCE(who_has_memory_of_a_port_that_no_rule_gives_it_any_more_is_killed),
+	SENTENCE(whom_no_rule_allows_any_more_is_not_waited_for),
 	SENTENCE(a_port_whose_record_is_damaged_is_given_up),
 	SENTENCE(a_session_whose_memory_table_is_damaged_ends),
 	SENTENCE(an_odd_count_in_the_directory_is_made_even),
