@@ -552,6 +552,53 @@ static void another_user_is_refused(void)
 	rig_close(&rig);
 }
 
+/* Whoever speaks on the socket afterwards. */
+static void a_socket_that_changes_hands_is_judged_by_who_connected(void)
+{
+	Holdfast__Attach__Hello hello = good_hello();
+	struct rig rig;
+	Answer *answer;
+	int fd;
+	pid_t pid;
+
+	if (getuid()) {
+		printf("(needs root) ");
+		return;
+	}
+	rig_open(&rig);
+	rig.conf.attach_mode = 0666;
+	REQUIRE(chmod(rig.dir, 0755) == 0);
+	REQUIRE(attach_open(&rig.primary) == 0);
+	REQUIRE(seteuid(4711) == 0);
+	fd = dial(&rig);
+	REQUIRE(seteuid(0) == 0 && fd >= 0);
+	send_hello(fd, &hello);
+	answer = answer_on(&rig, fd);
+	REQUIRE(answer && answer->body_case == TO_SECONDARY(REFUSED));
+	CHECK_EQ(answer->refused->error, -EACCES);
+	rig_message_free(answer);
+	hf_fd_close(&fd);
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_PEER], 1);
+
+	fd = dial(&rig);
+	pid = fork();
+	if (pid == 0) {
+		if (setuid(4711) < 0)
+			_exit(1);
+		send_hello(fd, &hello);
+		_exit(0);
+	}
+	REQUIRE(pid > 0 && fd >= 0);
+	CHECK_EQ(rig_until_ended(&rig, pid), 0);
+	answer = answer_on(&rig, fd);
+	CHECK(answer && answer->body_case == TO_SECONDARY(WELCOME));
+	CHECK(rig.primary.secondaries[0] && rig.primary.secondaries[0]->pid == getpid());
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_PEER], 1);
+	rig_message_free(answer);
+	hf_fd_close(&fd);
+	rig_close(&rig);
+}
+
 static void a_rule_lets_its_user_in(void)
 {
 	struct rig rig;
@@ -955,6 +1002,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_crowd_at_the_door_is_bounded),
 	SENTENCE(those_that_a_rule_lets_in_leave_places_at_the_door),
 	CATALOGUE(another_user_is_refused, "[C-4]"),
+	CATALOGUE(a_socket_that_changes_hands_is_judged_by_who_connected, "[C-4]"),
 	CATALOGUE(a_rule_lets_its_user_in, "[C-4]"),
 	SENTENCE(those_that_a_rule_lets_in_have_half_of_the_places),
 	CATALOGUE(a_process_that_died_in_the_handshake_is_not_let_in, "[C-4]"),
