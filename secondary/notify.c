@@ -104,10 +104,11 @@ static bool is_full(int fd)
 	return fd >= 0 && poll(&p, 1, 0) == 0;
 }
 
-static bool under_way(const struct hf_vring *v, uint32_t *ret_done)
+static bool under_way(const struct hf_vring *v)
 {
-	*ret_done = hf_load_acquire(&v->writes_done);
-	return hf_load_acquire(&v->writes) != *ret_done;
+	uint32_t done = hf_load_acquire(&v->writes_done);
+
+	return hf_load_acquire(&v->writes) != done;
 }
 
 void hf_notify_silence(struct hf_vring *v)
@@ -148,28 +149,21 @@ static void interrupt(const struct hf_vring *v)
 
 bool hf_notify_rescue(struct hf_vring *v)
 {
-	uint32_t done;
-	bool writes = under_way(v, &done), hung;
+	bool writes = under_way(v), hung = writes && drain_full(v);
 
-	/* As at the last look, and none has ended since: it is in the same write still. */
-	hung = writes && v->write_seen && done == v->writes_seen && drain_full(v);
 	if (hung) {
 		hf_notify_silence(v);
 		interrupt(v);
 	}
 	if (!writes)
 		hf_fd_close(&v->kept_fd);
-	v->writes_seen = done;
-	v->write_seen = writes;
 	return hung;
 }
 
 /* The file under `fd` is about to be another's. */
 static void keep(struct hf_vring *v, int fd)
 {
-	uint32_t done;
-
-	if (!under_way(v, &done))
+	if (!under_way(v))
 		return;
 	/* There is one already: what waits there waits too long. */
 	if (is_full(v->kept_fd)) {

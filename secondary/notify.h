@@ -31,10 +31,11 @@ struct hf_notify_due {
 struct hf_notify_due hf_notify_decide(struct hf_vring *vring);
 void hf_notify_write(struct hf_vring *vring, struct hf_notify_due due);
 /*
- * About twice a second (rescue.h): free the data threads that have hung in hf_notify_write since
- * the last look, by room in the eventfd and by a signal, and never call this guest again. True: it
- * did. A thread that only got no processor is told from one that hangs by the descriptor: it takes
- * a write.
+ * About twice a second (rescue.h): free the data threads that hang in hf_notify_write, by room in
+ * the eventfd and by a signal, and never call this guest again. True: it did. A thread that only
+ * got no processor is told from one that hangs by the descriptor: it takes a write. That one does
+ * not is the front-end's doing, so it is not asked for how long it hangs: many that are short add
+ * up to as much, and are as likely to be met.
  */
 bool hf_notify_rescue(struct hf_vring *vring);
 /* The guest is not called any more, whatever descriptor it brings. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A thread that looks after the data threads, twice a second: one that hangs in a write to a
+ * A thread that looks after the data threads, twice a second or so: one that hangs in a write to a
  * front-end's descriptor is freed (notify.h). Not the control thread's work: a callback may be
  * waiting for that very data thread.
  *

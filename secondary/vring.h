@@ -147,10 +147,8 @@ struct hf_vring {
 	bool granted;
 	bool enabled;
 	uint32_t lane_entry;
-	uint32_t writes_seen; /* `writes_done` at the last look */
-	bool write_seen;      /* a write was under way then */
-	bool silenced;	      /* a write hung: the guest is not called any more */
-	int kept_fd;	      /* a descriptor that was replaced, while a write may hang in it */
+	bool silenced; /* a write hung: the guest is not called any more */
+	int kept_fd;   /* a descriptor that was replaced, while a write may hang in it */
 } __attribute__((aligned(HF_SHM_LINE)));
 
 static_assert(offsetof(struct hf_vring, desc) == HF_SHM_LINE, "lines of a burst");
