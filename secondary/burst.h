@@ -43,13 +43,15 @@ static inline struct hf_vring *hf_burst_open(struct hf_device *device, uint16_t 
 }
 
 /*
- * Is it enabled by now? To be asked behind a look at what the guest has sent, before that is
- * discarded: who has been told that its ring is enabled sends after that, and our look at the grant
- * may be older. Partner: the store in grant_vring_enable. Whoever saw what it led to sees it.
+ * Is it ours and disabled still? To be asked behind a look at what the guest has sent, before that
+ * is discarded: who has been told that its ring is enabled sends after that, and our look at the
+ * grant may be older. Partners: the store in grant_vring_enable, and in the primary's revocation,
+ * during which an enabling is told to the front-end and stored for the next owner only. Whoever saw
+ * what they led to sees them.
  */
-static inline bool hf_burst_is_enabled(const struct hf_vring *v)
+static inline bool hf_burst_may_discard(const struct hf_vring *v)
 {
-	return hf_load_acquire(v->grant_word) & HF_GRANT_ENABLED;
+	return hf_load_acquire(v->grant_word) == hf_read_once(&v->my_grant);
 }
 
 /* The end of a burst that found nothing to do, and was asked for nothing. */

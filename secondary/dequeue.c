@@ -61,8 +61,8 @@ void hf_dequeue_discard(struct hf_vring *v, uint16_t ready)
 {
 	uint16_t old = v->next, n = 0, head;
 
-	if (hf_burst_is_enabled(v))
-		return; /* it is the next burst's */
+	if (!hf_burst_may_discard(v))
+		return; /* it is the next burst's, or the next owner's */
 	while (n < ready && hf_vring_head(v, n, &head))
 		hf_vring_use(v, n++, head, 0);
 	if (!n)
@@ -110,8 +110,10 @@ static __attribute__((noinline)) uint16_t dequeue_burst(struct hf_device *device
 
 	if (unlikely(!hf_burst_attend(v)))
 		return 0;
-	if (unlikely(v->broken))
+	if (unlikely(v->broken)) {
+		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
 		goto out;
+	}
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
 	if (unlikely(hf_rarp_asked(v)) && count && enabled && hf_rarp_take(device, v, packets[0])) {
 		got = 1;

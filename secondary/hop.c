@@ -79,8 +79,10 @@ static __attribute__((noinline)) uint16_t peek(struct hf_hop *hop, struct hf_dev
 		return 0;
 	v->budget = HOP_BUDGET;
 	open_hop(hop, device, v);
-	if (unlikely(v->broken))
+	if (unlikely(v->broken)) {
+		hf_count(v, HF_COUNTER_EMPTY_BURSTS, 1);
 		goto nothing;
+	}
 	count = (uint16_t)min_u64(count, HF_MAX_BURST);
 	if (unlikely(hf_rarp_asked(v)) && enabled)
 		look_at_rarp(hop, packets[0]);

@@ -122,13 +122,19 @@ static void leave(struct hf_hop *hop, struct hf_vring *v)
 	struct hf_notify_due due = {-1, -1};
 	uint16_t i;
 
-	if (v->call_due | v->err_due)
-		due = hf_notify_decide(v);
+	if (!(v->call_due | v->err_due)) {
+		hf_burst_leave(v->lane);
+		return;
+	}
+	for (i = 0; i < hop->nr_calls && hop->calls[i].vring != v; i++)
+		;
+	/* An earlier forward's call is still to be written: it is this one's too. */
+	if (i < hop->nr_calls && hop->calls[i].due.call >= 0)
+		v->call_due = false;
+	due = hf_notify_decide(v);
 	hf_burst_leave(v->lane);
 	if (due.call < 0 && due.err < 0)
 		return;
-	for (i = 0; i < hop->nr_calls && hop->calls[i].vring != v; i++)
-		;
 	if (i == hop->nr_calls) {
 		hop->calls[i] = (struct hop_call){v, due};
 		hop->nr_calls++;

@@ -74,7 +74,7 @@ static uint16_t take_all(struct hf_vring *v, struct hf_packet *const *packets, u
 }
 
 /* A ring that is granted but disabled: what the guest sends is discarded. Not what it sends when it
- * is not any more: that is the next burst's. */
+ * is not any more: that is the next burst's, or the next owner's. */
 static void discard(struct hf_vring *v, uint16_t count)
 {
 	struct hf_packed_chain chain;
@@ -82,7 +82,7 @@ static void discard(struct hf_vring *v, uint16_t count)
 
 	while (n < count && v->budget > 0 &&
 	       hf_packed_chain_start(v, &chain, v->next, hf_packed_left(v)) &&
-	       !hf_burst_is_enabled(v) && hf_packed_chain_finish(v, &chain)) {
+	       hf_burst_may_discard(v) && hf_packed_chain_finish(v, &chain)) {
 		hf_packed_use(v, chain.id, 0, chain.descs);
 		n++;
 	}

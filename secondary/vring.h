@@ -34,7 +34,7 @@
 #define HF_F_RING_PACKED   34
 #define HF_VRING_MAX_SIZE  32768u
 #define HF_NET_HEADER_MAX  12u
-#define HF_VRING_WRITERS   16u
+#define HF_VRING_WRITERS   32u
 /*
  * A guest can make every chain as long as the ring, and most of them bad, so a burst is bounded by
  * descriptors as well as by packets: no chain is begun when the budget is spent. Without it one

@@ -5,6 +5,9 @@
  * One thread at a time per vring; different vrings of a device may be run by different threads.
  * No lock, no allocation and no system call in a burst but the eventfd write that calls the guest
  * when it asked to be called.
+ *
+ * A front-end can make that write hang. It is ended for up to 32 threads that hang in calls of one
+ * vring, as those of several hops to the same guest may (hop.h).
  */
 #ifndef HOLDFAST_BURST_H
 #define HOLDFAST_BURST_H
@@ -30,9 +33,10 @@ HF_API uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 
 /*
  * What bytes do not tell of a guest's cost: how many descriptors the last burst on vring `queue`
- * (even numbers, also by hf_hop_forward) looked at, and in *ret_cut how many frames it made, or
- * meant to make, of packets that had to be segmented. Each burst is told of once: 0 when it was, or
- * there was none. A chain of one descriptor may count as none. The thread that runs the vring.
+ * (even numbers, also by hf_hop_forward) looked at, and in *ret_cut how many frames the bursts
+ * since this was last asked made, or meant to make, of packets that had to be segmented (65,535 at
+ * most). Each burst is told of once: 0 when it was, or there was none. A chain of one descriptor
+ * may count as none. The thread that runs the vring.
  */
 HF_API uint32_t hf_enqueue_walked(struct hf_device *device, uint16_t queue, uint32_t *ret_cut);
 
@@ -64,14 +68,17 @@ HF_API uint16_t hf_free_entries(struct hf_device *device, uint16_t queue);
 /*
  * Ask the guest to kick (true) or not to (false) when it makes buffers available. A vring starts
  * with kicks off. Returns 1 if buffers are available already (the guest may not kick for them:
- * run a burst before waiting), 0 if not. It holds for one kick: ask again before each wait.
+ * run a burst before waiting), 0 if not. It holds for one kick: ask again before each wait. On an
+ * even vring 1 also says that there are some buffers, but too few for the packet that waits: for
+ * more of them the guest may not kick, so look again after a while instead of asking at once.
  * Else -ENOTCONN when the vring is not granted; -EBUSY when a peek holds it (hop.h).
  * The thread that runs the vring.
  */
 HF_API int hf_enable_guest_notification(struct hf_device *device, uint16_t queue, bool enable);
 
-/* The vring's kick eventfd, to wait on with poll(2); the caller reads it empty. -1 when the vring
- * is not granted or the front-end polls. Owned by the library. */
+/* The vring's kick eventfd, to wait on with epoll(7), edge-triggered. Do not read it: it is the
+ * front-end's as well, which can make a read wait for ever. -1 when the vring is not granted or the
+ * front-end polls. Owned by the library. */
 HF_API int hf_guest_kick_fd(const struct hf_device *device, uint16_t queue);
 
 /*

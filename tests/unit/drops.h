@@ -133,39 +133,55 @@ static void check_drop(const struct drop *c, uint16_t queue)
 		printf("    in case %s, vring %u\n", c->what, queue);
 }
 
-/* The ring is enabled, and only then the guest sends, between a burst's look at the grant and its
- * look at the ring, which faults. */
+/* Something happens to the grant, and only then the guest sends, between a burst's look at the
+ * grant and its look at the ring, which faults. */
 static void *trapped;
+static uint64_t changes_to; /* the grant's word */
 
-static void enable_and_send(int number)
+static void change_and_send(int number)
 {
 	(void)number;
 	if (mprotect(trapped, (size_t)getpagesize(), PROT_READ | PROT_WRITE) < 0)
 		_exit(1);
-	rig.grants[1] |= HF_GRANT_ENABLED;
+	rig.grants[1] = changes_to;
 	driver_publish(d);
 }
 
-static void what_is_sent_behind_the_enabling_is_not_dropped(void)
+static void is_not_dropped_behind(uint64_t grant)
 {
 	const struct hf_vring *v;
+	uint64_t before;
 
 	open_ring(1, 0);
 	v = hf_device_vring(rig.device, 1);
+	before = rig.grants[1];
 	rig.grants[1] &= ~HF_GRANT_ENABLED;
+	changes_to = grant;
 	for (int i = 0; i < 5; i++)
 		put_good(1);
 	trapped = (void *)align_down((uintptr_t)(v->packed ? (void *)v->slots : (void *)v->avail),
 				     (uintptr_t)getpagesize());
-	signal(SIGSEGV, enable_and_send);
+	signal(SIGSEGV, change_and_send);
 	CHECK_EQ(mprotect(trapped, (size_t)getpagesize(), PROT_NONE), 0);
 	CHECK_EQ(move_one(1), 0);
 	signal(SIGSEGV, SIG_DFL);
 	CHECK_EQ(rig_counter(&rig, 1, HF_COUNTER_DROP_DISABLED), 0);
+	rig.grants[1] = before;
 	for (int i = 0; i < 5; i++)
 		CHECK_EQ(move_one(1), 1);
 	CHECK_EQ(driver_consume_all(d), 5);
 	close_ring(1);
+}
+
+static void what_is_sent_behind_the_enabling_is_not_dropped(void)
+{
+	is_not_dropped_behind(RIG_GRANT | HF_GRANT_ENABLED);
+}
+
+/* The front-end is told that the ring is enabled, and the word says so at the next grant only. */
+static void what_is_sent_while_the_ring_is_taken_back_is_not_dropped(void)
+{
+	is_not_dropped_behind(0);
 }
 
 #endif

@@ -418,6 +418,45 @@ static void a_call_that_hangs_is_ended_in_the_file_in_which_it_hangs(void)
 	rig_destroy(&rig);
 }
 
+struct writer {
+	pthread_t thread;
+	struct hf_vring *vring;
+};
+
+static void *write_call(void *arg)
+{
+	struct writer *writer = arg;
+
+	hf_notify_write(writer->vring, (struct hf_notify_due){writer->vring->call_fd, -1});
+	return NULL;
+}
+
+/* Of several hops to the same guest: each of their threads has a seat, or no signal would find it.
+ */
+static void as_many_threads_as_may_hang_in_one_vrings_calls_have_a_seat_each(void)
+{
+	struct writer writers[32];
+	struct hf_vring *v;
+	uint32_t seats = 0;
+
+	open_rig(SMALL);
+	v = rig.device->vrings[0];
+	fill_calls();
+	for (size_t i = 0; i < ARRAY_SIZE(writers); i++) {
+		writers[i].vring = v;
+		REQUIRE(!pthread_create(&writers[i].thread, NULL, write_call, &writers[i]));
+	}
+	while (hf_load_acquire(&v->writes) < ARRAY_SIZE(writers))
+		usleep(1000);
+	for (size_t i = 0; i < ARRAY_SIZE(v->writers); i++)
+		seats += hf_read_once(&v->writers[i]) != 0;
+	CHECK_EQ(seats, ARRAY_SIZE(writers));
+	CHECK(hf_notify_rescue(v));
+	for (size_t i = 0; i < ARRAY_SIZE(writers); i++)
+		REQUIRE(!pthread_join(writers[i].thread, NULL));
+	rig_destroy(&rig);
+}
+
 /* Else the seat is another thread's that has its number later, and the write never ends. */
 static void a_thread_that_is_cancelled_in_a_call_that_hangs_leaves_no_seat(void)
 {
@@ -483,6 +522,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_call_that_hangs_for_less_than_two_looks_is_the_last_one),
 	SENTENCE(a_write_that_need_not_wait_is_not_taken_for_one_that_hangs),
 	SENTENCE(a_call_that_hangs_is_ended_in_the_file_in_which_it_hangs),
+	SENTENCE(as_many_threads_as_may_hang_in_one_vrings_calls_have_a_seat_each),
 	SENTENCE(a_thread_that_is_cancelled_in_a_call_that_hangs_leaves_no_seat),
 	SENTENCE(a_burst_that_calls_is_not_rescued),
 	SENTENCE(a_broken_ring_is_not_asked_for_kicks),

@@ -661,6 +661,22 @@ static void a_call_that_hangs_holds_nobodys_ring(void)
 	close_guests();
 }
 
+static void forwards_that_one_call_is_made_for_are_counted_as_one(void)
+{
+	open_guests(0);
+	post_buffers(&guests[1], SIZE);
+	put_frames(8);
+	CHECK_EQ(peek(8), 8);
+	for (uint32_t i = 0; i < 8; i++)
+		CHECK_EQ(forward(1, i, 1), 1);
+	hf_hop_complete(hop, 8);
+	CHECK_EQ(rig_calls(&guests[1], 0), 1);
+	CHECK_EQ(counted(1, 0, HF_COUNTER_GUEST_NOTIFICATIONS), 1);
+	CHECK_EQ(received(1), 8);
+	CHECK_EQ(driver_consume_all(&guests[0].tx), 8);
+	close_guests();
+}
+
 /* ---- SEND_RARP */
 
 static void an_announcement_comes_first_and_is_not_lost(void)
@@ -966,6 +982,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_peek_of_long_chains_ends_with_its_budget),
 	SENTENCE(guests_are_called_once_and_when_the_hop_is_over),
 	SENTENCE(a_call_that_hangs_holds_nobodys_ring),
+	SENTENCE(forwards_that_one_call_is_made_for_are_counted_as_one),
 	SENTENCE(an_announcement_comes_first_and_is_not_lost),
 	SENTENCE(an_announcement_that_is_given_back_does_not_overwrite_a_newer_one),
 	SENTENCE(peeked_packets_that_the_caller_shortened_are_refused_and_not_sent_whole),

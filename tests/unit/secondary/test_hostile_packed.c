@@ -576,6 +576,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_packet_larger_than_the_whole_ring_is_dropped, "[R-10]"),
 	SENTENCE(a_disabled_ring_drops_what_the_guest_sends),
 	SENTENCE(what_is_sent_behind_the_enabling_is_not_dropped),
+	SENTENCE(what_is_sent_while_the_ring_is_taken_back_is_not_dropped),
 	CATALOGUE(bad_chains_forever_leave_nothing_behind, "[7] [37]"),
 	CATALOGUE(fields_that_flip_while_a_burst_runs_cost_the_ring_at_most, "[31] [P-1]"),
 	SENTENCE(every_refusal_has_a_case),

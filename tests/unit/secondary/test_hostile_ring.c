@@ -518,6 +518,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(metadata_outside_the_packet_drops_the_packet),
 	SENTENCE(a_disabled_ring_drops_what_the_guest_sends),
 	SENTENCE(what_is_sent_behind_the_enabling_is_not_dropped),
+	SENTENCE(what_is_sent_while_the_ring_is_taken_back_is_not_dropped),
 	CATALOGUE(bad_chains_forever_leave_nothing_behind, "[7] [37]"),
 	SENTENCE(every_refusal_has_a_case),
 };

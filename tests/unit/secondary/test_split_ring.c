@@ -838,7 +838,7 @@ static void every_call_on_a_ring_counts_that_it_ended(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
-		for (int how = 0; how < 4; how++) {
+		for (int how = 0; how < 8; how++) {
 			uint16_t q = calls[i].queue;
 			uint64_t before;
 
@@ -848,6 +848,7 @@ static void every_call_on_a_ring_counts_that_it_ended(void)
 			take(1);
 			if (how & 2)
 				post_to_both();
+			rig.device->vrings[q]->broken = how & 4;
 			before = ended(q);
 			CHECK(before > 0);
 			calls[i].call(q);
