@@ -219,8 +219,10 @@ static enum hf_enqueue_result enqueue_fragments(struct hf_vring *v, const struct
 						uint16_t *used)
 {
 	enum hf_enqueue_result result = HF_ENQUEUE_DONE;
-	/* Unlike that of any other datagram under way between the same two hosts. */
-	uint32_t id = (uint32_t)(v->lane->counters[HF_COUNTER_SOFTWARE_GSO] * 0x9e3779b1u);
+	/* Unlike that of any other datagram under way between the same two hosts, by another of the
+	 * guest's vrings or under an earlier grant as well: each grant has a number of its own. */
+	uint32_t id = (uint32_t)v->my_grant * 0x85ebca6bu +
+		      (uint32_t)v->lane->counters[HF_COUNTER_SOFTWARE_GSO] * 0x9e3779b1u;
 	uint8_t udp[8];
 
 	udp_checksum(c, udp);
@@ -250,6 +252,16 @@ static enum hf_enqueue_result drop(struct hf_vring *v, enum hf_counter reason)
 static uint32_t longest_frame(const struct hf_frame_layout *l)
 {
 	return 65535u + l->l3 + (l->ip_version == 6 ? 40u : 0u);
+}
+
+/* Bytes of a fragment's payload: eights, and in IPv6 the length there is counts the extension
+ * headers as well, and the fragment's own. */
+static uint32_t fragment_size(const struct cut *c)
+{
+	const struct hf_frame_layout *l = &c->layout;
+	uint32_t most = 65535u - 8u - (l->ip_version == 6 ? (uint32_t)(l->l4 - l->l3) - 40u : 0);
+
+	return (uint32_t)min_u64(c->offload->gso_size, most) & ~7u;
 }
 
 /* Each takes at least one chain. */
@@ -299,10 +311,11 @@ static enum hf_enqueue_result segment(struct hf_vring *v, struct cut *c, uint16_
 	uint32_t start = *used, needed;
 	enum hf_enqueue_result result;
 
-	c->size = udp ? c->offload->gso_size & ~7u : c->offload->gso_size;
-	if (!c->size ||
-	    !hf_frame_layout(c->frame, (uint32_t)min_u64(c->total, HF_LAYOUT_PEEK), &c->layout) ||
+	if (!hf_frame_layout(c->frame, (uint32_t)min_u64(c->total, HF_LAYOUT_PEEK), &c->layout) ||
 	    c->total > longest_frame(&c->layout))
+		return drop(v, HF_COUNTER_DROP_BAD_METADATA);
+	c->size = udp ? fragment_size(c) : c->offload->gso_size;
+	if (!c->size)
 		return drop(v, HF_COUNTER_DROP_BAD_METADATA);
 	/* A gso_size of 1 turns one frame into tens of thousands: count before cutting. */
 	needed = segments(c, udp);

@@ -410,6 +410,57 @@ static void udp_is_cut_into_valid_fragments(void)
 			}
 }
 
+/* With the fragment's own header the length of a fragment as large as was asked for has 17 bits. */
+static void the_largest_datagram_of_ipv6_is_cut_into_two(void)
+{
+	struct net_shape shape = {
+		.ip = 6, .proto = IPPROTO_UDP, .payload = 65535 - 8, .seed = SEED, .partial = true};
+
+	check_fragmentation(&shape, 65535);
+	shape.extension = true;
+	shape.payload -= 8;
+	check_fragmentation(&shape, 65535);
+}
+
+static uint32_t id_of_a_fragment(const struct net_shape *shape)
+{
+	struct hf_offload offload;
+	struct net_seen seen;
+	uint32_t len = net_build(frame, shape, &offload);
+
+	offload.gso_type = HF_GSO_UDP;
+	offload.gso_size = 1000;
+	CHECK_EQ(deliver(len, &offload, 1), 1);
+	REQUIRE(receive());
+	REQUIRE(net_parse(arrived, arrived_len, &seen));
+	while (receive())
+		;
+	return seen.fragment_id;
+}
+
+/* Two of a guest's vrings have datagrams of the same two hosts; and each owner counts from 0. */
+static void datagrams_of_other_grants_have_other_numbers(void)
+{
+	static const struct net_shape shape = {
+		.ip = 6, .proto = IPPROTO_UDP, .payload = 1500, .partial = true};
+	uint32_t ids[8];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(ids); i++) {
+		struct hf_vring *v;
+
+		open_guest(MERGEABLE, 8, BUFFER_BYTES);
+		v = rig.device->vrings[0];
+		v->my_grant += 2ull * (i / 2);
+		rig.grants[0] += 2ull * (i / 2);
+		if (i % 2)
+			(void)id_of_a_fragment(&shape);
+		ids[i] = id_of_a_fragment(&shape);
+		for (unsigned j = 0; j < i; j++)
+			CHECK(ids[j] != ids[i]);
+		close_guest();
+	}
+}
+
 /* Whoever is to pay for it is told beforehand: of each kind of packet, by each set of features. */
 static void what_would_be_cut_is_what_is_cut(void)
 {
@@ -572,6 +623,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(segments_are_all_delivered_or_none),
 	SENTENCE(udp_is_cut_into_valid_fragments),
 	SENTENCE(what_would_be_cut_is_what_is_cut),
+	SENTENCE(the_largest_datagram_of_ipv6_is_cut_into_two),
+	SENTENCE(datagrams_of_other_grants_have_other_numbers),
 	SENTENCE(chains_that_a_segmentation_gave_back_stay_with_the_guest),
 	SENTENCE(metadata_that_lies_is_dropped_and_counted),
 	SENTENCE(a_fragment_is_not_segmented),
