@@ -98,7 +98,7 @@ uint32_t hf_device_id(const struct hf_device *device)
 
 uint64_t hf_device_features(const struct hf_device *device)
 {
-	return device->features;
+	return hf_read_once(&device->features);
 }
 
 uint16_t hf_device_mtu(const struct hf_device *device)
@@ -108,7 +108,7 @@ uint16_t hf_device_mtu(const struct hf_device *device)
 
 int hf_device_node(const struct hf_device *device)
 {
-	return device->node;
+	return hf_read_once(&device->node);
 }
 
 uint16_t hf_device_nr_vrings(const struct hf_device *device)

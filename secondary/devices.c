@@ -155,10 +155,12 @@ static int take_snapshot(struct hf_service *service, struct hf_device *device)
 	if (s->session != device->session || s->mem_generation != device->pending_generation ||
 	    s->nr_regions != device->pending_total)
 		return -ESTALE;
-	device->features = s->features;
-	device->node = s->node;
+	hf_write_once(&device->features, s->features);
+	hf_write_once(&device->node, s->node);
 	hf_write_once(&device->mtu, s->mtu);
-	memcpy(device->name, s->name, sizeof(device->name));
+	/* It does not change, and data threads may be reading it. */
+	if (!device->announced)
+		memcpy(device->name, s->name, sizeof(device->name));
 	return 0;
 }
 

@@ -136,7 +136,7 @@ static bool have_grant(struct hf_device *device, const Holdfast__Attach__VringGr
 /* What the front-end may negotiate anew between two starts of a ring. */
 static void take_negotiated(struct hf_device *device, uint64_t features, uint32_t mtu)
 {
-	device->features = features;
+	hf_write_once(&device->features, features);
 	hf_write_once(&device->mtu, (uint16_t)mtu);
 }
 

@@ -31,7 +31,7 @@ struct hf_packet_pool *hf_packet_pool_create(const struct hf_device *device, siz
 {
 	struct hf_packet_pool *pool;
 	size_t distance, bytes;
-	int node = device ? device->node : hf_node_here();
+	int node = device ? hf_device_node(device) : hf_node_here();
 	int error;
 
 	if (!count || !room || room > UINT32_MAX - HF_SHM_LINE) {

@@ -16,7 +16,8 @@ extern "C" {
 HF_API const char *hf_device_name(const struct hf_device *device);
 /* The device's slot in the directory: stable for as long as the port exists. */
 HF_API uint32_t hf_device_id(const struct hf_device *device);
-/* Negotiated virtio feature bits. */
+/* Negotiated virtio feature bits. A front-end may negotiate others while none of its vrings runs.
+ */
 HF_API uint64_t hf_device_features(const struct hf_device *device);
 /* MTU that the front-end set, or 0. */
 HF_API uint16_t hf_device_mtu(const struct hf_device *device);

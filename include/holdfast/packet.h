@@ -30,7 +30,8 @@ extern "C" {
 /*
  * Offload metadata, host byte order; offsets count from the first byte of the Ethernet header.
  * After a dequeue every offset was checked: it lies inside the packet's own length. A gso_type goes
- * with NEEDS_CSUM and the place of the checksum in the frame's own TCP or UDP header, or not at all.
+ * with NEEDS_CSUM and the place of the checksum in the frame's own TCP or UDP header, or not at
+ * all.
  */
 struct hf_offload {
 	uint8_t flags;
@@ -50,7 +51,7 @@ struct hf_packet {
 	uint32_t total;		   /* first segment only: bytes of the whole packet */
 	struct hf_offload offload; /* first segment only */
 	uint16_t peeked;	   /* the library's, of an open hop (hop.h) */
-	uint64_t user[3]; /* the caller's; never read or written by the library */
+	uint64_t user[3];	   /* the caller's; never read or written by the library */
 };
 
 #ifndef __cplusplus
