@@ -4,10 +4,10 @@
 #include <stdlib.h>
 
 #include "deliver.h"
+#include "fake.h"
 #include "forward.h"
 #include "share.h"
 #include "suite.h"
-#include "test_vswitch_fake.h"
 
 #define PORTS  5u
 #define NOBODY 99u

@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include "deliver.h"
+#include "fake.h"
 #include "forward.h"
 #include "share.h"
 #include "suite.h"
-#include "test_vswitch_fake.h"
 
 #define PORTS 8u
 

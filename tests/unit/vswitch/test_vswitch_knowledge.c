@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fake.h"
 #include "knowledge.h"
 #include "suite.h"
-#include "test_vswitch_fake.h"
 
 #define NOW    1000u
 #define AGEING 300u

@@ -11,9 +11,9 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "fake.h"
 #include "share.h"
 #include "suite.h"
-#include "test_vswitch_fake.h"
 #include "worker.h"
 
 #define PORTS	   66u

@@ -5,8 +5,8 @@
  * kernels that write back in place, does munmap(2) of a page that was written to. And a TCP socket
  * that lingers: the last close(2) of it does not return for an hour.
  */
-#ifndef E2E_FUSE_FILE_H
-#define E2E_FUSE_FILE_H
+#ifndef TESTS_FUSE_FILE_H
+#define TESTS_FUSE_FILE_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
