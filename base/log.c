@@ -122,18 +122,13 @@ int hf_log_allowed(struct hf_log_limit *limit)
 {
 	uint64_t now = hf_now_ns();
 
-	if (now - limit->refilled_ns >= NS_PER_S) {
-		limit->refilled_ns = now;
-		if (limit->spent >= LIMIT_BURST)
-			limit->spent = LIMIT_BURST - 1;
-		else
-			limit->spent = 0;
-	}
-	if (limit->spent >= LIMIT_BURST) {
+	if (limit->until_ns < now)
+		limit->until_ns = now;
+	if (limit->until_ns - now > (LIMIT_BURST - 1) * NS_PER_S) {
 		limit->suppressed++;
 		return false;
 	}
-	limit->spent++;
+	limit->until_ns += NS_PER_S;
 	held_back = limit->suppressed;
 	limit->suppressed = 0;
 	return true;

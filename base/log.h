@@ -33,13 +33,12 @@ void hf_log(enum hf_log_level level, const char *tag, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
- * What a hostile peer can trigger is logged through a limiter: `burst` lines, then one a second.
- * Zero-initialise; one per object. Returns true when a line may be written now; the next line of
- * this thread then also says how many were not since the last one.
+ * What a hostile peer can trigger is logged through a limiter: ten lines at once, then one a
+ * second. Zero-initialise; one per object. Returns true when a line may be written now; the next
+ * line of this thread then also says how many were not since the last one.
  */
 struct hf_log_limit {
-	uint64_t refilled_ns;
-	uint32_t spent;
+	uint64_t until_ns; /* to when all that was written lasts, one a second */
 	uint32_t suppressed;
 };
 int hf_log_allowed(struct hf_log_limit *limit);

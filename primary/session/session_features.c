@@ -55,6 +55,11 @@ enum vu_outcome vu_set_features(struct session *session, struct vu_msg *msg)
 	if (msg->u64 & ~offered)
 		return session_refuse(session, REFUSED_UNSUPPORTED_FEATURE, "bits 0x%llx",
 				      (unsigned long long)(msg->u64 & ~offered));
+	/* There is no legacy packed ring: virtio 1.x, "Feature bits", 34 needs 32. */
+	if ((msg->u64 & VIRTIO_BIT(VIRTIO_F_RING_PACKED)) &&
+	    !(msg->u64 & VIRTIO_BIT(VIRTIO_F_VERSION_1)))
+		return session_refuse(session, REFUSED_UNSUPPORTED_FEATURE, "%s",
+				      "RING_PACKED without VERSION_1");
 	if (device->features_set && device->features == msg->u64)
 		return VU_DONE;
 	if (any_vring_active(device))

@@ -187,7 +187,7 @@ static void a_supervised_primary_serves_or_its_supervisor_says_why_not(void)
 }
 
 static const struct sentence sentences[] = {
-	CATALOGUE(a_primary_without_memory_or_maps_serves_or_says_why_not, "[F-7] [F-8]"),
+	CATALOGUE(a_primary_without_memory_or_maps_serves_or_says_why_not, "[F-7]"),
 	CATALOGUE(a_primary_without_descriptors_serves_or_says_why_not, "[F-7]"),
 	SENTENCE(a_primary_with_a_filter_serves_or_says_why_not),
 	SENTENCE(a_primary_to_which_anything_else_is_refused_serves_or_says_why_not),

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/log.h: lines on standard error, and nobody who reads them. */
+/* base/log.h: lines on standard error, and nobody who reads them; how many a peer can cause. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -14,6 +16,17 @@
 #include "suite.h"
 
 #define LINES 100
+
+static time_t ahead_s; /* as if so much time had passed */
+
+/* In the place of libc's. */
+int clock_gettime(clockid_t id, struct timespec *ret_time)
+{
+	int error = (int)syscall(SYS_clock_gettime, id, ret_time);
+
+	ret_time->tv_sec += ahead_s;
+	return error;
+}
 
 /* A process that writes lines to `to`, and ends. Its status; SIGALRM: it stood still. */
 static int write_lines(int to, int lines, bool never_wait)
@@ -141,7 +154,55 @@ static void what_was_lost_is_said_to_who_reads_again(void)
 	hf_fd_close_all(did, 2);
 }
 
+static char said[128];
+
+static void keep_last(void *context, int priority, const char *tag, const char *line)
+{
+	(void)context;
+	(void)priority;
+	(void)tag;
+	snprintf(said, sizeof(said), "%s", line);
+}
+
+/* How many of so many that are asked for now may be written. */
+static unsigned int allowed(struct hf_log_limit *limit, unsigned int asked)
+{
+	unsigned int lines = 0;
+
+	while (asked--)
+		if (hf_log_allowed(limit)) {
+			hf_log(HF_LOG_ERROR, "test", "line");
+			lines++;
+		}
+	return lines;
+}
+
+static void a_peer_causes_ten_lines_at_once_and_then_one_a_second(void)
+{
+	struct hf_log_limit limit = {0}, other = {0};
+
+	hf_log_set_sink(keep_last, NULL);
+	CHECK_EQ(allowed(&limit, 1000), 10);
+	CHECK(strcmp(said, "line") == 0);
+	CHECK_EQ(allowed(&other, 1), 1);
+	for (unsigned int i = 0; i < 5; i++) {
+		ahead_s++;
+		CHECK_EQ(allowed(&limit, 100), 1);
+		CHECK(strcmp(said, i ? "line (99 more like it held back)"
+				     : "line (990 more like it held back)") == 0);
+	}
+	/* Nine a second are no less of a flood. */
+	for (unsigned int i = 0; i < 5; i++) {
+		ahead_s++;
+		CHECK_EQ(allowed(&limit, 9), 1);
+	}
+	ahead_s += 100; /* of silence */
+	CHECK_EQ(allowed(&limit, 1000), 10);
+	hf_log_set_sink(NULL, NULL);
+}
+
 static const struct sentence sentences[] = {
+	SENTENCE(a_peer_causes_ten_lines_at_once_and_then_one_a_second),
 	SENTENCE(who_reads_gets_whole_lines),
 	SENTENCE(a_pipe_that_is_full_stops_nobody),
 	SENTENCE(nor_does_a_socket),

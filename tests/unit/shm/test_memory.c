@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "faults.h"
 #include "guard.h"
 #include "memory.h"
 #include "suite.h"
@@ -91,6 +92,34 @@ static void memory_larger_than_the_pool_falls_back_to_ordinary_pages(void)
 	REQUIRE(hf_memory_create(&memory, "test", size, HF_NODE_ANY, true) == 0);
 	CHECK_EQ(memory.page_bytes, getpagesize());
 	CHECK_EQ(memory.size, size);
+	check_sealed(&memory);
+	hf_memory_destroy(&memory);
+}
+
+/* The pool's pages are counted when it is mapped; whether a cgroup lets us have them is known when
+ * they are touched: then it would be a SIGBUS. */
+static void pages_that_cannot_be_had_are_known_before_they_are_touched(void)
+{
+	struct hf_memory memory;
+	long total;
+	uint32_t hit;
+	int result;
+
+	if (hf_huge_pages_free(&total) <= OTHERS) {
+		printf("(needs hugepages) ");
+		return;
+	}
+	faults_open();
+	faults_arm(0, FAULT_FILE, FAULT_ERROR, 2, 1); /* behind ftruncate */
+	result = hf_memory_create(&memory, "test", 100, HF_NODE_ANY, true);
+	faults_disarm(&hit);
+	CHECK(strstr(faults_where(), "fallocate") != NULL);
+	faults_close();
+	CHECK_EQ(hit, 1);
+	REQUIRE(result == 0);
+	CHECK_EQ(memory.page_bytes, getpagesize());
+	CHECK_EQ(hf_page_bytes_of(memory.fd), getpagesize());
+	memset(memory.base, 1, memory.size);
 	check_sealed(&memory);
 	hf_memory_destroy(&memory);
 }
@@ -271,6 +300,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(ordinary_memory_is_zero_whole_pages_and_sealed, "[9]"),
 	CATALOGUE(huge_memory_is_used_when_the_pool_has_pages_and_ordinary_else, "[F-8]"),
 	CATALOGUE(memory_larger_than_the_pool_falls_back_to_ordinary_pages, "[F-8]"),
+	CATALOGUE(pages_that_cannot_be_had_are_known_before_they_are_touched, "[F-8]"),
 	SENTENCE(destroyed_memory_leaves_no_descriptor_and_no_map),
 	SENTENCE(no_size_is_no_memory),
 	SENTENCE(a_readonly_descriptor_can_never_be_mapped_writable),

@@ -121,6 +121,24 @@ static void who_came_while_there_was_no_number_is_let_in_when_there_is(void)
 	end();
 }
 
+/* The socket stays readable all the time. */
+static void without_numbers_the_door_is_let_alone_for_a_while(void)
+{
+	struct loop_timer enough = {.fire = stop};
+	uint32_t hit;
+
+	begin(1);
+	REQUIRE(loop_timer_set(loop, &enough, 350 * NS_PER_MS) == 0);
+	faults_arm_every(0, FAULT_DESCRIPTOR, FAULT_ERROR, 1);
+	CHECK_EQ(loop_run(loop), 0);
+	faults_disarm(&hit);
+	CHECK(hit >= 1 && hit <= 5);
+	CHECK_EQ(let_in, 0);
+	CHECK_EQ(loop_run(loop), 0);
+	CHECK_EQ(let_in, 1);
+	end();
+}
+
 static void nor_is_there_memory_for_a_timer(void)
 {
 	uint32_t hit;
@@ -247,6 +265,7 @@ static void a_door_that_cannot_be_opened_leaves_nothing(void)
 
 static const struct sentence sentences[] = {
 	SENTENCE(who_came_while_there_was_no_number_is_let_in_when_there_is),
+	CATALOGUE(without_numbers_the_door_is_let_alone_for_a_while, "[C-6]"),
 	SENTENCE(nor_is_there_memory_for_a_timer),
 	CATALOGUE(closing_those_who_are_out_has_a_share_of_the_loops_time, "[M-18]"),
 	CATALOGUE(a_closing_that_is_held_up_does_not_shut_the_door, "[M-18]"),

@@ -16,6 +16,7 @@
 #include "fd_ledger.h"
 #include "feature_names.h"
 #include "front.h"
+#include "log.h"
 #include "port.h"
 #include "ports.h"
 #include "refusal.h"
@@ -184,6 +185,14 @@ static void a_stale_socket_is_replaced_and_nothing_else(void)
 	CHECK_EQ(symlink("/etc/passwd", path), 0);
 	CHECK_EQ(add("x", NULL, false), -EEXIST);
 	CHECK_EQ(unlink(path), 0);
+	/* Nor is what somebody put there since removed with the port. */
+	CHECK_EQ(add("x", NULL, false), 0);
+	CHECK_EQ(unlink(path), 0);
+	fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	CHECK_EQ(port_del(&primary, "x"), 0);
+	CHECK_EQ(access(path, F_OK), 0);
+	close(fd);
+	CHECK_EQ(unlink(path), 0);
 	front_end();
 }
 
@@ -337,6 +346,182 @@ static void attempts_to_connect_become_rarer_up_to_two_seconds(void)
 	front_end();
 }
 
+/* As if so many had come at this moment; an hour is more than this test takes. */
+static void have_come(struct rate *rate, uint64_t count)
+{
+	rate->until_ns = hf_now_ns() + count * 20 * NS_PER_MS;
+}
+
+#define AN_HOUR_OF_THEM 180000u
+
+/* Its time to be let in is now. */
+static void wait_is_over(struct rate *rate)
+{
+	*rate = (struct rate){0};
+	REQUIRE(loop_timer_set(primary.loop, &front_port()->retry, 0) == 0);
+	front_turn();
+}
+
+static void who_connects_too_often_waits_and_nobody_on_another_port(void)
+{
+	struct rate *firsts;
+	char path[108];
+	int fd, other;
+
+	front_begin();
+	firsts = &front_port()->firsts;
+	CHECK_EQ(add("q", NULL, false), 0);
+	beside(path, sizeof(path), "q.sock");
+	have_come(firsts, 2000); /* fewer than may */
+	front_connect(&front);
+	CHECK_EQ(front_port()->sessions, 1);
+	CHECK(firsts->until_ns > hf_now_ns() + 2000ull * 19 * NS_PER_MS);
+	front_close(&front);
+	have_come(firsts, AN_HOUR_OF_THEM);
+	fd = connect_to(front_port()->path);
+	front_turn();
+	CHECK_EQ(front_port()->sessions, 1);
+	CHECK(front_port()->listener_source.fd < 0);
+	CHECK(front_port()->retry.at_ns > hf_now_ns() + 1800 * NS_PER_S);
+	other = connect_to(path);
+	front_turn();
+	CHECK_EQ(port_find(&primary, "q")->sessions, 1);
+	wait_is_over(firsts);
+	CHECK_EQ(front_port()->sessions, 2);
+	CHECK(firsts->until_ns > hf_now_ns()); /* it counts */
+	close(fd);
+	close(other);
+	front_turn();
+	front_end();
+}
+
+static void second_clients_that_come_too_often_wait_to_be_refused(void)
+{
+	struct rate *seconds;
+	char byte;
+	int fd;
+
+	front_begin();
+	front_connect(&front);
+	front_setup(&front);
+	seconds = &front_port()->seconds;
+	have_come(seconds, 50); /* fewer than may */
+	fd = connect_to(front_port()->path);
+	CHECK(closed_by_peer(fd));
+	close(fd);
+	have_come(seconds, AN_HOUR_OF_THEM);
+	fd = connect_to(front_port()->path);
+	front_turn();
+	CHECK(recv(fd, &byte, 1, 0) < 0 && errno == EAGAIN);
+	CHECK_EQ(primary.refusals[REFUSED_SECOND_CLIENT], 1);
+	CHECK(front_port()->listener_source.fd < 0);
+	front_kick(&front, 0);
+	CHECK(fake_granted(&front_port()->device.vrings[0]));
+	wait_is_over(seconds);
+	CHECK(closed_by_peer(fd));
+	CHECK_EQ(primary.refusals[REFUSED_SECOND_CLIENT], 2);
+	CHECK(seconds->until_ns > hf_now_ns());
+	close(fd);
+	front_close(&front);
+	front_end();
+}
+
+static unsigned int lines;
+
+static void count_line(void *context, int priority, const char *tag, const char *line)
+{
+	(void)context;
+	(void)priority;
+	(void)tag;
+	(void)line;
+	lines++;
+}
+
+static void a_flood_of_refusals_is_logged_once_a_second(void)
+{
+	uint64_t begun = hf_now_ns();
+
+	front_begin();
+	front_connect(&front);
+	lines = 0;
+	hf_log_set_level(HF_LOG_WARNING);
+	hf_log_set_sink(count_line, NULL);
+	for (int i = 0; i < 500; i++) {
+		int fd = connect_to(front_port()->path);
+
+		front_port()->seconds = (struct rate){0};
+		CHECK(closed_by_peer(fd));
+		close(fd);
+	}
+	hf_log_set_sink(NULL, NULL);
+	CHECK_EQ(primary.refusals[REFUSED_SECOND_CLIENT], 500);
+	CHECK(lines >= 10 && lines <= 11 + (hf_now_ns() - begun) / NS_PER_S);
+	front_close(&front);
+	front_end();
+}
+
+/* The loop does not turn round and round at a listener that stays readable. */
+static void a_port_without_numbers_is_let_alone_for_a_while(void)
+{
+	uint32_t hit;
+	int fd;
+
+	front_begin();
+	faults_open();
+	fd = connect_to(front_port()->path);
+	faults_arm_every(0, FAULT_DESCRIPTOR, FAULT_ERROR, 1);
+	front_wait(200);
+	faults_disarm(&hit);
+	faults_close();
+	CHECK_EQ(hit, 1);
+	CHECK_EQ(front_port()->sessions, 0);
+	CHECK_EQ(loop_timer_set(primary.loop, &front_port()->retry, 0), 0);
+	front_turn();
+	CHECK_EQ(front_port()->sessions, 1);
+	close(fd);
+	front_turn();
+	front_end();
+}
+
+/* A front-end that listens and never accepts: connect(2) would wait for it as long as it likes. */
+static void a_peer_with_a_full_backlog_holds_nobody_up(void)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int waiting[8], n = 0, listener, peer;
+	struct port *port;
+	char path[108];
+
+	front_begin();
+	beside(path, sizeof(path), "q");
+	listener = listen_at(path);
+	strcpy(address.sun_path, path);
+	do {
+		REQUIRE(n < 8);
+		waiting[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	} while (connect(waiting[n++], (struct sockaddr *)&address, sizeof(address)) == 0);
+	CHECK_EQ(errno, EAGAIN);
+	alarm(60); /* it would not come back */
+	CHECK_EQ(add("q", path, true), 0);
+	alarm(0);
+	port = port_find(&primary, "q");
+	CHECK(!port->session);
+	CHECK(strstr(port->last_error, "cannot connect") != NULL);
+	front_connect(&front);
+	front_setup(&front);
+	CHECK_EQ(front_port()->sessions, 1);
+	hf_fd_close_all(waiting, (size_t)n);
+	while ((peer = accept4(listener, NULL, NULL, SOCK_NONBLOCK)) >= 0)
+		close(peer);
+	CHECK_EQ(loop_timer_set(primary.loop, &port->retry, 0), 0);
+	front_turn();
+	CHECK(port->session != NULL);
+	front_close(&front);
+	CHECK_EQ(port_del(&primary, "q"), 0);
+	close(listener);
+	unlink(path);
+	front_end();
+}
+
 static void stopping_all_ends_sessions_in_order(void)
 {
 	front_begin();
@@ -370,13 +555,18 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_second_client_is_refused_and_the_first_not_disturbed, "[21]"),
 	SENTENCE(a_client_that_replaces_a_dead_one_waits_until_its_rings_are_back),
 	CATALOGUE(names_and_paths_have_their_rules, "[M-18]"),
-	SENTENCE(a_stale_socket_is_replaced_and_nothing_else),
+	CATALOGUE(a_stale_socket_is_replaced_and_nothing_else, "[M-18]"),
 	SENTENCE(a_name_is_free_again_while_its_old_port_still_waits),
 	SENTENCE(a_client_port_connects_when_somebody_listens_and_again_later),
 	SENTENCE(want_of_numbers_and_of_a_timer_at_once_leaves_no_port_deaf),
 	SENTENCE(a_front_end_that_cannot_be_taken_in_costs_nothing),
 	SENTENCE(one_for_whom_there_are_too_few_descriptors_is_refused),
 	CATALOGUE(attempts_to_connect_become_rarer_up_to_two_seconds, "[20]"),
+	CATALOGUE(a_peer_with_a_full_backlog_holds_nobody_up, "[20]"),
+	CATALOGUE(who_connects_too_often_waits_and_nobody_on_another_port, "[M-18]"),
+	CATALOGUE(second_clients_that_come_too_often_wait_to_be_refused, "[M-18]"),
+	SENTENCE(a_flood_of_refusals_is_logged_once_a_second),
+	CATALOGUE(a_port_without_numbers_is_let_alone_for_a_while, "[C-6]"),
 	SENTENCE(stopping_all_ends_sessions_in_order),
 	SENTENCE(each_bit_that_is_offered_has_a_name),
 };

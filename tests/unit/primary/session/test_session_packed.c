@@ -8,6 +8,7 @@
 #include "device.h"
 #include "fake_grants.h"
 #include "front.h"
+#include "refusal.h"
 #include "session.h"
 #include "suite.h"
 
@@ -193,6 +194,21 @@ static void another_kind_of_ring_begins_anew(void)
 	end();
 }
 
+/* Virtio has no legacy one. */
+static void a_packed_ring_without_version_1_is_refused(void)
+{
+	const uint64_t had = PACKED;
+	uint64_t features = PACKED & ~VIRTIO_BIT(VIRTIO_F_VERSION_1);
+
+	begin(had);
+	CHECK_EQ(front_ask(&front, VU_SET_FEATURES, &features, 8, NULL, 0), 1);
+	CHECK_EQ(primary.refusals[REFUSED_UNSUPPORTED_FEATURE], 1);
+	CHECK_EQ(front_port()->device.features, had);
+	features &= ~VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+	CHECK_EQ(front_ask(&front, VU_SET_FEATURES, &features, 8, NULL, 0), 0);
+	end();
+}
+
 static const struct sentence sentences[] = {
 	CATALOGUE(a_packed_ring_has_any_size_up_to_32768, "[M-5] [P-7]"),
 	CATALOGUE(a_position_has_a_wrap_counter_and_lies_in_the_ring, "[M-14]"),
@@ -201,6 +217,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_fresh_packed_ring_waits_for_its_kick),
 	SENTENCE(any_trace_of_use_starts_a_packed_ring_at_once),
 	SENTENCE(a_stop_answers_both_positions_with_their_wrap_counters),
+	CATALOGUE(a_packed_ring_without_version_1_is_refused, "[M-11]"),
 	CATALOGUE(another_kind_of_ring_begins_anew, "[M-11]"),
 };
 SUITE("session, packed rings", sentences)

@@ -693,6 +693,37 @@ static void half_a_message_and_an_unread_reply_have_a_deadline(void)
 	end();
 }
 
+static void bytes_one_by_one_make_the_deadline_of_a_message_no_later(void)
+{
+	struct vu_header header = {VU_SET_VRING_ENABLE, VU_VERSION, 8};
+	struct vu_vring_state enabled = {0, 1};
+	uint8_t bytes[sizeof(header) + sizeof(enabled)];
+	uint64_t at;
+
+	begin();
+	memcpy(bytes, &header, sizeof(header));
+	memcpy(bytes + sizeof(header), &enabled, sizeof(enabled));
+	front_send_bytes(&front, bytes, 1, NULL, 0);
+	front_turn();
+	at = front_port()->session->deadline.at_ns;
+	CHECK(at != 0);
+	for (size_t i = 1; i + 1 < sizeof(bytes); i++) {
+		usleep(1000);
+		front_send_bytes(&front, bytes + i, 1, NULL, 0);
+		front_turn();
+		CHECK_EQ(front_port()->session->raw.have, i + 1);
+		CHECK_EQ(front_port()->session->deadline.at_ns, at);
+	}
+	/* Whole at last; the next one has a time of its own. */
+	front_send_bytes(&front, bytes + sizeof(bytes) - 1, 1, NULL, 0);
+	front_turn();
+	CHECK_EQ(front_port()->session->deadline.at_ns, 0);
+	front_send_bytes(&front, bytes, 1, NULL, 0);
+	front_turn();
+	CHECK(front_port()->session->deadline.at_ns > at);
+	end();
+}
+
 /* Until a reply has to wait. How often. */
 static int ask_and_never_read(void)
 {
@@ -754,6 +785,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(each_message_may_come_twice, "[M-3]"),
 	CATALOGUE(a_reply_that_had_to_wait_arrives_whole, "[M-15]"),
 	SENTENCE(who_goes_while_its_reply_waits_is_gone),
+	CATALOGUE(bytes_one_by_one_make_the_deadline_of_a_message_no_later, "[M-16]"),
 	CATALOGUE(half_a_message_and_an_unread_reply_have_a_deadline, "[M-15] [M-16]"),
 };
 SUITE("session_refusals", sentences)
