@@ -8,12 +8,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "alive.h"
@@ -397,6 +400,86 @@ static void an_heir_keeps_nobody_away_whom_the_dead_one_did(void)
 	alive_close(&a);
 }
 
+/* --- sockets that change hands --- */
+
+/* Is the version answered, by whoever holds this end? */
+static bool asks(int fd)
+{
+	static uint8_t bytes[HF_FRAME_MAX_BYTES];
+	struct hf_frame frame = {.bytes = bytes};
+	Holdfast__Control__VersionRequest version = HOLDFAST__CONTROL__VERSION_REQUEST__INIT;
+	Holdfast__Control__Request request = HOLDFAST__CONTROL__REQUEST__INIT;
+	Holdfast__Control__Response *response;
+	bool answered;
+
+	request.protocol = HF_CONTROL_PROTOCOL;
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_VERSION;
+	request.version = &version;
+	if (hf_frame_send(fd, &request.base, NULL, 0) < 0 || hf_frame_receive(fd, &frame) <= 0)
+		return false;
+	response =
+		(void *)hf_frame_unpack(&holdfast__control__response__descriptor, bytes, frame.len);
+	answered = response && response->version;
+	hf_frame_free_unpacked((ProtobufCMessage *)response);
+	return answered;
+}
+
+/* A child of a user whom no rule names, which connects to the door or asks by `fd`, and leaves. Is
+ * it answered? */
+static bool stranger_asks(int fd)
+{
+	int status = -1;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(setgid(STRANGER) < 0 || setuid(STRANGER) < 0 ? 2 : !asks(fd));
+	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+	CHECK(WEXITSTATUS(status) < 2);
+	return WEXITSTATUS(status) == 0;
+}
+
+/* Connected by that user, in a table of descriptors that is ours as well. */
+static int strangers_socket(void)
+{
+	int ends[2], fd = -1, status;
+	char path[128];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "%s/control.sock", a.world.dir);
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+	if (pid == 0) {
+		if (setgid(STRANGER) == 0 && setuid(STRANGER) == 0)
+			fd = hf_seqpacket_connect(path);
+		_exit(write(ends[1], &fd, sizeof(fd)) != sizeof(fd));
+	}
+	REQUIRE(pid > 0 && waitpid(pid, &status, 0) == pid);
+	REQUIRE(read(ends[0], &fd, sizeof(fd)) == sizeof(fd) && fd >= 0);
+	hf_fd_close_all(ends, 2);
+	return fd;
+}
+
+static void who_connected_is_judged_and_not_who_has_the_socket(void)
+{
+	static const char refused[] = "refused.control_peer_not_allowed";
+	int fd;
+
+	alive_open(&a, ruled);
+	if (knocks_possible(&a.world)) {
+		fd = knock("control");
+		CHECK(stranger_asks(fd));
+		CHECK(asks(fd));
+		close(fd);
+		CHECK_EQ(world_counter(&a.world, refused), 0);
+		fd = strangers_socket();
+		CHECK(!asks(fd));
+		close(fd);
+		CHECK_EQ(world_counter(&a.world, refused), 1);
+	}
+	alive_check(&a);
+	alive_close(&a);
+}
+
 static const struct sentence sentences[] = {
 	CATALOGUE(what_is_no_message_ends_its_connection, "[C-1]"),
 	CATALOGUE(random_packets_end_or_are_answered, "[C-1]"),
@@ -408,6 +491,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(without_fencing_it_is_let_go_and_named, "[C-7]"),
 	CATALOGUE(who_connects_without_end_is_kept_away_and_nobody_else, "[M-18]"),
 	CATALOGUE(all_whom_no_rule_names_have_one_allowance, "[M-18] [C-4]"),
+	CATALOGUE(who_connected_is_judged_and_not_who_has_the_socket, "[C-4]"),
 	SENTENCE(who_was_kept_away_is_let_in_again),
 	SENTENCE(an_heir_keeps_nobody_away_whom_the_dead_one_did),
 };

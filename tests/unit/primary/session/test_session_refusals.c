@@ -17,6 +17,7 @@
 #include "check.h"
 #include "device.h"
 #include "fake_grants.h"
+#include "fd.h"
 #include "fd_ledger.h"
 #include "front.h"
 #include "grant.h"
@@ -462,7 +463,16 @@ static void a_stream_that_cannot_be_followed_is_closed(void)
 	}
 }
 
-/* Any message with any descriptors and any size, as the first or after a good set-up. */
+/* Until it does not wait any more for those who close elsewhere. */
+static void wait_for_the_door(void)
+{
+	for (int ms = 0; ms < 20000 && front_port()->listener_source.fd < 0; ms++) {
+		usleep(1000);
+		front_turn();
+	}
+}
+
+/* Any message with any descriptors and any size, as the first of a session. */
 static void no_message_leaks_a_descriptor(void)
 {
 	static const unsigned int counts[] = {0, 1, 2, 8, 9, 64, 253};
@@ -478,12 +488,7 @@ static void no_message_leaks_a_descriptor(void)
 	for (uint32_t request = 0; request < 48; request++) {
 		for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
 			for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
-				/* Not while it waits for those who close elsewhere. */
-				for (int ms = 0; ms < 20000 && front_port()->listener_source.fd < 0;
-				     ms++) {
-					usleep(1000);
-					front_turn();
-				}
+				wait_for_the_door();
 				front_connect(&front);
 				front_send(&front, request, VU_NEED_REPLY, payload, sizes[s], fds,
 					   counts[c]);
@@ -495,6 +500,42 @@ static void no_message_leaks_a_descriptor(void)
 	}
 	for (int i = 0; i < 253; i++)
 		close(fds[i]);
+	front_end();
+}
+
+/* And behind a good set-up, when what comes is taken, and what was there before is given up: the
+ * words are those of a good table of one region, and of ring 1. */
+static void nor_does_one_behind_a_set_up(void)
+{
+	static const uint32_t sizes[] = {0, 8, 40};
+	const struct vu_mem_table table = {.count = 1,
+					   .regions = {{0, FRONT_MEMORY, FRONT_USER, 0}}};
+	int fds[2][9], taken = 0, open;
+
+	front_begin();
+	for (size_t i = 0; i < 9; i++) {
+		fds[0][i] = eventfd(0, EFD_CLOEXEC);
+		fds[1][i] = memfd_create("table", MFD_CLOEXEC);
+		REQUIRE(ftruncate(fds[1][i], FRONT_MEMORY) == 0);
+	}
+	open = fds_open();
+	for (uint32_t request = 0; request < 48; request++)
+		for (unsigned int count = 0; count < 3; count++)
+			for (size_t s = 0; s < ARRAY_SIZE(sizes) * 2; s++) {
+				wait_for_the_door();
+				front_port()->firsts = (struct rate){0};
+				front_connect(&front);
+				front_setup(&front);
+				front_send(&front, request, 0, &table, sizes[s / 2], fds[s % 2],
+					   count);
+				front_turn();
+				taken += count && front_port()->session;
+				front_close(&front);
+				CHECK_EQ(fds_become(open), open);
+			}
+	CHECK(taken >= 4); /* a table, and a kick, call and error descriptor at least */
+	hf_fd_close_all(fds[0], 9);
+	hf_fd_close_all(fds[1], 9);
 	front_end();
 }
 
@@ -780,6 +821,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(requests_that_were_never_offered_are_dropped, "[M-1]"),
 	CATALOGUE(a_stream_that_cannot_be_followed_is_closed, "[M-1]"),
 	CATALOGUE(no_message_leaks_a_descriptor, "[10] [16]"),
+	CATALOGUE(nor_does_one_behind_a_set_up, "[10] [16]"),
 	CATALOGUE(any_order_of_messages_is_survived, "[M-3]"),
 	CATALOGUE(any_beginning_of_a_session_may_be_all_there_is, "[M-3]"),
 	CATALOGUE(each_message_may_come_twice, "[M-3]"),
