@@ -385,15 +385,18 @@ static void on_socket(struct loop_source *source, uint32_t events)
 {
 	struct secondary *s = container_of(source, struct secondary, socket_source);
 
-	if (s->cut) {
+	if (s->cut && !s->hung_up) {
 		secondary_leave(s, false);
 		return;
 	}
-	if (events & EPOLLOUT) {
+	if (events & EPOLLOUT && !s->cut) {
 		int error = send_queue_flush(s->queue, s->socket);
 
 		if (!error)
 			error = secondary_await(s);
+		/* There may be a Bye to read, or to come. */
+		if (error == -EPIPE || error == -ECONNRESET)
+			error = secondary_hung_up(s);
 		if (error) {
 			secondary_leave(s, false);
 			return;

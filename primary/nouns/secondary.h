@@ -85,7 +85,7 @@ struct secondary {
 	struct lane_binding *retiring; /* entries of sessions it has not said Retired for */
 
 	bool storing; /* its descriptors are on their way to the store: no Welcome yet, no grants */
-	bool cut;     /* we shut its socket; the loop is about to say so */
+	bool cut;     /* we shut its socket, or it hung up; the loop is about to say so */
 	bool leaving; /* Bye or closed socket: no new grants; revocation under way */
 	bool killed;  /* fenced: SIGKILL sent, death not yet confirmed */
 	bool dead;    /* pidfd said so */

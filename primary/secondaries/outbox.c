@@ -29,10 +29,21 @@ bool secondary_idle(const struct secondary *secondary)
 	return send_queue_empty(secondary->queue);
 }
 
+int secondary_hung_up(struct secondary *secondary)
+{
+	int error = loop_modify(secondary->primary->loop, &secondary->socket_source, EPOLLIN);
+
+	secondary->cut = true;
+	secondary->hung_up = !error;
+	return error;
+}
+
 /* Our own shutdown makes the loop report the socket: the rest happens from there. */
 /* calls: shutdown */
 static void cut_off(struct secondary *secondary, int error)
 {
+	if ((error == -EPIPE || error == -ECONNRESET) && secondary_hung_up(secondary) == 0)
+		return;
 	secondary->cut = true;
 	(void)shutdown(secondary->socket, SHUT_RDWR);
 	if (error == -ENOBUFS)

@@ -24,6 +24,9 @@ void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *
 /* After each change of its queue, and when it was read: what the loop is to wait for. Who is behind
  * with reading is not read either: each Reply would put it back further. 0 or -errno. */
 int secondary_await(struct secondary *secondary);
+/* A message has found its end closed. It is sent nothing more, and read to the end: there may be a
+ * Bye, or one to come. 0 or -errno. */
+int secondary_hung_up(struct secondary *secondary);
 /* Once in a while: who is behind for so long that its guests' front-ends, which are not read either
  * meanwhile, have waited long enough is cut off. */
 void secondaries_look(const struct primary *primary, uint64_t now);

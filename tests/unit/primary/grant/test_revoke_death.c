@@ -17,6 +17,7 @@
 #include "lane.h"
 #include "primary_scene.h"
 #include "refusal.h"
+#include "retire.h"
 #include "revoke.h"
 #include "suite.h"
 
@@ -392,18 +393,72 @@ static void whom_we_cut_off_is_let_go(void)
 	scene_end();
 }
 
-/* The kernel tells of unread packets before it gives what was sent last. */
-static void bye_is_heard_of_who_has_not_read_everything(void)
+static void say_bye(void)
 {
 	Holdfast__Attach__Bye bye = HOLDFAST__ATTACH__BYE__INIT;
 	Holdfast__Attach__ToPrimary message = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
 
-	scene_begin(1);
-	grant_offer(scene.device);
 	message.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE;
 	message.bye = &bye;
 	CHECK_EQ(hf_frame_send(scene.sockets[0], &message.base, NULL, 0), 0);
+}
+
+/* The kernel tells of unread packets before it gives what was sent last. */
+static void bye_is_heard_of_who_has_not_read_everything(void)
+{
+	scene_begin(1);
+	grant_offer(scene.device);
+	say_bye();
 	hf_fd_close(&scene.sockets[0]);
+	check_is_let_go("");
+	scene_end();
+}
+
+/* We find it by what we send, before the loop has said so. */
+static void who_hung_up_is_killed_also_when_a_message_finds_it(void)
+{
+	int status;
+	pid_t pid;
+
+	scene_begin(1);
+	pid = bystander(scene.owner);
+	grant_offer(scene.device);
+	hf_fd_close(&scene.sockets[0]);
+	/* Once the child has closed it as well. */
+	for (int ms = 0; ms < 20000 && !scene.owner->cut; ms++) {
+		usleep(1000);
+		retire_send(scene.owner, 1, 1);
+	}
+	CHECK(scene.owner->cut);
+	CHECK(rig_until(&scene.rig, is_dead, NULL, 20000));
+	REQUIRE(waitpid(pid, &status, 0) == pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_FENCED), NULL), 1);
+	scene_end();
+}
+
+static void bye_is_heard_though_a_message_found_the_end(void)
+{
+	scene_begin(1);
+	grant_offer(scene.device);
+	say_bye();
+	hf_fd_close(&scene.sockets[0]);
+	retire_send(scene.owner, 1, 1);
+	check_is_let_go("");
+	scene_end();
+}
+
+/* As the library does that has lost a packet: it unmaps first. */
+static void who_reads_no_more_has_time_to_say_bye(void)
+{
+	scene_begin(1);
+	grant_offer(scene.device);
+	CHECK_EQ(shutdown(scene.sockets[0], SHUT_RD), 0);
+	retire_send(scene.owner, 1, 1);
+	CHECK(scene.owner->cut);
+	rig_until(&scene.rig, NULL, NULL, 50);
+	CHECK(!scene.owner->leaving);
+	say_bye();
 	check_is_let_go("");
 	scene_end();
 }
@@ -422,5 +477,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(who_hangs_up_and_was_sent_no_memory_is_let_go),
 	SENTENCE(whom_we_cut_off_is_let_go),
 	SENTENCE(bye_is_heard_of_who_has_not_read_everything),
+	CATALOGUE(who_hung_up_is_killed_also_when_a_message_finds_it, "[C-7]"),
+	SENTENCE(bye_is_heard_though_a_message_found_the_end),
+	SENTENCE(who_reads_no_more_has_time_to_say_bye),
 };
 SUITE("revoke_death", sentences)
