@@ -50,7 +50,7 @@ static void open_all(void)
 static void close_all(void)
 {
 	CHECK(pump_stop(&pump));
-	pump_judge(&pump, 0, 0, false);
+	pump_judge(&pump, 0, 0, 0);
 	pump_close(&pump);
 	world_close(&world);
 }
@@ -387,7 +387,7 @@ static void a_call_is_written_to_no_number_that_is_anothers(void)
 		usleep(1000);
 	CHECK(called > 0);
 	CHECK(pump_stop(&pump));
-	pump_judge(&pump, 0, 0, false);
+	pump_judge(&pump, 0, 0, 0);
 	CHECK_EQ(world_stop_echo(&world, 0), 0);
 	pump_close(&pump);
 	world_close(&world);

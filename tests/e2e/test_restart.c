@@ -298,8 +298,22 @@ static void who_insists_is_not_asked_without_end(void)
 
 static struct alive a;
 static atomic_bool stop;
-static atomic_uint sessions_begun, sessions_whole;
+static atomic_uint sessions_begun, sessions_whole, sessions_heard;
 static char visited[128];
+
+/* Somebody is about to take its rings back, or to take its port away. */
+static bool hears_something(struct front_end *guest)
+{
+	uint32_t number = 0, wrong = 0, came = 0;
+
+	front_end_post_buffers(guest, 0);
+	for (int ms = 0; ms < 30 && !came; ms++) {
+		front_end_send_packets(guest, 0, 100 * (uint32_t)ms, 20);
+		came = front_end_receive_packets(guest, 0, &number, &wrong);
+		usleep(1000);
+	}
+	return came;
+}
 
 /* A thread: it counts, and asserts nothing. */
 static void *visit(void *unused)
@@ -320,8 +334,11 @@ static void *visit(void *unused)
 		atomic_fetch_add(&sessions_begun, 1);
 		if (i % 3 == 0)
 			(void)front_end_send_bytes(&guest, junk, sizeof(junk), NULL, 0, 0);
-		else if (front_end_setup(&guest, &plain) == 0)
+		else if (front_end_setup(&guest, &plain) == 0) {
 			atomic_fetch_add(&sessions_whole, 1);
+			if (hears_something(&guest))
+				atomic_fetch_add(&sessions_heard, 1);
+		}
 		if (i % 5 == 0)
 			(void)front_end_finish(&guest);
 		front_end_close(&guest);
@@ -362,11 +379,29 @@ static pid_t start_attaching(const int *input)
 	_exit(0);
 }
 
+/* Of each request of the control socket. */
+static void take_port_away(uint64_t *longest)
+{
+	uint64_t asked = fair_clock_ns(&a.clock);
+
+	CHECK_EQ(world_del_port(&a.world, "x"), 0);
+	*longest = max_u64(*longest, fair_clock_ns(&a.clock) - asked);
+}
+
+static void give_port(uint64_t *longest)
+{
+	uint64_t asked = fair_clock_ns(&a.clock);
+
+	world_add_port(&a.world, "x", false, NULL);
+	*longest = max_u64(*longest, fair_clock_ns(&a.clock) - asked);
+}
+
 static void ports_front_ends_and_secondaries_may_come_and_go_at_once(void)
 {
 	unsigned int rounds = suite_is_long() ? 20000 : 400;
 	pthread_t thread;
 	int ends[2], status;
+	uint64_t longest = 0;
 	pid_t attaching;
 
 	alive_open(&a, NULL);
@@ -376,18 +411,18 @@ static void ports_front_ends_and_secondaries_may_come_and_go_at_once(void)
 	REQUIRE(attaching > 0);
 	REQUIRE(pthread_create(&thread, NULL, visit, NULL) == 0);
 	for (unsigned int i = 0; i < rounds; i++) {
-		unsigned int whole = atomic_load(&sessions_whole);
+		unsigned int heard = atomic_load(&sessions_heard);
 
-		world_add_port(&a.world, "x", false, NULL);
+		give_port(&longest);
 		if (i % 4)
 			usleep((i % 16) * 300);
-		/* Now and then somebody gets to the end of his set-up. */
+		/* Now and then somebody gets as far as to have packets under way. */
 		for (int ms = 0; i % 40 == 1 && ms < WAIT_MS; ms++) {
-			if (atomic_load(&sessions_whole) != whole)
+			if (atomic_load(&sessions_heard) != heard)
 				break;
 			usleep(1000);
 		}
-		CHECK_EQ(world_del_port(&a.world, "x"), 0);
+		take_port_away(&longest);
 		CHECK(world_counter(&a.world, "refused.lane_out_of_range") == 0);
 	}
 	close(ends[1]);
@@ -398,8 +433,12 @@ static void ports_front_ends_and_secondaries_may_come_and_go_at_once(void)
 	REQUIRE(pthread_join(thread, NULL) == 0);
 	CHECK(atomic_load(&sessions_begun) > 0);
 	CHECK(atomic_load(&sessions_whole) > 0);
-	printf("\n    %u ports, %u sessions, %u of them whole\n    ", rounds,
-	       atomic_load(&sessions_begun), atomic_load(&sessions_whole));
+	CHECK(atomic_load(&sessions_heard) > 0);
+	printf("\n    %u ports, a request took %llu ms at most; %u sessions, %u of them whole, %u "
+	       "with packets\n    ",
+	       rounds, (unsigned long long)(longest / NS_PER_MS), atomic_load(&sessions_begun),
+	       atomic_load(&sessions_whole), atomic_load(&sessions_heard));
+	CHECK(longest <= FAIR_BOUND_NS);
 	CHECK(world_secondaries_become(&a.world, 1));
 	alive_check(&a);
 	alive_close(&a);
