@@ -16,6 +16,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -167,6 +168,21 @@ static void *state_memory(struct control *control)
 	return memory;
 }
 
+/* Whoever reads them, or does not. */
+static void print_stats(const struct vswitch *sw)
+{
+	char *text = NULL;
+	size_t bytes;
+	FILE *out = open_memstream(&text, &bytes);
+
+	if (!out)
+		return;
+	vswitch_print_stats(sw, out);
+	if (!fclose(out))
+		say_lines(STDOUT_FILENO, text);
+	free(text);
+}
+
 /* True: it is time to end. */
 static bool take_signals(struct control *control)
 {
@@ -175,7 +191,7 @@ static bool take_signals(struct control *control)
 	while (read(control->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo != SIGUSR1)
 			return true;
-		vswitch_print_stats(control->sw, stdout);
+		print_stats(control->sw);
 	}
 	return false;
 }
@@ -186,7 +202,7 @@ static int take_time(struct control *control)
 	int64_t now = milliseconds(), next;
 
 	if (now >= control->next_stats) {
-		vswitch_print_stats(control->sw, stdout);
+		print_stats(control->sw);
 		control->next_stats = now + control->conf.stats * INT64_C(1000);
 	}
 	if (now >= control->next_age) {
@@ -273,7 +289,7 @@ static int run(struct control *control)
 		control->next_stats =
 			conf->stats ? milliseconds() + conf->stats * INT64_C(1000) : INT64_MAX;
 		serve(control);
-		vswitch_print_stats(control->sw, stdout);
+		print_stats(control->sw);
 	}
 	/* The stations lie in memory of the service. */
 	if (control->sw)

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Lines for the person, on standard error. An error is one line that ends with the remedy. */
+/*
+ * Lines for the person, on standard error. An error is one line that ends with the remedy.
+ *
+ * Nobody waits for who reads them: the control thread, which owes the primary its heartbeat, and
+ * workers in a hop. What does not fit at once is lost, and that it is missing is said later.
+ */
 #ifndef VSWITCH_SAY_H
 #define VSWITCH_SAY_H
 
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The lines of `text` to descriptor `fd`, up to the first that does not fit. */
+void say_lines(int fd, const char *text);
 
 /* Say it and exit with 1: for what leaves no way to keep a promise, such as no memory for the
  * table that takes a queue away from a worker. Never for anything a peer controls. */
