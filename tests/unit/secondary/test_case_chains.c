@@ -131,7 +131,7 @@ static void a_next_out_of_range_costs_its_chain(void)
 
 /* ---- lengths */
 
-/* Four descriptors in a row, as a vector would take them. */
+/* Each is a burst of its own here; what looks at four at once is in test_look.c. */
 static void four_in_the_hole(struct alive *a, const uint64_t *in)
 {
 	for (int i = 0; i < 4; i++)

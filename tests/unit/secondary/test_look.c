@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One chain that is not like its neighbours, at each place of a run: looks take several at once
- * (look_wide.h), and each lane of them must see what one that stands alone would.
+ * (look_wide.h), and each lane of them must see what one that stands alone would. And four like it
+ * in a row.
  */
 #include <holdfast/burst.h>
 #include <holdfast/hop.h>
@@ -17,8 +18,10 @@
 #define DISTANCE 1024u
 
 /* The first region has the rings; all chains but one are in the second, between holes. */
-#define SECOND	   (2ull << 20)
-#define SECOND_END (3ull << 20)
+#define FIRST	   0x250000ull
+#define FIRST_END  0x260000ull
+#define SECOND	   0x270000ull
+#define SECOND_END 0x280000ull
 
 enum odd {
 	AT_THE_END,
@@ -34,12 +37,16 @@ enum odd {
 	SHORT, /* to read */
 	TOO_LONG,
 	FAR_AND_LONG,
+	NOTHING_NOWHERE, /* its length asks for no byte, and its address is no place */
+	ONE_BYTE_NOWHERE,
+	NOWHERE,
 };
 
 static struct rig rig;
 static uint8_t data[CHAINS][128];
 static struct hf_packet packets[CHAINS], *pointers[CHAINS];
 static const uint64_t rings[] = {V1, V1 | PACKED};
+static uint32_t nr_odd = 1; /* in a row, from the place on */
 
 static uint8_t byte_of(uint32_t number, uint32_t at)
 {
@@ -57,11 +64,13 @@ static bool is_frame(const uint8_t *bytes, uint32_t number)
 
 static void open_rig(uint64_t features, uint16_t base)
 {
-	static const struct guest_span spans[] = {{0, 1u << 20}, {SECOND, SECOND_END - SECOND}};
+	static const struct guest_span spans[] = {{0, FIRST_END - FIRST},
+						  {SECOND - FIRST, SECOND_END - SECOND}};
 	struct rig_shape shape = {.features = features,
 				  .size = 64,
 				  .base = base,
-				  .memory = 3u << 20,
+				  .memory = SECOND_END - FIRST,
+				  .gpa = FIRST,
 				  .spans = spans,
 				  .nr_spans = 2};
 
@@ -79,6 +88,16 @@ static void close_rig(void)
 	rig_destroy(&rig);
 }
 
+static bool is_odd(uint32_t i, uint32_t place)
+{
+	return i - place < nr_odd;
+}
+
+static uint32_t lost_of(enum odd odd)
+{
+	return odd > THE_LAST_GOOD ? nr_odd : 0;
+}
+
 static struct piece piece_of(uint32_t i, enum odd odd, uint16_t flags)
 {
 	struct piece piece = {SECOND + (i + 1) * DISTANCE, CHAIN, flags};
@@ -88,7 +107,7 @@ static struct piece piece_of(uint32_t i, enum odd odd, uint16_t flags)
 		piece.gpa = SECOND_END - CHAIN;
 		break;
 	case ELSEWHERE:
-		piece.gpa = (1u << 20) - CHAIN;
+		piece.gpa = FIRST_END - CHAIN;
 		break;
 	case LONG:
 		piece.len = flags ? UINT32_MAX : CHAIN;
@@ -118,6 +137,12 @@ static struct piece piece_of(uint32_t i, enum odd odd, uint16_t flags)
 		piece.gpa = SECOND + INT64_MAX;
 		piece.len = UINT32_MAX;
 		break;
+	case NOTHING_NOWHERE:
+	case ONE_BYTE_NOWHERE:
+	case NOWHERE:
+		piece.gpa = SECOND_END + 4096;
+		piece.len = odd == NOWHERE ? CHAIN : odd - NOTHING_NOWHERE;
+		break;
 	case TOO_LONG:
 		piece.len = 1u << 31;
 	}
@@ -126,10 +151,10 @@ static struct piece piece_of(uint32_t i, enum odd odd, uint16_t flags)
 
 static enum hf_counter drop_of(enum odd odd)
 {
-	return odd == WRONG_WAY	 ? HF_COUNTER_DROP_BAD_DIRECTION
-	       : odd == SHORT	 ? HF_COUNTER_DROP_SHORT_CHAIN
-	       : odd == TOO_LONG ? HF_COUNTER_DROP_TOO_BIG
-				 : HF_COUNTER_DROP_BAD_ADDRESS;
+	return odd == WRONG_WAY				? HF_COUNTER_DROP_BAD_DIRECTION
+	       : odd == SHORT || odd == NOTHING_NOWHERE ? HF_COUNTER_DROP_SHORT_CHAIN
+	       : odd == TOO_LONG			? HF_COUNTER_DROP_TOO_BIG
+							: HF_COUNTER_DROP_BAD_ADDRESS;
 }
 
 static void send_all(uint32_t place, enum odd odd)
@@ -138,11 +163,11 @@ static void send_all(uint32_t place, enum odd odd)
 		struct piece piece = {SECOND + (i + 1) * DISTANCE, CHAIN, 0};
 		uint8_t bytes[CHAIN] = {0};
 
-		if (i == place)
+		if (is_odd(i, place))
 			piece = piece_of(i, odd, 0);
 		for (uint32_t k = 0; k < FRAME; k++)
 			bytes[HEADER + k] = byte_of(i, k);
-		if (i != place || odd <= THE_LAST_GOOD || odd == SHORT)
+		if (!is_odd(i, place) || odd <= THE_LAST_GOOD || odd == SHORT)
 			guest_write(&rig.guest, piece.gpa, bytes, CHAIN);
 		REQUIRE(driver_put(&rig.tx, &piece, 1) >= 0);
 	}
@@ -152,12 +177,12 @@ static void send_all(uint32_t place, enum odd odd)
 /* All came that should, in order. */
 static uint32_t wrong_among(uint32_t n, uint32_t place, enum odd odd)
 {
-	bool lost = odd > THE_LAST_GOOD;
+	const uint32_t lost = lost_of(odd);
 	uint32_t wrong = n != CHAINS - lost;
 
 	for (uint32_t i = 0; i < n; i++)
-		wrong += packets[i].total != FRAME || !is_frame(data[i], i + (lost && i >= place));
-	return wrong + (lost && rig_counter(&rig, 1, drop_of(odd)) != 1);
+		wrong += packets[i].total != FRAME || !is_frame(data[i], i + (i >= place) * lost);
+	return wrong + (lost && rig_counter(&rig, 1, drop_of(odd)) != lost);
 }
 
 static uint32_t dequeue_wrong(uint32_t place, enum odd odd)
@@ -187,12 +212,12 @@ static uint32_t peek_wrong(uint32_t place, enum odd odd)
 static uint32_t enqueue_wrong(uint32_t place, enum odd odd)
 {
 	struct piece pieces[CHAINS];
-	bool lost = odd > THE_LAST_GOOD;
+	const uint32_t lost = lost_of(odd), nr = CHAINS - nr_odd;
 	uint32_t wrong = 0;
 
 	for (uint32_t i = 0; i < CHAINS; i++) {
 		pieces[i] = (struct piece){SECOND + (i + 1) * DISTANCE, CHAIN, DRIVER_WRITE};
-		if (i == place)
+		if (is_odd(i, place))
 			pieces[i] = piece_of(i, odd, DRIVER_WRITE);
 		REQUIRE(driver_put(&rig.rx, &pieces[i], 1) >= 0);
 		for (uint32_t k = 0; k < FRAME; k++)
@@ -200,22 +225,23 @@ static uint32_t enqueue_wrong(uint32_t place, enum odd odd)
 		packets[i].len = packets[i].total = FRAME;
 	}
 	driver_publish(&rig.rx);
-	wrong += hf_enqueue_burst(rig.device, 0, pointers, CHAINS - 1) != CHAINS - 1;
-	for (uint32_t i = 0; i < CHAINS - 1; i++)
+	wrong += hf_enqueue_burst(rig.device, 0, pointers, (uint16_t)nr) != nr;
+	for (uint32_t i = 0; i < nr; i++)
 		wrong += !is_frame(
-			guest_at(&rig.guest, pieces[i + (lost && i >= place)].gpa + HEADER), i);
-	wrong += lost && rig_counter(&rig, 0, drop_of(odd)) != 1;
-	return wrong + (driver_consume_all(&rig.rx) != CHAINS - 1 + lost);
+			guest_at(&rig.guest, pieces[i + (i >= place) * lost].gpa + HEADER), i);
+	wrong += lost && rig_counter(&rig, 0, drop_of(odd)) != lost;
+	return wrong + (driver_consume_all(&rig.rx) != nr + lost);
 }
 
-static void try_all(uint32_t (*burst_wrong)(uint32_t place, enum odd odd), enum odd last)
+static void try_all(uint32_t (*burst_wrong)(uint32_t place, enum odd odd), enum odd first,
+		    enum odd last, uint64_t features)
 {
 	for (size_t k = 0; k < ARRAY_SIZE(rings); k++)
-		for (int odd = 0; odd <= (int)last; odd++)
-			for (uint32_t place = 0; place < CHAINS - 1; place++) {
+		for (int odd = (int)first; odd <= (int)last; odd++)
+			for (uint32_t place = 0; place < CHAINS - nr_odd; place++) {
 				uint32_t wrong;
 
-				open_rig(rings[k], (uint16_t)place);
+				open_rig(rings[k] | features, (uint16_t)place);
 				wrong = burst_wrong(place, (enum odd)odd);
 				CHECK_EQ(wrong, 0);
 				if (wrong)
@@ -226,17 +252,29 @@ static void try_all(uint32_t (*burst_wrong)(uint32_t place, enum odd odd), enum 
 
 static void an_odd_chain_at_any_place_is_dequeued_or_dropped_alone(void)
 {
-	try_all(dequeue_wrong, FAR_AND_LONG);
+	try_all(dequeue_wrong, AT_THE_END, NOWHERE, 0);
 }
 
 static void an_odd_chain_at_any_place_is_peeked_or_dropped_alone(void)
 {
-	try_all(peek_wrong, FAR_AND_LONG);
+	try_all(peek_wrong, AT_THE_END, NOWHERE, 0);
 }
 
 static void an_odd_chain_at_any_place_is_filled_or_given_back_alone(void)
 {
-	try_all(enqueue_wrong, WRONG_WAY);
+	try_all(enqueue_wrong, AT_THE_END, WRONG_WAY, 0);
+	/* Without mergeable buffers what is too short for the packet is another reason. */
+	try_all(enqueue_wrong, NOTHING_NOWHERE, NOWHERE, MRG);
+}
+
+/* At each place, so they are the first, the second or all of a group. */
+static void four_in_a_row_that_lie_nowhere_are_dropped_and_all_around_them_arrives(void)
+{
+	nr_odd = 4;
+	try_all(dequeue_wrong, NOTHING_NOWHERE, NOWHERE, MRG);
+	try_all(peek_wrong, NOTHING_NOWHERE, NOWHERE, MRG);
+	try_all(enqueue_wrong, NOTHING_NOWHERE, NOWHERE, MRG);
+	nr_odd = 1;
 }
 
 /* ---- heads of a split ring */
@@ -310,6 +348,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(an_odd_chain_at_any_place_is_dequeued_or_dropped_alone),
 	SENTENCE(an_odd_chain_at_any_place_is_peeked_or_dropped_alone),
 	SENTENCE(an_odd_chain_at_any_place_is_filled_or_given_back_alone),
+	CATALOGUE(four_in_a_row_that_lie_nowhere_are_dropped_and_all_around_them_arrives, "[28]"),
 	SENTENCE(a_head_out_of_range_at_any_place_ends_the_burst_there),
 	SENTENCE(chains_of_a_packed_ring_that_are_not_there_yet_are_left),
 };
