@@ -9,7 +9,8 @@
  * with packets, metadata, counters, position and all: a field that was read twice shows as
  * something in between. How often either was seen is counted, and it goes on until both were seen
  * often. Without HF_TEST_LONG once is enough when a race has had its share of the processor, and
- * the few that have had ten are ended; but a sentence whose races saw one only, all of them, fails.
+ * the few that have had ten are ended, and run again. One that saw one value only is said, and of
+ * each sentence most must have seen both.
  *
  * The guest writes through a mapping of its own, as guests do, so the thread sanitizer sees the
  * library's threads only.
@@ -35,6 +36,7 @@
 #define OFTEN	   33u	       /* at each level; HF_TEST_LONG: a thousand times that */
 #define MOST	   200000000ul /* bursts, before it is given up */
 #define SHARE_NS   (25 * NS_PER_MS)
+#define TRIES	   3
 #define FRAME	   60u
 #define NOWHERE	   (1ull << 50)
 #define CSUM	   HF_FEATURE(VIRTIO_NET_F_CSUM)
@@ -557,9 +559,15 @@ static uint64_t processor_ns(void)
 	return (uint64_t)spent.tv_sec * NS_PER_S + (uint64_t)spent.tv_nsec;
 }
 
+static bool holds(uint64_t value)
+{
+	return !memcmp(guest_at(&a.rig.guest, field.gpa), &value, field.bytes);
+}
+
 /* Until both were seen often. Of a field that we restore ourselves only what differs from that
- * counts: it changed in the burst. */
-static void race(const struct race *r, const struct outcome *good, const struct outcome *bad)
+ * counts: it changed in the burst. Of one that makes no difference, what it is behind the burst.
+ * False: no more than one was seen. */
+static bool race(const struct race *r, const struct outcome *good, const struct outcome *bad)
 {
 	unsigned long seen[2] = {0}, between = 0, often = is_overwritten() ? 1 : OFTEN;
 	const bool is_long = suite_is_long();
@@ -577,6 +585,8 @@ static void race(const struct race *r, const struct outcome *good, const struct 
 		bool is_good = same(&now, good), is_bad = same(&now, bad);
 
 		between += (!is_good && !is_bad) || is_another_id(is_good ? field.good : field.bad);
+		is_good = is_good && (!r->alike || holds(field.good));
+		is_bad = is_bad && (!r->alike || holds(field.bad));
 		seen[0] += is_good && (!is_overwritten() || n % 2);
 		seen[1] += is_bad && (!is_overwritten() || n % 2 == 0);
 		if (n % 64 != 63)
@@ -592,9 +602,10 @@ static void race(const struct race *r, const struct outcome *good, const struct 
 	CHECK(seen[1] >= often);
 	flips[0] += seen[0];
 	flips[1] += seen[1];
+	return seen[0] && seen[1];
 }
 
-static void run_race(const struct race *r, enum way way, bool packed)
+static bool run_race(const struct race *r, enum way way, bool packed)
 {
 	unsigned int before = CU_get_number_of_failure_records();
 	struct rig_shape shape = {.features = V1 | r->features | (packed ? PACKED : 0),
@@ -604,6 +615,7 @@ static void run_race(const struct race *r, enum way way, bool packed)
 				  .base = r->base,
 				  .memory = 256u << 10};
 	struct outcome good, bad;
+	bool shown;
 
 	alive_open(&a, way, &shape);
 	base = a.d->used_seen;
@@ -617,25 +629,40 @@ static void run_race(const struct race *r, enum way way, bool packed)
 	bad = burst(field.bad);
 	CHECK(same(&good, &bad) == r->alike);
 	set(field.good);
-	race(r, &good, &bad);
+	shown = race(r, &good, &bad);
 	CHECK_EQ(guest_strays(&a.rig.guest), 0);
 	a.d->breaches = 0;
 	if (CU_get_number_of_failure_records() != before)
 		printf("    in race %s, %s\n", r->what, alive_name(&a));
 	alive_close(&a);
+	return shown;
+}
+
+/* One that was none is run again: on a busy machine the racer may have had no processor in time. */
+static bool show(const struct race *r, enum way way, bool packed)
+{
+	for (int tries = 0; tries < TRIES; tries++)
+		if (run_race(r, way, packed))
+			return true;
+	printf("\n    no race: %s, way %d, %s", r->what, way, packed ? "packed" : "split");
+	return false;
 }
 
 static void run_races(const struct race *races, size_t n)
 {
+	unsigned int shown = 0, all = 0;
+
 	flips[0] = flips[1] = 0;
 	for (size_t i = 0; i < n; i++)
 		for (enum way way = 0; way < NR_WAYS; way++)
 			for (int packed = 0; packed < 2; packed++)
 				if ((races[i].where & (way >= WAY_ENQUEUE ? TO : FROM)) &&
-				    (races[i].where & (packed ? PACK : SPLIT)))
-					run_race(&races[i], way, packed);
-	CHECK(flips[0] && flips[1]);
-	printf("\n    good seen %lu times, bad %lu times ... ", flips[0], flips[1]);
+				    (races[i].where & (packed ? PACK : SPLIT))) {
+					all++;
+					shown += show(&races[i], way, packed);
+				}
+	CHECK(2 * shown > all);
+	printf("\n    %u races, good seen %lu times, bad %lu times ... ", all, flips[0], flips[1]);
 }
 
 static void a_descriptor_that_changes_is_seen_as_one_or_the_other(void)
@@ -692,7 +719,7 @@ static void bits_of_a_packed_ring_that_change_are_seen_as_one_or_the_other(void)
 {
 	static const struct race races[] = {
 		{"available", first_available, BOTH | PACK, MRG},
-		{"available, in a chain", second_available, FROM | PACK, MRG},
+		{"available, in a chain", second_available, BOTH | PACK, MRG},
 		{"available, in the second lap", first_available, BOTH | PACK, MRG, false, 31, 31},
 	};
 	run_races(races, ARRAY_SIZE(races));

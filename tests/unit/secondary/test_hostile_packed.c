@@ -474,7 +474,8 @@ static void bad_chains_forever_leave_nothing_behind(void)
 	close_ring(1);
 }
 
-/* ---- a guest that changes its mind all the time */
+/* ---- a guest that changes its mind all the time. What a sanitizer or the processor notices; that
+ * a burst sees the one value or the other is shown by test_fields.c of the races. */
 
 static struct racer {
 	atomic_bool over;
@@ -525,11 +526,10 @@ static void race(uint16_t queue, uint32_t offset, uint16_t good, uint16_t bad)
 	}
 	atomic_store(&racer.over, true);
 	pthread_join(thread, NULL);
-	CHECK(rig_counter(&rig, queue, HF_COUNTER_BREAK_BAD_CHAIN) <= 1);
 	rig_destroy(&rig);
 }
 
-static void fields_that_flip_while_a_burst_runs_cost_the_ring_at_most(void)
+static void fields_that_flip_while_a_burst_runs_end_no_process(void)
 {
 	for (uint16_t queue = 0; queue < 2; queue++) {
 		uint16_t w = queue ? 0 : DRIVER_WRITE;
@@ -578,7 +578,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_is_sent_behind_the_enabling_is_not_dropped),
 	SENTENCE(what_is_sent_while_the_ring_is_taken_back_is_not_dropped),
 	CATALOGUE(bad_chains_forever_leave_nothing_behind, "[7] [37]"),
-	CATALOGUE(fields_that_flip_while_a_burst_runs_cost_the_ring_at_most, "[31] [P-1]"),
+	SENTENCE(fields_that_flip_while_a_burst_runs_end_no_process),
 	SENTENCE(every_refusal_has_a_case),
 };
 SUITE("hostile packed ring", sentences)
