@@ -24,6 +24,7 @@
 #define CSUM	(1ull << 0)
 #define PACKETS 100u
 #define WAIT_MS 20000
+#define OLD	1000000u /* number of the first of them */
 #define CLOSED	HOLDFAST__CONTROL__EVENT_KIND__SESSION_CLOSED
 
 static const char *const all[] = {"*", NULL};
@@ -175,6 +176,36 @@ static void a_ring_that_is_full_when_it_starts_needs_no_kick(void)
 			usleep(1000);
 		CHECK_EQ(driver_used_idx(&fe.rings[1]), fe.rings[1].avail_idx);
 		next += fe.rings[1].size;
+		CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
+	}
+	end_session();
+}
+
+/* Its last packets were never taken, and stand in its table and its available ring still. */
+static void a_driver_that_was_reset_finds_none_of_its_old_packets_again(void)
+{
+	open_world(NULL);
+	come();
+	for (int round = 0; round < 10; round++) {
+		world_signal_echo(&world, 0, SIGKILL);
+		CHECK_EQ(world_reap_echo(&world, 0), SIGKILL);
+		CHECK_EQ(front_end_send_packets(&fe, 0, OLD, 50), 50);
+		for (uint32_t ring = 0; ring < 2; ring++) {
+			CHECK(front_end_stop_ring(&fe, 1 - ring) > 0);
+			REQUIRE(driver_begin_again(&fe.rings[1 - ring]));
+		}
+		hear_kicks();
+		hear_calls();
+		start_echo();
+		for (uint32_t ring = 0; ring < 2; ring++) {
+			REQUIRE(front_end_start_ring(&fe, ring, 0) == 0);
+			CHECK_EQ(front_end_state(&fe, FE_SET_VRING_ENABLE, ring, 1), 0);
+		}
+		/* Each has had a burst. */
+		CHECK(is_called(0) && is_called(1));
+		CHECK_EQ(driver_used_idx(&fe.rings[1]), 0);
+		front_end_post_buffers(&fe, 0);
+		/* An old one would be a number that is too high. */
 		CHECK_EQ(front_end_echo(&fe, 0, &next, PACKETS), 0);
 	}
 	end_session();
@@ -448,6 +479,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_guest_that_waits_is_called_by_the_next_switch, "[50]"),
 	CATALOGUE(a_guest_that_waits_is_called_by_the_next_holdfast_vswitch, "[50]"),
 	CATALOGUE(a_ring_that_is_full_when_it_starts_needs_no_kick, "[50]"),
+	CATALOGUE(a_driver_that_was_reset_finds_none_of_its_old_packets_again, "[43]"),
 	CATALOGUE(a_primarys_death_costs_no_call, "[50]"),
 	CATALOGUE(features_that_are_gone_are_refused_by_name, "[51]"),
 	CATALOGUE(who_insists_is_not_asked_without_end, "[51]"),

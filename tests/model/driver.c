@@ -102,6 +102,25 @@ void driver_destroy(struct driver *d)
 	d->head_of = NULL;
 }
 
+bool driver_begin_again(struct driver *d)
+{
+	const size_t table = driver_desc_bytes(d->size), heads = 2ull * d->size;
+	const uint64_t desc = d->desc;
+	uint8_t *left = malloc(table + heads);
+	bool done;
+
+	if (!left)
+		return false;
+	memcpy(left, guest_at(d->guest, d->desc), table);
+	memcpy(left + table, guest_at(d->guest, d->avail + 4), heads);
+	driver_destroy(d);
+	done = driver_create(d, d->guest, desc, d->size, d->event_idx, 0);
+	guest_write(d->guest, d->desc, left, table);
+	guest_write(d->guest, d->avail + 4, left + table, heads);
+	free(left);
+	return done;
+}
+
 void driver_write_desc(struct driver *d, uint64_t table, uint32_t index, uint64_t addr,
 		       uint32_t len, uint16_t flags, uint16_t next)
 {

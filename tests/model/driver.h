@@ -99,6 +99,10 @@ int driver_post(struct driver *driver, const struct piece *pieces, uint32_t n);
 /* Let the back-end write what it may of the ring, after a guest_declare() of all memory. */
 void driver_declare(struct driver *driver);
 
+/* Split: reset, and driven anew from index 0; all that it had in its table and its available ring
+ * stays there. False: no memory. */
+bool driver_begin_again(struct driver *driver);
+
 /* The next used entry; false: none. */
 bool driver_consume(struct driver *driver, struct driver_used *ret_used);
 /* Consume everything; how many. */
