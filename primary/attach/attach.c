@@ -494,6 +494,25 @@ bool attach_at_rest(const struct primary *primary)
 	return true;
 }
 
+struct user *attach_user(const struct secondary *secondary)
+{
+	struct attach *attach = secondary->primary->attach;
+	struct peer peer;
+
+	peer_of(secondary->socket, &peer);
+	return attach && !peer_is_own(&peer) ? listener_user(&attach->listener, &peer) : NULL;
+}
+
+void attach_left_foreign(const struct secondary *secondary)
+{
+	struct attach *attach = secondary->primary->attach;
+	struct peer peer;
+
+	peer_of(secondary->socket, &peer);
+	if (attach && !peer_is_own(&peer))
+		listener_charge(&attach->listener, &peer);
+}
+
 void attach_close(struct primary *primary)
 {
 	struct attach *attach = primary->attach;

@@ -40,6 +40,7 @@
 #include "refusal.h"
 #include "revoke.h"
 #include "secondary.h"
+#include "secondary_price.h"
 #include "secondary_publish.h"
 #include "secondary_request.h"
 #include "send_queue.h"
@@ -118,6 +119,7 @@ static int create_lane(struct secondary *s)
 }
 
 static void on_linger_over(struct loop_timer *timer);
+static void on_pause_over(struct loop_timer *timer);
 static void on_socket(struct loop_source *source, uint32_t events);
 static void on_pidfd(struct loop_source *source, uint32_t events);
 
@@ -147,6 +149,7 @@ static struct secondary *new_secondary(struct primary *primary)
 	s->socket_source = (struct loop_source){.ready = on_socket, .fd = -1};
 	s->pidfd_source = (struct loop_source){.ready = on_pidfd, .fd = -1};
 	s->linger = (struct loop_timer){.fire = on_linger_over};
+	s->pause = (struct loop_timer){.fire = on_pause_over};
 	s->attached_ns = hf_now_ns();
 	return s;
 }
@@ -232,6 +235,7 @@ void secondary_destroy(struct secondary *s)
 	handover_unwatch(&s->waiter);
 	watch_secondary_gone(s);
 	loop_timer_clear(primary->loop, &s->linger);
+	loop_timer_clear(primary->loop, &s->pause);
 	loop_remove(primary->loop, &s->socket_source);
 	loop_remove(primary->loop, &s->pidfd_source);
 	/* Another process may hold it as well: the peer sees the end by this. */
@@ -276,6 +280,15 @@ static void detach_silent(struct secondary *s)
 static void on_linger_over(struct loop_timer *timer)
 {
 	detach_silent(container_of(timer, struct secondary, linger));
+}
+
+static void on_pause_over(struct loop_timer *timer)
+{
+	struct secondary *s = container_of(timer, struct secondary, pause);
+
+	s->paused = false;
+	if (!s->leaving && secondary_await(s) < 0)
+		secondary_leave(s, false);
 }
 
 static void on_taken_back(struct revocation *revocation)
@@ -325,6 +338,15 @@ static void on_pidfd(struct loop_source *source, uint32_t events)
 	secondary_destroy(s);
 }
 
+/* Those of other secondaries of its user may hang, too: that is no fault of one that sends none. */
+static bool brings_more_that_hangs(struct secondary *s)
+{
+	struct foreign *foreign = secondary_foreign(s);
+
+	return foreign_full_since(foreign) &&
+	       (foreign == &s->foreign || foreign_in_queue(s->socket));
+}
+
 /* One packet. 0: go on; -EAGAIN: none; else the connection is over. */
 static int receive(struct secondary *s, struct hf_frame *frame)
 {
@@ -332,7 +354,7 @@ static int receive(struct secondary *s, struct hf_frame *frame)
 	int error = -EPROTO;
 	ssize_t n;
 
-	if (foreign_full_since(&s->foreign))
+	if (brings_more_that_hangs(s))
 		return -EPROTO;
 	n = hf_frame_receive(s->socket, frame);
 	/* It closed with packets unread, which is told before what it said last. */
@@ -342,14 +364,17 @@ static int receive(struct secondary *s, struct hf_frame *frame)
 		return -EAGAIN;
 	/* Also of what is no message. What could hang us is no memory either: -1 is in its place,
 	 * and refused. */
-	(void)foreign_discard(&s->foreign, frame->fds, frame->nr_fds);
-	foreign_let_go(&s->foreign);
+	if (foreign_discard(secondary_foreign(s), frame->fds, frame->nr_fds))
+		secondary_price_foreign(s);
+	foreign_let_go(secondary_foreign(s));
 	if (n <= 0) {
 		hf_frame_close_fds(frame);
 		return n == 0 || n == -ECONNRESET ? -ECONNRESET : -EPROTO;
 	}
 	message = hf_frame_unpack(&holdfast__attach__to_primary__descriptor, frame->bytes,
 				  frame->len);
+	if (message)
+		secondary_price_spend(s, (const Holdfast__Attach__ToPrimary *)message);
 	if (message)
 		error = secondary_request(s, (const Holdfast__Attach__ToPrimary *)message, frame);
 	hf_frame_free_unpacked(message);
@@ -358,9 +383,9 @@ static int receive(struct secondary *s, struct hf_frame *frame)
 }
 
 /* It first reads what it has been sent, but for its end. */
-static bool may_read(const struct secondary *s, bool ended)
+static bool may_read(struct secondary *s, bool ended)
 {
-	return ended || !secondary_congested(s);
+	return ended || (!secondary_congested(s) && !secondary_price_pause(s));
 }
 
 static void receive_some(struct secondary *s, bool ended)

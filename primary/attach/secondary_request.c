@@ -284,6 +284,7 @@ int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPri
 		      struct hf_frame *frame)
 {
 	const Holdfast__Attach__Retired *retired;
+	bool freed;
 	bool has_fd = request->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_STATE_SET;
 
 	/* Descriptors that no message brings are not ours to keep. */
@@ -294,9 +295,10 @@ int secondary_request(struct secondary *secondary, const Holdfast__Attach__ToPri
 		return -ESHUTDOWN;
 	case HOLDFAST__ATTACH__TO_PRIMARY__BODY_RETIRED:
 		retired = request->retired;
-		secondary_lane_retired(secondary, retired->device, retired->session);
+		freed = secondary_lane_retired(secondary, retired->device, retired->session);
 		journal_retired(secondary, retired->device, retired->session);
-		if (secondary->starved) {
+		/* Of what freed nothing there may be any number. */
+		if (freed && secondary->starved) {
 			secondary->starved = false;
 			grant_offer_all(secondary->primary);
 		}

@@ -69,9 +69,15 @@ static void look_later(struct listener *listener)
 		(void)loop_timer_set(listener->loop, &listener->look, PAUSE_NS);
 }
 
-static struct user *user_of(struct listener *listener, const struct peer *peer)
+struct user *listener_user(struct listener *listener, const struct peer *peer)
 {
 	return users_find(&listener->users, peer, listener->rule_of(listener, peer));
+}
+
+void listener_charge(struct listener *listener, const struct peer *peer)
+{
+	users_charge(&listener->users, listener_user(listener, peer), peer);
+	look_later(listener);
 }
 
 void listener_drop(struct listener *listener, int *socket)
@@ -81,7 +87,7 @@ void listener_drop(struct listener *listener, int *socket)
 	if (*socket < 0 || foreign_close_empty(socket))
 		return;
 	peer_of(*socket, &peer);
-	users_drop(&listener->users, user_of(listener, &peer), &peer, socket);
+	users_drop(&listener->users, listener_user(listener, &peer), &peer, socket);
 	look_later(listener);
 }
 
@@ -123,7 +129,7 @@ static bool accept_one(struct listener *listener)
 		return error == ECONNABORTED || error == EINTR;
 	}
 	peer_of(fd, &peer);
-	if (users_admit(&listener->users, user_of(listener, &peer), &peer))
+	if (users_admit(&listener->users, listener_user(listener, &peer), &peer))
 		listener->accepted(listener, fd, &peer);
 	else
 		turn_out(listener, fd, begun_ns);

@@ -43,6 +43,10 @@ int listener_adopt(struct listener *listener, struct loop *loop, const char *run
 		   const char *file, int fd);
 /* Accept nothing until it is let go: who connects waits in the backlog. */
 void listener_hold(struct listener *listener, bool hold);
+/* Who came by it: whose doing is what he does? Good until the next one is accepted. */
+struct user *listener_user(struct listener *listener, const struct peer *peer);
+/* Some of what is charged to him may hang: if that is too much, he is put out. */
+void listener_charge(struct listener *listener, const struct peer *peer);
 /* Close the socket of one that came by it, whatever it left in there. Four that hang shut the door
  * to its user until they do not. */
 void listener_drop(struct listener *listener, int *socket);

@@ -186,6 +186,7 @@ struct user *users_find(struct users *users, const struct peer *peer, int rule)
 	user->uid = peer->uid;
 	user->rule = all;
 	user->connections = all->connections;
+	user->requests = all->requests;
 	return user;
 }
 
@@ -214,16 +215,21 @@ bool users_admit(struct users *users, struct user *user, const struct peer *peer
 	return true;
 }
 
+void users_charge(struct users *users, struct user *user, const struct peer *peer)
+{
+	if (!is(users, user, USER_OWN) && foreign_full_since(&user->foreign))
+		put_out(users, user, peer,
+			"close(2) of descriptors that it sent does not return; end who serves "
+			"those files");
+}
+
 void users_drop(struct users *users, struct user *user, const struct peer *peer, int *socket)
 {
 	if (foreign_full_since(&user->foreign) && users->nr_parked < USERS_PARKED && !users->held)
 		park(users, user, socket);
 	else
 		foreign_drain(&user->foreign, socket, 1);
-	if (!is(users, user, USER_OWN) && foreign_full_since(&user->foreign))
-		put_out(users, user, peer,
-			"close(2) of descriptors that it sent does not return; end who serves "
-			"those files");
+	users_charge(users, user, peer);
 }
 
 bool users_shut(struct users *users)

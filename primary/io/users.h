@@ -50,6 +50,7 @@ struct user {
 	uid_t uid;	   /* of a named one */
 	struct user *rule; /* by which he came */
 	struct rate connections;
+	struct rate requests;	/* of who came and stayed */
 	struct foreign foreign; /* who came left behind what hangs */
 	bool out;		/* may not come in */
 	bool hangs;		/* and that was said */
@@ -85,6 +86,8 @@ void users_end(struct users *users);
 struct user *users_find(struct users *users, const struct peer *peer, int rule);
 /* He has connected. False: he is out. */
 bool users_admit(struct users *users, struct user *user, const struct peer *peer);
+/* Some of user->foreign may hang: when too many do, he is out. */
+void users_charge(struct users *users, struct user *user, const struct peer *peer);
 /* Get rid of his socket, which has been shut down and has descriptors in its queue. */
 void users_drop(struct users *users, struct user *user, const struct peer *peer, int *socket);
 /* Exec may come, and would close all that is open, in our place: who is parked, and who would be,

@@ -93,13 +93,15 @@ struct secondary {
 	bool hung_up;		/* it closed its socket itself */
 	bool draining;		/* it is to be granted nothing more */
 	struct state *state;	/* for its successor; NULL: none */
-	struct foreign foreign; /* what it sent and nobody dares to close */
+	struct foreign foreign; /* what it sent and nobody dares to close; secondary_price.h */
 	uint64_t state_from;	/* grant.c: whose state it was sent in this round of grants */
 	uint64_t left_ns;	/* when it began to leave, or was found stuck or dead */
 	uint64_t pause_ns;	/* from then until all was taken back */
 	struct handover_waiter waiter; /* a hand-over that it asked for */
 	uint64_t waiting_request;      /* and under which number */
 	struct revocation revocation;  /* of leaving */
+	bool paused;		       /* its user has spent what there is: not read */
+	struct loop_timer pause;       /* for so long */
 	struct loop_timer linger;      /* left without Bye: is it dead? */
 	struct secondary_watch watch;
 	struct hf_log_limit log_limit;

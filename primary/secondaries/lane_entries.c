@@ -182,7 +182,7 @@ void secondary_each_retiring(struct secondary *secondary,
 		visit(secondary, b->device, b->session);
 }
 
-void secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, uint64_t session)
+bool secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, uint64_t session)
 {
 	for (struct lane_binding **at = &secondary->retiring; *at; at = &(*at)->next) {
 		struct lane_binding *binding = *at;
@@ -191,8 +191,9 @@ void secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, u
 			continue;
 		*at = binding->next;
 		binding_free(secondary, binding);
-		return;
+		return true;
 	}
+	return false;
 }
 
 void secondary_lane_free(struct secondary *secondary)

@@ -3,6 +3,7 @@
 #ifndef PRIMARY_LANE_ENTRIES_H
 #define PRIMARY_LANE_ENTRIES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct device;
@@ -36,8 +37,8 @@ void secondary_lane_retire(struct secondary *secondary, uint32_t device_slot);
 void secondary_each_retiring(struct secondary *secondary,
 			     void (*visit)(struct secondary *secondary, uint32_t device_slot,
 					   uint64_t session));
-/* It said Retired: the entries of that session are free. */
-void secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, uint64_t session);
+/* It said Retired: the entries of that session are free. False: it had none. */
+bool secondary_lane_retired(struct secondary *secondary, uint32_t device_slot, uint64_t session);
 
 /* All of them: the secondary goes. */
 void secondary_lane_free(struct secondary *secondary);

@@ -62,8 +62,8 @@ int secondary_await(struct secondary *secondary)
 		secondary->crowded_ns = 0;
 	else if (!secondary->crowded_ns)
 		secondary->crowded_ns = hf_now_ns();
-	if (secondary->crowded_ns)
-		events = EPOLLOUT;
+	if (secondary->crowded_ns || secondary->paused)
+		events &= ~(uint32_t)EPOLLIN;
 	return loop_modify(secondary->primary->loop, &secondary->socket_source, events);
 }
 

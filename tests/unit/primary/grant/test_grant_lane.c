@@ -114,6 +114,29 @@ static void vrings_that_found_no_entry_are_granted_when_one_is_free(void)
 	scene_end();
 }
 
+/* Which costs nothing to say: all the rings of all ports would be gone through for each. */
+static void who_says_retired_of_nothing_is_offered_nothing(void)
+{
+	struct secondary *secondary;
+	uint32_t entries;
+	struct port *a;
+
+	scene_open();
+	secondary = scene_secondary("vsw", VSWITCH, NULL);
+	a = rig_port(&scene.rig, "vm0", 2);
+	entries = secondary->lane_entries;
+	secondary->lane_entries = 2; /* the header and one */
+	grant_offer_all(scene.primary);
+	REQUIRE(secondary->starved && !a->device.vrings[1].owner);
+	secondary->lane_entries = entries;
+	say_retired(scene.sockets[0], a->device.slot, a->device.session);
+	say_retired(scene.sockets[0], a->device.slot, a->device.session + 1);
+	say_retired(scene.sockets[0], UINT32_MAX, 0);
+	rig_until(&scene.rig, NULL, NULL, 2);
+	CHECK(secondary->starved && !a->device.vrings[1].owner);
+	scene_end();
+}
+
 /* For want of memory, say: nobody says when there is some again. */
 static void vrings_that_found_no_entry_are_tried_again_by_themselves(void)
 {
@@ -165,6 +188,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_full_lane_leaves_vrings_idle_and_no_more),
 	SENTENCE(an_entry_that_no_lane_has_is_not_taken_over),
 	SENTENCE(vrings_that_found_no_entry_are_granted_when_one_is_free),
+	CATALOGUE(who_says_retired_of_nothing_is_offered_nothing, "[C-3]"),
 	SENTENCE(vrings_that_found_no_entry_are_tried_again_by_themselves),
 	SENTENCE(a_port_that_reconnects_all_the_time_does_not_take_the_whole_lane),
 };
