@@ -513,6 +513,16 @@ void attach_left_foreign(const struct secondary *secondary)
 		listener_charge(&attach->listener, &peer);
 }
 
+void attach_drop(struct secondary *secondary)
+{
+	struct attach *attach = secondary->primary->attach;
+
+	if (attach)
+		listener_drop(&attach->listener, &secondary->socket);
+	else
+		foreign_close_socket(&secondary->foreign, &secondary->socket);
+}
+
 void attach_close(struct primary *primary)
 {
 	struct attach *attach = primary->attach;
@@ -522,11 +532,11 @@ void attach_close(struct primary *primary)
 	loop_timer_clear(primary->loop, &attach->housekeeping);
 	for (size_t i = 0; i < MAX_NEWCOMERS; i++)
 		newcomer_gone(&attach->newcomers[i]);
-	listener_close(&attach->listener);
 	grant_withdraw_all(primary);
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++)
 		if (primary->secondaries[i])
 			secondary_destroy(primary->secondaries[i]);
+	listener_close(&attach->listener);
 	hf_fd_close(&attach->directory_fd);
 	free(attach);
 	primary->attach = NULL;

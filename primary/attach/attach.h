@@ -25,6 +25,8 @@ void attach_stored_all(struct primary *primary);
 struct user *attach_user(const struct secondary *secondary);
 /* What is charged to its user may hang: too much of that, and the user is kept away. */
 void attach_left_foreign(const struct secondary *secondary);
+/* Shut and close its socket, whatever it left in there. */
+void attach_drop(struct secondary *secondary);
 /* Nobody new, and every secondary is gone at once: its grants are withdrawn, its socket closed.
  * No-op when it is not open. */
 void attach_close(struct primary *primary);

@@ -23,6 +23,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "attach.h"
 #include "check.h"
 #include "clock.h"
 #include "death.h"
@@ -226,7 +227,6 @@ int secondary_listen(struct secondary *s)
 	return error ? error : loop_add(s->primary->loop, &s->pidfd_source, s->pidfd, EPOLLIN);
 }
 
-/* calls: shutdown */
 void secondary_destroy(struct secondary *s)
 {
 	struct primary *primary = s->primary;
@@ -238,9 +238,8 @@ void secondary_destroy(struct secondary *s)
 	loop_timer_clear(primary->loop, &s->pause);
 	loop_remove(primary->loop, &s->socket_source);
 	loop_remove(primary->loop, &s->pidfd_source);
-	/* Another process may hold it as well: the peer sees the end by this. */
-	(void)shutdown(s->socket, SHUT_RDWR);
-	hf_fd_close(&s->socket);
+	/* Packets may wait in it that nobody read any more, with descriptors that could hang us. */
+	attach_drop(s);
 	hf_fd_close(&s->pidfd);
 	secondary_publish(s, HF_SECONDARY_FREE);
 	journal_secondary_gone(s);

@@ -10,6 +10,7 @@
 
 #include "directory.h"
 #include "fd.h"
+#include "foreign.h"
 #include "journal.h"
 #include "lane_entries.h"
 #include "log.h"
@@ -116,7 +117,6 @@ static bool owns_any(const struct primary *primary, uint32_t slot)
  * Without its descriptors nobody can ask it to stop, nor see that it has: before its rings are
  * another's it must be dead. Who runs nothing just attaches again.
  */
-/* calls: shutdown */
 static int give_up(struct primary *primary, uint32_t slot, struct journal_secondary *record,
 		   int fds[3], int why)
 {
@@ -132,8 +132,7 @@ static int give_up(struct primary *primary, uint32_t slot, struct journal_second
 		  error	   ? "it runs rings and does not die; trying again"
 		  : killed ? "it was killed"
 			   : "it attaches again");
-	if (fds[0] >= 0)
-		(void)shutdown(fds[0], SHUT_RDWR);
+	foreign_close_socket(NULL, &fds[0]);
 	hf_fd_close_all(fds, 3);
 	if (!error)
 		record->id = record->state = 0;

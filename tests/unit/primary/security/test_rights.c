@@ -489,6 +489,38 @@ static void descriptors_of_what_is_no_message_do_not_hang_us(void)
 	check_no_message("x", 1, 201);
 }
 
+/* What nobody reads any more: behind a Bye, or behind what is no message. */
+static void check_behind(const void *bytes, size_t len)
+{
+	Holdfast__Attach__StateSet set = HOLDFAST__ATTACH__STATE_SET__INIT;
+	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+	struct lingerer lingerer;
+	struct scene s;
+
+	open_scene(&s, ROLE(OBSERVER));
+	lingerer_begin(&lingerer);
+	REQUIRE(send(s.stranger_socket, bytes, len, 0) == (ssize_t)len);
+	request.body_case = TO_PRIMARY(STATE_SET);
+	request.state_set = &set;
+	REQUIRE(hf_frame_send(s.stranger_socket, &request.base, &lingerer.fd, 1) == 0);
+	hf_fd_close(&lingerer.fd);
+	CHECK(rig_until(&s.rig, is_gone, &s, 20000));
+	lingerer_end(&lingerer);
+	close_scene(&s);
+}
+
+static void descriptors_that_nobody_reads_any_more_do_not_hang_us(void)
+{
+	Holdfast__Attach__Bye bye = HOLDFAST__ATTACH__BYE__INIT;
+	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+	uint8_t bytes[64];
+
+	request.body_case = TO_PRIMARY(BYE);
+	request.bye = &bye;
+	check_behind(bytes, holdfast__attach__to_primary__pack(&request, bytes));
+	check_behind("x", 1);
+}
+
 static const struct sentence sentences[] = {
 	CATALOGUE(a_rule_is_the_most_that_patterns_can_ask_for, "[C-5]"),
 	CATALOGUE(nobody_runs_it_rather_than_who_may_not, "[C-5]"),
@@ -505,6 +537,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(the_state_of_who_ran_more_is_not_for_it),
 	SENTENCE(a_state_that_could_hang_us_is_refused_and_not_closed_by_us),
 	CATALOGUE(descriptors_of_what_is_no_message_do_not_hang_us, "[C-1]"),
+	CATALOGUE(descriptors_that_nobody_reads_any_more_do_not_hang_us, "[C-1]"),
 };
 
 SUITE("rights", sentences)
