@@ -234,7 +234,8 @@ static void set_state(struct secondary *secondary, const Request *request, int f
 {
 	Reply reply = HOLDFAST__ATTACH__REPLY__INIT;
 	struct state *state = NULL;
-	int error = fd < 0 ? -EINVAL : state_create(&state, fd);
+	bool observes = secondary->role == HOLDFAST__ATTACH__ROLE__OBSERVER;
+	int error = observes ? -EPERM : fd < 0 ? -EINVAL : state_create(&state, fd);
 
 	if (!error) {
 		state_put(secondary->state);
@@ -243,9 +244,11 @@ static void set_state(struct secondary *secondary, const Request *request, int f
 	}
 	reply.request = request->request;
 	set_reason(&reply, error,
-		   error == -EINVAL ? "not a memfd of at most 64 MiB, sealed against shrinking and "
-				      "growing; use hf_service_set_state"
-				    : "no descriptor or memory for it; give holdfastd more");
+		   observes ? "an observer has no successor; attach as vswitch"
+		   : error == -EINVAL
+			   ? "not a memfd of at most 64 MiB, sealed against shrinking and "
+			     "growing; use hf_service_set_state"
+			   : "no descriptor or memory for it; give holdfastd more");
 	send_reply(secondary, &reply);
 }
 
@@ -259,6 +262,10 @@ static void answer(struct secondary *secondary, const Request *request)
 		set_reason(&reply, -EPERM, "an observer changes nothing; attach as vswitch");
 	else if (refuse_beyond_rule(secondary, request))
 		set_reason(&reply, -EACCES, not_allowed);
+	else if (request->body_case == HOLDFAST__ATTACH__TO_PRIMARY__BODY_PORT_ADD &&
+		 secondary->allowed != ALLOW_ANY_PORT &&
+		 !port_may_be_added_by_rule(secondary->primary))
+		set_reason(&reply, -ENOSPC, port_last_places);
 	else
 		handlers[request->body_case].run(secondary->primary, request, &reply);
 	send_reply(secondary, &reply);

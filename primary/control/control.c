@@ -5,7 +5,8 @@
  * A client is in one of four states: idle (we read requests), answering (we read nothing, and send
  * the next Response when the last one has gone), waiting for what it asked for to be done, or
  * following events (the same, but the answer never ends and waits for events in between). A request
- * that comes while another is being answered waits in the client's own socket buffer.
+ * that comes while another is being answered waits in the client's own socket buffer: only its end
+ * is looked for meanwhile.
  *
  * Who takes nothing of what we have for it for ten seconds is cut off, a follower too, and so is
  * who asks nothing in its first ten: places are few. A follower also is when the ring of events has
@@ -269,9 +270,12 @@ static void pump(struct client *client)
 		cut_off(client, NR_REFUSALS);
 		return;
 	}
-	/* Without room in its buffer, or with more to say: when it is writable. Else its next
-	 * request, or its end. */
-	if (loop_modify(loop_of(client), &client->source, waits ? EPOLLOUT : EPOLLIN) < 0)
+	/* Without room in its buffer, or with more to say: when it is writable. While it waits for
+	 * what it asked for, its end; else its next request. */
+	if (loop_modify(loop_of(client), &client->source,
+			waits		  ? EPOLLOUT
+			: client->request ? 0
+					  : EPOLLIN) < 0)
 		cut_off(client, NR_REFUSALS);
 	if (client->packet)
 		(void)loop_timer_set(loop_of(client), &client->stall, STALL_NS);
@@ -310,6 +314,7 @@ static void begin_answer(struct client *client, Request *request)
 	client->request = request;
 	client->answer = (struct answer){.primary = primary,
 					 .request = request,
+					 .by_rule = client->level != ALLOW_ALL,
 					 .arena = client->control->arena,
 					 .wake = wake};
 	client->following = request->body_case == HOLDFAST__CONTROL__REQUEST__BODY_EVENTS &&
@@ -322,11 +327,8 @@ static void begin_answer(struct client *client, Request *request)
 /* What does not parse is not answered: who sends it would not understand. */
 static void on_packet(struct client *client, struct hf_frame *frame)
 {
-	ProtobufCMessage *message = NULL;
-
-	if (!client->request)
-		message = hf_frame_unpack(&holdfast__control__request__descriptor, frame->bytes,
-					  frame->len);
+	ProtobufCMessage *message =
+		hf_frame_unpack(&holdfast__control__request__descriptor, frame->bytes, frame->len);
 	if (message)
 		begin_answer(client, (Request *)message);
 	else
@@ -345,6 +347,10 @@ static void on_client(struct loop_source *source, uint32_t events)
 	}
 	if ((events & EPOLLOUT) && !(events & (EPOLLHUP | EPOLLERR))) {
 		pump(client);
+		return;
+	}
+	if (client->request) { /* its end: nobody reads the rest of its answer, nor its next one */
+		client_gone(client);
 		return;
 	}
 	/* No request has any: none is ever installed. */

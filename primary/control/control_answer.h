@@ -25,6 +25,7 @@ struct vring;
 struct answer {
 	struct primary *primary;
 	const Holdfast__Control__Request *request;
+	bool by_rule;	/* who asks may not all: a rule let it in */
 	uint8_t *arena; /* of the control socket, reset for every Response */
 	size_t arena_used;
 

@@ -107,6 +107,8 @@ int control_port_add(struct answer *answer, Holdfast__Control__Response *respons
 	const char *reason = "the port was not added; see the log of holdfastd";
 	int error;
 
+	if (answer->by_rule && !port_may_be_added_by_rule(answer->primary))
+		return answer_refuse(response, -ENOSPC, port_last_places);
 	if (pairs > HF_SHM_MAX_VRINGS / 2)
 		return answer_refuse(response, -EINVAL,
 				     "a port has at most 128 queue pairs; give it fewer");

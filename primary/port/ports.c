@@ -88,6 +88,19 @@ static uint32_t free_slot(const struct primary *primary)
 	return i;
 }
 
+const char port_last_places[] =
+	"the last quarter of the device slots is for those who may all; remove ports, or start "
+	"holdfastd with more --max-devices";
+
+bool port_may_be_added_by_rule(const struct primary *primary)
+{
+	uint32_t free = 0;
+
+	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
+		free += !primary->ports[i];
+	return free > primary->conf->max_devices / 4;
+}
+
 int port_check_new(const struct primary *primary, const char *name, const char **ret_reason)
 {
 	if (!name_ok(name)) {

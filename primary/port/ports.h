@@ -27,6 +27,11 @@ struct primary;
 int port_add(struct primary *primary, const char *name, const char *path, bool client,
 	     uint32_t queue_pairs, const char **ret_reason);
 
+/* Whom a rule let in leaves the last quarter of the places to those who may all. Is there another
+ * one for it? And why not. */
+bool port_may_be_added_by_rule(const struct primary *primary);
+extern const char port_last_places[];
+
 /* A port that an earlier life had (resume.c): its record taken over, the rest is the caller's; then
  * port_go_on. NULL: no memory. */
 struct port *port_adopt(struct primary *primary, uint32_t slot, const struct journal_port *record,

@@ -4,6 +4,7 @@
 
 #include "control_client.h"
 #include "fd.h"
+#include "fd_ledger.h"
 #include "primary_scene.h"
 #include "refusal.h"
 #include "suite.h"
@@ -25,6 +26,40 @@ static void ask_events(int fd, uint32_t last, bool follow)
 	request.body_case = ASK(EVENTS);
 	request.events = &body;
 	ask(fd, &request);
+}
+
+static bool nobody_is_there(void *context)
+{
+	return fds_open() == *(int *)context;
+}
+
+/* Which waits for ever: it is neither read nor taken for an offence, and the answer goes on. */
+static void a_request_behind_one_that_waits_waits_as_well(void)
+{
+	Holdfast__Control__VersionRequest version = HOLDFAST__CONTROL__VERSION_REQUEST__INIT;
+	Request request = REQUEST_INIT;
+	Response *response;
+	int fd, before;
+
+	scene_open();
+	control_serve();
+	before = fds_open();
+	fd = dial();
+	ask_events(fd, 0, true);
+	request.body_case = ASK(VERSION);
+	request.version = &version;
+	ask(fd, &request);
+	rig_until(&scene.rig, NULL, NULL, 20);
+	CHECK_EQ(scene.primary->refusals[REFUSED_CONTROL_MESSAGE], 0);
+	happen(1);
+	response = response_on(fd, 20000);
+	REQUIRE(response != NULL);
+	CHECK_EQ(response->body_case, ANSWER(EVENTS));
+	free_response(response);
+	hf_fd_close(&fd);
+	/* Its end is seen, whatever waits. */
+	CHECK(rig_until(&scene.rig, nobody_is_there, &before, 20000));
+	scene_end();
 }
 
 static void the_last_events_are_told(void)
@@ -123,6 +158,7 @@ static void a_follower_that_does_not_read_is_cut_off(void)
 }
 
 static const struct sentence sentences[] = {
+	SENTENCE(a_request_behind_one_that_waits_waits_as_well),
 	SENTENCE(the_last_events_are_told),
 	SENTENCE(followers_hear_of_events_as_they_happen),
 	SENTENCE(a_follower_that_does_not_read_is_cut_off),

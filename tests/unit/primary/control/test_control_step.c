@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An answer in parts: what happens to a port between two of them. */
+#include <errno.h>
+
 #include "check.h"
 #include "control_answer.h"
 #include "device.h"
 #include "port.h"
+#include "ports.h"
 #include "primary_scene.h"
 #include "suite.h"
 
@@ -88,9 +91,44 @@ static void rings_that_are_gone_are_at_their_end(void)
 	scene_end();
 }
 
+static int add(const char *name, bool by_rule)
+{
+	Holdfast__Control__PortAddRequest body = HOLDFAST__CONTROL__PORT_ADD_REQUEST__INIT;
+
+	body.name = answer_borrow(name);
+	request = (Holdfast__Control__Request)HOLDFAST__CONTROL__REQUEST__INIT;
+	request.body_case = HOLDFAST__CONTROL__REQUEST__BODY_PORT_ADD;
+	request.port_add = &body;
+	response = (Holdfast__Control__Response)HOLDFAST__CONTROL__RESPONSE__INIT;
+	answer = (struct answer){
+		.primary = scene.primary, .request = &request, .arena = arena, .by_rule = by_rule};
+	return control_port_add(&answer, &response);
+}
+
+static void the_last_quarter_of_the_places_is_for_who_may_all(void)
+{
+	char name[8];
+
+	scene_open();
+	for (unsigned int i = 0; i < RIG_PORTS - RIG_PORTS / 4; i++) {
+		snprintf(name, sizeof(name), "p%u", i);
+		CHECK_EQ(add(name, true), 0);
+	}
+	CHECK_EQ(add("last", true), -ENOSPC);
+	CHECK(*response.reason);
+	CHECK_EQ(add("last", false), 0);
+	CHECK_EQ(port_del(scene.primary, "last"), 0);
+	for (unsigned int i = 0; i < RIG_PORTS - RIG_PORTS / 4; i++) {
+		snprintf(name, sizeof(name), "p%u", i);
+		CHECK_EQ(port_del(scene.primary, name), 0);
+	}
+	scene_end();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(a_table_that_became_shorter_is_at_its_end),
 	SENTENCE(a_table_that_became_longer_is_shown_to_its_end),
 	SENTENCE(rings_that_are_gone_are_at_their_end),
+	SENTENCE(the_last_quarter_of_the_places_is_for_who_may_all),
 };
 SUITE("control_step", sentences)

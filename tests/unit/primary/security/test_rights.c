@@ -220,6 +220,53 @@ static void a_path_is_not_opened_with_our_rights_for_it(void)
 	close_scene(&s);
 }
 
+static void the_last_quarter_of_the_places_is_not_for_its_ports(void)
+{
+	struct scene s;
+	char name[8];
+
+	open_scene(&s, ROLE(VSWITCH));
+	for (unsigned int i = 2; i < RIG_PORTS - RIG_PORTS / 4; i++) {
+		snprintf(name, sizeof(name), "a%u", i);
+		CHECK_EQ(add_port(&s, name, "", false), 0);
+	}
+	CHECK_EQ(add_port(&s, "a99", "", false), -ENOSPC);
+	s.stranger->allowed = ALLOW_ANY_PORT;
+	CHECK_EQ(add_port(&s, "a99", "", false), 0);
+	CHECK_EQ(del_port(&s, "a99"), 0);
+	for (unsigned int i = 2; i < RIG_PORTS - RIG_PORTS / 4; i++) {
+		snprintf(name, sizeof(name), "a%u", i);
+		CHECK_EQ(del_port(&s, name), 0);
+	}
+	close_scene(&s);
+}
+
+static void an_observer_leaves_no_state(void)
+{
+	Holdfast__Attach__StateSet set = HOLDFAST__ATTACH__STATE_SET__INIT;
+	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+	int fd = memfd_create("state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	Answer *answer;
+	struct scene s;
+
+	REQUIRE(fd >= 0 && ftruncate(fd, 4096) == 0);
+	REQUIRE(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0);
+	open_scene(&s, ROLE(OBSERVER));
+	rig_drain(s.stranger_socket);
+	request.body_case = TO_PRIMARY(STATE_SET);
+	request.state_set = &set;
+	request.request = 99;
+	REQUIRE(hf_frame_send(s.stranger_socket, &request.base, &fd, 1) == 0);
+	hf_fd_close(&fd);
+	REQUIRE(rig_until(&s.rig, is_readable, &s.stranger_socket, 20000));
+	answer = rig_message(s.stranger_socket, NULL);
+	REQUIRE(answer && answer->body_case == TO_SECONDARY(REPLY));
+	CHECK_EQ(answer->reply->error, -EPERM);
+	rig_message_free(answer);
+	CHECK(s.stranger->state == NULL);
+	close_scene(&s);
+}
+
 static void no_character_device_is_made_with_our_rights_for_it(void)
 {
 	struct scene s;
@@ -527,6 +574,8 @@ static const struct sentence sentences[] = {
 	CATALOGUE(ports_outside_of_its_rule_are_not_its_to_change, "[C-5]"),
 	CATALOGUE(all_ports_at_once_are_not_its_to_change, "[C-5]"),
 	SENTENCE(a_path_is_not_opened_with_our_rights_for_it),
+	SENTENCE(the_last_quarter_of_the_places_is_not_for_its_ports),
+	SENTENCE(an_observer_leaves_no_state),
 	SENTENCE(no_character_device_is_made_with_our_rights_for_it),
 	CATALOGUE(what_another_one_runs_is_not_its_to_change_whatever_its_rule, "[C-5]"),
 	CATALOGUE(the_drain_of_another_one_is_not_its_to_end, "[C-5]"),
