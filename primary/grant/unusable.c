@@ -26,6 +26,9 @@
 #define LACKS_TO_SAY 2u
 /* So many: somebody else may have what it takes. */
 #define LACKS_TO_MOVE 3u
+/* So often the directory may have been written just then; beyond that it is its owner that cannot
+ * read it. */
+#define BUSY_IN_A_ROW 8u
 
 bool vring_lacks(const struct vring *vring)
 {
@@ -104,11 +107,12 @@ int grant_unusable(struct secondary *secondary, struct vring *vring, uint64_t gr
 	}
 	/* The directory was being written, by us or by who was killed over it; by now it is whole.
 	 * Whatever somebody says: not before the next look. */
-	if (error == -EBUSY) {
+	if (error == -EBUSY && vring->busy < BUSY_IN_A_ROW) {
+		vring->busy++;
 		vring->put_off_ns = hf_now_ns();
 		return 0;
 	}
-	if (is_shortage(error)) {
+	if (error == -EBUSY || is_shortage(error)) {
 		put_off(vring, secondary, error);
 		return 0;
 	}
@@ -134,8 +138,11 @@ static void succeeded(struct vring *vring)
 /* True: its time has come. */
 static bool look_again(struct vring *vring, uint64_t now)
 {
-	if (vring->lacked && vring->owner && blame_ended_burst(vring))
-		succeeded(vring);
+	if ((vring->lacked || vring->busy) && vring->owner && blame_ended_burst(vring)) {
+		if (vring->lacked)
+			succeeded(vring);
+		vring->busy = 0;
+	}
 	if (!vring->put_off_ns || now < vring->put_off_ns)
 		return false;
 	vring->put_off_ns = 0;

@@ -94,7 +94,7 @@ void device_forget_lacks(struct device *device)
 {
 	device_offer_at_once(device);
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++)
-		device->vrings[i].lacked = 0;
+		device->vrings[i].lacked = device->vrings[i].busy = 0;
 }
 
 enum hf_shm_device_state device_state(const struct device *device)

@@ -54,6 +54,7 @@ struct vring {
 	bool suspended; /* was started, then its memory went: starts again when it is back */
 	bool enabled;
 	bool broken;
+	uint8_t busy;	     /* so often in a row its owner found the directory being written */
 	uint8_t lacked;	     /* so often in a row its owner lacked what it takes; unusable.h */
 	uint64_t put_off_ns; /* not offered before; 0: it may be */
 	bool ahead; /* resumed: it ran by a message that is to be handled again; base is behind that

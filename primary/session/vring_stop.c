@@ -23,7 +23,7 @@ void vring_rest(struct vring *vring)
 	}
 	vring->has_backend = false;
 	vring->broken = false;
-	vring->lacked = 0;
+	vring->lacked = vring->busy = 0;
 	vring->put_off_ns = 0;
 	vring->setup++;
 }

@@ -80,13 +80,36 @@ static void a_ring_whose_owner_met_a_busy_directory_is_offered_at_each_look(void
 	scene_begin(2);
 	vring = &scene.vrings[1];
 	grant_offer(scene.device);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 8; i++) {
 		CHECK_EQ(refuse(scene.owner, vring, 0, -EBUSY), 0);
 		grant_offer(scene.device); /* not at once */
 		CHECK(vring->owner == NULL && !vring->broken && !vring->lacked);
 		grant_offer_again(scene.primary, hf_now_ns());
 		CHECK(vring->owner == scene.owner);
 	}
+	scene_end();
+}
+
+/* Else it would hold the ring unseen, and for ever. */
+static void a_ring_whose_owner_always_says_busy_is_put_off_and_moves_on(void)
+{
+	struct secondary *next;
+	struct vring *vring;
+	uint64_t now;
+
+	scene_begin(1);
+	next = scene_secondary("next", STANDBY, NULL);
+	vring = &scene.vrings[0];
+	grant_offer(scene.device);
+	for (int i = 0; i < 12 && vring->owner != next; i++) {
+		REQUIRE(vring->owner == scene.owner);
+		CHECK_EQ(refuse(scene.owner, vring, 0, -EBUSY), 0);
+		CHECK(vring->lacked == (i < 8 ? 0 : i - 7) || vring->owner == next);
+		now = hf_now_ns() + 100 * NS_PER_S;
+		grant_offer_again(scene.primary, now);
+	}
+	CHECK(vring->owner == next);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(VRING_PUT_OFF), NULL), 1);
 	scene_end();
 }
 
@@ -175,6 +198,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_refusal_of_what_an_earlier_life_said_breaks_no_ring),
 	SENTENCE(a_ring_that_its_owner_has_no_memory_for_is_offered_again),
 	SENTENCE(a_ring_whose_owner_met_a_busy_directory_is_offered_at_each_look),
+	SENTENCE(a_ring_whose_owner_always_says_busy_is_put_off_and_moves_on),
 	SENTENCE(a_ring_whose_owner_always_lacks_is_said_once_and_tried_ever_later),
 	SENTENCE(a_device_that_its_owner_lacks_for_goes_to_the_next_one),
 	SENTENCE(who_comes_after_the_death_of_one_that_lacked_does_not_wait_for_its_rings),
