@@ -8,7 +8,8 @@
  *
  * - The sweeper shares our table. It starts the others and waits until the numbers are out of the
  *   table; then we leave that table (CLOSE_RANGE_UNSHARE) with a copy of it, and the sweeper closes
- *   all that is in the old one, and ends. We wait for it; nothing that it does can hang.
+ *   all that is in the old one, and ends. We wait for it; nothing that it does can hang, unless a
+ *   foreign descriptor had to stay in that table.
  * - A taker shares our table, closes one number, and ends, or hangs: with a table that is empty by
  *   then.
  * - The keeper has a table of its own, with nothing but the foreign descriptors in it. The message

@@ -44,7 +44,8 @@ bool foreign_is(int fd);
  * Get rid of the foreign ones among these: they are out of this process's table, and -1 is in their
  * place. Their files live until foreign_let_go, so that consuming the message that brought them is
  * not what closes them. How many they were; -errno: no process or descriptor for it, and they stay
- * open for ever, for no other reason than that nobody dares to close them.
+ * open for ever: nobody dares to close them, and each copy of our table that is made later closes
+ * them again.
  */
 int foreign_discard(struct foreign *foreign, int *fds, size_t nr_fds);
 /* The message is consumed. */
