@@ -12,9 +12,12 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include "clock.h"
 #include "fd.h"
 #include "layout.h"
+#include "process.h"
 #include "secondary.h"
 
 #define GLOB_BYTES 128u
@@ -88,10 +91,20 @@ bool attach_hung_up(int socket)
 	return poll(&p, 1, 0) < 0 || (p.revents & (POLLHUP | POLLRDHUP | POLLERR));
 }
 
+/* Its number was another's when it was met. Ticks of the clock (proc(5)) are rounded down. */
+static bool came_later(const struct peer *peer)
+{
+	long ticks = sysconf(_SC_CLK_TCK);
+
+	return ticks > 0 &&
+	       process_start(peer->pid) * (NS_PER_S / (unsigned long)ticks) > peer->met_ns;
+}
+
 /*
  * A pidfd of the process that connected. Where the socket cannot tell (before Linux 6.5), by
- * number: the process is the one that connected if it still holds its end of the socket after we
- * have its pidfd, because its number is not given away while it lives.
+ * number: the process is the one that connected if somebody still holds its end of the socket after
+ * we have its pidfd, and it was there when that was accepted. A child may hold the end, and the
+ * number be given away while the newcomer may be silent.
  */
 /* calls: getsockopt pidfd_open */
 static int open_pidfd(int socket, const struct peer *peer)
@@ -106,7 +119,7 @@ static int open_pidfd(int socket, const struct peer *peer)
 	pidfd = pidfd_open(peer->pid, 0);
 	if (pidfd < 0)
 		return -errno;
-	if (attach_hung_up(socket)) {
+	if (attach_hung_up(socket) || came_later(peer)) {
 		hf_fd_close(&pidfd);
 		return -ESRCH;
 	}

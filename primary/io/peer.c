@@ -9,6 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "clock.h"
+
 /* calls: getsockopt */
 static void add_groups(int socket, struct peer *peer)
 {
@@ -21,6 +23,14 @@ static void add_groups(int socket, struct peer *peer)
 	peer->nr_groups += len / sizeof(more[0]);
 }
 
+static uint64_t since_boot_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
+}
+
 void peer_of(int socket, struct peer *ret_peer)
 {
 	struct ucred who;
@@ -31,6 +41,7 @@ void peer_of(int socket, struct peer *ret_peer)
 		return;
 	ret_peer->known = true;
 	ret_peer->pid = who.pid;
+	ret_peer->met_ns = since_boot_ns();
 	ret_peer->uid = who.uid;
 	ret_peer->groups[0] = who.gid;
 	ret_peer->nr_groups = 1;

@@ -10,8 +10,9 @@
 #define PEER_GROUPS 64u
 
 struct peer {
-	bool known; /* else nothing below is true */
-	pid_t pid;  /* 0: a process of another pid namespace */
+	bool known;	 /* else nothing below is true */
+	pid_t pid;	 /* 0: a process of another pid namespace */
+	uint64_t met_ns; /* since boot: when it was asked who that is */
 	uid_t uid;
 	gid_t groups[PEER_GROUPS]; /* its own first */
 	uint32_t nr_groups;

@@ -12,6 +12,7 @@
 
 #include "attach.h"
 #include "attach_check.h"
+#include "clock.h"
 #include "fd.h"
 #include "foreign.h"
 #include "primary_rig.h"
@@ -160,9 +161,41 @@ static void who_ends_when_nobody_watches_it_any_more_is_buried(void)
 	rig_close(&rig);
 }
 
+/* A child holds the end of one that is gone, whose number has gone on. */
+static void where_a_kernel_knows_numbers_only_who_came_later_is_not_let_in(void)
+{
+	struct conf conf = {.fence = true};
+	struct attach_refused refused = {0};
+	struct peer peer;
+	int sockets[2], pidfd;
+
+	REQUIRE(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
+	peer_of(sockets[0], &peer);
+	usleep(50000); /* some ticks of the clock by which its start is known */
+	peer.pid = fork();
+	REQUIRE(peer.pid >= 0);
+	if (peer.pid == 0)
+		for (;;)
+			pause();
+	is_hidden = is_old = true;
+	pidfd = attach_identify(&conf, sockets[0], &peer, &refused);
+	CHECK_EQ(pidfd, -ESRCH);
+	CHECK_EQ(refused.counter, REFUSED_ATTACH_PEER);
+	/* It is good for who was met after that. */
+	peer.met_ns += 3600 * NS_PER_S;
+	pidfd = attach_identify(&conf, sockets[0], &peer, &refused);
+	CHECK(pidfd >= 0);
+	is_hidden = is_old = false;
+	hf_fd_close(&pidfd);
+	hf_fd_close_all(sockets, 2);
+	(void)kill(peer.pid, SIGKILL);
+	CHECK_EQ(waitpid(peer.pid, NULL, 0), peer.pid);
+}
+
 static const struct sentence sentences[] = {
 	CATALOGUE(a_process_that_the_kernel_does_not_show_is_told_why_it_is_not_let_in, "[C-4]"),
 	CATALOGUE(where_a_kernel_knows_numbers_only_who_is_gone_is_not_let_in, "[C-4]"),
+	CATALOGUE(where_a_kernel_knows_numbers_only_who_came_later_is_not_let_in, "[C-4]"),
 	SENTENCE(one_that_may_not_be_killed_is_let_in_where_nobody_is_fenced),
 	SENTENCE(who_ends_when_nobody_watches_it_any_more_is_buried),
 };
