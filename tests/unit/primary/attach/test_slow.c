@@ -127,11 +127,18 @@ static void who_asks_and_does_not_read_is_not_read(void)
 	scene_end();
 }
 
+/* And its Bye is read: it would be killed. */
 static void who_is_behind_and_ends_is_seen_to_end(void)
 {
+	Holdfast__Attach__Bye bye = HOLDFAST__ATTACH__BYE__INIT;
+	Holdfast__Attach__ToPrimary request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	request.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE;
+	request.bye = &bye;
 	scene_begin(1);
 	grant_offer(scene.device);
 	fall_behind();
+	REQUIRE(hf_frame_send(scene.sockets[0], &request.base, NULL, 0) == 0);
 	hf_fd_close(&scene.sockets[0]);
 	CHECK(rig_until(&scene.rig, owner_is_gone, NULL, 20000));
 	scene_end();
