@@ -51,6 +51,7 @@ struct port {
 	struct rate seconds;	 /* second clients */
 	struct rate foreigners;	 /* messages with descriptors that may hang who closes them */
 	struct foreign foreign;	 /* what became of those */
+	struct port *next_left;	 /* ports.c: removed, while they hang */
 	struct rate events;	 /* that its front-end causes; event.c */
 	uint32_t events_left_out;
 

@@ -62,6 +62,7 @@ struct primary {
 	struct hf_memory directory_memory;
 	struct hf_directory directory;
 	struct port **ports;		/* by directory slot: [max_devices], NULL where free */
+	struct port *ports_left;	/* ports.c: removed, and what they were sent hangs */
 	struct secondary **secondaries; /* by slot: [max_secondaries] */
 	struct user_allowance *users;	/* [max_devices], or NULL; allowance.c */
 	struct events *events;

@@ -37,6 +37,26 @@ static void on_retry(struct loop_timer *timer)
 	port->door->retry(port);
 }
 
+/* What they left does not hang any more; or it is the end. */
+static void forget_left(struct primary *primary, bool all)
+{
+	struct port **at = &primary->ports_left;
+
+	while (*at) {
+		struct port *port = *at;
+
+		if (!all && !foreign_is_idle(&port->foreign)) {
+			at = &port->next_left;
+			continue;
+		}
+		*at = port->next_left;
+		foreign_forget(&port->foreign);
+		free(port);
+	}
+}
+
+/* Its slot waits for what it left to hang: a port that is removed and added again would begin with
+ * nothing that does, each time. */
 static void free_port(struct port *port)
 {
 	struct primary *primary = port->primary;
@@ -48,9 +68,10 @@ static void free_port(struct port *port)
 	journal_port_gone(port);
 	if (port->door->free)
 		port->door->free(port);
-	foreign_forget(&port->foreign);
 	primary->ports[port->device.slot] = NULL;
-	free(port);
+	port->next_left = primary->ports_left;
+	primary->ports_left = port;
+	forget_left(primary, false);
 }
 
 bool port_session_over(struct port *port)
@@ -78,12 +99,20 @@ static bool name_ok(const char *name)
 	return true;
 }
 
+static bool slot_waits(const struct primary *primary, uint32_t slot)
+{
+	for (struct port *port = primary->ports_left; port; port = port->next_left)
+		if (port->device.slot == slot && !foreign_is_idle(&port->foreign))
+			return true;
+	return false;
+}
+
 /* The first free slot of the directory, or max_devices. */
 static uint32_t free_slot(const struct primary *primary)
 {
 	uint32_t i = 0;
 
-	while (i < primary->conf->max_devices && primary->ports[i])
+	while (i < primary->conf->max_devices && (primary->ports[i] || slot_waits(primary, i)))
 		i++;
 	return i;
 }
@@ -288,5 +317,6 @@ void port_destroy_all(struct primary *primary)
 			session_destroy(port->session);
 		free_port(port);
 	}
+	forget_left(primary, true);
 	allowance_destroy(primary);
 }

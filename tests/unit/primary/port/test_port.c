@@ -2,7 +2,10 @@
 /* primary/port/ports.h: sockets, second clients, reconnecting. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +18,7 @@
 #include "fd.h"
 #include "fd_ledger.h"
 #include "feature_names.h"
+#include "foreign.h"
 #include "front.h"
 #include "log.h"
 #include "port.h"
@@ -550,6 +554,41 @@ static void each_bit_that_is_offered_has_a_name(void)
 	CHECK_EQ(named, __builtin_popcountll(port_supported_features()));
 }
 
+static void hang(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+}
+
+/* Else one could add and remove it, and leave some each time. */
+static void the_place_of_a_port_waits_for_what_it_was_sent_to_hang(void)
+{
+	struct pollfd ended = {.events = POLLIN};
+	uint32_t slot;
+	int pidfd;
+
+	front_begin();
+	REQUIRE(add("x", NULL, false) == 0);
+	slot = port_find(&primary, "x")->device.slot;
+	pidfd = foreign_start(hang, NULL, &(int){0}, 0);
+	REQUIRE((ended.fd = dup(pidfd)) >= 0);
+	foreign_end(&port_find(&primary, "x")->foreign, pidfd, 0);
+	CHECK_EQ(port_del(&primary, "x"), 0);
+	CHECK(port_find(&primary, "x") == NULL);
+	REQUIRE(add("x", NULL, false) == 0);
+	CHECK(port_find(&primary, "x")->device.slot != slot);
+	CHECK_EQ(port_del(&primary, "x"), 0);
+	CHECK_EQ(pidfd_send_signal(ended.fd, SIGKILL, NULL, 0), 0);
+	CHECK_EQ(poll(&ended, 1, 20000), 1);
+	hf_fd_close(&ended.fd);
+	REQUIRE(add("x", NULL, false) == 0);
+	CHECK_EQ(port_find(&primary, "x")->device.slot, slot);
+	CHECK_EQ(port_del(&primary, "x"), 0);
+	CHECK(primary.ports_left == NULL);
+	front_end();
+}
+
 static const struct sentence sentences[] = {
 	SENTENCE(the_socket_has_the_mode_that_was_asked_for),
 	CATALOGUE(a_second_client_is_refused_and_the_first_not_disturbed, "[21]"),
@@ -567,6 +606,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(second_clients_that_come_too_often_wait_to_be_refused, "[M-18]"),
 	SENTENCE(a_flood_of_refusals_is_logged_once_a_second),
 	CATALOGUE(a_port_without_numbers_is_let_alone_for_a_while, "[C-6]"),
+	CATALOGUE(the_place_of_a_port_waits_for_what_it_was_sent_to_hang, "[C-6]"),
 	SENTENCE(stopping_all_ends_sessions_in_order),
 	SENTENCE(each_bit_that_is_offered_has_a_name),
 };
