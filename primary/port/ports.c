@@ -126,7 +126,7 @@ bool port_may_be_added_by_rule(const struct primary *primary)
 	uint32_t free = 0;
 
 	for (uint32_t i = 0; i < primary->conf->max_devices; i++)
-		free += !primary->ports[i];
+		free += !primary->ports[i] && !slot_waits(primary, i);
 	return free > primary->conf->max_devices / 4;
 }
 

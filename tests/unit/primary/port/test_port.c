@@ -579,6 +579,11 @@ static void the_place_of_a_port_waits_for_what_it_was_sent_to_hang(void)
 	REQUIRE(add("x", NULL, false) == 0);
 	CHECK(port_find(&primary, "x")->device.slot != slot);
 	CHECK_EQ(port_del(&primary, "x"), 0);
+	/* Nor is it one that a rule's people may have the other three quarters of. */
+	REQUIRE(add("y", NULL, false) == 0);
+	CHECK(!port_may_be_added_by_rule(&primary));
+	CHECK_EQ(port_del(&primary, "y"), 0);
+	CHECK(port_may_be_added_by_rule(&primary));
 	CHECK_EQ(pidfd_send_signal(ended.fd, SIGKILL, NULL, 0), 0);
 	CHECK_EQ(poll(&ended, 1, 20000), 1);
 	hf_fd_close(&ended.fd);
