@@ -265,7 +265,11 @@ static bool has_memory(const struct secondary *s)
 
 static void detach_silent(struct secondary *s)
 {
-	if (!s->hung_up || !has_memory(s)) {
+	if (!s->hung_up) {
+		say_detached(s, "was cut off");
+		return;
+	}
+	if (!has_memory(s)) {
 		say_detached(s, "closed its socket without Bye");
 		return;
 	}

@@ -85,12 +85,13 @@ struct secondary {
 	struct lane_binding *retiring; /* entries of sessions it has not said Retired for */
 
 	bool storing; /* its descriptors are on their way to the store: no Welcome yet, no grants */
-	bool cut;     /* we shut its socket, or it hung up; the loop is about to say so */
+	bool cut;     /* we shut its socket, or it reads no more; it is sent nothing */
 	bool leaving; /* Bye or closed socket: no new grants; revocation under way */
 	bool killed;  /* fenced: SIGKILL sent, death not yet confirmed */
 	bool dead;    /* pidfd said so */
 	bool said_bye;
-	bool hung_up;		/* it closed its socket itself */
+	bool hung_up;		/* it closed its socket itself, or its reading side */
+	uint64_t hung_ns;	/* since when it may say Bye, with that side closed; 0: it is not */
 	bool draining;		/* it is to be granted nothing more */
 	struct state *state;	/* for its successor; NULL: none */
 	struct foreign foreign; /* what it sent and nobody dares to close; secondary_price.h */

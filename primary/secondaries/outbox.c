@@ -18,6 +18,8 @@
 #include "state.h"
 
 #define CROWDED_NS (10 * NS_PER_S)
+/* For who reads no more to unmap what it was sent, and to say Bye. */
+#define BYE_NS (10 * NS_PER_S)
 
 bool secondary_congested(const struct secondary *secondary)
 {
@@ -31,11 +33,25 @@ bool secondary_idle(const struct secondary *secondary)
 
 int secondary_hung_up(struct secondary *secondary)
 {
-	int error = loop_modify(secondary->primary->loop, &secondary->socket_source, EPOLLIN);
+	int error;
 
 	secondary->cut = true;
+	secondary->hung_ns = hf_now_ns();
+	error = secondary_await(secondary);
 	secondary->hung_up = !error;
 	return error;
+}
+
+static const char *why_cut_off(int error)
+{
+	switch (error) {
+	case -ENOBUFS:
+		return "it does not read what it is sent";
+	case -ETIMEDOUT:
+		return "it has shut its socket for reading, and does not say Bye";
+	default:
+		return "no memory or descriptors to send to it";
+	}
 }
 
 /* Our own shutdown makes the loop report the socket: the rest happens from there. */
@@ -45,20 +61,22 @@ static void cut_off(struct secondary *secondary, int error)
 	if ((error == -EPIPE || error == -ECONNRESET) && secondary_hung_up(secondary) == 0)
 		return;
 	secondary->cut = true;
+	secondary->hung_up = false;
+	secondary->hung_ns = 0;
 	(void)shutdown(secondary->socket, SHUT_RDWR);
 	if (error == -ENOBUFS)
 		refusal_count(secondary->primary, REFUSED_ATTACH_SLOW);
 	if (error != -EPIPE && error != -ECONNRESET)
-		log_warning(secondary->tag, "cut off: %s",
-			    error == -ENOBUFS ? "it does not read what it is sent"
-					      : "no memory or descriptors to send to it");
+		log_warning(secondary->tag, "cut off: %s", why_cut_off(error));
 }
 
 int secondary_await(struct secondary *secondary)
 {
-	uint32_t events = secondary_idle(secondary) ? EPOLLIN : EPOLLIN | EPOLLOUT;
+	/* Nothing more leaves for who is cut off, and its socket may be writable for ever. */
+	bool sends = !secondary->cut && !secondary_idle(secondary);
+	uint32_t events = sends ? EPOLLIN | EPOLLOUT : EPOLLIN;
 
-	if (!send_queue_crowded(secondary->queue))
+	if (!sends || !send_queue_crowded(secondary->queue))
 		secondary->crowded_ns = 0;
 	else if (!secondary->crowded_ns)
 		secondary->crowded_ns = hf_now_ns();
@@ -72,8 +90,12 @@ void secondaries_look(const struct primary *primary, uint64_t now)
 	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
 		struct secondary *s = primary->secondaries[i];
 
-		if (s && secondary_usable(s) && s->crowded_ns && now - s->crowded_ns > CROWDED_NS)
+		if (!s || s->leaving)
+			continue;
+		if (secondary_usable(s) && s->crowded_ns && now - s->crowded_ns > CROWDED_NS)
 			cut_off(s, -ENOBUFS);
+		else if (s->hung_ns && now - s->hung_ns > BYE_NS)
+			cut_off(s, -ETIMEDOUT);
 	}
 }
 

@@ -25,10 +25,11 @@ void secondary_send(struct secondary *secondary, Holdfast__Attach__ToSecondary *
  * with reading is not read either: each Reply would put it back further. 0 or -errno. */
 int secondary_await(struct secondary *secondary);
 /* A message has found its end closed. It is sent nothing more, and read to the end: there may be a
- * Bye, or one to come. 0 or -errno. */
+ * Bye, or one to come, for some seconds. 0 or -errno. */
 int secondary_hung_up(struct secondary *secondary);
 /* Once in a while: who is behind for so long that its guests' front-ends, which are not read either
- * meanwhile, have waited long enough is cut off. */
+ * meanwhile, have waited long enough is cut off. So is who hung up and still has not said Bye: what
+ * it runs is nobody else's until it leaves. */
 void secondaries_look(const struct primary *primary, uint64_t now);
 
 /* It is behind with reading: nothing that a front-end can repeat at will should be added. */

@@ -2,6 +2,7 @@
 /* Who does not read what it is sent, and asks for more. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "clock.h"
 #include "device.h"
@@ -127,20 +128,62 @@ static void who_asks_and_does_not_read_is_not_read(void)
 	scene_end();
 }
 
-/* And its Bye is read: it would be killed. */
-static void who_is_behind_and_ends_is_seen_to_end(void)
+static void say_bye(void)
 {
 	Holdfast__Attach__Bye bye = HOLDFAST__ATTACH__BYE__INIT;
 	Holdfast__Attach__ToPrimary request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
 
 	request.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_BYE;
 	request.bye = &bye;
+	REQUIRE(hf_frame_send(scene.sockets[0], &request.base, NULL, 0) == 0);
+}
+
+/* And its Bye is read: it would be killed. */
+static void who_is_behind_and_ends_is_seen_to_end(void)
+{
 	scene_begin(1);
 	grant_offer(scene.device);
 	fall_behind();
-	REQUIRE(hf_frame_send(scene.sockets[0], &request.base, NULL, 0) == 0);
+	say_bye();
 	hf_fd_close(&scene.sockets[0]);
 	CHECK(rig_until(&scene.rig, owner_is_gone, NULL, 20000));
+	scene_end();
+}
+
+static unsigned int events_of_owner;
+static void (*owner_is_ready)(struct loop_source *source, uint32_t events);
+
+static void count_event(struct loop_source *source, uint32_t events)
+{
+	events_of_owner++;
+	owner_is_ready(source, events);
+}
+
+static bool owner_is_cut(void *context)
+{
+	(void)context;
+	return scene.owner->cut;
+}
+
+/* There is room for what waits for it, for ever, and it cannot be sent. */
+static void what_waits_for_who_reads_no_more_takes_no_time(void)
+{
+	scene_begin(1);
+	grant_offer(scene.device);
+	fall_behind();
+	REQUIRE(shutdown(scene.sockets[0], SHUT_RD) == 0);
+	rig_drain(scene.sockets[0]);
+	CHECK(rig_until(&scene.rig, owner_is_cut, NULL, 20000));
+	CHECK(scene.owner->hung_up && !secondary_idle(scene.owner));
+	owner_is_ready = scene.owner->socket_source.ready;
+	scene.owner->socket_source.ready = count_event;
+	events_of_owner = 0;
+	CHECK_EQ(secondary_await(scene.owner), 0); /* as after a pause */
+	rig_until(&scene.rig, NULL, NULL, 50);
+	CHECK_EQ(events_of_owner, 0);
+	say_bye();
+	CHECK(rig_until(&scene.rig, owner_is_gone, NULL, 20000));
+	CHECK_EQ(events_of_owner, 1);
 	scene_end();
 }
 
@@ -149,5 +192,6 @@ static const struct sentence sentences[] = {
 	SENTENCE(who_catches_up_has_its_time_again),
 	SENTENCE(who_asks_and_does_not_read_is_not_read),
 	SENTENCE(who_is_behind_and_ends_is_seen_to_end),
+	CATALOGUE(what_waits_for_who_reads_no_more_takes_no_time, "[C-7]"),
 };
 SUITE("slow", sentences)

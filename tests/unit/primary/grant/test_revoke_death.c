@@ -15,6 +15,7 @@
 #include "frame.h"
 #include "grant.h"
 #include "lane.h"
+#include "outbox.h"
 #include "primary_scene.h"
 #include "refusal.h"
 #include "retire.h"
@@ -389,7 +390,7 @@ static void whom_we_cut_off_is_let_go(void)
 	scene_begin(1);
 	grant_offer(scene.device);
 	CHECK_EQ(send(scene.sockets[0], "\xff", 1, 0), 1);
-	check_is_let_go("closed its socket without Bye");
+	check_is_let_go("was cut off");
 	scene_end();
 }
 
@@ -463,6 +464,30 @@ static void who_reads_no_more_has_time_to_say_bye(void)
 	scene_end();
 }
 
+#define LONG_NS (11 * NS_PER_S)
+
+/* What it runs is nobody else's until it leaves. It is ours who end it, so nobody is killed. */
+static void who_reads_no_more_and_says_no_bye_is_cut_off_in_the_end(void)
+{
+	struct secondary *second;
+
+	scene_begin(1);
+	second = scene_secondary("second", VSWITCH, NULL);
+	grant_offer(scene.device);
+	secondaries_look(scene.primary, hf_now_ns() + LONG_NS);
+	CHECK(!scene.owner->cut);
+	CHECK_EQ(shutdown(scene.sockets[0], SHUT_RD), 0);
+	retire_send(scene.owner, 1, 1);
+	CHECK(scene.owner->cut && scene.owner->hung_up);
+	secondaries_look(scene.primary, hf_now_ns());
+	rig_until(&scene.rig, NULL, NULL, 50);
+	CHECK(!scene.owner->leaving && scene.vrings[0].owner == scene.owner);
+	secondaries_look(scene.primary, hf_now_ns() + LONG_NS);
+	check_is_let_go("was cut off");
+	CHECK(scene.vrings[0].owner == second);
+	scene_end();
+}
+
 static const struct sentence sentences[] = {
 	CATALOGUE(who_does_not_leave_its_burst_is_killed_first, "[F-2]"),
 	SENTENCE(with_fencing_off_the_front_end_waits),
@@ -480,5 +505,6 @@ static const struct sentence sentences[] = {
 	CATALOGUE(who_hung_up_is_killed_also_when_a_message_finds_it, "[C-7]"),
 	SENTENCE(bye_is_heard_though_a_message_found_the_end),
 	SENTENCE(who_reads_no_more_has_time_to_say_bye),
+	CATALOGUE(who_reads_no_more_and_says_no_bye_is_cut_off_in_the_end, "[C-7]"),
 };
 SUITE("revoke_death", sentences)
