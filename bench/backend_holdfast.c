@@ -35,7 +35,8 @@
 struct port {
 	char name[16];
 	struct hf_device *device;
-	uint32_t vrings; /* that are enabled */
+	uint32_t vrings;	  /* that are enabled */
+	bool runs[HF_MAX_VRINGS]; /* which; the control thread alone */
 };
 
 struct holdfast {
@@ -82,7 +83,9 @@ static void vring_state_changed(struct hf_device *device, uint16_t queue, bool e
 	struct port *port = hf_device_user(device);
 
 	(void)context;
-	(void)queue;
+	if (port->runs[queue] == enabled)
+		return;
+	port->runs[queue] = enabled;
 	__atomic_add_fetch(&port->vrings, enabled ? 1u : UINT32_MAX, __ATOMIC_RELEASE);
 }
 

@@ -45,16 +45,28 @@ bool hf_devices_to_be_run(uint32_t queue, bool enabled)
 	return enabled || queue % 2 == 1;
 }
 
-void hf_devices_tell_state(struct hf_device *device, uint16_t queue, bool enabled)
+static void say_state(struct hf_device *device, uint16_t queue, bool enabled)
 {
 	struct hf_service *service = device->service;
+
+	if (device->announced && !device->declined && service->ops->vring_state_changed)
+		service->ops->vring_state_changed(device, queue, enabled, service->context);
+}
+
+void hf_devices_tell_state(struct hf_device *device, uint16_t queue, bool enabled)
+{
 	struct hf_vring *v = device->vrings[queue];
 
 	if (v->enabled == enabled)
 		return;
 	v->enabled = enabled;
-	if (device->announced && !device->declined && service->ops->vring_state_changed)
-		service->ops->vring_state_changed(device, queue, enabled, service->context);
+	say_state(device, queue, enabled);
+}
+
+void hf_devices_ask_for_burst(struct hf_device *device, uint16_t queue)
+{
+	if (device->vrings[queue]->enabled)
+		say_state(device, queue, true);
 }
 
 static void put_device(struct hf_service *service, struct hf_device **place,

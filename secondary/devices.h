@@ -15,5 +15,7 @@ void hf_devices_announce(struct hf_service *service, struct hf_device *device);
 bool hf_devices_to_be_run(uint32_t queue, bool enabled);
 /* vring_state_changed, when it did. */
 void hf_devices_tell_state(struct hf_device *device, uint16_t queue, bool run);
+/* True once more for a queue that is to be run: it is to have a burst. */
+void hf_devices_ask_for_burst(struct hf_device *device, uint16_t queue);
 
 #endif

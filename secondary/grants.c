@@ -91,11 +91,11 @@ static void let_go(struct hf_device *device, uint16_t queue)
 }
 
 /* A call that went to the old descriptor just before may not have been looked at. The data thread
- * calls: a write could block, and nobody would rescue this thread. */
+ * calls: a write could block, and nobody would rescue this thread. It may have no burst by itself:
+ * there is no packet for the guest, or it sleeps until the guest kicks. */
 static void change_call(struct hf_device *device, uint16_t queue, int *fd)
 {
 	struct hf_vring *v = device->vrings[queue];
-
 	int error;
 
 	hf_rescue_lock(device->service);
@@ -105,8 +105,10 @@ static void change_call(struct hf_device *device, uint16_t queue, int *fd)
 		log_error(device->service->tag,
 			  "vring %u of port %s has no call descriptor any more", queue,
 			  device->name);
-	if (v->granted)
-		hf_or(&v->asked, HF_ASKED_CALL);
+	if (!v->granted)
+		return;
+	hf_or(&v->asked, HF_ASKED_CALL);
+	hf_devices_ask_for_burst(device, queue);
 }
 
 /*

@@ -48,10 +48,12 @@ HF_API int hf_driver_unregister(struct hf_service *service, const char *name);
  * destroy_device: the device is going. On return no thread of the vSwitch may use the handle any
  *   more; its memory is unmapped and the handle freed right after.
  * vring_state_changed: vring `queue` is to be run (true), or was stopped or revoked (false). Comes
- *   after new_device for each vring that runs. Between false and the next true bursts on it return
- *   0. A dequeue queue that is granted but disabled is to be run too: its bursts return 0 and
- *   discard what the guest sends, as the protocol asks; hf_device_vring_enabled() tells. The kick
- *   descriptor of hf_guest_kick_fd() is valid from true until false.
+ *   after new_device for each vring that runs, and comes once more for one that runs (true) where
+ *   its call descriptor changed: it is to have a burst, of no packets as well, since the guest may
+ *   be owed a call. Between false and the next true bursts on it return 0. A dequeue queue that is
+ *   granted but disabled is to be run too: its bursts return 0 and discard what the guest sends, as
+ *   the protocol asks; hf_device_vring_enabled() tells. The kick descriptor of hf_guest_kick_fd()
+ *   is valid from true until false.
  *   In a hand-over the dequeue queues are stopped first, and the others when this has returned for
  *   them: before it returns for a dequeue queue, or in the callback of
  *   hf_flush_callback_register(), wait until the data threads have enqueued what they took from it,

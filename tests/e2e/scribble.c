@@ -52,8 +52,12 @@ static void destroy_device(struct hf_device *device, void *context)
 static void vring_state_changed(struct hf_device *device, uint16_t queue, bool enabled,
 				void *context)
 {
-	(void)device, (void)queue, (void)context;
-	running += enabled ? 1 : -1;
+	static bool runs[HF_MAX_VRINGS];
+
+	(void)device, (void)context;
+	if (runs[queue] != enabled)
+		running += enabled ? 1 : -1;
+	runs[queue] = enabled;
 }
 
 static void add(void *base, size_t bytes)

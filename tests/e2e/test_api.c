@@ -50,7 +50,11 @@ static void destroy_device(struct hf_device *d, void *context)
 
 static void vring_state_changed(struct hf_device *d, uint16_t queue, bool enabled, void *context)
 {
-	(void)d, (void)queue, (void)context;
+	static atomic_bool runs[HF_MAX_VRINGS];
+
+	(void)d, (void)context;
+	if (atomic_exchange(&runs[queue], enabled) == enabled)
+		return;
 	if (enabled)
 		atomic_fetch_add(&running, 1);
 	else

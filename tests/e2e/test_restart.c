@@ -148,6 +148,34 @@ static void a_guest_that_waits_is_called_by_the_next_holdfast_vswitch(void)
 	end_session();
 }
 
+static bool calls_move(void)
+{
+	for (uint32_t ring = 0; ring < 2; ring++) {
+		close(fe.calls[ring]);
+		fe.calls[ring] = -1;
+		CHECK_EQ(front_end_set_fd(&fe, FE_SET_VRING_CALL, ring), 0);
+	}
+	return is_called(0) && is_called(1);
+}
+
+/* As above, and the switch lives on: a call that it made went to a descriptor that nobody hears. */
+static void a_guest_that_waits_is_called_where_its_calls_go_by_then(void)
+{
+	const char *const arguments[] = {"--port", "p0", NULL};
+	int rounds = 0;
+
+	world_open(&world, arguments);
+	start_vswitch();
+	appear();
+	CHECK(is_called(0) && is_called(1));
+	while (rounds < 10 && calls_move())
+		rounds++;
+	CHECK_EQ(rounds, 10);
+	world_signal_echo(&world, 0, SIGKILL);
+	CHECK_EQ(world_reap_echo(&world, 0), SIGKILL);
+	end_session();
+}
+
 /* The available ring is full when it starts; nobody kicks. */
 static void a_ring_that_is_full_when_it_starts_needs_no_kick(void)
 {
@@ -478,6 +506,7 @@ static void ports_front_ends_and_secondaries_may_come_and_go_at_once(void)
 static const struct sentence sentences[] = {
 	CATALOGUE(a_guest_that_waits_is_called_by_the_next_switch, "[50]"),
 	CATALOGUE(a_guest_that_waits_is_called_by_the_next_holdfast_vswitch, "[50]"),
+	CATALOGUE(a_guest_that_waits_is_called_where_its_calls_go_by_then, "[50]"),
 	CATALOGUE(a_ring_that_is_full_when_it_starts_needs_no_kick, "[50]"),
 	CATALOGUE(a_driver_that_was_reset_finds_none_of_its_old_packets_again, "[43]"),
 	CATALOGUE(a_primarys_death_costs_no_call, "[50]"),

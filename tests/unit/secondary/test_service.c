@@ -367,6 +367,7 @@ static void callbacks_that_are_not_there_are_refused(void)
 static struct hf_service alone;
 static int far; /* the primary's end */
 static unsigned int declined, destroyed;
+static unsigned int told_to_run[2]; /* that many times, each of the first rings */
 
 static int decline(struct hf_device *device, void *context)
 {
@@ -374,6 +375,20 @@ static int decline(struct hf_device *device, void *context)
 	(void)context;
 	declined++;
 	return -1;
+}
+
+static int accept_device(struct hf_device *device, void *context)
+{
+	(void)device;
+	(void)context;
+	return 0;
+}
+
+static void note_state(struct hf_device *device, uint16_t queue, bool enabled, void *context)
+{
+	(void)device;
+	(void)context;
+	told_to_run[queue] += enabled;
 }
 
 static void note_destroyed(struct hf_device *device, void *context)
@@ -584,6 +599,47 @@ static void a_grant_that_cannot_be_run_is_refused(void)
 	CHECK_EQ(declined, 1);
 	end_alone();
 	CHECK_EQ(destroyed, 0); /* it was declined */
+}
+
+static void send_call(uint32_t number)
+{
+	Holdfast__Attach__VringNotify notify = HOLDFAST__ATTACH__VRING_NOTIFY__INIT;
+	struct hf_frame frame = {.nr_fds = 1};
+
+	frame.fds[0] = eventfd(0, EFD_CLOEXEC);
+	notify.session = 1;
+	notify.vring = number;
+	notify.has_call = true;
+	hf_on_vring_notify(&alone, &notify, &frame);
+	hf_frame_close_fds(&frame);
+}
+
+/* The call may have gone to the old one. A switch without a packet would have no burst to make it.
+ */
+static void a_ring_that_runs_is_to_be_run_once_more_when_its_call_descriptor_changes(void)
+{
+	static const struct hf_device_ops ops = {.new_device = accept_device,
+						 .vring_state_changed = note_state};
+
+	begin_alone();
+	alone.ops = &ops;
+	memset(told_to_run, 0, sizeof(told_to_run));
+	send_memory(0, 1, 1);
+	REQUIRE(send_ready() != NULL);
+	for (uint32_t ring = 0; ring < 2; ring++) {
+		send_grant(ring, 2, false);
+		/* The enqueue queue is disabled: nobody is to run it. */
+		CHECK_EQ(told_to_run[ring], ring);
+		send_call(ring);
+		CHECK_EQ(told_to_run[ring], 2 * ring);
+	}
+	hf_devices_tell_state(alone.devices[0], 0, true);
+	send_call(0);
+	CHECK_EQ(told_to_run[0], 2);
+	/* From a primary that took over, which repeats the grant. */
+	send_grant(1, 2, false);
+	CHECK_EQ(told_to_run[1], 3);
+	end_alone();
 }
 
 static void refusals_wait_for_a_primary_that_does_not_read(void)
@@ -833,6 +889,7 @@ static const struct sentence sentences[] = {
 	SENTENCE(callbacks_that_are_not_there_are_refused),
 	SENTENCE(a_primary_that_says_nothing_is_given_up),
 	SENTENCE(a_grant_that_cannot_be_run_is_refused),
+	SENTENCE(a_ring_that_runs_is_to_be_run_once_more_when_its_call_descriptor_changes),
 	SENTENCE(refusals_wait_for_a_primary_that_does_not_read),
 	SENTENCE(what_cannot_even_be_kept_ends_the_connection),
 	SENTENCE(bye_waits_for_a_primary_that_does_not_read_just_now),
