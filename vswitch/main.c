@@ -25,6 +25,7 @@
 
 #include "conf.h"
 #include "devices.h"
+#include "report.h"
 #include "rights.h"
 #include "say.h"
 #include "switch.h"
@@ -38,6 +39,7 @@ struct control {
 	struct vswitch *sw;
 	struct hf_service *service;
 	int signal_fd;
+	struct report report;
 	int64_t next_stats; /* milliseconds; INT64_MAX: never */
 	int64_t next_age;
 };
@@ -168,19 +170,20 @@ static void *state_memory(struct control *control)
 	return memory;
 }
 
-/* Whoever reads them, or does not. */
-static void print_stats(const struct vswitch *sw)
+static void print_stats(struct control *control)
 {
 	char *text = NULL;
 	size_t bytes;
 	FILE *out = open_memstream(&text, &bytes);
 
-	if (!out)
+	if (out)
+		vswitch_print_stats(control->sw, out);
+	if (!out || fclose(out)) {
+		say("no memory for statistics; free some");
+		free(text);
 		return;
-	vswitch_print_stats(sw, out);
-	if (!fclose(out))
-		say_lines(STDOUT_FILENO, text);
-	free(text);
+	}
+	report_put(&control->report, text);
 }
 
 /* True: it is time to end. */
@@ -191,7 +194,7 @@ static bool take_signals(struct control *control)
 	while (read(control->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo != SIGUSR1)
 			return true;
-		print_stats(control->sw);
+		print_stats(control);
 	}
 	return false;
 }
@@ -202,7 +205,7 @@ static int take_time(struct control *control)
 	int64_t now = milliseconds(), next;
 
 	if (now >= control->next_stats) {
-		print_stats(control->sw);
+		print_stats(control);
 		control->next_stats = now + control->conf.stats * INT64_C(1000);
 	}
 	if (now >= control->next_age) {
@@ -219,12 +222,17 @@ static void serve(struct control *control)
 	struct pollfd fds[] = {
 		{.fd = control->signal_fd, .events = POLLIN},
 		{.fd = hf_service_fd(control->service), .events = POLLIN},
+		{.events = POLLOUT},
 	};
 	int error, last_error = 0;
 
 	for (;;) {
-		if (poll(fds, 2, take_time(control)) < 0)
+		int timeout = take_time(control);
+
+		fds[2].fd = report_wants(&control->report);
+		if (poll(fds, 3, timeout) < 0)
 			continue; /* EINTR: nothing that is blocked in signalfd */
+		report_go_on(&control->report);
 		if (fds[0].revents && take_signals(control))
 			return;
 		if (!fds[1].revents)
@@ -272,6 +280,7 @@ static int run(struct control *control)
 	const struct conf *conf = &control->conf;
 	int error;
 
+	say_never_wait();
 	rights_gain_none();
 	unmapper_start(&conf->rights);
 	raise_file_limit();
@@ -289,7 +298,7 @@ static int run(struct control *control)
 		control->next_stats =
 			conf->stats ? milliseconds() + conf->stats * INT64_C(1000) : INT64_MAX;
 		serve(control);
-		print_stats(control->sw);
+		print_stats(control);
 	}
 	/* The stations lie in memory of the service. */
 	if (control->sw)
@@ -297,12 +306,13 @@ static int run(struct control *control)
 	hf_service_disconnect(control->service);
 	if (control->sw)
 		vswitch_stop(control->sw);
+	report_end(&control->report); /* nobody waits for us by now */
 	return error;
 }
 
 int main(int argc, char **argv)
 {
-	struct control control = {.signal_fd = -1};
+	struct control control = {.signal_fd = -1, .report.fd = STDOUT_FILENO};
 	int error = 0;
 
 	switch (conf_parse(&control.conf, argc, argv)) {

@@ -8,10 +8,17 @@
 #ifndef VSWITCH_SAY_H
 #define VSWITCH_SAY_H
 
+#include <sys/types.h>
+
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* The lines of `text` to descriptor `fd`, up to the first that does not fit. */
-void say_lines(int fd, const char *text);
+/* Standard output and standard error, where they are pipes or terminals, become open files of our
+ * own that do not block; others that have the same keep theirs. Before rights are given up that
+ * open them. */
+void say_never_wait(void);
+
+/* How many bytes went to `fd`: 0 when there is no room now, -errno when nothing ever will. */
+ssize_t say_bytes(int fd, const char *text, size_t bytes);
 
 /* Say it and exit with 1: for what leaves no way to keep a promise, such as no memory for the
  * table that takes a queue away from a worker. Never for anything a peer controls. */

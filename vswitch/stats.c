@@ -44,7 +44,7 @@ static const struct column totals[] = {
 	{"learned", offsetof(struct worker_stats, learned), 0},
 	{"moved", offsetof(struct worker_stats, moved), 0},
 	{"not_learned", offsetof(struct worker_stats, not_learned), 0},
-	{"left", offsetof(struct worker_stats, left), 0},
+	{"left_for_others", offsetof(struct worker_stats, left), 0},
 	{"left_stale", offsetof(struct worker_stats, left_stale), 0},
 	{"sleeps", offsetof(struct worker_stats, sleeps), 0},
 };

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 static struct world world;
 static struct front_end left, right;
 static uint32_t sent, next; /* packets' numbers */
+static int output = -1;	    /* the next switch's; -1: ours */
 
 static pid_t start_switch(const char *role)
 {
@@ -33,6 +35,8 @@ static pid_t start_switch(const char *role)
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		if (output >= 0)
+			dup2(output, STDOUT_FILENO);
 		close_range(3, ~0u, 0);
 		execl(program, program, "--run-dir", world.dir, "--role", role, "--name", role,
 		      (char *)NULL);
@@ -151,6 +155,66 @@ static void a_switch_may_have_as_many_files_open_as_the_system_lets_it(void)
 	end();
 }
 
+static void fill(int fd)
+{
+	static const char page[4096];
+	int flags = fcntl(fd, F_GETFL);
+
+	REQUIRE(fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
+	while (write(fd, page, sizeof(page)) > 0)
+		;
+	REQUIRE(fcntl(fd, F_SETFL, flags) == 0);
+}
+
+/* All that comes before the end of the output, or until it has come. What it was filled with is
+ * left out. */
+static bool hear(int fd, const char *wanted)
+{
+	static char text[65536], page[4096];
+	struct pollfd ready = {.fd = fd, .events = POLLIN};
+	size_t len = 0;
+
+	text[0] = '\0';
+	while (!strstr(text, wanted) && poll(&ready, 1, (int)(WAIT_NS / NS_PER_MS)) == 1) {
+		ssize_t n = read(fd, page, sizeof(page));
+
+		if (n <= 0)
+			return false;
+		for (ssize_t i = 0; i < n && len < sizeof(text) - 1; i++)
+			if (page[i])
+				text[len++] = page[i];
+		text[len] = '\0';
+	}
+	return strstr(text, wanted);
+}
+
+/* The totals are the last line. */
+static void statistics_wait_for_who_reads_late(void)
+{
+	int ends[2];
+	pid_t pid;
+
+	begin();
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	fill(ends[1]);
+	output = ends[1];
+	pid = start_switch("vswitch");
+	output = -1;
+	CHECK(pass() >= PACKETS);
+	kill(pid, SIGUSR1);
+	/* It has other things to do meanwhile. */
+	CHECK(pass() >= PACKETS);
+	CHECK(hear(ends[0], "\nswitch: stations "));
+	/* At its end as well, which waits a moment. */
+	fill(ends[1]);
+	close(ends[1]);
+	kill(pid, SIGTERM);
+	CHECK(hear(ends[0], "\nswitch: stations "));
+	CHECK_EQ(end_switch(pid, SIGTERM), 0);
+	close(ends[0]);
+	end();
+}
+
 /*
  * The worker hangs in a call to the guest on the right, and meanwhile the one on the left goes: the
  * switch's control thread waits for that worker, and something else has to free it.
@@ -231,6 +295,7 @@ __attribute__((unused)) static void the_unmapper_of_its_memory_has_no_descriptor
 static const struct sentence sentences[] = {
 	SENTENCE(packets_go_from_one_port_to_the_other),
 	SENTENCE(a_standby_goes_on_when_the_switch_is_dead),
+	SENTENCE(statistics_wait_for_who_reads_late),
 	SENTENCE(a_guest_that_makes_a_call_hang_stops_nobody_who_comes_and_goes),
 	SENTENCE(a_switch_may_have_as_many_files_open_as_the_system_lets_it),
 #ifndef __SANITIZE_THREAD__ /* there is none then */
