@@ -21,7 +21,7 @@
  * - from a ring that is disabled all chains go back, and only their ends are looked for; nothing
  *   goes to one;
  * - a segmentation type is believed when the headers in the first 256 bytes of the frame say so,
- * and the checksum that has to come with it is that of the TCP or UDP header there.
+ *   and the checksum that has to come with it is that of the TCP or UDP header there.
  */
 #ifndef MODEL_REFERENCE_H
 #define MODEL_REFERENCE_H

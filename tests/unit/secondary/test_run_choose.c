@@ -51,15 +51,62 @@ static void ask(const char *wanted)
 	close(fds[1]);
 }
 
-static bool has(const char *level)
+/* The kernel's word for it, not the library's: the flags of the first processor. */
+static const char *flags_of_processor(void)
 {
-	const struct hf_run_ops *levels[LEVELS_MOST];
-	uint32_t n = levels_find(levels);
+	static char line[16384];
+	FILE *file = fopen("/proc/cpuinfo", "re");
+	bool found = false;
 
-	for (uint32_t i = 0; i < n; i++)
-		if (!strcmp(levels[i]->name, level))
+	REQUIRE(file != NULL);
+	while (!found && fgets(line, sizeof(line), file))
+		found = !strncmp(line, "flags\t", 6);
+	(void)fclose(file);
+	line[strcspn(line, "\n")] = '\0';
+	return found ? line : "";
+}
+
+static bool has_flag(const char *flag)
+{
+	size_t len = strlen(flag);
+
+	for (const char *at = flags_of_processor(); (at = strchr(at, ' ')); at++)
+		if (!strncmp(at + 1, flag, len) && (at[len + 1] == ' ' || !at[len + 1]))
 			return true;
 	return false;
+}
+
+static bool has(const char *level)
+{
+	if (!strcmp(level, "avx2"))
+		return has_flag("avx2") && has_flag("bmi2");
+	if (!strcmp(level, "avx512"))
+		return has_flag("avx512f") && has_flag("avx512bw") && has_flag("avx512vl") &&
+		       has_flag("bmi2");
+	return !strcmp(level, "plain");
+}
+
+/* By it other tests find what they run. */
+static void the_levels_of_the_processor_are_there_and_no_others(void)
+{
+	static const struct hf_run_ops *const levels[] = {
+#if defined(__x86_64__)
+		&hf_run_avx2,
+		&hf_run_avx512,
+#endif
+		&hf_run_plain,
+	};
+	const struct hf_run_ops *found[LEVELS_MOST];
+	uint32_t n = levels_find(found);
+
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++) {
+		bool is_found = false;
+
+		for (uint32_t at = 0; at < n; at++)
+			is_found |= found[at] == levels[i];
+		CHECK_EQ(hf_run_has(levels[i]), has(levels[i]->name));
+		CHECK_EQ(is_found, has(levels[i]->name));
+	}
 }
 
 static void without_a_word_the_best_level_is_run(void)
@@ -96,6 +143,7 @@ static void a_word_that_is_no_level_is_refused_in_one_line(void)
 }
 
 static const struct sentence sentences[] = {
+	SENTENCE(the_levels_of_the_processor_are_there_and_no_others),
 	SENTENCE(without_a_word_the_best_level_is_run),
 	SENTENCE(a_level_is_run_when_asked_for_or_refused_in_one_line),
 	SENTENCE(a_word_that_is_no_level_is_refused_in_one_line),

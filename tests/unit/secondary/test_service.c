@@ -531,14 +531,14 @@ static int refusal(void)
 	return error;
 }
 
-static int ask_of_a_primary(void)
+static int ask_of_a_primary(uint64_t wait_ns)
 {
 	Holdfast__Attach__FeatureGet get = HOLDFAST__ATTACH__FEATURE_GET__INIT;
 	Holdfast__Attach__ToPrimary request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
 
 	request.body_case = HOLDFAST__ATTACH__TO_PRIMARY__BODY_FEATURE_GET;
 	request.feature_get = &get;
-	return hf_request(&alone, &request, -1, 20 * NS_PER_MS, NULL);
+	return hf_request(&alone, &request, -1, wait_ns, NULL);
 }
 
 static void reply_to(uint64_t request, int error)
@@ -562,10 +562,10 @@ static void a_primary_that_says_nothing_is_given_up(void)
 	alone.wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	alone.request_frame.bytes = malloc(HF_FRAME_MAX_BYTES);
 	REQUIRE(alone.wake >= 0 && alone.request_frame.bytes);
-	CHECK_EQ(ask_of_a_primary(), -ETIMEDOUT);
+	CHECK_EQ(ask_of_a_primary(20 * NS_PER_MS), -ETIMEDOUT);
 	reply_to(alone.requests, -EBUSY);
 	reply_to(alone.requests + 1, -ENOENT);
-	CHECK_EQ(ask_of_a_primary(), -ENOENT);
+	CHECK_EQ(ask_of_a_primary(60 * NS_PER_S), -ENOENT);
 	CHECK(alone.deferred && !alone.deferred->next);
 	CHECK(alone.socket >= 0);
 	free((void *)(uintptr_t)alone.request_frame.bytes);
@@ -689,26 +689,58 @@ static void what_cannot_even_be_kept_ends_the_connection(void)
 	end_alone();
 }
 
+/* Does that process sleep, within a bounded time? */
+static bool comes_to_sleep(pid_t pid)
+{
+	char path[64], state;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	for (int i = 0; i < 10000; i++, usleep(100)) {
+		FILE *file = fopen(path, "re");
+		int got = file ? fscanf(file, "%*d %*s %c", &state) : 0;
+
+		if (file)
+			(void)fclose(file);
+		if (got == 1 && state == 'S')
+			return true;
+	}
+	return false;
+}
+
+/* A primary that reads again when its secondary waits for it, and hears a Bye. */
+static int read_when_waited_for(pid_t secondary, int ready, int begun)
+{
+	char byte;
+
+	hf_fd_close(&alone.socket);
+	if (write(ready, "x", 1) != 1 || read(begun, &byte, 1) != 1 || !comes_to_sleep(secondary))
+		return 2;
+	return ends_with_bye() ? 0 : 1;
+}
+
 /* Who closes its socket without it, and lives on, is killed. */
 static void bye_waits_for_a_primary_that_does_not_read_just_now(void)
 {
-	int status;
+	int status, ready[2], begun[2];
 	pid_t pid;
+	char byte;
 
 	begin_alone();
 	while (send(alone.socket, "?", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
 		;
 	REQUIRE(fcntl(far, F_SETFL, 0) == 0); /* read it to its end */
+	REQUIRE(pipe2(ready, O_CLOEXEC) == 0 && pipe2(begun, O_CLOEXEC) == 0);
 	pid = fork();
 	REQUIRE(pid >= 0);
-	if (pid == 0) {
-		hf_fd_close(&alone.socket);
-		usleep(100000);
-		_exit(ends_with_bye() ? 0 : 1);
-	}
+	if (pid == 0)
+		_exit(read_when_waited_for(getppid(), ready[1], begun[0]));
+	/* It has started: that it takes long to is not waited for with the Bye. */
+	REQUIRE(read(ready[0], &byte, 1) == 1 && write(begun[1], "x", 1) == 1);
 	lose_alone();
 	REQUIRE(waitpid(pid, &status, 0) == pid);
 	CHECK_EQ(status, 0);
+	hf_fd_close_all(ready, 2);
+	hf_fd_close_all(begun, 2);
 	forget_alone();
 }
 

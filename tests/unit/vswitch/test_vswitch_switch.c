@@ -340,7 +340,6 @@ static void sleeping_workers_wake_each_other_for_every_frame(void)
 	ping(WORKER_INTERRUPT, 3);
 }
 
-/* The test stands in for a third worker that is in the queue. */
 /* What this box's queue has been attended so far, at the end of a round of everybody that saw it.
  */
 static unsigned attended(struct vswitch *sw, unsigned number, unsigned pair)
@@ -367,6 +366,7 @@ static void check_attended(unsigned workers)
 	/* and without a new table in between it is one. */
 	vswitch_queue_off(sw, boxes[1].port, HF_ENQUEUE_QUEUE(0));
 	vswitch_queue_on(sw, boxes[1].port, HF_ENQUEUE_QUEUE(0), -1);
+	vswitch_commit(sw);
 	CHECK_EQ(attended(sw, 1, 0), 2);
 	end(sw);
 }
@@ -396,6 +396,7 @@ static void a_transmit_queue_whose_turn_is_taken_is_attended_later(void)
 	end(sw);
 }
 
+/* The test stands in for a third worker that is in the queue. */
 static void packets_left_for_a_sleeping_owner_wake_it(void)
 {
 	const struct timespec moment = {.tv_nsec = 500000};
