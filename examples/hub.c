@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A switch in 60 lines: what one guest sends, every other guest gets. See docs/api.md. */
+/* A switch in 70 lines: what one guest sends, every other guest gets. See docs/api.md. */
 #include <holdfast/holdfast.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -15,8 +15,8 @@
  *    remembered as in 1. Or the round ended before that, having found nothing good for too long:
  *    then its arming says 1 (uplink_arm).
  * 3. Another thread has news: packets left for it, a new port table, the end. It makes the news
- * visible, then a full fence, then looks at `asleep` (idle_wake). We set `asleep`, make a full
- * fence, then look for the news (`due`). At least one of the two sees the other.
+ *    visible, then a full fence, then looks at `asleep` (idle_wake). We set `asleep`, make a full
+ *    fence, then look for the news (`due`). At least one of the two sees the other.
  *
  * All descriptors are edge-triggered and none is ever read. An eventfd needs no reading to give
  * its next edge, a front-end that passes a blocking descriptor cannot block us in read(), a

@@ -52,19 +52,20 @@ struct hf_service_config {
 /*
  * Attach. A child forked afterwards has no part in it (shared memory is not inherited): become a
  * daemon before. Blocks for the primary's answer, at most 5 s, three times if primaries die over
- * it. 0; -ENOENT or -ECONNREFUSED: no primary there; -EPROTO: it speaks another major version;
- * -EACCES: this user may not attach, or is kept away for a while; -EEXIST: a secondary of that name
- * is attached; -EBUSY: its table of secondaries is full, or what a rule's may have of it; -EMFILE:
- * it, or this process, has no descriptors left; -EINVAL: name, globs or the run directory's path
- * (79 bytes); -EAGAIN, -ETIMEDOUT: it does not answer; else -errno of the kernel's.
- * The reason in words went to the log sink, with its remedy.
+ * it, and where it fails for a second more, in which a primary that does not read is told. 0;
+ * -ENOENT or -ECONNREFUSED: no primary there; -EPROTO: it speaks another major version; -EACCES:
+ * this user may not attach, or is kept away for a while; -EEXIST: a secondary of that name is
+ * attached; -EBUSY: its table of secondaries is full, or what a rule's may have of it; -EMFILE: it,
+ * or this process, has no descriptors left; -EINVAL: name, globs or the run directory's path (79
+ * bytes); -EAGAIN, -ETIMEDOUT: it does not answer; else -errno of the kernel's. The reason in words
+ * went to the log sink, with its remedy.
  */
 HF_API int hf_service_connect(const struct hf_service_config *config, struct hf_service **service);
 
 /*
  * Detach: destroy_device runs for every device, the vrings go back to the primary with exact
  * positions, and the service is freed. Control thread, outside callbacks; no data thread may be in
- * a burst of one of its devices.
+ * a burst of one of its devices. Blocks for a second at most, for a primary that does not read.
  */
 HF_API void hf_service_disconnect(struct hf_service *service);
 
@@ -74,7 +75,8 @@ HF_API void hf_service_disconnect(struct hf_service *service);
  * port. */
 HF_API int hf_service_fd(const struct hf_service *service);
 
-/* Do what is due, without blocking; runs callbacks. 0 or -errno (the service stays usable). */
+/* Do what is due; runs callbacks. 0 or -errno (the service stays usable). Blocks for nobody, but
+ * where a connection ends whose primary does not read: for a second at most. */
 HF_API int hf_service_dispatch(struct hf_service *service);
 
 /* Is the primary attached right now? Control thread. */
