@@ -2,10 +2,11 @@
 /*
  * Theory of operation
  *
- * The switch that ran a queue before may have died between an index and the call for it: the guest
- * sleeps beside packets, and would do so until somebody sends it another one. The library makes
- * that call in its first burst on the queue, and a transmit queue has a burst only when there is a
- * packet. So its owner makes an empty one as soon as a table names the queue.
+ * The switch that ran a queue before may have died between an index and the call for it, or the
+ * call went to a descriptor that the front-end has replaced since: the guest sleeps beside packets,
+ * and would do so until somebody sends it another one. The library makes that call in the next
+ * burst on the queue, and tells that the queue is to be run; but a transmit queue has a burst only
+ * when there is a packet. So its owner makes an empty one as soon as a table names the queue.
  *
  * The control thread notes in the queue that this is due (port.h), then publishes the table. Who
  * attends clears the note first: one that is made meanwhile is of another turning on, and stays for

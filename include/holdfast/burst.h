@@ -25,8 +25,9 @@ extern "C" {
  * granted, stopped, disabled, broken or full. Where the guest did not negotiate an offload that a
  * packet carries, the checksum is computed or the packet segmented on the way. A packet that can
  * never be delivered (larger than anything the guest posts, metadata outside the packet) counts as
- * taken, is dropped and counted by reason. The first burst after a grant, of a `count` of 0 as
- * well (`packets` is not looked at then), makes the call that the owner before may have owed.
+ * taken, is dropped and counted by reason. The first burst after a grant, or after the call
+ * descriptor changed, of a `count` of 0 as well (`packets` is not looked at then), makes the call
+ * that may be owed: by the owner before, or made to the descriptor before.
  */
 HF_API uint16_t hf_enqueue_burst(struct hf_device *device, uint16_t queue,
 				 struct hf_packet *const *packets, uint16_t count);

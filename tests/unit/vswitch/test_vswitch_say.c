@@ -78,7 +78,7 @@ static void who_reads_gets_whole_lines(void)
 	close(ends[1]);
 }
 
-enum kind { PIPE, SOCKET, TERMINAL, KINDS };
+enum kind { PIPE, SOCKET, TERMINAL };
 
 /* A terminal gives what it has not at once: until `end` has come. */
 static void read_until(int fd, const char *end, char *text, size_t room)
@@ -97,6 +97,14 @@ static void read_until(int fd, const char *end, char *text, size_t room)
 				text[len + (size_t)i] = '.';
 		len += (size_t)n;
 	}
+}
+
+/* A chroot may have none. */
+static bool has_terminals(void)
+{
+	int fd = posix_openpt(O_RDWR | O_NOCTTY);
+
+	return fd >= 0 && close(fd) == 0;
 }
 
 static void open_terminal(int ends[2])
@@ -155,8 +163,10 @@ static void what_nobody_reads_stops_nobody(void)
 {
 	check_unread(PIPE, false);
 	check_unread(SOCKET, false);
-	for (enum kind kind = 0; kind < KINDS; kind++)
-		check_unread(kind, true);
+	check_unread(PIPE, true);
+	check_unread(SOCKET, true);
+	if (has_terminals())
+		check_unread(TERMINAL, true);
 }
 
 /* As a terminal mostly is: output is made ready for it as far as there is room. */
@@ -174,6 +184,8 @@ static void a_terminal_with_room_for_half_a_line_stops_nobody(void)
 {
 	int ends[2];
 
+	if (!has_terminals())
+		return;
 	open_ends(TERMINAL, ends);
 	drain(ends);
 	make_cooked(ends[1]);
