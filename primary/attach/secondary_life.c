@@ -260,7 +260,8 @@ static bool has_memory(const struct secondary *s)
 	for (uint32_t i = 0; i < s->primary->conf->max_devices; i++)
 		if (s->devices[i].session)
 			return true;
-	return s->retiring != NULL;
+	/* A session for which its lane had no room is in no binding. */
+	return s->retiring || journal_has_sent(s);
 }
 
 static void detach_silent(struct secondary *s)
@@ -314,7 +315,7 @@ void secondary_leave(struct secondary *s, bool said_bye)
 		return;
 	s->leaving = true;
 	if (said_bye && !s->said_bye)
-		journal_said_bye(s);
+		journal_parting(s, JOURNAL_SAID_BYE);
 	s->said_bye |= said_bye;
 	if (!s->left_ns)
 		s->left_ns = hf_now_ns();

@@ -93,7 +93,9 @@ bool journal_was_interrupted(const struct journal_request *record);
 int journal_secondary(struct secondary *secondary);
 void journal_secondary_gone(struct secondary *secondary);
 void journal_welcomed(struct secondary *secondary);
-void journal_said_bye(struct secondary *secondary);
+/* It said Bye, or its socket is about to be shut: `how` is JOURNAL_SAID_BYE or JOURNAL_CUT_OFF. The
+ * next life cannot see who closed it, and asks it for nothing more. */
+void journal_parting(struct secondary *secondary, uint32_t how);
 /* Its state for a successor, or that it is drained, changed. */
 void journal_secondary_words(struct secondary *secondary);
 /* device->rarp is to be announced by who runs the device, who may not have heard of it yet; or has.
@@ -105,6 +107,8 @@ void journal_lost(struct device *device);
 void journal_sent(struct secondary *secondary, uint32_t device, uint64_t session);
 /* It says that it has let go of that. `device` is its word, any number. */
 void journal_retired(struct secondary *secondary, uint32_t device, uint64_t session);
+/* Was it sent memory that it did not say Retired of? False without a journal. */
+bool journal_has_sent(const struct secondary *secondary);
 /* A lane entry is taken, or free (session 0). */
 void journal_lane(struct secondary *secondary, uint32_t entry, uint32_t device, uint64_t session,
 		  uint32_t vring);

@@ -146,6 +146,9 @@ struct journal_lane {
 	uint32_t vring;
 };
 
+/* journal_secondary.parting */
+enum { JOURNAL_STAYS, JOURNAL_SAID_BYE, JOURNAL_CUT_OFF };
+
 /* Written once but the live words; `id` last. Behind it: uint64_t sent[max_devices],
  * journal_lane[lane entries]. */
 struct journal_secondary {
@@ -162,7 +165,7 @@ struct journal_secondary {
 	uint64_t start; /* process.h: with pid, which process it is */
 	uint32_t socket, pidfd, lane;
 	uint32_t lane_entries;
-	uint32_t welcomed, draining, state, said_bye; /* live words */
+	uint32_t welcomed, draining, state, parting; /* live words */
 	char globs[JOURNAL_GLOBS][JOURNAL_TEXT];
 };
 

@@ -53,7 +53,7 @@ static void fill(struct journal_secondary *to, const struct secondary *from)
 	to->socket = from->stored.socket;
 	to->pidfd = from->stored.pidfd;
 	to->lane = from->stored.lane;
-	to->welcomed = to->draining = to->state = to->said_bye = 0;
+	to->welcomed = to->draining = to->state = to->parting = 0;
 	to->nr_globs = (uint32_t)from->nr_globs;
 	for (uint32_t i = 0; i < to->nr_globs; i++)
 		snprintf(to->globs[i], sizeof(to->globs[i]), "%s", from->globs[i]);
@@ -126,10 +126,10 @@ static uint32_t keep_state(struct store *store, const struct state *state)
 	return number;
 }
 
-void journal_said_bye(struct secondary *s)
+void journal_parting(struct secondary *s, uint32_t how)
 {
 	if (s->primary->journal)
-		hf_store_release(&journal_secondary_at(s->primary, s->slot)->said_bye, 1u);
+		hf_store_release(&journal_secondary_at(s->primary, s->slot)->parting, how);
 }
 
 void journal_secondary_words(struct secondary *s)
@@ -195,6 +195,19 @@ void journal_retired(struct secondary *s, uint32_t device, uint64_t session)
 	sent = &journal_sent_of(journal_secondary_at(s->primary, s->slot))[device];
 	if (*sent == session && s->devices[device].session != session)
 		hf_store_release(sent, (uint64_t)0);
+}
+
+bool journal_has_sent(const struct secondary *s)
+{
+	const uint64_t *sent;
+
+	if (!s->primary->journal)
+		return false;
+	sent = journal_sent_of(journal_secondary_at(s->primary, s->slot));
+	for (uint32_t i = 0; i < s->primary->conf->max_devices; i++)
+		if (sent[i])
+			return true;
+	return false;
 }
 
 void journal_lane(struct secondary *s, uint32_t entry, uint32_t device, uint64_t session,

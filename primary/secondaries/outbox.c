@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "clock.h"
+#include "journal.h"
 #include "primary.h"
 #include "refusal.h"
 #include "secondary.h"
@@ -63,6 +64,7 @@ static void cut_off(struct secondary *secondary, int error)
 	secondary->cut = true;
 	secondary->hung_up = false;
 	secondary->hung_ns = 0;
+	journal_parting(secondary, JOURNAL_CUT_OFF);
 	(void)shutdown(secondary->socket, SHUT_RDWR);
 	if (error == -ENOBUFS)
 		refusal_count(secondary->primary, REFUSED_ATTACH_SLOW);

@@ -401,6 +401,17 @@ static void go_on(struct port *port)
 	port_go_on(port);
 }
 
+/* Whose parting the life before saw; what they ran is for those who have just been told. */
+static void let_go(const struct primary *primary)
+{
+	for (uint32_t i = 0; i < primary->conf->max_secondaries; i++) {
+		struct secondary *s = primary->secondaries[i];
+
+		if (s && s->cut)
+			secondary_leave(s, s->said_bye);
+	}
+}
+
 void resume_go_on(struct primary *primary)
 {
 	struct resumed *resumed = &primary->resumed;
@@ -427,6 +438,7 @@ void resume_go_on(struct primary *primary)
 		resumed->sessions += port->session != NULL;
 		go_on(port);
 	}
+	let_go(primary);
 }
 
 uint64_t resume_away_ns(void)

@@ -129,7 +129,7 @@ static int give_up(struct primary *primary, uint32_t slot, struct journal_second
 	log_error("resume", "secondary %s cannot be taken over, %s: %s", record->name,
 		  why == -EACCES ? "no rule allows what it has any more (--allow-attach)"
 				 : "nobody kept its descriptors",
-		  error	   ? "it runs rings and does not die; trying again"
+		  error	   ? "it cannot be killed, or does not die; trying again"
 		  : killed ? "it was killed"
 			   : "it attaches again");
 	foreign_close_socket(NULL, &fds[0]);
@@ -160,7 +160,8 @@ static int restore(struct primary *primary, uint32_t slot, struct journal_second
 	s->attached_ns = record->attached_ns;
 	store_reference(store, record->state);
 	s->state = state_adopt(store_get(store, record->state));
-	s->said_bye = record->said_bye; /* its socket's end is what is left to hear */
+	s->said_bye = record->parting == JOURNAL_SAID_BYE;
+	s->cut = record->parting != JOURNAL_STAYS; /* resume_go_on lets it go */
 	if (record->draining)
 		secondary_set_draining(s, true);
 	return restore_lanes(s, record);
