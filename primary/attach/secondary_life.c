@@ -351,15 +351,24 @@ static bool brings_more_that_hangs(struct secondary *s)
 	       (foreign == &s->foreign || foreign_in_queue(s->socket));
 }
 
+/* What it asked. Behind its end nobody waits for an answer, nor can it be made to wait: what is not
+ * paid for is not done. */
+static int listen_to(struct secondary *s, const Holdfast__Attach__ToPrimary *request,
+		     struct hf_frame *frame, bool ended)
+{
+	return secondary_price_spend(s, request) || !ended ? secondary_request(s, request, frame)
+							   : 0;
+}
+
 /* One packet. 0: go on; -EAGAIN: none; else the connection is over. */
-static int receive(struct secondary *s, struct hf_frame *frame)
+static int receive(struct secondary *s, struct hf_frame *frame, bool ended)
 {
 	ProtobufCMessage *message;
 	int error = -EPROTO;
 	ssize_t n;
 
 	if (brings_more_that_hangs(s))
-		return -EPROTO;
+		return -EBUSY;
 	n = hf_frame_receive(s->socket, frame);
 	/* It closed with packets unread, which is told before what it said last. */
 	if (n == -ECONNRESET)
@@ -378,9 +387,7 @@ static int receive(struct secondary *s, struct hf_frame *frame)
 	message = hf_frame_unpack(&holdfast__attach__to_primary__descriptor, frame->bytes,
 				  frame->len);
 	if (message)
-		secondary_price_spend(s, (const Holdfast__Attach__ToPrimary *)message);
-	if (message)
-		error = secondary_request(s, (const Holdfast__Attach__ToPrimary *)message, frame);
+		error = listen_to(s, (const Holdfast__Attach__ToPrimary *)message, frame, ended);
 	hf_frame_free_unpacked(message);
 	hf_frame_close_fds(frame);
 	return error;
@@ -392,20 +399,31 @@ static bool may_read(struct secondary *s, bool ended)
 	return ended || (!secondary_congested(s) && !secondary_price_pause(s));
 }
 
+static void say_why(struct secondary *s, int error)
+{
+	if (error != -EDQUOT)
+		refusal_count(s->primary, REFUSED_ATTACH_MESSAGE);
+	log_warning(s->tag, "cut off: %s",
+		    error == -EPROTO  ? "it sent a message that is not in the protocol"
+		    : error == -EBUSY ? "what it sends hangs whoever closes it"
+				      : "it left more than its user may ask for, with descriptors");
+}
+
 static void receive_some(struct secondary *s, bool ended)
 {
 	static uint8_t bytes[HF_FRAME_MAX_BYTES]; /* of one packet, for the time of this call */
 	struct hf_frame frame = {.bytes = bytes};
 	int error = 0;
 
+	/* Of those it could send, each may be four processes of ours. */
+	if (ended && secondary_price_spent(s) && foreign_in_queue(s->socket))
+		error = -EDQUOT;
 	for (unsigned int i = 0; i < MESSAGES_PER_ROUND && !error && may_read(s, ended); i++)
-		error = receive(s, &frame);
+		error = receive(s, &frame, ended);
 	if (!error || error == -EAGAIN)
 		return;
-	if (error == -EPROTO) {
-		refusal_count(s->primary, REFUSED_ATTACH_MESSAGE);
-		log_warning(s->tag, "cut off: it sent a message that is not in the protocol");
-	}
+	if (error == -EPROTO || error == -EBUSY || error == -EDQUOT)
+		say_why(s, error);
 	s->hung_up = error == -ECONNRESET;
 	secondary_leave(s, error == -ESHUTDOWN); /* may be the end of s */
 }

@@ -77,9 +77,21 @@ bool secondary_price_pause(struct secondary *secondary)
 	return true;
 }
 
-void secondary_price_spend(struct secondary *secondary, const Holdfast__Attach__ToPrimary *request)
+bool secondary_price_spent(const struct secondary *secondary)
 {
-	spend(secondary, price_of(request));
+	const struct user *user = attach_user(secondary);
+
+	return user && wait_ns(user);
+}
+
+bool secondary_price_spend(struct secondary *secondary, const Holdfast__Attach__ToPrimary *request)
+{
+	unsigned int units = price_of(request);
+
+	if (units && secondary_price_spent(secondary))
+		return false;
+	spend(secondary, units);
+	return true;
 }
 
 struct foreign *secondary_foreign(struct secondary *secondary)

@@ -14,8 +14,10 @@ struct secondary;
 /* Before each packet is read: true: its user has spent what there is, and it is not read until
  * secondary->pause fires. */
 bool secondary_price_pause(struct secondary *secondary);
-/* It has asked that. */
-void secondary_price_spend(struct secondary *secondary, const Holdfast__Attach__ToPrimary *request);
+/* Its user has spent what there is. */
+bool secondary_price_spent(const struct secondary *secondary);
+/* It has asked that. False: it has a price, and there is nothing to pay it with. */
+bool secondary_price_spend(struct secondary *secondary, const Holdfast__Attach__ToPrimary *request);
 
 /* Who is charged with what hangs of its descriptors. */
 struct foreign *secondary_foreign(struct secondary *secondary);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,7 +71,7 @@ static bool is_gone(void *context)
 }
 
 /* Without Bye it would be killed. */
-static void leave(struct asker *asker)
+static void say_bye(const struct asker *asker)
 {
 	Holdfast__Attach__Bye bye = HOLDFAST__ATTACH__BYE__INIT;
 	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
@@ -78,6 +79,11 @@ static void leave(struct asker *asker)
 	request.body_case = TO_PRIMARY(BYE);
 	request.bye = &bye;
 	REQUIRE(hf_frame_send(asker->socket, &request.base, NULL, 0) == 0);
+}
+
+static void leave(struct asker *asker)
+{
+	say_bye(asker);
 	hf_fd_close(&asker->socket);
 	CHECK(rig_until(&rig, is_gone, asker, 20000));
 }
@@ -246,6 +252,76 @@ static void who_leaves_and_comes_again_finds_what_it_left(void)
 	rig_close(&rig);
 }
 
+static void disable_a_feature(const struct asker *asker)
+{
+	Holdfast__Attach__FeatureChange change = HOLDFAST__ATTACH__FEATURE_CHANGE__INIT;
+	Request request = HOLDFAST__ATTACH__TO_PRIMARY__INIT;
+
+	change.port = TEXT("a0");
+	change.mask = 1ull << 32;
+	request.body_case = TO_PRIMARY(FEATURE_CHANGE);
+	request.feature_change = &change;
+	say(asker, &request, -1);
+}
+
+static const char *how_it_left(void)
+{
+	const struct event *event = NULL;
+
+	(void)rig_events(&rig, HOLDFAST__CONTROL__EVENT_KIND__SECONDARY_DETACHED, &event);
+	return event ? event->detail : "not";
+}
+
+/* A closed socket is read to its end, however much is spent: there may be a Bye. */
+static void who_closes_its_socket_gets_nothing_for_it(void)
+{
+	struct asker asker;
+	uint64_t before;
+
+	if (!is_root())
+		return;
+	begin();
+	asker = attach_as(4711, "asker");
+	disable_a_feature(&asker);
+	leave(&asker);
+	CHECK_EQ(rig.primary.ports[0]->features_disabled, 1ull << 32);
+	rig.primary.ports[0]->features_disabled = 0;
+	asker = attach_as(4711, "asker");
+	attach_user(asker.secondary)->requests.until_ns = before = hf_now_ns() + LONG_NS;
+	for (int i = 0; i < 20; i++)
+		disable_a_feature(&asker);
+	leave(&asker);
+	CHECK(!strcmp(how_it_left(), "")); /* the Bye was heard */
+	CHECK_EQ(rig.primary.ports[0]->features_disabled, 0);
+	asker = attach_as(4711, "asker");
+	CHECK_EQ(attach_user(asker.secondary)->requests.until_ns, before);
+	leave(&asker);
+	rig_close(&rig);
+}
+
+/* Each would be some processes of ours to look at; not one is looked at. */
+static void nor_for_descriptors_that_it_leaves(void)
+{
+	struct asker asker;
+	uint64_t before;
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (is_root()) {
+		begin();
+		asker = attach_as(4711, "asker");
+		attach_user(asker.secondary)->requests.until_ns = before = hf_now_ns() + LONG_NS;
+		for (int i = 0; i < 20; i++)
+			set_state(&asker, fd);
+		leave(&asker);
+		CHECK(!strcmp(how_it_left(), "was cut off"));
+		asker = attach_as(4711, "asker");
+		CHECK_EQ(attach_user(asker.secondary)->requests.until_ns, before);
+		leave(&asker);
+		rig_close(&rig);
+	}
+	hf_fd_close(&fd);
+}
+
 /* Each is some processes: it costs a second's worth. */
 static void a_descriptor_that_could_hang_costs_more(void)
 {
@@ -357,6 +433,8 @@ static const struct sentence sentences[] = {
 	SENTENCE(what_is_asked_has_its_price_and_what_answers_has_none),
 	SENTENCE(who_has_spent_it_is_read_slower_and_nobody_else),
 	SENTENCE(who_leaves_and_comes_again_finds_what_it_left),
+	CATALOGUE(who_closes_its_socket_gets_nothing_for_it, "[C-6]"),
+	CATALOGUE(nor_for_descriptors_that_it_leaves, "[C-6]"),
 	SENTENCE(a_descriptor_that_could_hang_costs_more),
 	CATALOGUE(what_hangs_is_the_users_whoever_of_them_is_there, "[C-6]"),
 };
