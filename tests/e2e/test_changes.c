@@ -109,12 +109,22 @@ static void stop_at_many_moments(unsigned int first)
 }
 
 /* The first time allocators grow. */
+static void have_as_many_devices(void)
+{
+	for (unsigned int d = 0; d < STEPS; d++)
+		open_device(d);
+	for (unsigned int d = 0; d < STEPS; d++)
+		close_device(d);
+}
+
 static void a_stop_at_any_moment_of_a_start_is_exact(void)
 {
+	unsigned int moments = (suite_is_long() ? 5 : 1) * STEPS;
+
 	alive_open(&a, NULL);
-	stop_at_many_moments(0);
+	have_as_many_devices();
 	alive_baseline(&a);
-	for (unsigned int first = STEPS; first < (suite_is_long() ? 5 * STEPS : 0); first += STEPS)
+	for (unsigned int first = 0; first < moments; first += STEPS)
 		stop_at_many_moments(first);
 	alive_check(&a);
 	alive_close(&a);
@@ -253,7 +263,7 @@ static void rings_that_moved_to_another_file_leave_the_old_one_alone(void)
 	alive_open(&a, NULL);
 	alive_set_up(&a, &bad);
 	REQUIRE(bad.guest.size <= sizeof(poison));
-	for (unsigned int i = 0; i < rounds; i++) {
+	for (unsigned int i = 0; i < rounds || (!in_between && i < 20 * rounds); i++) {
 		int before = bad.guest.fd, next = new_file();
 
 		front_end_send_packets(&bad, 0, number, 250);
@@ -273,7 +283,7 @@ static void rings_that_moved_to_another_file_leave_the_old_one_alone(void)
 		check_untouched(before, poison);
 		close(before);
 	}
-	printf("    %u of %u moves with packets under way\n", in_between, rounds);
+	printf("    %u moves with packets under way\n", in_between);
 	CHECK(in_between > 0);
 	CHECK_EQ(wrong, 0);
 	CHECK_EQ(driver_check(&bad.rings[0]), 0);
