@@ -280,7 +280,9 @@ static const struct option_row options[] = {
 	{"lane-vrings", "N", "vrings that one secondary can run (3639)", set_lane_vrings},
 	{"fence-deadline", "MS", "how long a burst may hold up a revocation (1000)",
 	 set_fence_deadline},
-	{"no-fence", NULL, "do not kill a secondary that misses it; the front-end waits",
+	{"no-fence", NULL,
+	 "do not kill a secondary that misses it (the front-end waits), nor one that hangs up and "
+	 "keeps guests' memory",
 	 set_no_fence},
 	{"hang-limit", "MS",
 	 "a secondary without a sign of life for so long is relieved by who else serves its ports "
