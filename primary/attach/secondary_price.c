@@ -28,8 +28,6 @@
 #define UNITS_AT_ONCE 3200u
 #define CHANGE_UNITS  5u
 #define FOREIGN_UNITS 100u
-/* What those of one rule may ask, in allowances of a user. */
-#define RULE_SHARE 4u
 
 static unsigned int price_of(const Holdfast__Attach__ToPrimary *request)
 {
@@ -57,12 +55,8 @@ static void spend(struct secondary *secondary, unsigned int units)
 {
 	struct user *user = units ? attach_user(secondary) : NULL;
 
-	if (!user)
-		return;
-	/* Who comes by its rule later begins with what is left of it, as at the door. */
-	if (user->rule && !wait_ns(user->rule))
-		rate_spend(&user->rule->requests, units * UNIT_NS / RULE_SHARE);
-	rate_spend(&user->requests, units * UNIT_NS);
+	if (user)
+		user_spend(user, UNITS_AT_ONCE * UNIT_NS, units * UNIT_NS);
 }
 
 bool secondary_price_pause(struct secondary *secondary)

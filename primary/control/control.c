@@ -23,6 +23,7 @@
 #include "check.h"
 #include "clock.h"
 #include "control_answer.h"
+#include "control_price.h"
 #include "event.h"
 #include "fd.h"
 #include "foreign.h"
@@ -42,6 +43,7 @@
 #define MAX_STRANGERS	  16u
 #define PACKETS_PER_ROUND 8u
 #define STALL_NS	  (10 * NS_PER_S)
+#define LATER_NS	  (100 * NS_PER_MS)
 
 typedef Holdfast__Control__Request Request;
 typedef Holdfast__Control__Response Response;
@@ -52,6 +54,7 @@ struct client {
 	enum allow_level level;
 	struct loop_source source;
 	struct loop_timer stall;
+	struct loop_timer later; /* its user has spent what it may; control_price.h */
 	struct event_follower follower;
 	struct answer answer;
 	Request *request; /* being answered; NULL: idle */
@@ -144,6 +147,7 @@ static void client_gone(struct client *client)
 {
 	end_answer(client);
 	loop_timer_clear(loop_of(client), &client->stall);
+	loop_timer_clear(loop_of(client), &client->later);
 	loop_remove(loop_of(client), &client->source);
 	free(client->packet);
 	client->packet = NULL;
@@ -160,6 +164,7 @@ static void cut_off(struct client *client, enum refusal reason)
 	free(client->packet);
 	client->packet = NULL;
 	client->cut = true;
+	loop_timer_clear(loop_of(client), &client->later);
 	(void)shutdown(client->socket, SHUT_RDWR);
 }
 
@@ -261,11 +266,43 @@ static int pump_some(struct client *client)
 	return error;
 }
 
+/* NULL: one who may do all. */
+static struct user *user_of(const struct client *client)
+{
+	struct peer peer;
+
+	if (client->level == ALLOW_ALL)
+		return NULL;
+	peer_of(client->socket, &peer);
+	return control_user(client->control->primary, &peer);
+}
+
+/* Has its user had what it may for now? Then it is asked again in a moment. */
+static bool comes_later(struct client *client, const struct user *user)
+{
+	uint64_t ns = control_price_wait_ns(user);
+
+	if (!ns || loop_timer_set(loop_of(client), &client->later, min_u64(ns, LATER_NS)) < 0)
+		return false;
+	/* It is not the one who is slow. */
+	loop_timer_clear(loop_of(client), &client->stall);
+	if (loop_modify(loop_of(client), &client->source, 0) < 0)
+		cut_off(client, NR_REFUSALS);
+	return true;
+}
+
 static void pump(struct client *client)
 {
-	int error = pump_some(client);
-	bool waits = client->packet || (client->request && error != ANSWER_WAIT);
+	struct user *user = user_of(client);
+	uint64_t began_ns = hf_now_ns();
+	bool waits;
+	int error;
 
+	if (comes_later(client, user))
+		return;
+	error = pump_some(client);
+	control_price_spend(user, hf_now_ns() - began_ns);
+	waits = client->packet || (client->request && error != ANSWER_WAIT);
 	if (error < 0 && error != -EAGAIN) {
 		cut_off(client, NR_REFUSALS);
 		return;
@@ -281,6 +318,11 @@ static void pump(struct client *client)
 		(void)loop_timer_set(loop_of(client), &client->stall, STALL_NS);
 	else
 		loop_timer_clear(loop_of(client), &client->stall);
+}
+
+static void on_later(struct loop_timer *timer)
+{
+	pump(container_of(timer, struct client, later));
 }
 
 static void on_stall(struct loop_timer *timer)
@@ -434,10 +476,16 @@ static void on_accepted(struct listener *listener, int socket, const struct peer
 	client->cut = false;
 	client->source = (struct loop_source){.ready = on_client, .fd = -1};
 	client->stall = (struct loop_timer){.fire = on_stall};
+	client->later = (struct loop_timer){.fire = on_later};
 	client->follower = (struct event_follower){.event = on_event};
 	if (loop_add(control->primary->loop, &client->source, socket, EPOLLIN) < 0 ||
 	    loop_timer_set(control->primary->loop, &client->stall, STALL_NS) < 0)
 		client_gone(client);
+}
+
+struct user *control_user(const struct primary *primary, const struct peer *peer)
+{
+	return listener_user(&primary->control->listener, peer);
 }
 
 int control_open(struct primary *primary)

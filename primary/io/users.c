@@ -153,6 +153,11 @@ static struct user *find_known(struct users *users, uid_t uid)
 	return NULL;
 }
 
+static uint64_t spent_to_ns(const struct user *user)
+{
+	return max_u64(user->connections.until_ns, user->requests.until_ns);
+}
+
 /* The longest rested goes first: what it had spent is forgotten last. NULL: none may. */
 static struct user *find_place(struct users *users)
 {
@@ -161,7 +166,7 @@ static struct user *find_place(struct users *users)
 	for (size_t i = USERS_FIRST_NAMED; i < USERS_FIRST_RULE; i++) {
 		struct user *user = &users->all[i];
 
-		if ((!place || user->connections.until_ns < place->connections.until_ns) &&
+		if ((!place || spent_to_ns(user) < spent_to_ns(place)) &&
 		    may_be_forgotten(users, user))
 			place = user;
 	}
@@ -188,6 +193,17 @@ struct user *users_find(struct users *users, const struct peer *peer, int rule)
 	user->connections = all->connections;
 	user->requests = all->requests;
 	return user;
+}
+
+/* What those of one rule may ask, in allowances of a user. */
+#define RULE_SHARE 4u
+
+/* Who comes by the rule later begins with what is left of it, as at the door. */
+void user_spend(struct user *user, uint64_t at_once_ns, uint64_t cost_ns)
+{
+	if (user->rule && !rate_wait_ns(&user->rule->requests, 1, at_once_ns))
+		rate_spend(&user->rule->requests, cost_ns / RULE_SHARE);
+	rate_spend(&user->requests, cost_ns);
 }
 
 /* Of the rule's not more than there is: those who are known would keep the others out for good. */

@@ -93,6 +93,8 @@ void users_drop(struct users *users, struct user *user, const struct peer *peer,
 /* Exec may come, and would close all that is open, in our place: who is parked, and who would be,
  * is left to processes, however many hang. */
 void users_hold(struct users *users, bool hold);
+/* He has asked for what costs so much of what he may at once. */
+void user_spend(struct user *user, uint64_t at_once_ns, uint64_t cost_ns);
 /* Nobody may come in now. */
 bool users_shut(struct users *users);
 
