@@ -38,6 +38,8 @@ static void open_at(const char *rate)
 
 	world_open(&world, arguments);
 	world_start_echo(&world, 0, "echo", "vswitch", all);
+	/* Before the doors are flooded, which it comes by. */
+	REQUIRE(world_secondaries_become(&world, 1));
 	pump_open(&pump, world.dir, 1);
 	pump_start(&pump);
 }
