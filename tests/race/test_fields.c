@@ -73,6 +73,19 @@ static void set(uint64_t value)
 		__atomic_store_n((uint64_t *)at, value, __ATOMIC_RELAXED);
 }
 
+static uint64_t get(void)
+{
+	const void *at = guest_at(&a.rig.guest, field.gpa);
+
+	if (field.bytes == 1)
+		return __atomic_load_n((const uint8_t *)at, __ATOMIC_RELAXED);
+	if (field.bytes == 2)
+		return __atomic_load_n((const uint16_t *)at, __ATOMIC_RELAXED);
+	if (field.bytes == 4)
+		return __atomic_load_n((const uint32_t *)at, __ATOMIC_RELAXED);
+	return __atomic_load_n((const uint64_t *)at, __ATOMIC_RELAXED);
+}
+
 static void *flip(void *unused)
 {
 	(void)unused;
@@ -559,11 +572,6 @@ static uint64_t processor_ns(void)
 	return (uint64_t)spent.tv_sec * NS_PER_S + (uint64_t)spent.tv_nsec;
 }
 
-static bool holds(uint64_t value)
-{
-	return !memcmp(guest_at(&a.rig.guest, field.gpa), &value, field.bytes);
-}
-
 /* Until both were seen often. Of a field that we restore ourselves only what differs from that
  * counts: it changed in the burst. Of one that makes no difference, what it is behind the burst.
  * False: no more than one was seen. */
@@ -585,8 +593,8 @@ static bool race(const struct race *r, const struct outcome *good, const struct 
 		bool is_good = same(&now, good), is_bad = same(&now, bad);
 
 		between += (!is_good && !is_bad) || is_another_id(is_good ? field.good : field.bad);
-		is_good = is_good && (!r->alike || holds(field.good));
-		is_bad = is_bad && (!r->alike || holds(field.bad));
+		is_good = is_good && (!r->alike || get() == field.good);
+		is_bad = is_bad && (!r->alike || get() == field.bad);
 		seen[0] += is_good && (!is_overwritten() || n % 2);
 		seen[1] += is_bad && (!is_overwritten() || n % 2 == 0);
 		if (n % 64 != 63)
