@@ -356,8 +356,10 @@ static bool brings_more_that_hangs(struct secondary *s)
 static int listen_to(struct secondary *s, const Holdfast__Attach__ToPrimary *request,
 		     struct hf_frame *frame, bool ended)
 {
-	return secondary_price_spend(s, request) || !ended ? secondary_request(s, request, frame)
-							   : 0;
+	if (secondary_price_spend(s, request) || !ended)
+		return secondary_request(s, request, frame);
+	refusal_count(s->primary, REFUSED_ATTACH_UNPAID);
+	return 0;
 }
 
 /* One packet. 0: go on; -EAGAIN: none; else the connection is over. */
@@ -401,8 +403,8 @@ static bool may_read(struct secondary *s, bool ended)
 
 static void say_why(struct secondary *s, int error)
 {
-	if (error != -EDQUOT)
-		refusal_count(s->primary, REFUSED_ATTACH_MESSAGE);
+	refusal_count(s->primary,
+		      error == -EDQUOT ? REFUSED_ATTACH_UNPAID : REFUSED_ATTACH_MESSAGE);
 	log_warning(s->tag, "cut off: %s",
 		    error == -EPROTO  ? "it sent a message that is not in the protocol"
 		    : error == -EBUSY ? "what it sends hangs whoever closes it"

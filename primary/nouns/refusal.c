@@ -68,6 +68,8 @@ static const char *const remedies[NR_REFUSALS] = {
 	[REFUSED_ATTACH_NAME] = "give it another name (--name)",
 	[REFUSED_ATTACH_FULL] = "raise --max-secondaries",
 	[REFUSED_ATTACH_SLOW] = "the secondary must call its dispatch function; restart it",
+	[REFUSED_ATTACH_UNPAID] = "a secondary asked for more than its user may, and closed; look "
+				  "into what that user runs",
 	[REFUSED_CONTROL_PEER] =
 		"run it as root or as the user of holdfastd, or --allow-control it",
 	[REFUSED_CONTROL_RIGHTS] = "give it more (--allow-control user:NAME=operate)",

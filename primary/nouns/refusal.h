@@ -66,6 +66,7 @@
 	X(ATTACH_NAME, "attach_name_taken")                                                        \
 	X(ATTACH_FULL, "attach_table_full")                                                        \
 	X(ATTACH_SLOW, "attach_peer_does_not_read")                                                \
+	X(ATTACH_UNPAID, "attach_beyond_allowance")                                                \
 	X(CONTROL_PEER, "control_peer_not_allowed")                                                \
 	X(CONTROL_RIGHTS, "control_beyond_rule")                                                   \
 	X(CONTROL_MESSAGE, "control_bad_message")                                                  \

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "alive.h"
 
+#include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -154,6 +156,26 @@ void alive_finish(struct front_end *bad)
 {
 	CHECK(front_end_finish(bad));
 	front_end_close(bad);
+}
+
+void alive_give(struct alive *a, size_t place, const char *const *argv)
+{
+	struct pollfd said = {.events = POLLIN};
+	int ends[2], output = dup(STDOUT_FILENO);
+
+	REQUIRE(argv[0] != NULL);
+	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+	REQUIRE(dup2(ends[1], STDOUT_FILENO) >= 0);
+	world_start(&a->world, place, argv);
+	REQUIRE(dup2(output, STDOUT_FILENO) >= 0);
+	close(output);
+	close(ends[1]);
+	CHECK(world_secondaries_become(&a->world, 2));
+	CHECK_EQ(world_handed_over(world_hand_over(&a->world, "bad", argv[2]), NULL), 1);
+	said.fd = ends[0];
+	CHECK_EQ(poll(&said, 1, 20000), 1);
+	CHECK(said.revents & POLLIN);
+	close(ends[0]);
 }
 
 void alive_open(struct alive *a, const char *const *arguments)

@@ -55,6 +55,9 @@ void alive_hush(struct alive *a);
 void alive_connect(struct alive *a, struct front_end *bad);
 /* The same, a whole session, and packets come back. */
 void alive_set_up(struct alive *a, struct front_end *bad);
+/* Start this program (argv[2] is its name as a secondary) into that place of the world, which is
+ * free, and give "bad" to it; returns when it says so. */
+void alive_give(struct alive *a, size_t place, const char *const *argv);
 /* Say nothing more, wait until all that was sent has been looked at. */
 void alive_finish(struct front_end *bad);
 

@@ -227,22 +227,8 @@ static void who_comes_and_says_nothing_costs_nobody_anything(void)
 static pid_t hangs_up(void)
 {
 	const char *argv[] = {getenv("SCRIBBLE"), a.world.dir, "leaver", "bad", "hang-up", NULL};
-	struct pollfd said = {.events = POLLIN};
-	int ends[2], output = dup(STDOUT_FILENO);
 
-	REQUIRE(argv[0] != NULL);
-	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
-	REQUIRE(dup2(ends[1], STDOUT_FILENO) >= 0);
-	world_start(&a.world, PLACE, argv);
-	REQUIRE(dup2(output, STDOUT_FILENO) >= 0);
-	close(output);
-	close(ends[1]);
-	CHECK(world_secondaries_become(&a.world, 2));
-	CHECK_EQ(world_handed_over(world_hand_over(&a.world, "bad", "leaver"), NULL), 1);
-	said.fd = ends[0];
-	CHECK_EQ(poll(&said, 1, WAIT_MS), 1);
-	CHECK(said.revents & POLLIN);
-	close(ends[0]);
+	alive_give(&a, PLACE, argv);
 	return a.world.secondaries[PLACE].pid;
 }
 

@@ -13,6 +13,7 @@
 
 #include "fd.h"
 #include "log.h"
+#include "pipes.h"
 #include "suite.h"
 
 #define LINES 100
@@ -47,32 +48,6 @@ static int write_lines(int to, int lines, bool never_wait)
 	return status;
 }
 
-/* Until no line fits any more. */
-static void fill(int fd)
-{
-	static const char page[4096];
-	int flags = fcntl(fd, F_GETFL);
-
-	REQUIRE(fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
-	while (write(fd, page, sizeof(page)) > 0)
-		;
-	while (write(fd, page, 1) > 0)
-		;
-	REQUIRE(fcntl(fd, F_SETFL, flags) == 0);
-}
-
-static size_t empty(int fd, char *text, size_t room)
-{
-	size_t len = 0;
-	ssize_t n;
-
-	REQUIRE(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
-	while (len < room - 1 && (n = read(fd, text + len, room - 1 - len)) > 0)
-		len += (size_t)n;
-	text[len] = '\0';
-	return len;
-}
-
 static void who_reads_gets_whole_lines(void)
 {
 	char text[8192];
@@ -80,7 +55,7 @@ static void who_reads_gets_whole_lines(void)
 
 	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
 	CHECK_EQ(write_lines(ends[1], 2, false), 0);
-	(void)empty(ends[0], text, sizeof(text));
+	(void)pipe_empty(ends[0], text, sizeof(text));
 	CHECK(strcmp(text, "<3>test: line 0\n<3>test: line 1\n") == 0);
 	hf_fd_close_all(ends, 2);
 }
@@ -90,7 +65,7 @@ static void a_pipe_that_is_full_stops_nobody(void)
 	int ends[2];
 
 	REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
-	fill(ends[1]);
+	pipe_fill(ends[1]);
 	CHECK_EQ(write_lines(ends[1], LINES, false), 0);
 	CHECK_EQ(write_lines(ends[1], LINES, true), 0);
 	/* The others' open file is as it was. */
@@ -103,7 +78,7 @@ static void nor_does_a_socket(void)
 	int ends[2];
 
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
-	fill(ends[1]);
+	pipe_fill(ends[1]);
 	CHECK_EQ(write_lines(ends[1], LINES, false), 0);
 	hf_fd_close_all(ends, 2);
 }
@@ -127,7 +102,7 @@ static void what_was_lost_is_said_to_who_reads_again(void)
 
 	REQUIRE(pipe2(ends, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0 &&
 		pipe2(did, O_CLOEXEC) == 0);
-	fill(ends[1]);
+	pipe_fill(ends[1]);
 	pid = fork();
 	if (pid == 0) {
 		dup2(ends[1], STDERR_FILENO);
@@ -141,12 +116,12 @@ static void what_was_lost_is_said_to_who_reads_again(void)
 	}
 	REQUIRE(pid > 0);
 	REQUIRE(read(did[0], &byte, 1) == 1);
-	(void)empty(ends[0], text, sizeof(text));
+	(void)pipe_empty(ends[0], text, sizeof(text));
 	CHECK(strstr(text, "lost") == NULL);
 	REQUIRE(write(go[1], "x", 1) == 1);
 	REQUIRE(waitpid(pid, &status, 0) == pid);
 	CHECK_EQ(status, 0);
-	(void)empty(ends[0], text, sizeof(text));
+	(void)pipe_empty(ends[0], text, sizeof(text));
 	CHECK(strcmp(text,
 		     "<4>log: 7 lines are missing here, nobody read\n<3>test: there again\n") == 0);
 	hf_fd_close_all(ends, 2);

@@ -15,6 +15,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "pipes.h"
 #include "suite.h"
 
 static int width = 1; /* of the number in a line */
@@ -39,32 +40,6 @@ static int speak(int to, int times, bool never_wait)
 	return status;
 }
 
-/* Until no byte fits any more. */
-static void fill(int fd)
-{
-	static const char page[4096];
-	int flags = fcntl(fd, F_GETFL);
-
-	REQUIRE(fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0);
-	while (write(fd, page, sizeof(page)) > 0)
-		;
-	while (write(fd, page, 1) > 0)
-		;
-	REQUIRE(fcntl(fd, F_SETFL, flags) == 0);
-}
-
-static size_t empty(int fd, char *text, size_t room)
-{
-	size_t len = 0;
-	ssize_t n;
-
-	REQUIRE(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
-	while (len < room - 1 && (n = read(fd, text + len, room - 1 - len)) > 0)
-		len += (size_t)n;
-	text[len] = '\0';
-	return len;
-}
-
 static void who_reads_gets_whole_lines(void)
 {
 	char text[1024];
@@ -72,7 +47,7 @@ static void who_reads_gets_whole_lines(void)
 
 	REQUIRE(pipe(ends) == 0);
 	CHECK_EQ(speak(ends[1], 2, false), 0);
-	(void)empty(ends[0], text, sizeof(text));
+	(void)pipe_empty(ends[0], text, sizeof(text));
 	CHECK(!strcmp(text, "holdfast-vswitch: line 0\nholdfast-vswitch: line 1\n"));
 	close(ends[0]);
 	close(ends[1]);
@@ -126,7 +101,7 @@ static void open_ends(enum kind kind, int ends[2])
 	else
 		REQUIRE((kind == SOCKET ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends)) ==
 			0);
-	fill(ends[1]);
+	pipe_fill(ends[1]);
 }
 
 /* It is there again, and empty. */
@@ -229,14 +204,14 @@ static void lines_that_are_missing_are_told_of(void)
 	int ends[2], kept = dup(STDERR_FILENO);
 
 	REQUIRE(kept >= 0 && pipe(ends) == 0);
-	fill(ends[1]);
+	pipe_fill(ends[1]);
 	dup2(ends[1], STDERR_FILENO);
 	for (int i = 0; i < 5; i++)
 		say("line %d", i);
-	(void)empty(ends[0], text, sizeof(text));
+	(void)pipe_empty(ends[0], text, sizeof(text));
 	say("line %d", 5);
 	dup2(kept, STDERR_FILENO);
-	(void)empty(ends[0], text, sizeof(text));
+	(void)pipe_empty(ends[0], text, sizeof(text));
 	CHECK(!strcmp(text, "holdfast-vswitch: 5 lines are missing here, nobody read\n"
 			    "holdfast-vswitch: line 5\n"));
 	close(kept);

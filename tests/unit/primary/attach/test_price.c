@@ -16,6 +16,7 @@
 #include "fd.h"
 #include "fuse_file.h"
 #include "primary_rig.h"
+#include "refusal.h"
 #include "suite.h"
 #include "users.h"
 
@@ -292,6 +293,7 @@ static void who_closes_its_socket_gets_nothing_for_it(void)
 		disable_a_feature(&asker);
 	leave(&asker);
 	CHECK(!strcmp(how_it_left(), "")); /* the Bye was heard */
+	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_UNPAID], 20);
 	CHECK_EQ(rig.primary.ports[0]->features_disabled, 0);
 	asker = attach_as(4711, "asker");
 	CHECK_EQ(attach_user(asker.secondary)->requests.until_ns, before);
@@ -314,6 +316,7 @@ static void nor_for_descriptors_that_it_leaves(void)
 			set_state(&asker, fd);
 		leave(&asker);
 		CHECK(!strcmp(how_it_left(), "was cut off"));
+		CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_UNPAID], 1);
 		asker = attach_as(4711, "asker");
 		CHECK_EQ(attach_user(asker.secondary)->requests.until_ns, before);
 		leave(&asker);

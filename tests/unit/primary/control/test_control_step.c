@@ -36,17 +36,26 @@ static const Holdfast__Control__PortShowReply *next_part(void)
 	return response.port_show;
 }
 
+/* Of a table that has more than fit into one part; *ret_count: how many it really has. */
+static struct hf_memtab *show_first_regions(uint32_t *ret_count)
+{
+	struct hf_memtab *memory;
+
+	begin_to_show(2);
+	memory = &scene.device->memory;
+	*ret_count = memory->count;
+	memory->count = 400;
+	CHECK(next_part()->port != NULL);
+	CHECK_EQ(next_part()->n_regions, 256);
+	return memory;
+}
+
 static void a_table_that_became_shorter_is_at_its_end(void)
 {
 	struct hf_memtab *memory;
 	uint32_t count;
 
-	begin_to_show(2);
-	memory = &scene.device->memory;
-	count = memory->count;
-	memory->count = 400;
-	CHECK(next_part()->port != NULL);
-	CHECK_EQ(next_part()->n_regions, 256);
+	memory = show_first_regions(&count);
 	/* The same session took regions away. */
 	memory->count = count;
 	CHECK_EQ(next_part()->n_regions, 0);
@@ -61,12 +70,7 @@ static void a_table_that_became_longer_is_shown_to_its_end(void)
 	struct hf_memtab *memory;
 	uint32_t count;
 
-	begin_to_show(2);
-	memory = &scene.device->memory;
-	count = memory->count;
-	memory->count = 400;
-	CHECK(next_part()->port != NULL);
-	CHECK_EQ(next_part()->n_regions, 256);
+	memory = show_first_regions(&count);
 	memory->count = HF_SHM_MAX_REGIONS;
 	CHECK_EQ(next_part()->n_regions, HF_SHM_MAX_REGIONS - 256);
 	CHECK_EQ(next_part()->n_vrings, 2);

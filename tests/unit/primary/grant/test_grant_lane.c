@@ -114,6 +114,23 @@ static void vrings_that_found_no_entry_are_granted_when_one_is_free(void)
 	scene_end();
 }
 
+/* A port of two rings, and a secondary with an entry for one; *ret_entries: what it really has. */
+static struct port *starve(struct secondary **ret_secondary, uint32_t *ret_entries)
+{
+	struct secondary *secondary;
+	struct port *port;
+
+	scene_open();
+	secondary = scene_secondary("vsw", VSWITCH, NULL);
+	port = rig_port(&scene.rig, "vm0", 2);
+	*ret_entries = secondary->lane_entries;
+	secondary->lane_entries = 2; /* the header and one */
+	grant_offer_all(scene.primary);
+	REQUIRE(secondary->starved);
+	*ret_secondary = secondary;
+	return port;
+}
+
 /* Which costs nothing to say: all the rings of all ports would be gone through for each. */
 static void who_says_retired_of_nothing_is_offered_nothing(void)
 {
@@ -121,12 +138,7 @@ static void who_says_retired_of_nothing_is_offered_nothing(void)
 	uint32_t entries;
 	struct port *a;
 
-	scene_open();
-	secondary = scene_secondary("vsw", VSWITCH, NULL);
-	a = rig_port(&scene.rig, "vm0", 2);
-	entries = secondary->lane_entries;
-	secondary->lane_entries = 2; /* the header and one */
-	grant_offer_all(scene.primary);
+	a = starve(&secondary, &entries);
 	REQUIRE(secondary->starved && !a->device.vrings[1].owner);
 	secondary->lane_entries = entries;
 	say_retired(scene.sockets[0], a->device.slot, a->device.session);
@@ -144,12 +156,7 @@ static void vrings_that_found_no_entry_are_tried_again_by_themselves(void)
 	uint32_t entries;
 	struct port *a;
 
-	scene_open();
-	secondary = scene_secondary("vsw", VSWITCH, NULL);
-	a = rig_port(&scene.rig, "vm0", 2);
-	entries = secondary->lane_entries;
-	secondary->lane_entries = 2; /* the header and one */
-	grant_offer_all(scene.primary);
+	a = starve(&secondary, &entries);
 	CHECK(secondary->starved && a->device.vrings[0].owner && !a->device.vrings[1].owner);
 	grant_offer_again(scene.primary, hf_now_ns());
 	CHECK(secondary->starved && !a->device.vrings[1].owner);
