@@ -6,7 +6,7 @@
  * Usage: echo RUN_DIR NAME ROLE GLOB… Ends, detaching in good order, when its standard input does.
  * On SIGUSR1 it sets a trap for itself: its next dequeue writes to an inaccessible page, and the
  * fault stops the process in the middle of the burst. On SIGUSR2 the same, and it loops there
- * without end.
+ * without end; on SIGHUP it calls exit() there.
  */
 #include <holdfast/holdfast.h>
 #include <poll.h>
@@ -35,20 +35,22 @@ struct echoed {
 };
 
 static struct echoed devices[MAX_DEVICES];
-static volatile sig_atomic_t trap_wanted, loop_wanted;
+static volatile sig_atomic_t trap_wanted; /* the signal that asked for it; 0: none */
+static int trap_set; /* … for the burst that runs */
 static uint8_t *trap_page;
 
 static void want_trap(int number)
 {
-	trap_wanted = 1;
-	loop_wanted = number == SIGUSR2;
+	trap_wanted = number;
 }
 
 static void fall_into_trap(int number)
 {
 	(void)number;
-	while (loop_wanted)
+	while (trap_set == SIGUSR2)
 		;
+	if (trap_set == SIGHUP)
+		exit(0);
 	raise(SIGSTOP);
 	mprotect(trap_page, 4096, PROT_READ | PROT_WRITE); /* and on it goes, if it may */
 }
@@ -58,6 +60,7 @@ static void prepare_trap(void)
 	trap_page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	signal(SIGUSR1, want_trap);
 	signal(SIGUSR2, want_trap);
+	signal(SIGHUP, want_trap);
 	signal(SIGSEGV, fall_into_trap);
 }
 
@@ -117,6 +120,7 @@ static unsigned int run_pair(struct echoed *echoed, uint16_t number)
 	if (!pair->count) {
 		pair->first = 0;
 		if (trap_wanted) {
+			trap_set = trap_wanted;
 			trap_wanted = 0;
 			pair->packets[1].data = trap_page; /* of one pair: it may live on */
 		}

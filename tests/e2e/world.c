@@ -594,16 +594,25 @@ void world_signal_echo(struct world *world, size_t index, int number)
 	kill(world->secondaries[index].pid, number);
 }
 
+static void set_trap(struct world *world, size_t index, int number)
+{
+	world_signal_echo(world, index, number);
+	usleep(20000); /* it polls */
+}
+
 void world_trap_echo(struct world *world, size_t index)
 {
-	world_signal_echo(world, index, SIGUSR1);
-	usleep(20000); /* it polls */
+	set_trap(world, index, SIGUSR1);
 }
 
 void world_loop_echo(struct world *world, size_t index)
 {
-	world_signal_echo(world, index, SIGUSR2);
-	usleep(20000); /* it polls */
+	set_trap(world, index, SIGUSR2);
+}
+
+void world_exit_echo(struct world *world, size_t index)
+{
+	set_trap(world, index, SIGHUP);
 }
 
 bool world_echo_stopped(const struct world *world, size_t index)

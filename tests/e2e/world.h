@@ -93,6 +93,8 @@ void world_signal_echo(struct world *world, size_t index, int signal);
 void world_trap_echo(struct world *world, size_t index);
 /* The same, but it loops there for ever. */
 void world_loop_echo(struct world *world, size_t index);
+/* The same, but it calls exit(0) there. */
+void world_exit_echo(struct world *world, size_t index);
 /* Is it stopped, within a bounded time? */
 bool world_echo_stopped(const struct world *world, size_t index);
 /* Wait for its death, bounded; the signal that killed it, 0: none, -1: it lives. */
