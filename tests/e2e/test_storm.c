@@ -288,6 +288,33 @@ static void tick(void)
 		start(at);
 }
 
+static void tell(const char *what)
+{
+	char command[200];
+
+	printf("\n    %s\n", what);
+	(void)fflush(stdout);
+	snprintf(command, sizeof(command), "timeout 5 \"$HOLDFAST\" --run-dir '%s' %s", world.dir,
+		 what);
+	(void)!system(command);
+}
+
+/* What has gone wrong here was not understood when it was seen: all that can be said. */
+static void tell_all(void)
+{
+	static const char *const questions[] = {"events", "health", "stats", "secondary list",
+						"doctor"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
+		tell(questions[i]);
+	for (unsigned int i = 0; i < PUMP_GUESTS; i++) {
+		char question[32];
+
+		snprintf(question, sizeof(question), "port show p%u --rings", i);
+		tell(question);
+	}
+}
+
 /* On a machine that leaves us little the time is over before anything has happened. */
 static bool something_is_missing(void)
 {
@@ -298,6 +325,7 @@ static void rage(uint64_t seconds)
 {
 	uint64_t until = hf_now_ns() + seconds * NS_PER_S, next = hf_now_ns();
 	pthread_t talker, visitor;
+	bool all_was_taken;
 
 	REQUIRE(pthread_create(&talker, NULL, talk, NULL) == 0);
 	REQUIRE(pthread_create(&visitor, NULL, come_and_go, NULL) == 0);
@@ -315,7 +343,10 @@ static void rage(uint64_t seconds)
 			places[i].continue_at_ns = 1;
 	for (uint32_t i = 0; i < PLACES; i++)
 		look_after(i);
-	CHECK(pump_stop(&pump));
+	all_was_taken = pump_stop(&pump);
+	CHECK(all_was_taken);
+	if (!all_was_taken)
+		tell_all();
 	pthread_join(talker, NULL);
 	pthread_join(visitor, NULL);
 }
@@ -509,21 +540,14 @@ static void attachments_by_the_hundred_leave_no_place_taken(void)
 	world_close(&world);
 }
 
-/* Not understood when it was seen: say all that can be said. */
 static uint32_t echo_or_tell(void)
 {
 	uint32_t wrong = front_end_echo(&fe, 0, &next, 20);
-	char command[400];
 
 	if (!wrong)
 		return 0;
-	snprintf(command, sizeof(command),
-		 "for what in events health 'port show p0 --rings' 'secondary list' doctor; do "
-		 "echo; echo \"$what\"; timeout 5 \"$HOLDFAST\" --run-dir '%s' $what; done",
-		 world.dir);
 	printf("\n    %u of 20 packets are missing or wrong\n", wrong);
-	(void)fflush(stdout);
-	(void)!system(command);
+	tell_all();
 	return wrong;
 }
 
