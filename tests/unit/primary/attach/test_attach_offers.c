@@ -5,7 +5,6 @@
 #include "attach_client.h"
 #include "clock.h"
 #include "fd.h"
-#include "grant.h"
 #include "suite.h"
 #include "unusable.h"
 

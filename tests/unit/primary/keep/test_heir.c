@@ -15,9 +15,7 @@
 #include "lane_entries.h"
 #include "lives.h"
 #include "resume.h"
-#include "secondary_life.h"
 #include "session.h"
-#include "session_life.h"
 #include "store.h"
 #include "suite.h"
 

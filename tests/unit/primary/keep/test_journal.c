@@ -18,7 +18,6 @@
 #include "journal.h"
 #include "lives.h"
 #include "session.h"
-#include "session_life.h"
 #include "store.h"
 #include "stream.h"
 #include "suite.h"
