@@ -2,7 +2,8 @@
 /*
  * Runs of simple chains among chains of every other kind, at the run's own edges: order, rooms,
  * ends, counts, and every length of copy to the byte. What one chain may be is in
- * test_bursts.c and test_hostile_ring.c; these run there too, at each level of instructions.
+ * test_dequeue.c, test_enqueue.c and test_hostile_ring.c; these run there too, at each level of
+ * instructions.
  */
 #include <holdfast/burst.h>
 #include <pthread.h>
