@@ -20,7 +20,7 @@ struct port *port;
 int front;
 static int open_before;
 
-void begin(void)
+void begin_life(void)
 {
 	signal(SIGPIPE, SIG_IGN);
 	open_before = fds_open();
@@ -29,7 +29,7 @@ void begin(void)
 	hf_log_set_level(0); /* refusals say so */
 }
 
-void end(void)
+void end_life(void)
 {
 	lives_end(p);
 	rig_close(&rig);

@@ -13,9 +13,9 @@ extern struct primary heir;
 extern struct port *port;
 extern int front;
 
-void begin(void);
+void begin_life(void);
 /* Nothing is left open that was not open before. */
-void end(void);
+void end_life(void);
 void make_session(uint32_t nr_vrings);
 void end_session(void);
 /* The next life has the journal and the directory, and has taken over nothing. lives_forget it. */

@@ -25,7 +25,7 @@ static void a_session_goes_on_as_it_was(void)
 	int socket;
 	struct secondary *secondary;
 
-	begin();
+	begin_life();
 	make_session(2);
 	secondary = rig_secondary(&rig, "vsw", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket);
 	REQUIRE(journal_secondary(secondary) == 0);
@@ -66,7 +66,7 @@ static void a_session_goes_on_as_it_was(void)
 	lives_forget(&heir);
 	close(socket);
 	end_session();
-	end();
+	end_life();
 }
 
 /* With the nth allocation failing. Did one? Then the next life tries, else all is there. */
@@ -76,7 +76,7 @@ static bool takes_over_without(uint32_t nth)
 	int socket, error;
 	uint32_t hit;
 
-	begin();
+	begin_life();
 	make_session(2);
 	secondary = rig_secondary(&rig, "vsw", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket);
 	REQUIRE(journal_secondary(secondary) == 0);
@@ -96,7 +96,7 @@ static bool takes_over_without(uint32_t nth)
 	lives_forget(&heir);
 	close(socket);
 	end_session();
-	end();
+	end_life();
 	return hit;
 }
 
@@ -135,7 +135,7 @@ static void who_cannot_be_asked_about_is_left_to_the_next_life(void)
 	for (uint32_t nth = 1; hit && nth < 100; nth++) {
 		int socket;
 
-		begin();
+		begin_life();
 		REQUIRE(journal_secondary(rig_secondary(
 				&rig, "vsw", HOLDFAST__ATTACH__ROLE__VSWITCH, "*", &socket)) == 0);
 		if (ask(nth, &hit) < 0) {
@@ -143,7 +143,7 @@ static void who_cannot_be_asked_about_is_left_to_the_next_life(void)
 			again++;
 		}
 		close(socket);
-		end();
+		end_life();
 	}
 	CHECK_EQ(hit, 0);
 	CHECK(again > 1);
@@ -151,7 +151,7 @@ static void who_cannot_be_asked_about_is_left_to_the_next_life(void)
 
 static struct journal_port *damaged(void)
 {
-	begin();
+	begin_life();
 	make_session(2);
 	return (struct journal_port *)(uintptr_t)journal_valid_port(p, 0);
 }
@@ -166,7 +166,7 @@ static void check_given_up(void)
 	CHECK_EQ(rig_grant_word(&port->device.vrings[0]), 0);
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 }
 
 static void a_port_whose_record_is_damaged_is_given_up(void)
@@ -197,7 +197,7 @@ static void a_session_whose_memory_table_is_damaged_ends(void)
 	CHECK(taken->session == NULL);
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 }
 
 /* It died while it published: readers would wait for ever. */
@@ -206,7 +206,7 @@ static void an_odd_count_in_the_directory_is_made_even(void)
 	struct hf_shm_device *slot, copy;
 	struct port *taken;
 
-	begin();
+	begin_life();
 	make_session(2);
 	slot = hf_directory_device(&p->directory, 0);
 	slot->seq |= 1u;
@@ -220,14 +220,14 @@ static void an_odd_count_in_the_directory_is_made_even(void)
 	CHECK_EQ(copy.nr_vrings, 2);
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 }
 
 static void a_message_that_was_begun_takes_everything_back(void)
 {
 	struct port *taken;
 
-	begin();
+	begin_life();
 	make_session(2);
 	journal_begin(port->session);
 	taken = take_over();
@@ -237,7 +237,7 @@ static void a_message_that_was_begun_takes_everything_back(void)
 	CHECK_EQ(journal_slot(&heir, 0)->dirty, 0);
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 }
 
 static void what_a_session_needs_and_is_lost_ends_it(void)
@@ -246,7 +246,7 @@ static void what_a_session_needs_and_is_lost_ends_it(void)
 	uint32_t lost;
 	char byte;
 
-	begin();
+	begin_life();
 	make_session(2);
 	lost = port->device.regions_stored[0];
 	lives_inherit(&heir, p, &rig.conf);
@@ -262,14 +262,14 @@ static void what_a_session_needs_and_is_lost_ends_it(void)
 	CHECK_EQ(recv(front, &byte, 1, MSG_DONTWAIT), 0); /* it sees the end */
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 }
 
 static void an_answered_message_is_consumed_and_not_answered_again(void)
 {
 	char bytes[32];
 
-	begin();
+	begin_life();
 	make_session(2);
 	REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
 	journal_begin(port->session);
@@ -288,7 +288,7 @@ static void an_answered_message_is_consumed_and_not_answered_again(void)
 	CHECK_EQ(heir.ports[0]->session->reply.len, 0);
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 }
 
 /* One more life, in which the nth transfer and all behind it fail (0: none). 0: it has taken over.
@@ -315,7 +315,7 @@ static void a_message_that_cannot_be_taken_out_is_left_to_the_next_life(void)
 	char bytes[32];
 
 	for (uint32_t nth = 1; hit && nth < 100; nth++) {
-		begin();
+		begin_life();
 		make_session(2);
 		REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
 		journal_begin(port->session);
@@ -327,7 +327,7 @@ static void a_message_that_cannot_be_taken_out_is_left_to_the_next_life(void)
 		}
 		CHECK_EQ(recv(port->session->socket, bytes, sizeof(bytes), 0), 4);
 		end_session();
-		end();
+		end_life();
 	}
 	CHECK_EQ(hit, 0);
 	CHECK(again > 0);
@@ -335,7 +335,7 @@ static void a_message_that_cannot_be_taken_out_is_left_to_the_next_life(void)
 
 static void one_that_was_acted_on_is_answered_then(void)
 {
-	begin();
+	begin_life();
 	make_session(2);
 	REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
 	journal_begin(port->session);
@@ -349,7 +349,7 @@ static void one_that_was_acted_on_is_answered_then(void)
 	CHECK_EQ(heir.ports[0]->session->message_id, port->session->message_id);
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 }
 
 static const struct sentence sentences[] = {

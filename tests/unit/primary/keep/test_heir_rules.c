@@ -82,7 +82,7 @@ static bool is_killed(const char *rule, bool buried)
 	int socket, status = 0;
 	bool killed;
 
-	begin();
+	begin_life();
 	make_session(2);
 	if (rule)
 		REQUIRE(allow_add_attach(&rig.conf.attach_rules, rule) == 0);
@@ -105,7 +105,7 @@ static bool is_killed(const char *rule, bool buried)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 	return killed;
 }
 

@@ -28,7 +28,7 @@ static void what_was_written_is_read(void)
 {
 	const struct journal_port *record;
 
-	begin();
+	begin_life();
 	make_session(2);
 	CHECK(journal_valid_port(p, 1) == NULL);
 	record = journal_valid_port(p, 0);
@@ -48,14 +48,14 @@ static void what_was_written_is_read(void)
 	CHECK_EQ(record->features, port->device.features);
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 }
 
 static void the_copy_that_is_being_written_does_not_count(void)
 {
 	struct journal_slot *slot;
 
-	begin();
+	begin_life();
 	make_session(2);
 	slot = journal_slot(p, 0);
 	for (int i = 0; i < 4; i++) {
@@ -76,7 +76,7 @@ static void the_copy_that_is_being_written_does_not_count(void)
 	slot->valid = 0;
 	CHECK(journal_valid_port(p, 0) == NULL);
 	end_session();
-	end();
+	end_life();
 }
 
 static void what_only_the_old_copy_had_leaves_the_store(void)
@@ -85,7 +85,7 @@ static void what_only_the_old_copy_had_leaves_the_store(void)
 	uint32_t old;
 	int fd;
 
-	begin();
+	begin_life();
 	make_session(2);
 	vring = &port->device.vrings[1];
 	old = vring->stored.call;
@@ -104,7 +104,7 @@ static void what_only_the_old_copy_had_leaves_the_store(void)
 	CHECK_EQ(store_get(p->store, vring->stored.call), -ENOENT);
 	journal_port_gone(port);
 	CHECK(journal_valid_port(p, 0) == NULL);
-	end();
+	end_life();
 }
 
 /* ---- messages */
@@ -115,7 +115,7 @@ static void a_message_is_noted_step_by_step(void)
 	struct session *session;
 	uint64_t first;
 
-	begin();
+	begin_life();
 	make_session(2);
 	session = port->session;
 	slot = journal_slot(p, 0);
@@ -148,7 +148,7 @@ static void a_message_is_noted_step_by_step(void)
 	journal_clean(session);
 	CHECK_EQ(slot->dirty, 0);
 	end_session();
-	end();
+	end_life();
 }
 
 /* ---- refusals */
@@ -165,7 +165,7 @@ static void what_another_release_wrote_is_refused(void)
 {
 	struct journal_header *h, saved;
 
-	begin();
+	begin_life();
 	h = p->journal->header;
 	saved = *h;
 	check_adopt(0);
@@ -188,7 +188,7 @@ static void what_another_release_wrote_is_refused(void)
 	h->pipes[2] = 0;
 	check_adopt(-EBADF);
 	*h = saved;
-	end();
+	end_life();
 }
 
 /* A successor would look for its tables where nothing is. */
@@ -196,7 +196,7 @@ static void a_header_that_leads_out_of_the_journal_is_refused(void)
 {
 	struct journal_header *h, saved;
 
-	begin();
+	begin_life();
 	h = p->journal->header;
 	saved = *h;
 #define DAMAGE(field, value)                                                                       \
@@ -220,12 +220,12 @@ static void a_header_that_leads_out_of_the_journal_is_refused(void)
 	DAMAGE(secondary_stride, 1ull << 63);
 	*h = saved;
 	check_adopt(0);
-	end();
+	end_life();
 }
 
 static void without_a_journal_there_is_nothing_to_adopt(void)
 {
-	begin();
+	begin_life();
 	lives_inherit(&heir, p, &rig.conf);
 	store_release(heir.store, STORE_JOURNAL);
 	CHECK_EQ(journal_adopt(&heir), -ENOENT);
@@ -233,7 +233,7 @@ static void without_a_journal_there_is_nothing_to_adopt(void)
 	CHECK(journal_adopt(&heir) < 0); /* no memory at all */
 	CHECK(heir.journal == NULL);
 	lives_forget(&heir);
-	end();
+	end_life();
 }
 
 static void without_a_store_or_memory_there_is_no_journal_yet(void)
@@ -241,7 +241,7 @@ static void without_a_store_or_memory_there_is_no_journal_yet(void)
 	struct primary storeless = {0};
 
 	CHECK_EQ(journal_adopt(&storeless), -ENOENT);
-	begin();
+	begin_life();
 	lives_inherit(&heir, p, &rig.conf);
 	faults_open();
 	faults_arm(0, FAULT_HEAP, FAULT_ERROR, 1, 1);
@@ -252,7 +252,7 @@ static void without_a_store_or_memory_there_is_no_journal_yet(void)
 	CHECK_EQ(journal_adopt(&heir), 0);
 	lives_inherit_directory(&heir);
 	lives_forget(&heir);
-	end();
+	end_life();
 }
 
 /* ---- words */
@@ -284,7 +284,7 @@ static void numbers_listeners_and_positions_are_words_of_their_own(void)
 	uint32_t valid;
 	int fd, got;
 
-	begin();
+	begin_life();
 	make_session(2);
 	valid = journal_slot(p, 0)->valid;
 	p->next_grant = 77;
@@ -322,7 +322,7 @@ static void numbers_listeners_and_positions_are_words_of_their_own(void)
 	close(fd);
 	lives_forget(&heir);
 	end_session();
-	end();
+	end_life();
 }
 
 static const struct sentence sentences[] = {
