@@ -19,7 +19,6 @@ extern struct fdb *fdb;
 extern struct worker_stats *stats;
 extern struct left_ring *rings;
 extern struct forward workers[2];
-
 extern struct fake_frame frames[256];
 extern struct hf_packet *burst[256];
 

@@ -5,7 +5,7 @@
  * the request was never offered.
  */
 #include <fcntl.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -17,85 +17,19 @@
 #include "check.h"
 #include "device.h"
 #include "fake_grants.h"
-#include "fd.h"
 #include "fd_ledger.h"
 #include "front.h"
-#include "grant.h"
 #include "memory.h"
-#include "port.h"
 #include "refusal.h"
-#include "revocation.h"
+#include "refused.h"
 #include "session.h"
 #include "suite.h"
-
-static struct front front;
-static struct device before;
-
-static void begin(void)
-{
-	front_begin();
-	front_connect(&front);
-	front_setup(&front);
-	front_kick(&front, 0);
-	before = front_port()->device;
-}
-
-static void end(void)
-{
-	front_close(&front);
-	front_end();
-}
-
-static bool untouched(void)
-{
-	return memcmp(&before, &front_port()->device, sizeof(before)) == 0;
-}
-
-static uint64_t refusals(void)
-{
-	uint64_t sum = 0;
-
-	for (int i = 0; i < NR_REFUSALS; i++)
-		sum += primary.refusals[i];
-	return sum;
-}
-
-/* Who closes what may hang does it beside us, and is watched by a descriptor until it has. */
-static int fds_become(int wanted)
-{
-	for (int ms = 0; ms < 20000 && fds_open() != wanted; ms++) {
-		(void)foreign_full_since(&front_port()->foreign);
-		usleep(1000);
-	}
-	return fds_open();
-}
-
-/* Refused with that reason, asked for an answer and not; nothing else happens. */
-static void refused(uint32_t request, const void *payload, uint32_t size, const int *fds,
-		    unsigned int nr_fds, enum refusal reason)
-{
-	uint64_t count = primary.refusals[reason], all = refusals();
-	int open = fds_open();
-
-	CHECK_EQ(front_ask(&front, request, payload, size, fds, nr_fds), 1);
-	CHECK_EQ(primary.refusals[reason], count + 1);
-	CHECK_EQ(refusals(), all + 1);
-	CHECK(untouched());
-	CHECK_EQ(fds_become(open), open);
-}
-
-static void refused_state(uint32_t request, uint32_t index, uint32_t num, enum refusal reason)
-{
-	struct vu_vring_state state = {index, num};
-
-	refused(request, &state, sizeof(state), NULL, 0, reason);
-}
 
 static void illegal_numbers_leave_no_trace(void)
 {
 	uint64_t word = 67;
 
-	begin();
+	begin_session();
 	refused_state(VU_SET_VRING_NUM, 1, 3, REFUSED_RING_SIZE);
 	refused_state(VU_SET_VRING_NUM, 4, 256, REFUSED_VRING_INDEX);
 	refused_state(VU_SET_VRING_NUM, 0, 256, REFUSED_VRING_STATE);
@@ -109,7 +43,7 @@ static void illegal_numbers_leave_no_trace(void)
 	refused(VU_SET_FEATURES, &word, 8, NULL, 0, REFUSED_UNSUPPORTED_FEATURE);
 	word = VIRTIO_BIT(1);
 	refused(VU_SET_PROTOCOL_FEATURES, &word, 8, NULL, 0, REFUSED_UNSUPPORTED_FEATURE);
-	end();
+	end_session();
 }
 
 static void refused_addr(struct vu_vring_addr addr, enum refusal reason)
@@ -122,7 +56,7 @@ static void ring_parts_are_aligned_inside_one_region_and_apart(void)
 	const uint64_t top = FRONT_USER + FRONT_MEMORY;
 	struct vu_vring_addr good = front_addr(1), bad;
 
-	begin();
+	begin_session();
 	for (uint64_t by = 1; by < 16; by++) {
 		bad = good;
 		bad.desc_user += by;
@@ -157,7 +91,7 @@ static void ring_parts_are_aligned_inside_one_region_and_apart(void)
 	bad = good;
 	bad.used_user = bad.avail_user;
 	refused_addr(bad, REFUSED_RING_ADDRESS);
-	end();
+	end_session();
 }
 
 /* Neighbours in every address there is, and two maps all the same. */
@@ -171,10 +105,10 @@ static void a_ring_in_two_regions_is_refused(void)
 	struct vu_vring_addr addr = front_addr(1);
 	int fds[2];
 
-	begin();
+	begin_session();
 	fds[0] = fds[1] = front.memory;
 	CHECK_EQ(front_ask(&front, VU_SET_MEM_TABLE, &table, 8 + 2 * 32, fds, 2), 0);
-	before = front_port()->device;
+	draft_before = front_port()->device;
 	addr.desc_user = FRONT_USER + edge - 16;
 	refused_addr(addr, REFUSED_RING_ADDRESS);
 	addr = front_addr(1);
@@ -187,7 +121,7 @@ static void a_ring_in_two_regions_is_refused(void)
 	addr = front_addr(1);
 	addr.desc_user = FRONT_USER + edge;
 	CHECK_EQ(front_ask(&front, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), 0);
-	end();
+	end_session();
 }
 
 static void a_ring_may_end_where_its_region_ends(void)
@@ -195,13 +129,13 @@ static void a_ring_may_end_where_its_region_ends(void)
 	const uint64_t top = FRONT_USER + FRONT_MEMORY;
 	struct vu_vring_addr addr = front_addr(1);
 
-	begin();
+	begin_session();
 	addr.used_user = top - (8 + 8 * FRONT_SIZE);
 	CHECK_EQ(front_ask(&front, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), 0);
 	addr.avail_user = top - (6 + 2 * FRONT_SIZE);
 	addr.used_user = front_addr(1).used_user;
 	CHECK_EQ(front_ask(&front, VU_SET_VRING_ADDR, &addr, sizeof(addr), NULL, 0), 0);
-	end();
+	end_session();
 }
 
 static void without_event_index_its_word_need_not_fit(void)
@@ -220,7 +154,7 @@ static void without_event_index_its_word_need_not_fit(void)
 		  VIRTIO_BIT(VU_F_PROTOCOL_FEATURES) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
 	front_turn();
 	CHECK(!front_port()->device.vrings[0].has_address);
-	end();
+	end_session();
 }
 
 static void refused_table(const struct vu_region *regions, uint32_t count, const int *fds,
@@ -236,7 +170,7 @@ static void a_bad_memory_table_leaves_the_old_one_in_force(void)
 {
 	int two[2];
 
-	begin();
+	begin_session();
 	two[0] = two[1] = front.memory;
 	refused_table((struct vu_region[]){{0, 0, 0, 0}}, 1, two, REFUSED_REGION_RANGE);
 	refused_table((struct vu_region[]){{0, FRONT_MEMORY + 4096, 0, 0}}, 1, two,
@@ -260,7 +194,7 @@ static void a_bad_memory_table_leaves_the_old_one_in_force(void)
 		      REFUSED_REGION_OVERLAP);
 	CHECK(fake_granted(&front_port()->device.vrings[0]));
 	CHECK_EQ(fake.revocations, 0);
-	end();
+	end_session();
 }
 
 static void odd_but_legal_regions_are_mapped(void)
@@ -273,12 +207,12 @@ static void odd_but_legal_regions_are_mapped(void)
 			    {0x10000, 4096, 0x20000, FRONT_MEMORY - 4096}}};
 	int fds[3];
 
-	begin();
+	begin_session();
 	fds[0] = fds[1] = fds[2] = front.memory;
 	CHECK_EQ(front_ask(&front, VU_SET_MEM_TABLE, &table, 8 + 3 * 32, fds, 3), 0);
 	CHECK_EQ(front_port()->device.memory.count, 3);
 	CHECK_EQ(front_port()->device.memory.regions[1].gpa, 0x10000);
-	end();
+	end_session();
 }
 
 static void memory_that_cannot_be_mapped_writable_is_refused(void)
@@ -287,7 +221,7 @@ static void memory_that_cannot_be_mapped_writable_is_refused(void)
 	int fds[6], pipe_fds[2];
 	char path[64];
 
-	begin();
+	begin_session();
 	REQUIRE(pipe2(pipe_fds, O_CLOEXEC) == 0);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", front.memory);
 	fds[0] = pipe_fds[0];
@@ -303,7 +237,7 @@ static void memory_that_cannot_be_mapped_writable_is_refused(void)
 		close(fds[i]);
 	}
 	close(pipe_fds[1]);
-	end();
+	end_session();
 }
 
 /* Whoever serves such a file may let a reader wait for ever. */
@@ -313,7 +247,7 @@ static void a_file_of_an_ordinary_file_system_is_no_memory(void)
 	char disk[] = "/var/tmp/holdfast-XXXXXX", shm[] = "/dev/shm/holdfast-XXXXXX";
 	int fd;
 
-	begin();
+	begin_session();
 	fd = mkstemp(disk);
 	REQUIRE(fd >= 0 && unlink(disk) == 0 && ftruncate(fd, 4096) == 0);
 	if (fcntl(fd, F_GET_SEALS) < 0)
@@ -325,7 +259,7 @@ static void a_file_of_an_ordinary_file_system_is_no_memory(void)
 		   &(struct vu_mem_table){.count = 1, .regions = {region}}, 40, &fd, 1);
 	CHECK_EQ(front_reply_u64(&front, VU_SET_MEM_TABLE), 0);
 	close(fd);
-	end();
+	end_session();
 }
 
 /* Mapped it could be, page by page, as long as nobody touches it. */
@@ -341,11 +275,11 @@ static void hugepages_that_the_pool_does_not_have_are_refused(void)
 		close(fd);
 		return;
 	}
-	begin();
+	begin_session();
 	refused_table(&region, 1, &fd, REFUSED_NO_RESOURCES);
 	refused(VU_ADD_MEM_REG, &reg, sizeof(reg), &fd, 1, REFUSED_NO_RESOURCES);
 	CHECK(fake_granted(&front_port()->device.vrings[0]));
-	end();
+	end_session();
 	close(fd);
 }
 
@@ -358,7 +292,7 @@ static void unknown_and_overlapping_regions_are_neither_added_nor_removed(void)
 		{1 << 30, 4096, 1 << 30, 0},
 	};
 
-	begin();
+	begin_session();
 	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {
 		struct vu_mem_reg reg = {.region = unknown[i]};
 
@@ -367,7 +301,7 @@ static void unknown_and_overlapping_regions_are_neither_added_nor_removed(void)
 			refused(VU_ADD_MEM_REG, &reg, sizeof(reg), &front.memory, 1,
 				REFUSED_REGION_OVERLAP);
 	}
-	end();
+	end_session();
 }
 
 static void only_an_eventfd_is_a_kick_a_call_or_an_error(void)
@@ -376,7 +310,7 @@ static void only_an_eventfd_is_a_kick_a_call_or_an_error(void)
 	int fds[7], pair[2], pipe_fds[2];
 	uint64_t word = 1;
 
-	begin();
+	begin_session();
 	REQUIRE(pipe2(pipe_fds, O_CLOEXEC) == 0);
 	REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	fds[0] = pipe_fds[1];
@@ -399,27 +333,27 @@ static void only_an_eventfd_is_a_kick_a_call_or_an_error(void)
 		close(fds[i]);
 	close(pair[1]);
 	close(pipe_fds[0]);
-	end();
+	end_session();
 }
 
 static void event_descriptors_are_made_non_blocking(void)
 {
-	begin();
+	begin_session();
 	CHECK(fcntl(front_port()->device.vrings[0].call, F_GETFL) & O_NONBLOCK);
 	CHECK(fcntl(front_port()->device.vrings[0].kick, F_GETFL) & O_NONBLOCK);
-	end();
+	end_session();
 }
 
 static void a_refusal_without_answer_ends_the_session_and_the_next_one_works(void)
 {
-	begin();
+	begin_session();
 	front_state(&front, VU_SET_VRING_NUM, 1, 3);
 	CHECK(front_is_closed(&front));
 	CHECK(front_port()->session == NULL);
 	front_close(&front);
 	front_connect(&front);
 	front_setup(&front);
-	end();
+	end_session();
 }
 
 static void requests_that_were_never_offered_are_dropped(void)
@@ -428,7 +362,7 @@ static void requests_that_were_never_offered_are_dropped(void)
 					    31, 32, 34, 41, 42, 46, 99, 1u << 31, UINT32_MAX};
 	uint8_t payload[64] = {0};
 
-	begin();
+	begin_session();
 	for (size_t i = 0; i < ARRAY_SIZE(requests); i++) {
 		enum refusal reason = requests[i] && requests[i] < VU_NR_REQUESTS
 					      ? REFUSED_UNSUPPORTED_REQUEST
@@ -440,7 +374,7 @@ static void requests_that_were_never_offered_are_dropped(void)
 	}
 	front_send(&front, VU_GET_QUEUE_NUM, 0, NULL, 0, NULL, 0);
 	CHECK_EQ(front_reply_u64(&front, VU_GET_QUEUE_NUM), 2);
-	end();
+	end_session();
 }
 
 static void a_stream_that_cannot_be_followed_is_closed(void)
@@ -455,352 +389,12 @@ static void a_stream_that_cannot_be_followed_is_closed(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		begin();
+		begin_session();
 		front_send_bytes(&front, &bad[i], sizeof(bad[i]), NULL, 0);
 		CHECK(front_is_closed(&front));
 		CHECK_EQ(refusals(), 1);
-		end();
+		end_session();
 	}
-}
-
-/* Until it does not wait any more for those who close elsewhere. */
-static void wait_for_the_door(void)
-{
-	for (int ms = 0; ms < 20000 && front_port()->listener_source.fd < 0; ms++) {
-		usleep(1000);
-		front_turn();
-	}
-}
-
-/* Any message with any descriptors and any size, as the first of a session. */
-static void no_message_leaks_a_descriptor(void)
-{
-	static const unsigned int counts[] = {0, 1, 2, 8, 9, 64, 253};
-	static const uint32_t sizes[] = {0, 8, 9, 40, 264, 268, 269};
-	static int fds[253];
-	uint8_t payload[272] = {0};
-	int open;
-
-	front_begin();
-	for (int i = 0; i < 253; i++)
-		fds[i] = eventfd(0, EFD_CLOEXEC);
-	open = fds_open();
-	for (uint32_t request = 0; request < 48; request++) {
-		for (size_t c = 0; c < ARRAY_SIZE(counts); c++) {
-			for (size_t s = 0; s < ARRAY_SIZE(sizes); s++) {
-				wait_for_the_door();
-				front_connect(&front);
-				front_send(&front, request, VU_NEED_REPLY, payload, sizes[s], fds,
-					   counts[c]);
-				front_turn();
-				front_close(&front);
-				CHECK_EQ(fds_become(open), open);
-			}
-		}
-	}
-	for (int i = 0; i < 253; i++)
-		close(fds[i]);
-	front_end();
-}
-
-/* And behind a good set-up, when what comes is taken, and what was there before is given up: the
- * words are those of a good table of one region, and of ring 1. */
-static void nor_does_one_behind_a_set_up(void)
-{
-	static const uint32_t sizes[] = {0, 8, 40};
-	const struct vu_mem_table table = {.count = 1,
-					   .regions = {{0, FRONT_MEMORY, FRONT_USER, 0}}};
-	int fds[2][9], taken = 0, open;
-
-	front_begin();
-	for (size_t i = 0; i < 9; i++) {
-		fds[0][i] = eventfd(0, EFD_CLOEXEC);
-		fds[1][i] = memfd_create("table", MFD_CLOEXEC);
-		REQUIRE(ftruncate(fds[1][i], FRONT_MEMORY) == 0);
-	}
-	open = fds_open();
-	for (uint32_t request = 0; request < 48; request++)
-		for (unsigned int count = 0; count < 3; count++)
-			for (size_t s = 0; s < ARRAY_SIZE(sizes) * 2; s++) {
-				wait_for_the_door();
-				front_port()->firsts = (struct rate){0};
-				front_connect(&front);
-				front_setup(&front);
-				front_send(&front, request, 0, &table, sizes[s / 2], fds[s % 2],
-					   count);
-				front_turn();
-				taken += count && front_port()->session;
-				front_close(&front);
-				CHECK_EQ(fds_become(open), open);
-			}
-	CHECK(taken >= 4); /* a table, and a kick, call and error descriptor at least */
-	hf_fd_close_all(fds[0], 9);
-	hf_fd_close_all(fds[1], 9);
-	front_end();
-}
-
-/* A good message of kind `kind`; some of them make sense in no order. */
-#define NR_KINDS 18
-static void send_kind(unsigned int kind)
-{
-	struct vu_vring_addr addr = front_addr(kind & 1);
-	struct vu_mem_reg region = {.region = {0, FRONT_MEMORY, FRONT_USER, 0}};
-
-	switch (kind / 2) {
-	case 0:
-		front_state(&front, VU_SET_VRING_NUM, kind & 1, FRONT_SIZE);
-		break;
-	case 1:
-		front_state(&front, VU_SET_VRING_BASE, kind & 1, 7);
-		break;
-	case 2:
-		front_send(&front, VU_SET_VRING_ADDR, 0, &addr, sizeof(addr), NULL, 0);
-		break;
-	case 3:
-		front_vring_fd(&front, VU_SET_VRING_KICK, kind & 1, front.kick[kind & 1]);
-		break;
-	case 4:
-		front_vring_fd(&front, VU_SET_VRING_CALL, kind & 1, front.call[kind & 1]);
-		break;
-	case 5:
-		front_state(&front, VU_SET_VRING_ENABLE, kind & 1, 1);
-		break;
-	case 6:
-		front_state(&front, VU_GET_VRING_BASE, kind & 1, 0);
-		break;
-	case 7:
-		if (kind & 1)
-			front_memory(&front);
-		else
-			front_u64(&front, VU_SET_FEATURES, VIRTIO_BIT(VU_F_PROTOCOL_FEATURES));
-		break;
-	default:
-		if (kind & 1)
-			front_send(&front, VU_ADD_MEM_REG, 0, &region, sizeof(region),
-				   &front.memory, 1);
-		else
-			front_send(&front, VU_REM_MEM_REG, 0, &region, sizeof(region), NULL, 0);
-	}
-}
-
-/* HF_TEST_LONG=1: of a hundred thousand seeds. */
-static void any_order_of_messages_is_survived(void)
-{
-	int seeds = suite_is_long() ? 100000 : 400;
-
-	front_begin();
-	srand(1);
-	for (int seed = 0; seed < seeds; seed++) {
-		/* It is not to be read slower for what it did before. */
-		front_port()->firsts = front_port()->revocations = (struct rate){0};
-		front_connect(&front);
-		front_greet(&front, VIRTIO_BIT(VU_F_PROTOCOL_FEATURES));
-		fake.hold = seed & 1;
-		for (int i = 0; i < 30; i++) {
-			send_kind((unsigned int)rand() % NR_KINDS);
-			if (rand() % 4 == 0)
-				front_turn();
-			if (rand() % 8 == 0)
-				front_kick(&front, 0);
-			if (rand() % 3 == 0)
-				(void)fake_release();
-			for (uint32_t v = 0; front_port()->session && v < 2; v++) {
-				const struct vring *vring = &front_port()->device.vrings[v];
-
-				CHECK(!vring->started || vring_configured(vring) ||
-				      revoke_covers(vring));
-			}
-		}
-		front_close(&front);
-		/* A round is over when its time is, which who is preempted has not had. */
-		for (int i = 0; i < 10000 && (fake_release() || front_port()->session); i++)
-			front_turn();
-		CHECK(front_port()->session == NULL);
-	}
-	front_end();
-}
-
-/* The whole of a good set-up, message by message. */
-#define NR_STEPS 18u
-static void send_step(uint32_t step)
-{
-	const uint64_t features = VIRTIO_BIT(VU_F_PROTOCOL_FEATURES) |
-				  VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX);
-	uint32_t ring = (step - 6) / 6;
-	struct vu_vring_addr addr = front_addr(ring);
-
-	switch (step < 6 ? step : 6 + step % 6) {
-	case 0:
-		front_send(&front, VU_GET_FEATURES, 0, NULL, 0, NULL, 0);
-		CHECK_EQ(front_reply_u64(&front, VU_GET_FEATURES), port_supported_features());
-		break;
-	case 1:
-		front_send(&front, VU_SET_OWNER, 0, NULL, 0, NULL, 0);
-		break;
-	case 2:
-		front_send(&front, VU_GET_PROTOCOL_FEATURES, 0, NULL, 0, NULL, 0);
-		(void)front_reply_u64(&front, VU_GET_PROTOCOL_FEATURES);
-		break;
-	case 3:
-		front_u64(&front, VU_SET_PROTOCOL_FEATURES, VIRTIO_BIT(VU_PROTOCOL_REPLY_ACK));
-		break;
-	case 4:
-		front_u64(&front, VU_SET_FEATURES, features);
-		break;
-	case 5:
-		front_memory(&front);
-		break;
-	case 6:
-		front_state(&front, VU_SET_VRING_NUM, ring, FRONT_SIZE);
-		break;
-	case 7:
-		front_state(&front, VU_SET_VRING_BASE, ring, 0);
-		break;
-	case 8:
-		front_send(&front, VU_SET_VRING_ADDR, 0, &addr, sizeof(addr), NULL, 0);
-		break;
-	case 9:
-		front_vring_fd(&front, VU_SET_VRING_KICK, ring, front.kick[ring]);
-		break;
-	case 10:
-		front_vring_fd(&front, VU_SET_VRING_CALL, ring, front.call[ring]);
-		break;
-	default:
-		front_state(&front, VU_SET_VRING_ENABLE, ring, 1);
-	}
-}
-
-static void any_beginning_of_a_session_may_be_all_there_is(void)
-{
-	front_begin();
-	for (uint32_t steps = 0; steps <= NR_STEPS; steps++) {
-		front_connect(&front);
-		for (uint32_t step = 0; step < steps; step++)
-			send_step(step);
-		front_turn();
-		CHECK(!front_is_closed(&front));
-		front_close(&front);
-		CHECK(front_port()->session == NULL);
-		CHECK_EQ(front_port()->device.memory.count, 0);
-		CHECK(!fake_granted(&front_port()->device.vrings[0]));
-	}
-	CHECK_EQ(refusals(), 0);
-	front_end();
-}
-
-static void each_message_may_come_twice(void)
-{
-	front_begin();
-	for (uint32_t twice = 0; twice < NR_STEPS; twice++) {
-		front_connect(&front);
-		for (uint32_t step = 0; step < NR_STEPS; step++) {
-			send_step(step);
-			if (step == twice)
-				send_step(step);
-		}
-		front_kick(&front, 0);
-		front_kick(&front, 1);
-		CHECK(fake_granted(&front_port()->device.vrings[0]));
-		CHECK(fake_granted(&front_port()->device.vrings[1]));
-		front_close(&front);
-	}
-	CHECK_EQ(refusals(), 0);
-	front_end();
-}
-
-static void half_a_message_and_an_unread_reply_have_a_deadline(void)
-{
-	const struct vu_header ask = {VU_GET_FEATURES, VU_VERSION, 0};
-
-	begin();
-	front_send_bytes(&front, &ask, 5, NULL, 0);
-	front_turn();
-	CHECK(front_port()->session->deadline.at_ns != 0);
-	front_wait(5200);
-	CHECK(front_is_closed(&front));
-	CHECK_EQ(primary.refusals[REFUSED_MESSAGE_TIMEOUT], 1);
-	front_close(&front);
-	/* This one asks and asks, and never reads an answer. */
-	front_connect(&front);
-	for (int i = 0; i < 100000 && front_port()->session->state != SESSION_REPLYING; i++) {
-		front_send_bytes(&front, &ask, sizeof(ask), NULL, 0);
-		if (i % 64 == 0)
-			front_turn();
-	}
-	CHECK_EQ(front_port()->session->state, SESSION_REPLYING);
-	front_wait(5200);
-	CHECK(front_port()->session == NULL);
-	CHECK_EQ(primary.refusals[REFUSED_REPLY_TIMEOUT], 1);
-	end();
-}
-
-static void bytes_one_by_one_make_the_deadline_of_a_message_no_later(void)
-{
-	struct vu_header header = {VU_SET_VRING_ENABLE, VU_VERSION, 8};
-	struct vu_vring_state enabled = {0, 1};
-	uint8_t bytes[sizeof(header) + sizeof(enabled)];
-	uint64_t at;
-
-	begin();
-	memcpy(bytes, &header, sizeof(header));
-	memcpy(bytes + sizeof(header), &enabled, sizeof(enabled));
-	front_send_bytes(&front, bytes, 1, NULL, 0);
-	front_turn();
-	at = front_port()->session->deadline.at_ns;
-	CHECK(at != 0);
-	for (size_t i = 1; i + 1 < sizeof(bytes); i++) {
-		usleep(1000);
-		front_send_bytes(&front, bytes + i, 1, NULL, 0);
-		front_turn();
-		CHECK_EQ(front_port()->session->raw.have, i + 1);
-		CHECK_EQ(front_port()->session->deadline.at_ns, at);
-	}
-	/* Whole at last; the next one has a time of its own. */
-	front_send_bytes(&front, bytes + sizeof(bytes) - 1, 1, NULL, 0);
-	front_turn();
-	CHECK_EQ(front_port()->session->deadline.at_ns, 0);
-	front_send_bytes(&front, bytes, 1, NULL, 0);
-	front_turn();
-	CHECK(front_port()->session->deadline.at_ns > at);
-	end();
-}
-
-/* Until a reply has to wait. How often. */
-static int ask_and_never_read(void)
-{
-	const struct vu_header ask = {VU_GET_FEATURES, VU_VERSION, 0};
-	int asked = 0;
-
-	while (front_port()->session->state != SESSION_REPLYING && asked < 100000) {
-		front_send_bytes(&front, &ask, sizeof(ask), NULL, 0);
-		if (++asked % 64 == 0)
-			front_turn();
-	}
-	CHECK_EQ(front_port()->session->state, SESSION_REPLYING);
-	return asked;
-}
-
-static void who_goes_while_its_reply_waits_is_gone(void)
-{
-	begin();
-	(void)ask_and_never_read();
-	shutdown(front.socket, SHUT_RDWR);
-	front_turn();
-	CHECK(!front_port()->session);
-	end();
-}
-
-static void a_reply_that_had_to_wait_arrives_whole(void)
-{
-	int asked, answered = 0;
-
-	begin();
-	asked = ask_and_never_read();
-	while (front_reply_u64(&front, VU_GET_FEATURES) == port_supported_features())
-		answered++;
-	CHECK_EQ(answered, asked);
-	CHECK_EQ(front_port()->session->state, SESSION_READING);
-	end();
 }
 
 static const struct sentence sentences[] = {
@@ -820,14 +414,5 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_refusal_without_answer_ends_the_session_and_the_next_one_works),
 	CATALOGUE(requests_that_were_never_offered_are_dropped, "[M-1]"),
 	CATALOGUE(a_stream_that_cannot_be_followed_is_closed, "[M-1]"),
-	CATALOGUE(no_message_leaks_a_descriptor, "[10] [16]"),
-	CATALOGUE(nor_does_one_behind_a_set_up, "[10] [16]"),
-	CATALOGUE(any_order_of_messages_is_survived, "[M-3]"),
-	CATALOGUE(any_beginning_of_a_session_may_be_all_there_is, "[M-3]"),
-	CATALOGUE(each_message_may_come_twice, "[M-3]"),
-	CATALOGUE(a_reply_that_had_to_wait_arrives_whole, "[M-15]"),
-	SENTENCE(who_goes_while_its_reply_waits_is_gone),
-	CATALOGUE(bytes_one_by_one_make_the_deadline_of_a_message_no_later, "[M-16]"),
-	CATALOGUE(half_a_message_and_an_unread_reply_have_a_deadline, "[M-15] [M-16]"),
 };
 SUITE("session_refusals", sentences)
