@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "blame.h"
 
+#include <signal.h>
+
 #include "check.h"
 #include "clock.h"
 #include "event.h"
@@ -8,6 +10,7 @@
 #include "lane_entries.h"
 #include "port.h"
 #include "primary.h"
+#include "process.h"
 #include "publish.h"
 #include "refusal.h"
 #include "secondary.h"
@@ -39,11 +42,26 @@ void blame_survived(struct vring *vring)
 		vring->deaths = 0;
 }
 
+bool blame_is_on_others(const struct secondary *secondary)
+{
+	if (secondary->killed)
+		return false;
+	switch (process_end_signal(secondary->pidfd, secondary->pid)) {
+	case SIGHUP:
+	case SIGINT:
+	case SIGKILL:
+	case SIGTERM:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Is it to blame for this death? */
-static bool note(struct vring *vring)
+static bool note(struct vring *vring, bool by_others)
 {
 	blame_survived(vring);
-	if (hf_lane_quiescent(grant_lane(vring)))
+	if (by_others || hf_lane_quiescent(grant_lane(vring)))
 		return false;
 	if (vring->deaths < MOST_DEATHS)
 		vring->deaths++;
@@ -55,13 +73,13 @@ static bool is_source(const struct vring *vring)
 	return vring->index & 1;
 }
 
-struct vring *blame_death(struct device *device, const struct secondary *secondary,
+struct vring *blame_death(struct device *device, const struct secondary *secondary, bool by_others,
 			  struct vring *suspect)
 {
 	for (uint32_t i = 0; i < HF_SHM_MAX_VRINGS; i++) {
 		struct vring *vring = &device->vrings[i];
 
-		if (vring->owner != secondary || !note(vring))
+		if (vring->owner != secondary || !note(vring, by_others))
 			continue;
 		if (vring->deaths >= DEATHS_TO_BREAK &&
 		    (!suspect || (is_source(vring) && !is_source(suspect))))

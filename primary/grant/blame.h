@@ -9,10 +9,12 @@
  * front-end cannot get rid of is the count.
  *
  * A switch that is killed from outside, however often, has ended bursts on the rings that it polls,
- * so nobody is blamed. Of several that are to blame one is broken at a time, a source before a
- * destination: in a hop both are in a burst, and a destination that is innocent ends its next one.
- * Where it was the destination after all, its turn comes with the next death, and the source's wait
- * is over.
+ * so nobody is blamed; nor where a signal that no instruction raises says so, unless it was ours,
+ * to one that did not leave a ring. Who was killed before its first bursts ended, on a machine that
+ * gives it little, would put rings of innocents off otherwise. Of several that are to blame one is
+ * broken at a time, a source before a destination: in a hop both are in a burst, and a destination
+ * that is innocent ends its next one. Where it was the destination after all, its turn comes with
+ * the next death, and the source's wait is over.
  */
 #ifndef PRIMARY_BLAME_H
 #define PRIMARY_BLAME_H
@@ -24,9 +26,11 @@ struct device;
 struct secondary;
 struct vring;
 
-/* `secondary` died and its vrings of this device have not been taken back: count. The one to break,
- * of these and `suspect`, or NULL. */
-struct vring *blame_death(struct device *device, const struct secondary *secondary,
+/* It died: did somebody else kill it, and not us? False where nobody says. */
+bool blame_is_on_others(const struct secondary *secondary);
+/* `secondary` died by its own doing, or `by_others`, and its vrings of this device have not been
+ * taken back: count. The one to break, of these and `suspect`, or NULL. */
+struct vring *blame_death(struct device *device, const struct secondary *secondary, bool by_others,
 			  struct vring *suspect);
 /* All its owner ran is taken back: it is granted to nobody for a while. */
 void blame_break(struct vring *vring, const struct secondary *owner);

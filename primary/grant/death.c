@@ -30,6 +30,7 @@ static void take_back_dead(struct device *device, struct secondary *secondary)
 
 void grant_secondary_died(struct primary *primary, struct secondary *secondary)
 {
+	const bool by_others = blame_is_on_others(secondary);
 	struct vring *suspect = NULL;
 
 	secondary->dead = true;
@@ -39,7 +40,7 @@ void grant_secondary_died(struct primary *primary, struct secondary *secondary)
 		struct port *port = primary->ports[i];
 
 		if (port && port->device.owner == secondary) {
-			suspect = blame_death(&port->device, secondary, suspect);
+			suspect = blame_death(&port->device, secondary, by_others, suspect);
 			take_back_dead(&port->device, secondary);
 		}
 	}

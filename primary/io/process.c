@@ -6,13 +6,26 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/pidfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "fd.h"
 
 #define DEATH_MS 5000
+
+/* Of <linux/pidfd.h> (Linux 6.15), which the C library's headers need not have: a question and its
+ * answer. */
+struct pidfd_end {
+	uint64_t mask; /* what is asked, and what was answered */
+	uint64_t unused[6];
+	uint32_t unused_too;
+	int32_t status; /* as of wait(2) */
+};
+#define ASK_PIDFD     _IOWR(0xff, 11, struct pidfd_end)
+#define ASK_PIDFD_END (1u << 3)
 
 /* /proc/PID/stat from its third word on: the name before it, in brackets, may hold anything. NULL:
  * no such process. */
@@ -71,6 +84,38 @@ char process_state(pid_t pid)
 
 	/* The third. */
 	return words && sscanf(words, " %c", &state) == 1 ? state : 0;
+}
+
+/* Of a zombie; 0: it did not die by a signal, or we may not know. */
+static int status_by_number(pid_t pid)
+{
+	char text[1024], state;
+	const char *words = read_stat(pid, text, sizeof(text)), *last;
+	int status = 0;
+
+	/* The 52nd word is the last. */
+	last = words && sscanf(words, " %c", &state) == 1 && state == 'Z' ? strrchr(words, ' ')
+									  : NULL;
+	return last && sscanf(last, "%d", &status) == 1 ? status : 0;
+}
+
+/* Of one that its parent has asked about. */
+static int status_by_pidfd(int pidfd)
+{
+	struct pidfd_end end = {.mask = ASK_PIDFD_END};
+
+	return ioctl(pidfd, ASK_PIDFD, &end) == 0 && end.mask & ASK_PIDFD_END ? end.status : 0;
+}
+
+/* calls: pidfd_send_signal */
+int process_end_signal(int pidfd, pid_t pid)
+{
+	int status = status_by_number(pid);
+
+	/* As long as it is there to be signalled the number is its own, so it was the right one. */
+	if (pidfd_send_signal(pidfd, 0, NULL, 0) < 0 && errno == ESRCH)
+		status = status_by_pidfd(pidfd);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
 /* calls: pidfd_open pidfd_send_signal poll ppoll */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A process of an earlier life, by its number and when it started. */
+/* Other processes: which one a number is, what it does, how it ends. */
 #ifndef PRIMARY_PROCESS_H
 #define PRIMARY_PROCESS_H
 
@@ -16,6 +16,13 @@ uint64_t process_ran_ns(pid_t pid);
 
 /* As proc(5) has it, stat: 'R', 'S', 'D', 'T', 't', 'Z'; 0: there is no such process. */
 char process_state(pid_t pid);
+
+/*
+ * The signal that it died by, once its pidfd says that it is dead. 0: it ended itself, or nobody
+ * says: that is for its parent, and for others until it has looked if they may trace it (proc(5),
+ * stat), and afterwards since Linux 6.15 (PIDFD_GET_INFO).
+ */
+int process_end_signal(int pidfd, pid_t pid);
 
 /*
  * Kill it and, if asked, wait until it is dead, for seconds at most: not from the loop. 0: it does

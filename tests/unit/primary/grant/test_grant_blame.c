@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rings that end their owners, and when they are forgiven. */
+#include <poll.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "clock.h"
 #include "death.h"
 #include "device.h"
@@ -77,6 +84,60 @@ static void deaths_from_outside_break_no_ring(void)
 	for (uint32_t i = 0; i < 4; i++)
 		CHECK(scene.vrings[i].owner != NULL && !scene.vrings[i].broken);
 	CHECK_EQ(scene.primary->refusals[REFUSED_ENDS_OWNERS], 0);
+	scene_end();
+}
+
+/* The process of the owner of the scene's device dies by this signal, in the first burst of its
+ * first ring. */
+static void die_by(int number)
+{
+	struct secondary *owner = scene.device->owner;
+	const struct rlimit no_core = {0, 0};
+	struct pollfd died = {.events = POLLIN};
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)setrlimit(RLIMIT_CORE, &no_core);
+		raise(number);
+		_exit(0);
+	}
+	REQUIRE(owner != NULL && pid > 0);
+	died.fd = pidfd_open(pid, 0);
+	REQUIRE(died.fd >= 0 && poll(&died, 1, 20000) == 1);
+	owner->pid = pid;
+	REQUIRE(dup2(died.fd, owner->pidfd) == owner->pidfd);
+	close(died.fd);
+	die_in(scene.device, 1, 0);
+	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+}
+
+/* On a machine that gives switches little they may be killed again and again before a first burst
+ * of theirs ends. */
+static void whom_others_kill_in_first_bursts_breaks_no_ring_either(void)
+{
+	scene_begin(2);
+	grant_offer(scene.device);
+	for (int i = 0; i < 5; i++)
+		die_by(i % 2 ? SIGTERM : SIGKILL);
+	CHECK(scene.vrings[0].owner && !scene.vrings[0].broken);
+	CHECK_EQ(scene.vrings[0].deaths, 0);
+	for (int i = 0; i < 3; i++)
+		die_by(i % 2 ? SIGSEGV : SIGABRT);
+	CHECK(!scene.vrings[0].owner && scene.vrings[0].broken);
+	scene_end();
+}
+
+/* It looped in a burst, say. */
+static void whom_we_kill_in_first_bursts_breaks_its_ring(void)
+{
+	scene_begin(2);
+	grant_offer(scene.device);
+	for (int i = 0; i < 3; i++) {
+		REQUIRE(scene.device->owner != NULL);
+		scene.device->owner->killed = true;
+		die_by(SIGKILL);
+	}
+	CHECK(!scene.vrings[0].owner && scene.vrings[0].broken);
 	scene_end();
 }
 
@@ -208,6 +269,8 @@ static void the_end_of_a_session_does_not_forgive_a_ring(void)
 static const struct sentence sentences[] = {
 	CATALOGUE(a_ring_whose_first_burst_ends_three_owners_is_run_by_nobody, "[F-1]"),
 	CATALOGUE(deaths_from_outside_break_no_ring, "[F-1]"),
+	CATALOGUE(whom_others_kill_in_first_bursts_breaks_no_ring_either, "[F-1]"),
+	SENTENCE(whom_we_kill_in_first_bursts_breaks_its_ring),
 	SENTENCE(of_a_hops_two_rings_the_source_is_broken_first),
 	SENTENCE(a_broken_ring_is_tried_again_after_a_while_and_after_longer_ones),
 	SENTENCE(a_ring_that_its_guest_breaks_under_its_owner_is_not_forgiven),
