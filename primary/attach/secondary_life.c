@@ -38,6 +38,7 @@
 #include "lane_entries.h"
 #include "outbox.h"
 #include "primary.h"
+#include "process.h"
 #include "refusal.h"
 #include "revoke.h"
 #include "secondary.h"
@@ -152,6 +153,7 @@ static struct secondary *new_secondary(struct primary *primary)
 	s->linger = (struct loop_timer){.fire = on_linger_over};
 	s->pause = (struct loop_timer){.fire = on_pause_over};
 	s->attached_ns = hf_now_ns();
+	s->oom_kills = process_oom_kills();
 	return s;
 }
 

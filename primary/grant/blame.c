@@ -42,16 +42,26 @@ void blame_survived(struct vring *vring)
 		vring->deaths = 0;
 }
 
+/* By a signal of ours, or of the kernel's, which a guest can bring about: its memory is charged to
+ * who touches it first. */
+static bool may_be_the_rings(const struct secondary *secondary)
+{
+	return secondary->killed || secondary->oom_kills == UINT64_MAX ||
+	       secondary->oom_kills != process_oom_kills();
+}
+
 bool blame_is_on_others(const struct secondary *secondary)
 {
-	if (secondary->killed)
+	/* Whoever ended that did what we had done. */
+	if (secondary->watch.hung)
 		return false;
 	switch (process_end_signal(secondary->pidfd, secondary->pid)) {
 	case SIGHUP:
 	case SIGINT:
-	case SIGKILL:
 	case SIGTERM:
 		return true;
+	case SIGKILL:
+		return !may_be_the_rings(secondary);
 	default:
 		return false;
 	}

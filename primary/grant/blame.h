@@ -9,12 +9,15 @@
  * front-end cannot get rid of is the count.
  *
  * A switch that is killed from outside, however often, has ended bursts on the rings that it polls,
- * so nobody is blamed; nor where a signal that no instruction raises says so, unless it was ours,
- * to one that did not leave a ring. Who was killed before its first bursts ended, on a machine that
- * gives it little, would put rings of innocents off otherwise. Of several that are to blame one is
- * broken at a time, a source before a destination: in a hop both are in a burst, and a destination
- * that is innocent ends its next one. Where it was the destination after all, its turn comes with
- * the next death, and the source's wait is over.
+ * so nobody is blamed. On a machine that gives it little it may be killed before that: so a death
+ * by a signal that is for others to send does not count, where we are told which it was. It counts
+ * if the switch had hung; so does SIGKILL if it was ours (for a ring that was not left), or may
+ * have been the kernel's, for want of memory. In a next life of ours nobody knows any more whom the
+ * last one killed: such a death is taken for somebody else's.
+ *
+ * Of several that are to blame one is broken at a time, a source before a destination: in a hop
+ * both are in a burst, and a destination that is innocent ends its next one. Where it was the
+ * destination after all, its turn comes with the next death, and the source's wait is over.
  */
 #ifndef PRIMARY_BLAME_H
 #define PRIMARY_BLAME_H

@@ -23,6 +23,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/pidfd.h>
 
@@ -153,12 +154,20 @@ static void finish(struct revocation *r)
 	r->done(r); /* may free it, and the device */
 }
 
+/* calls: poll ppoll */
+static bool is_dead(const struct secondary *secondary)
+{
+	struct pollfd died = {.fd = secondary->pidfd, .events = POLLIN};
+
+	return poll(&died, 1, 0) == 1;
+}
+
 /* calls: pidfd_send_signal */
 bool revoke_fence(struct secondary *secondary, uint64_t waited_ns, const char *why)
 {
-	if (secondary->killed)
+	/* Dead already: its pidfd is about to say so, and it was not us (blame.h). */
+	if (secondary->killed || is_dead(secondary))
 		return true;
-	/* ESRCH: it is dead already, and its pidfd is about to say so. */
 	if (pidfd_send_signal(secondary->pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH) {
 		log_error(secondary->tag, "cannot kill process %d, which %s: %m", secondary->pid,
 			  why);

@@ -86,16 +86,16 @@ char process_state(pid_t pid)
 	return words && sscanf(words, " %c", &state) == 1 ? state : 0;
 }
 
-/* Of a zombie; 0: it did not die by a signal, or we may not know. */
+/* As of wait(2), before its parent has asked; 0 also where we may not know. */
 static int status_by_number(pid_t pid)
 {
 	char text[1024], state;
-	const char *words = read_stat(pid, text, sizeof(text)), *last;
+	const char *words = read_stat(pid, text, sizeof(text)), *last = NULL;
 	int status = 0;
 
-	/* The 52nd word is the last. */
-	last = words && sscanf(words, " %c", &state) == 1 && state == 'Z' ? strrchr(words, ' ')
-									  : NULL;
+	/* Dead, or on its way out of the table. The 52nd word is the last. */
+	if (words && sscanf(words, " %c", &state) == 1 && (state == 'Z' || state == 'X'))
+		last = strrchr(words, ' ');
 	return last && sscanf(last, "%d", &status) == 1 ? status : 0;
 }
 
@@ -116,6 +116,20 @@ int process_end_signal(int pidfd, pid_t pid)
 	if (pidfd_send_signal(pidfd, 0, NULL, 0) < 0 && errno == ESRCH)
 		status = status_by_pidfd(pidfd);
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+uint64_t process_oom_kills(void)
+{
+	unsigned long long kills = UINT64_MAX;
+	FILE *file = fopen("/proc/vmstat", "re");
+	char line[128];
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "oom_kill %llu", &kills) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kills;
 }
 
 /* calls: pidfd_open pidfd_send_signal poll ppoll */

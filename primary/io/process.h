@@ -24,6 +24,10 @@ char process_state(pid_t pid);
  */
 int process_end_signal(int pidfd, pid_t pid);
 
+/* How many processes the kernel has killed for want of memory since it began; UINT64_MAX: it does
+ * not say (/proc/vmstat). */
+uint64_t process_oom_kills(void);
+
 /*
  * Kill it and, if asked, wait until it is dead, for seconds at most: not from the loop. 0: it does
  * not live any more, or at least none of its own instructions runs. -EBUSY: it was killed and does

@@ -73,6 +73,7 @@ struct secondary {
 	struct send_queue *queue; /* packets the peer has not read yet; bounded */
 	uint64_t crowded_ns;	  /* since when it is behind with reading them; 0: it is not */
 	uint64_t attached_ns;
+	uint64_t oom_kills; /* process_oom_kills() when it came */
 
 	struct hf_memory lane;
 	uint64_t *lane_used;   /* bitmap of entries in use */

@@ -36,7 +36,7 @@ struct echoed {
 
 static struct echoed devices[MAX_DEVICES];
 static volatile sig_atomic_t trap_wanted; /* the signal that asked for it; 0: none */
-static int trap_set; /* … for the burst that runs */
+static volatile sig_atomic_t trap_set;	  /* … for the burst that runs */
 static uint8_t *trap_page;
 
 static void want_trap(int number)

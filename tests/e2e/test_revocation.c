@@ -404,7 +404,7 @@ static void check_that_nothing_but_its_copy_is_lost(void (*end_in_a_burst)(void)
 		world_start_echo(&world, 0, "echo", "vswitch", all);
 		/* Nothing of the burst was published: the successor sends all 32 back. */
 		wait_until_all_was_taken();
-		for (int i = 0; i < 1000 && next < first + 32; i++) {
+		for (int i = 0; i < 20000 && next < first + 32; i++) {
 			usleep(1000);
 			front_end_receive_packets(&fe, 0, &next, &wrong);
 		}

@@ -300,14 +300,14 @@ static void tell(const char *what)
 }
 
 /* What has gone wrong here was not understood when it was seen: all that can be said. */
-static void tell_all(void)
+static void tell_all(unsigned int nr_ports)
 {
 	static const char *const questions[] = {"events", "health", "stats", "secondary list",
 						"doctor"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(questions); i++)
 		tell(questions[i]);
-	for (unsigned int i = 0; i < PUMP_GUESTS; i++) {
+	for (unsigned int i = 0; i < nr_ports; i++) {
 		char question[32];
 
 		snprintf(question, sizeof(question), "port show p%u --rings", i);
@@ -346,7 +346,7 @@ static void rage(uint64_t seconds)
 	all_was_taken = pump_stop(&pump);
 	CHECK(all_was_taken);
 	if (!all_was_taken)
-		tell_all();
+		tell_all(PUMP_GUESTS);
 	pthread_join(talker, NULL);
 	pthread_join(visitor, NULL);
 }
@@ -547,7 +547,7 @@ static uint32_t echo_or_tell(void)
 	if (!wrong)
 		return 0;
 	printf("\n    %u of 20 packets are missing or wrong\n", wrong);
-	tell_all();
+	tell_all(1);
 	return wrong;
 }
 

@@ -206,6 +206,7 @@ static void ask_each(const struct world *world, Holdfast__Control__Request *requ
 }
 
 struct attached {
+	bool answered; /* by a list, and not by an error */
 	pid_t *pids;
 	size_t room, count; /* count: of all, room or not */
 	pid_t running;
@@ -215,8 +216,8 @@ static void look_at_secondaries(const Holdfast__Control__Response *part, void *c
 {
 	struct attached *attached = context;
 
-	REQUIRE(part->secondary_list != NULL);
-	for (size_t i = 0; i < part->secondary_list->n_secondaries; i++) {
+	attached->answered |= part->secondary_list != NULL;
+	for (size_t i = 0; part->secondary_list && i < part->secondary_list->n_secondaries; i++) {
 		const Holdfast__Control__Secondary *s = part->secondary_list->secondaries[i];
 
 		if (attached->count < attached->room)
@@ -243,6 +244,7 @@ size_t world_attached(const struct world *world, pid_t *pids, size_t room, pid_t
 	struct attached attached = {.pids = pids, .room = room};
 
 	list_secondaries(world, &attached);
+	REQUIRE(attached.answered);
 	*ret_running = attached.running;
 	return attached.count < room ? attached.count : room;
 }

@@ -413,4 +413,4 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_look_at_the_first_chains_is_no_burst_that_ended),
 	SENTENCE(the_lane_says_where_the_ring_is),
 };
-SUITE("bursts", sentences)
+SUITE(RING ? "bursts, packed rings" : "bursts, split rings", sentences)

@@ -4,7 +4,6 @@
  * arrives, and where indices wrap. What hostile guests do is in test_hostile_ring.c;
  * test_reference.c compares bursts with a reference on random images.
  */
-#include <fcntl.h>
 #include <holdfast/burst.h>
 
 #include "burst_rig.h"
@@ -247,4 +246,4 @@ static const struct sentence sentences[] = {
 	CATALOGUE(the_indirect_descriptors_own_write_flag_is_ignored, "[R-2]"),
 	CATALOGUE(indices_wrap_at_65535_in_rings_of_every_size, "[39] [P-7]"),
 };
-SUITE("dequeue", sentences)
+SUITE(RING ? "dequeue, packed rings" : "dequeue, split rings", sentences)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Packets into a model guest's rings, of both kinds: what arrives, and in which buffers. */
-#include <fcntl.h>
 #include <holdfast/burst.h>
 #include <string.h>
 
@@ -152,4 +151,4 @@ static const struct sentence sentences[] = {
 	SENTENCE(a_burst_stops_where_the_buffers_end_and_goes_on_there),
 	SENTENCE(a_packet_of_segments_is_gathered),
 };
-SUITE("enqueue", sentences)
+SUITE(RING ? "enqueue, packed rings" : "enqueue, split rings", sentences)

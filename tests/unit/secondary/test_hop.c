@@ -3,7 +3,8 @@
  * The direct hop against the way through the caller's memory: for every layout in which a guest
  * may send, every offload, and every kind of guest on the other side, the same bytes have to be
  * in the same places of two receivers: one was hopped to, the other dequeued for and enqueued to.
- * What is the hop's own, who holds what until when, is in test_hop_life.c.
+ * What is the hop's own, who holds what until when, is in test_hop_life.c, and what it walks, calls
+ * and keeps in those beside it.
  */
 #include <holdfast/burst.h>
 #include <holdfast/hop.h>

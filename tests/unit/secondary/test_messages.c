@@ -7,7 +7,6 @@
 #include <fcntl.h>
 #include <holdfast/driver.h>
 #include <holdfast/service.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>

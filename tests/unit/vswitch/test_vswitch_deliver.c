@@ -4,7 +4,6 @@
 #include "fake.h"
 #include "forward.h"
 #include "forwarding.h"
-#include "share.h"
 #include "suite.h"
 
 /* Another worker is in queue 0 of the port, until it ends its turn. */

@@ -5,7 +5,6 @@
 #include "fake.h"
 #include "forward.h"
 #include "forwarding.h"
-#include "share.h"
 #include "suite.h"
 
 static void an_unknown_station_is_sought_on_every_other_port(void)

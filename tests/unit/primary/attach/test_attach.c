@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The attach socket: what is said at the door, and how an attachment ends. */
-#include <dirent.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,6 +11,7 @@
 #include "clock.h"
 #include "directory.h"
 #include "fd.h"
+#include "fd_ledger.h"
 #include "grant.h"
 #include "lane.h"
 #include "refusal.h"
@@ -309,28 +309,15 @@ static void what_is_not_in_the_protocol_ends_the_attachment(void)
 	rig_close(&rig);
 }
 
-static unsigned int count_fds(void)
-{
-	unsigned int n = 0;
-	DIR *dir = opendir("/proc/self/fd");
-
-	REQUIRE(dir != NULL);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 static void coming_and_going_leaves_no_descriptors(void)
 {
 	struct port *port;
 	struct rig rig;
-	unsigned int before;
-	int fd;
+	int before, fd;
 
 	open_attach(&rig);
 	port = rig_port(&rig, "vm0", 4);
-	before = count_fds();
+	before = fds_open();
 	rig.conf.fence = false; /* it is this process that hangs up and lives on */
 	for (int i = 0; i < 3; i++) {
 		fd = attached(&rig, ROLE(VSWITCH));
@@ -338,7 +325,7 @@ static void coming_and_going_leaves_no_descriptors(void)
 		hf_fd_close(&fd);
 		CHECK(rig_until(&rig, nobody_is_attached, &rig, 20000));
 	}
-	CHECK_EQ(count_fds(), before);
+	CHECK_EQ(fds_open(), before);
 	rig_close(&rig);
 }
 

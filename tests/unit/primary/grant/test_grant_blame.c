@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rings that end their owners, and when they are forgiven. */
-#include <poll.h>
-#include <signal.h>
-#include <sys/pidfd.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
+#include "check.h"
 #include "clock.h"
+#include "dead.h"
 #include "death.h"
 #include "device.h"
 #include "grant.h"
@@ -91,34 +86,27 @@ static void deaths_from_outside_break_no_ring(void)
  * first ring. */
 static void die_by(int number)
 {
+	struct dead dead = dead_by(number, 0);
 	struct secondary *owner = scene.device->owner;
-	const struct rlimit no_core = {0, 0};
-	struct pollfd died = {.events = POLLIN};
-	pid_t pid = fork();
 
-	if (pid == 0) {
-		(void)setrlimit(RLIMIT_CORE, &no_core);
-		raise(number);
-		_exit(0);
-	}
-	REQUIRE(owner != NULL && pid > 0);
-	died.fd = pidfd_open(pid, 0);
-	REQUIRE(died.fd >= 0 && poll(&died, 1, 20000) == 1);
-	owner->pid = pid;
-	REQUIRE(dup2(died.fd, owner->pidfd) == owner->pidfd);
-	close(died.fd);
+	REQUIRE(owner != NULL);
+	owner->pid = dead.pid;
+	REQUIRE(dup2(dead.pidfd, owner->pidfd) == owner->pidfd);
+	close(dead.pidfd);
 	die_in(scene.device, 1, 0);
-	CHECK_EQ(waitpid(pid, NULL, 0), pid);
+	dead_bury(&dead);
 }
 
 /* On a machine that gives switches little they may be killed again and again before a first burst
  * of theirs ends. */
 static void whom_others_kill_in_first_bursts_breaks_no_ring_either(void)
 {
+	static const int numbers[] = {SIGKILL, SIGTERM, SIGINT, SIGHUP, SIGKILL};
+
 	scene_begin(2);
 	grant_offer(scene.device);
-	for (int i = 0; i < 5; i++)
-		die_by(i % 2 ? SIGTERM : SIGKILL);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		die_by(numbers[i]);
 	CHECK(scene.vrings[0].owner && !scene.vrings[0].broken);
 	CHECK_EQ(scene.vrings[0].deaths, 0);
 	for (int i = 0; i < 3; i++)
@@ -127,18 +115,51 @@ static void whom_others_kill_in_first_bursts_breaks_no_ring_either(void)
 	scene_end();
 }
 
-/* It looped in a burst, say. */
-static void whom_we_kill_in_first_bursts_breaks_its_ring(void)
+static void is_killed_by_us(struct secondary *secondary)
 {
-	scene_begin(2);
-	grant_offer(scene.device);
-	for (int i = 0; i < 3; i++) {
-		REQUIRE(scene.device->owner != NULL);
-		scene.device->owner->killed = true;
-		die_by(SIGKILL);
+	secondary->killed = true;
+}
+
+static void had_hung(struct secondary *secondary)
+{
+	secondary->watch.hung = true;
+}
+
+static void when_memory_was_short(struct secondary *secondary)
+{
+	secondary->oom_kills--;
+}
+
+static void when_nobody_says_if_memory_was_short(struct secondary *secondary)
+{
+	secondary->oom_kills = UINT64_MAX;
+}
+
+/* And what a guest may have brought about is not somebody else's doing. */
+static void a_kill_that_may_be_a_rings_doing_counts(void)
+{
+	static const struct {
+		void (*owner)(struct secondary *owner);
+		int number;
+	} deaths[] = {
+		{is_killed_by_us, SIGKILL},
+		{had_hung, SIGTERM},
+		{had_hung, SIGKILL},
+		{when_memory_was_short, SIGKILL},
+		{when_nobody_says_if_memory_was_short, SIGKILL},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(deaths); i++) {
+		scene_begin(2);
+		grant_offer(scene.device);
+		for (int n = 0; n < 3; n++) {
+			REQUIRE(scene.device->owner != NULL);
+			deaths[i].owner(scene.device->owner);
+			die_by(deaths[i].number);
+		}
+		CHECK(!scene.vrings[0].owner && scene.vrings[0].broken);
+		scene_end();
 	}
-	CHECK(!scene.vrings[0].owner && scene.vrings[0].broken);
-	scene_end();
 }
 
 static void of_a_hops_two_rings_the_source_is_broken_first(void)
@@ -270,7 +291,7 @@ static const struct sentence sentences[] = {
 	CATALOGUE(a_ring_whose_first_burst_ends_three_owners_is_run_by_nobody, "[F-1]"),
 	CATALOGUE(deaths_from_outside_break_no_ring, "[F-1]"),
 	CATALOGUE(whom_others_kill_in_first_bursts_breaks_no_ring_either, "[F-1]"),
-	SENTENCE(whom_we_kill_in_first_bursts_breaks_its_ring),
+	CATALOGUE(a_kill_that_may_be_a_rings_doing_counts, "[F-1] [F-2]"),
 	SENTENCE(of_a_hops_two_rings_the_source_is_broken_first),
 	SENTENCE(a_broken_ring_is_tried_again_after_a_while_and_after_longer_ones),
 	SENTENCE(a_ring_that_its_guest_breaks_under_its_owner_is_not_forgiven),

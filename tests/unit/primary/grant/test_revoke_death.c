@@ -10,6 +10,7 @@
 
 #include "bursts.h"
 #include "clock.h"
+#include "dead.h"
 #include "faults.h"
 #include "fd.h"
 #include "frame.h"
@@ -102,6 +103,30 @@ static void who_does_not_leave_its_burst_is_killed_first(void)
 	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
 	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_FENCED), NULL), 1);
 	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_DIED), NULL), 1);
+	scene_end();
+}
+
+/* Somebody else's doing, that its pidfd has not told us of yet. */
+static void who_is_dead_already_is_not_fenced(void)
+{
+	struct dead dead = dead_by(SIGTERM, 0);
+	struct vring *vring;
+	struct waiting w;
+
+	scene_begin(1);
+	vring = &scene.vrings[0];
+	grant_offer(scene.device);
+	rig_lane(vring)->busy = 1;
+	becomes(scene.owner, dead.pid);
+	w = waiting_for(vring);
+	revoke_start(&w.revocation, scene.device, 0);
+	CHECK(revoke_fence(scene.owner, 0, "did not leave its burst"));
+	CHECK(!scene.owner->killed);
+	CHECK(rig_until(&scene.rig, is_done, &w, 20000));
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_FENCED), NULL), 0);
+	CHECK_EQ(rig_events(&scene.rig, EVENT(SECONDARY_DIED), NULL), 1);
+	dead_bury(&dead);
+	close(dead.pidfd);
 	scene_end();
 }
 
@@ -490,6 +515,7 @@ static void who_reads_no_more_and_says_no_bye_is_cut_off_in_the_end(void)
 
 static const struct sentence sentences[] = {
 	CATALOGUE(who_does_not_leave_its_burst_is_killed_first, "[F-2]"),
+	SENTENCE(who_is_dead_already_is_not_fenced),
 	SENTENCE(with_fencing_off_the_front_end_waits),
 	SENTENCE(who_cannot_be_killed_is_waited_for),
 	SENTENCE(a_burst_that_ends_at_the_deadline_ends_the_revocation),

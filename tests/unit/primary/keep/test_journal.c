@@ -13,7 +13,6 @@
 #include "device.h"
 #include "faults.h"
 #include "fd.h"
-#include "fd_ledger.h"
 #include "heirs.h"
 #include "journal.h"
 #include "lives.h"
