@@ -93,7 +93,7 @@ void world_signal_echo(struct world *world, size_t index, int signal);
 void world_trap_echo(struct world *world, size_t index);
 /* The same, but it loops there for ever. */
 void world_loop_echo(struct world *world, size_t index);
-/* The same, but it calls exit(0) there. */
+/* The same, but it ends itself there, with status 0. */
 void world_exit_echo(struct world *world, size_t index);
 /* Is it stopped, within a bounded time? */
 bool world_echo_stopped(const struct world *world, size_t index);
