@@ -52,7 +52,7 @@ static bool may_be_the_rings(const struct secondary *secondary)
 
 bool blame_is_on_others(const struct secondary *secondary)
 {
-	/* Whoever ended that did what we had done. */
+	/* Whoever ended that one did it for the ring's sake, as we would have. */
 	if (secondary->watch.hung)
 		return false;
 	switch (process_end_signal(secondary->pidfd, secondary->pid)) {

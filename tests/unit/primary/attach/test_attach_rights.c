@@ -14,17 +14,26 @@
 #include "refusal.h"
 #include "suite.h"
 
+/* A rig whose socket any user may connect to, not yet open: rules come before that. False: only
+ * root can be somebody else. */
+static bool open_to_all_users(struct rig *rig)
+{
+	if (getuid()) {
+		printf("(needs root) ");
+		return false;
+	}
+	rig_open(rig);
+	rig->conf.attach_mode = 0666;
+	REQUIRE(chmod(rig->dir, 0755) == 0);
+	return true;
+}
+
 static void another_user_is_refused(void)
 {
 	struct rig rig;
 
-	if (getuid()) {
-		printf("(needs root) ");
+	if (!open_to_all_users(&rig))
 		return;
-	}
-	rig_open(&rig);
-	rig.conf.attach_mode = 0666;
-	REQUIRE(chmod(rig.dir, 0755) == 0);
 	REQUIRE(attach_open(&rig.primary) == 0);
 	CHECK_EQ(attach_as(&rig, 65534, false), EACCES);
 	CHECK_EQ(rig.primary.refusals[REFUSED_ATTACH_PEER], 1);
@@ -41,13 +50,8 @@ static void a_socket_that_changes_hands_is_judged_by_who_connected(void)
 	int fd;
 	pid_t pid;
 
-	if (getuid()) {
-		printf("(needs root) ");
+	if (!open_to_all_users(&rig))
 		return;
-	}
-	rig_open(&rig);
-	rig.conf.attach_mode = 0666;
-	REQUIRE(chmod(rig.dir, 0755) == 0);
 	REQUIRE(attach_open(&rig.primary) == 0);
 	REQUIRE(seteuid(4711) == 0);
 	fd = dial(&rig);
@@ -83,13 +87,8 @@ static void a_rule_lets_its_user_in(void)
 {
 	struct rig rig;
 
-	if (getuid()) {
-		printf("(needs root) ");
+	if (!open_to_all_users(&rig))
 		return;
-	}
-	rig_open(&rig);
-	rig.conf.attach_mode = 0666;
-	REQUIRE(chmod(rig.dir, 0755) == 0);
 	REQUIRE(allow_add_attach(&rig.conf.attach_rules, "user:4712=a*") == 0);
 	REQUIRE(allow_add_attach(&rig.conf.attach_rules, "user:4711=b*") == 0);
 	REQUIRE(attach_open(&rig.primary) == 0);
@@ -104,13 +103,8 @@ static void those_that_a_rule_lets_in_have_half_of_the_places(void)
 	struct rig rig;
 	int fds[RIG_SECONDARIES / 2], own;
 
-	if (getuid()) {
-		printf("(needs root) ");
+	if (!open_to_all_users(&rig))
 		return;
-	}
-	rig_open(&rig);
-	rig.conf.attach_mode = 0666;
-	REQUIRE(chmod(rig.dir, 0755) == 0);
 	REQUIRE(allow_add_attach(&rig.conf.attach_rules, "user:4711") == 0);
 	REQUIRE(attach_open(&rig.primary) == 0);
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++) {
@@ -163,13 +157,8 @@ static void those_that_a_rule_lets_in_leave_places_at_the_door(void)
 	pid_t crowd;
 	int own;
 
-	if (getuid()) {
-		printf("(needs root) ");
+	if (!open_to_all_users(&rig))
 		return;
-	}
-	rig_open(&rig);
-	rig.conf.attach_mode = 0666;
-	REQUIRE(chmod(rig.dir, 0755) == 0);
 	REQUIRE(allow_add_attach(&rig.conf.attach_rules, "user:4711") == 0);
 	REQUIRE(attach_open(&rig.primary) == 0);
 	crowd = crowd_of_a_user(&rig, 60);

@@ -265,18 +265,28 @@ static void what_a_session_needs_and_is_lost_ends_it(void)
 	end_life();
 }
 
+/* A session has acted on a message of 20 bytes, which is in its socket still; "next" is behind it.
+ */
+static void begin_with_a_message(const char *reply)
+{
+	struct session *session;
+
+	begin_life();
+	make_session(2);
+	session = port->session;
+	REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
+	journal_begin(session);
+	session->in_socket = 20;
+	session->reply.len = (uint32_t)strlen(reply);
+	memcpy(session->reply.bytes, reply, strlen(reply));
+	journal_acted(session);
+}
+
 static void an_answered_message_is_consumed_and_not_answered_again(void)
 {
 	char bytes[32];
 
-	begin_life();
-	make_session(2);
-	REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
-	journal_begin(port->session);
-	port->session->in_socket = 20;
-	port->session->reply.len = 3;
-	memcpy(port->session->reply.bytes, "yes", 3);
-	journal_acted(port->session);
+	begin_with_a_message("yes");
 	CHECK_EQ(once_send(journal_once(p), port->session->message_id, port->session->socket, "yes",
 			   3),
 		 0);
@@ -315,12 +325,7 @@ static void a_message_that_cannot_be_taken_out_is_left_to_the_next_life(void)
 	char bytes[32];
 
 	for (uint32_t nth = 1; hit && nth < 100; nth++) {
-		begin_life();
-		make_session(2);
-		REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
-		journal_begin(port->session);
-		port->session->in_socket = 20;
-		journal_acted(port->session);
+		begin_with_a_message("");
 		if (resume_without_transfers(nth, &hit) < 0) {
 			CHECK_EQ(resume_without_transfers(0, NULL), 0);
 			again++;
@@ -335,14 +340,7 @@ static void a_message_that_cannot_be_taken_out_is_left_to_the_next_life(void)
 
 static void one_that_was_acted_on_is_answered_then(void)
 {
-	begin_life();
-	make_session(2);
-	REQUIRE(send(front, "12345678901234567890next", 24, 0) == 24);
-	journal_begin(port->session);
-	port->session->in_socket = 20;
-	port->session->reply.len = 3;
-	memcpy(port->session->reply.bytes, "yes", 3);
-	journal_acted(port->session);
+	begin_with_a_message("yes");
 	take_over();
 	CHECK_EQ(heir.ports[0]->session->reply.len, 3);
 	CHECK_EQ(heir.ports[0]->session->in_socket, 20);
